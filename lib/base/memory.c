@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * memory.c - memory that is there, or the process says so and exits with 1
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/base.h"
+
+static _Noreturn void gone(size_t count, size_t size)
+{
+    fprintf(stderr, "%s: out of memory (%zu x %zu bytes)\n", program_name, count, size);
+    exit(1);
+}
+
+bool size_product(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+void *xalloc(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+
+    if (!memory)
+        gone(count, size);
+    return memory;
+}
+
+void *xresize(void *memory, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (!size_product(count, size, &bytes))
+        gone(count, size);
+    memory = realloc(memory, bytes ? bytes : 1);
+    if (!memory)
+        gone(count, size);
+    return memory;
+}
+
+char *xmemdup(const void *data, size_t size)
+{
+    char *copy = xresize(NULL, size + 1, 1);
+
+    if (size)
+        memcpy(copy, data, size);
+    copy[size] = 0;
+    return copy;
+}
+
+char *xstrdup(const char *text)
+{
+    return xmemdup(text, strlen(text));
+}
+
+char *xprintf(const char *format, ...)
+{
+    va_list list;
+    int length;
+    char *text;
+
+    va_start(list, format);
+    length = vsnprintf(NULL, 0, format, list);
+    va_end(list);
+    text = xresize(NULL, (size_t)length + 1, 1);
+    va_start(list, format);
+    vsnprintf(text, (size_t)length + 1, format, list);
+    va_end(list);
+    return text;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * input.h - pixels and token ids
+ *
+ * All functions here may run on several threads at once.
+ */
+#ifndef INPUT_INPUT_H
+#define INPUT_INPUT_H
+
+#include "base/base.h"
+
+/* image.c - encoded bytes to 8-bit pixels
+ *
+ * Codes of failures: "empty" "unknown_format" "unsupported" "truncated" "corrupt" "too_large"
+ * "zero_sized".  Size limits are checked in the header, before anything is decoded.
+ */
+enum image_mode { /* as Pillow names them; resizing before conversion to RGB depends on it */
+                  MODE_L,
+                  MODE_LA,
+                  MODE_RGB,
+                  MODE_RGBA,
+                  MODE_P,
+                  MODE_1,
+                  MODE_CMYK,
+                  MODE_I16
+};
+struct image_info {
+    const char *format; /* "jpeg" "png" "gif" "bmp" "webp" "pnm" "tga" "psd" */
+    long width, height;
+    enum image_mode mode;
+    bool animated, alpha;
+};
+struct image {
+    int width, height, channels; /* 1 L, 2 LA, 3 RGB, 4 RGBA */
+    enum image_mode mode;        /* of the file */
+    unsigned char *pixels;       /* [height, width, channels] */
+};
+int image_probe(const void *bytes, size_t size, struct image_info *info);
+int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image);
+void image_free(struct image *image);
+void image_to_rgb(struct image *image); /* alpha is dropped, grey repeated, as Pillow's convert */
+
+/* resize.c - Pillow's antialiasing resize, equal to the last bit
+ * Source: python-pillow/Pillow src/libImaging/Resample.c */
+enum filter { FILTER_NEAREST, FILTER_BILINEAR, FILTER_BICUBIC, FILTER_LANCZOS };
+/* Resizes the whole to width x height and returns the window at (left, top) of size crop_width x
+ * crop_height, which must lie inside; only what the window needs is computed. */
+void resize(const struct image *from, struct image *to, long width, long height, enum filter filter,
+            long left, long top, int crop_width, int crop_height);
+
+/* preprocess.c - an image as a tower wants it */
+enum geometry {
+    GEOMETRY_SHORTEST, /* short side to size, centre crop */
+    GEOMETRY_SQUASH,   /* width and height to size */
+    GEOMETRY_LONGEST,  /* long side to size, centred on fill */
+};
+enum crop_rounding {
+    CROP_HALF_EVEN, /* torchvision: round((n - size) / 2) */
+    CROP_FLOOR,     /* Hugging Face, numpy: (n - size) / 2 */
+};
+struct preprocess {
+    int resize;        /* the side that resizing aims at; 0: no resize */
+    int width, height; /* of the result */
+    enum geometry geometry;
+    enum crop_rounding rounding;
+    enum filter filter;
+    bool convert_first; /* RGB before resizing (Hugging Face, BLIP), or after (OpenAI) */
+    bool center_crop;
+    float scale; /* 1/255 */
+    float mean[3], std[3];
+    int fill; /* GEOMETRY_LONGEST; a crop larger than the image is padded with 0 */
+};
+/* pixels: [3, height, width] */
+int preprocess_image(const struct preprocess *p, struct image *image, float *pixels);
+int preprocess_bytes(const struct preprocess *p, const void *bytes, size_t size, long max_pixels,
+                     float *pixels);
+
+/* tokenizer.c - text to ids and back; one kind a file (bpe.c, wordpiece.c, unigram.c) */
+enum text_clean {               /* what is done to a text before it is split */
+                  CLEAN_OPENAI, /* ftfy's fixes (see clean.c), HTML unescape twice, spaces, lower
+                                   case */
+                  CLEAN_HF,     /* NFC, spaces, lower case: tokenizer.json of Hugging Face's CLIP */
+};
+struct tokenizer;
+struct token_ids {
+    int *ids; /* framed: begin .. end; to be freed */
+    int count;
+    bool truncated;
+};
+/* CLIP's byte pair encoding, from a folder or file: tokenizer.json, vocab.json + merges.txt, or
+ * bpe_simple_vocab_16e6.txt(.gz).  NULL after fail(). */
+struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean);
+void tokenizer_close(struct tokenizer *t);
+int tokenizer_size(const struct tokenizer *t); /* ids are below it */
+/* At most `limit` ids with the frame; a longer text is cut and keeps its end token. */
+void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, int limit,
+                      struct token_ids *out);
+char *tokenizer_decode(const struct tokenizer *t, const int *ids, int count); /* to free */
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ * kernel.h - inner loops behind one table, chosen once at start
+ *
+ * scalar.c is plain C and says what is right; avx2.c and avx512.c fill in the entries that they
+ * improve.  VLM_CPU=scalar|avx2|avx512 overrides the choice.
+ *
+ * Sums run in an order that depends on the row alone (its width, its count of keys), never on how
+ * many rows there are, where a row lies in a block or how many threads work: so the bytes of a
+ * result do not depend on the batch.  gemm(), which is BLAS, does not promise that and is for
+ * training.
+ */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include "base/base.h"
+
+enum activation {
+    ACTIVATION_NONE,
+    ACTIVATION_QUICK_GELU, /* x sigmoid(1.702 x) */
+    ACTIVATION_GELU,       /* x Phi(x), by erf */
+    ACTIVATION_GELU_TANH,  /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    ACTIVATION_RELU,
+};
+
+struct attention;
+struct panel_kernel;
+
+/* dispatch.c - the table; kernels_start() runs once, by itself, before main */
+struct kernels {
+    const char *name; /* "scalar" "avx2" "avx512" */
+
+    /* y = (x - mean) * rstd * gain + shift; x, y: [rows, width] with row strides; mean and rstd:
+     * [rows], or NULL where nobody needs them */
+    void (*layernorm)(float *y, long y_stride, float *mean, float *rstd, const float *x,
+                      long x_stride, const float *gain, const float *shift, long rows, long width,
+                      float eps);
+    void (*softmax)(float *x, long count); /* one row, in place */
+    void (*activate)(float *y, const float *x, long count, enum activation which);
+    /* dx += dy * act'(x) */
+    void (*activate_backward)(float *dx, const float *dy, const float *x, long count,
+                              enum activation which);
+    void (*add)(float *y, const float *a, const float *b, long count);     /* y = a + b */
+    void (*add_scaled)(float *y, const float *x, float scale, long count); /* y += scale x */
+    float (*dot)(const float *a, const float *b, long count);
+    void (*widen)(float *y, const void *x, enum dtype type, long count); /* f32 f16 bf16 */
+    void (*narrow)(void *y, const float *x, enum dtype type, long count);
+
+    /* One block of a packed product; see gemm.c for the shapes. */
+    const struct panel_kernel *panel;
+    /* One (sequence, head) of attention; see attention.c. */
+    void (*attend)(const struct attention *a, long sequence, int head, float *scratch);
+};
+extern struct kernels kernels;
+void kernels_use(const char *name); /* for tests: "scalar" ...; NULL: the best one here */
+bool kernels_supported(const char *name);
+
+/* pack.c - weights of a linear layer in the order in which the product reads them
+ *
+ * A layer's weight may come in up to PACK_PARTS matrices [outputs_i, inputs] stacked along the
+ * outputs (query, key and value).  f16 and bf16 stay as they are and are widened in registers.
+ */
+enum { PACK_PARTS = 3 };
+struct matrix {
+    const void *data; /* row-major, [rows, inputs] */
+    enum dtype type;  /* f32, f16 or bf16; the same in all parts */
+    long rows;
+};
+struct pack;
+struct pack *pack_weights(const struct matrix *parts, int count, long inputs); /* on the pool */
+void pack_free(struct pack *p);
+long pack_outputs(const struct pack *p);
+long pack_inputs(const struct pack *p);
+size_t pack_bytes(const struct pack *p);
+
+/* gemm.c - products of matrices; cblas's one door */
+struct product {
+    const struct pack *weights; /* [outputs, inputs] */
+    const float *x;             /* [rows, inputs], row stride x_stride */
+    long rows, x_stride;
+    const float *bias[PACK_PARTS]; /* one a part, each may be NULL */
+    enum activation activation;
+    const float *residual; /* [rows, outputs], row stride y_stride, may be y; or NULL */
+    float *y;              /* [rows, outputs], row stride y_stride */
+    long y_stride;
+};
+/* y = activation(x W^T + bias) + residual, on the pool. */
+void multiply_packed(const struct product *p);
+
+/* c = alpha op(a) op(b) + beta c by BLAS; op(a) [m, k], op(b) [k, n], c [m, n]; row-major with row
+ * strides lda, ldb, ldc; split over the pool in tiles that do not depend on the thread count. */
+void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,
+          long lda, const float *b, long ldb, float beta, float *c, long ldc);
+const char *blas_name(void); /* library and kernel, for -v: "OpenBLAS 0.3.21 SkylakeX (chosen)" */
+
+/* attention.c - softmax(scale q k^T + mask) v for many short sequences, on the pool
+ *
+ * Rows of all sequences lie one after the other.  Sequence i has the query rows
+ * query_start[i] .. query_start[i + 1] and attends to the key rows key_start[j] .. key_end(j) with
+ * j = key_of ? key_of[i] : i, so many texts can share one image.  With `causal`, the last query row
+ * of a sequence sees all its keys, the one before it all but one, and so on.
+ */
+struct attention {
+    const float *q, *k, *v; /* [rows, heads * head_width] with row strides */
+    long q_stride, k_stride, v_stride;
+    float *out; /* [query rows, heads * head_width] */
+    long out_stride;
+    int heads, head_width, sequences;
+    const int *query_start;           /* [sequences + 1] */
+    const int *key_start, *key_count; /* [key sequences] */
+    const int *key_of;                /* [sequences] or NULL */
+    float scale;
+    bool causal;
+};
+void attention_forward(const struct attention *a);
+/* Adds to dq, dk, dv (any may be NULL), which have the strides of q, k, v; dout that of out. */
+void attention_backward(const struct attention *a, const float *dout, float *dq, float *dk,
+                        float *dv);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ * op.h - operations, forward beside backward; one a file
+ *
+ * Shapes stand beside each.  [.., d] is any number of rows of width d.  Every operation adds to the
+ * gradients of those inputs that need one.
+ */
+#ifndef OP_OP_H
+#define OP_OP_H
+
+#include "tensor/tensor.h"
+
+/* linear.c - y = activation(x W^T + b) + residual         x: [.., in]  W: [out, in]  b: [out]
+ *
+ * A layer may have up to three weights with one input (query, key, value): their outputs stand side
+ * by side.  Frozen layers are packed at first use; layers that learn go through BLAS.
+ */
+struct linear {
+    struct tensor *weight[PACK_PARTS], *bias[PACK_PARTS]; /* bias entries may be NULL */
+    int parts;
+    struct pack *pack; /* made at first use, dropped by linear_close */
+};
+struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act);
+/* x + (h W^T + b).  Where nothing is remembered the sum is written over x and x returned. */
+struct tensor *linear_onto(struct tape *t, struct linear *l, struct tensor *x, struct tensor *h);
+void linear_close(struct linear *l);
+
+/* layernorm.c - y = (x - mean) * rstd * gain + shift      x, y: [.., d]  gain, shift: [d] */
+struct tensor *layernorm(struct tape *t, struct tensor *x, struct tensor *gain,
+                         struct tensor *shift, float eps);
+
+/* attention.c - softmax(scale q k^T + mask) v over many sequences; see kernel.h for `spans` */
+struct spans {
+    int count;        /* sequences */
+    const int *start; /* [count + 1]: rows start[i] .. start[i + 1] are sequence i */
+};
+struct attention_plan {
+    int heads;
+    float scale;
+    bool causal;
+    const struct spans *queries, *keys;
+    const int *key_of; /* NULL: query sequence i attends to key sequence i */
+};
+struct tensor *attention(struct tape *t, const struct attention_plan *plan, struct tensor *q,
+                         struct tensor *k, struct tensor *v); /* [rows, heads * head_width] */
+/* Equal sequences of `tokens` rows; lives as long as the tape's pass. */
+const struct spans *spans_even(struct tape *t, int count, int tokens);
+const struct spans *spans_of(struct tape *t, int count, const int *lengths);
+
+/* activation.c - element by element */
+struct tensor *activate(struct tape *t, struct tensor *x, enum activation which);
+
+/* add.c - x + y; y: as x, or [tokens, d] repeated over the batch, or [d] over the rows */
+struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);
+struct tensor *scale(struct tape *t, struct tensor *x, float by);
+
+/* embed.c - rows of a table by index; backward scatters     table: [n, d]  y: [count, d] */
+struct tensor *embed(struct tape *t, struct tensor *table, const int *ids, long count);
+struct tensor *take_rows(struct tape *t, struct tensor *x, const int *index, long count);
+
+/* sequence.c - token 0 before every sequence, and means over sequences */
+struct tensor *prepend(struct tape *t, struct tensor *x,
+                       struct tensor *token); /* [n,k,d] [d] -> [n,k+1,d] */
+struct tensor *mean_rows(struct tape *t, struct tensor *x,
+                         const struct spans *spans); /* -> [count, d] */
+struct tensor *prepend_mean(struct tape *t,
+                            struct tensor *x); /* [n,k,d] -> [n,k+1,d], row 0 the mean */
+
+/* patches.c - squares of pixels times a matrix    pixels: [n, 3, h, w]  weight: [d, 3, p, p]
+ * -> [n, (h/p)(w/p), d], row-major over y, x.  bias may be NULL.  `layer` keeps the packed weight.
+ */
+struct tensor *patches(struct tape *t, struct linear *layer, struct tensor *pixels, int patch);
+
+/* normalize.c - y = x / max(||x||, floor) row by row */
+struct tensor *normalize(struct tape *t, struct tensor *x, float floor);
+
+/* matmul.c - a b^T     a: [m, d]  b: [n, d] -> [m, n] */
+struct tensor *matmul_transposed(struct tape *t, struct tensor *a, struct tensor *b);
+/* x * exp(s), s a scalar parameter; scaled_by: x * s; divided_by: x / s */
+struct tensor *scale_exp(struct tape *t, struct tensor *x, struct tensor *s);
+
+/* loss.c - scalars */
+/* mean over rows of -log softmax(logits)[target], label smoothing e: (1-e) nll + e mean(-log p);
+ * a row whose target is negative counts nothing.                logits: [.., classes] */
+struct tensor *cross_entropy(struct tape *t, struct tensor *logits, const int *target,
+                             float smoothing);
+/* Symmetric contrastive loss of CLIP (arXiv 2103.00020, figure 3): u, v: [n, d] unit rows,
+ * s = exp(logit_scale): (CE(s u v^T, i) + CE(s v u^T, i)) / 2 */
+struct tensor *contrastive(struct tape *t, struct tensor *u, struct tensor *v,
+                           struct tensor *logit_scale);
+
+/* conv.c, batchnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
+struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
+/* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2; `layer` keeps the packed weight
+ */
+struct tensor *convolve(struct tape *t, struct linear *layer, struct tensor *x, int stride);
+struct batchnorm {
+    struct tensor *gain, *shift, *mean, *variance; /* [c]; the last two are running statistics */
+};
+/* Running statistics while gain needs no gradient; else those of the batch, and the running ones
+ * move by momentum 0.1 (variance unbiased), as torch.nn.BatchNorm2d in training. */
+struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, float eps,
+                         enum activation act);
+struct tensor *average_pool(struct tape *t, struct tensor *x,
+                            int size); /* size x size, stride size */
+
+#endif

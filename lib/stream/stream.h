@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ * stream.h - records in, records out; the contract is vlm-stream(5)
+ *
+ * A record is the bytes of one JSON object plus binary members.  Its bytes are kept as they came:
+ * a value that is set is spliced in, everything else passes on untouched.
+ */
+#ifndef STREAM_STREAM_H
+#define STREAM_STREAM_H
+
+#include <stdio.h>
+#include "base/base.h"
+
+/* json.c - finding values in the bytes of an object without parsing it into a tree */
+struct span {
+    const char *data;
+    size_t size;
+};
+/* The whole must be one JSON object, strictly (RFC 8259, depth <= 512, valid UTF-8); -1 after
+ * fail() with the byte offset. */
+int json_check(const char *text, size_t size);
+/* The value of a member at the top level; where a name occurs twice, the last (as Python and jq).
+ */
+bool json_find(const char *text, size_t size, const char *name, struct span *value);
+bool json_each(struct span value, size_t *at, struct span *name,
+               struct span *item);  /* array, object */
+char *json_text(struct span value); /* a string, unescaped; to free; NULL: no string */
+bool json_floats(struct span value, float **list, long *count); /* array of numbers; to free */
+
+/* record.c */
+struct member { /* a binary member */
+    char *name;
+    enum { MEMBER_BYTES, MEMBER_F32, MEMBER_F16 } kind;
+    int rank;
+    long shape[4];
+    void *data;
+    size_t size; /* bytes */
+};
+struct record {
+    struct buffer json; /* the object, without a newline */
+    struct member *members;
+    int member_count;
+    const char *source; /* file name, "stdin"; owned by the reader */
+    long line;          /* 1-based line, item or member number in its source; 0: an operand */
+    uint64_t index;     /* position in the whole input */
+    bool failed;        /* has an error field that this process set, or came with one */
+    bool dropped;       /* leaves the stream (vlm-filter, --on-error=skip) */
+    bool raw;           /* the line was no JSON object; json is {"error":..,"raw":..} */
+    void *work;         /* the command's own, per record; freed by the command */
+};
+struct record *record_new(const char *json, size_t size); /* bytes are copied, not checked */
+void record_free(struct record *r);
+bool record_find(const struct record *r, const char *name, struct span *value);
+char *record_string(const struct record *r, const char *name); /* to free; NULL: none, no string */
+bool record_number(const struct record *r, const char *name, double *value);
+struct member *record_member(const struct record *r, const char *name); /* or NULL */
+/* A vector from a binary member or a JSON array; to free; NULL and count 0 if there is none. */
+float *record_floats(const struct record *r, const char *name, long *count);
+/* Setters replace in place or splice in before the closing brace. */
+void record_set_json(struct record *r, const char *name, const char *json, size_t size);
+void record_set_string(struct record *r, const char *name, const char *text);
+void record_set_number(struct record *r, const char *name, float value); /* shortest form */
+void record_set_numbers(struct record *r, const char *name, const float *list, long count);
+void record_set_bool(struct record *r, const char *name, bool value);
+void record_set_floats(struct record *r, const char *name, const float *list, int rank,
+                       const long *shape); /* binary member until written */
+void record_set_halves(struct record *r, const char *name, const float *list, int rank,
+                       const long *shape); /* stored as float16 */
+void record_remove(struct record *r, const char *name);
+/* error: {"stage":..,"code":..,"message":..}; sets failed. */
+void record_fail(struct record *r, const char *stage, const char *code, const char *message);
+uint64_t record_hash(const struct record *r); /* of the input's content: --shard, --seed */
+
+/* reader.c - whatever comes in, as records
+ *
+ * The format is sniffed from the first bytes: JSONL, CBOR sequence, tar, one path a line (names),
+ * NUL-separated paths with `null`.  An operand that is an image is a record of its own.
+ */
+enum format { FORMAT_ANY, FORMAT_JSONL, FORMAT_CBOR, FORMAT_TAR, FORMAT_NAMES, FORMAT_IMAGE };
+enum format format_named(const char *name); /* -1: no such format */
+struct reader;
+struct reader_options {
+    enum format from;
+    bool null;                                       /* names are separated by NUL */
+    bool (*is_image)(const void *head, size_t size); /* knows an image by its first bytes */
+    size_t max_record;                               /* bytes; default 1 GiB */
+};
+struct reader *reader_open(char *const *operands, int count, const struct reader_options *o);
+/* The next record; NULL at the end or when the input cannot go on, then reader_failed().
+ * `would_wait` (may be NULL) is set if the next read may block: nothing more is buffered. */
+struct record *reader_next(struct reader *r, bool *would_wait);
+int reader_failed(const struct reader *r); /* 0, or the exit status: 1 I/O, 4 unknown format */
+long long reader_bytes(const struct reader *r, long long *total); /* read so far; total or -1 */
+void reader_close(struct reader *r);
+
+/* writer.c - records as bytes: JSONL, or a CBOR sequence */
+void record_write(struct buffer *out, const struct record *r, bool binary);
+
+/* cbor.c - libcbor's one door */
+void cbor_write_record(struct buffer *out, const struct record *r);
+/* One item at text: its record, or NULL after fail(); *used is its length; 0 with "truncated" code
+ * when more bytes are needed. */
+struct record *cbor_read_record(const void *bytes, size_t size, size_t *used);
+
+/* tar.c - WebDataset shards */
+/* npy.c - one matrix of float32 rows as a .npy file, its row count filled in on close */
+struct npy;
+struct npy *npy_create(const char *path, long columns); /* NULL after fail() */
+int npy_row(struct npy *n, const float *row);
+int npy_close(struct npy *n);
+
+#endif

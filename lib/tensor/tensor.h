@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ * tensor.h - shapes, the trail that backward walks, and the list of a model's parameters
+ */
+#ifndef TENSOR_TENSOR_H
+#define TENSOR_TENSOR_H
+
+#include "base/base.h"
+#include "kernel/kernel.h"
+
+/* tensor.c - numbers with a shape
+ *
+ * The last axis is contiguous; the rows before it are `stride` floats apart, so that a slice of the
+ * last axis (query out of [query key value]) is a tensor too.  Activations are f32.  A parameter
+ * may be of any type that the kernels take and lies where the checkpoint was mapped.
+ */
+enum { TENSOR_RANK = 4 };
+struct tensor {
+    enum dtype type;
+    int rank; /* 0: a scalar */
+    long shape[TENSOR_RANK];
+    long stride; /* elements from one row to the next */
+    union {
+        float *data; /* f32 */
+        void *bytes; /* any type */
+    };
+    float *grad; /* rows as in data; NULL: none wanted */
+    bool needs_grad;
+};
+long tensor_count(const struct tensor *x);
+long rows(const struct tensor *x);  /* product of all axes but the last; 1 for a scalar */
+long width(const struct tensor *x); /* the last axis; 1 for a scalar */
+
+/* tape.c - what is made in one pass, and how to walk it backwards
+ *
+ * Creation order is topological, so backward is one loop from the end.  An operation is remembered
+ * only if one of its inputs needs a gradient: inference, and frozen towers in training, leave no
+ * trail.  There is no training flag.
+ */
+struct node;
+struct op {
+    const char *name;
+    void (*backward)(const struct node *n); /* adds to the inputs' gradients, where not NULL */
+};
+enum { NODE_INPUTS = 16 };
+struct node {
+    const struct op *op;
+    struct tensor *out;
+    void *saved; /* what forward left for backward, in the tape's arena */
+    int inputs;
+    struct tensor *in[NODE_INPUTS]; /* entries may be NULL */
+};
+struct tape {
+    struct arena arena;
+    struct node *nodes;
+    int count, capacity;
+    struct random random; /* dropout and the like; state 0: identity */
+};
+void tape_free(struct tape *t);
+void tape_clear(struct tape *t); /* forget everything; memory is kept for the next batch */
+struct tensor *tensor_new(struct tape *t, int rank,
+                          const long *shape); /* f32, contents undefined */
+#define tensor_make(tape, ...)                                                                     \
+    tensor_new(tape, COUNT(((long[]){ __VA_ARGS__ })), (long[]){ __VA_ARGS__ })
+struct tensor *tensor_like(struct tape *t, const struct tensor *x);
+struct tensor *tensor_from(struct tape *t, float *data, int rank, const long *shape); /* borrowed */
+/* Columns first .. first + count of the last axis; shares data and gradient. */
+struct tensor *tensor_columns(struct tape *t, struct tensor *x, long first, long count);
+struct tensor *tensor_reshape(struct tape *t, struct tensor *x, int rank, const long *shape);
+void *tape_alloc(struct tape *t, size_t bytes);
+/* If an input needs a gradient: y gets a zeroed one and the operation goes onto the trail.
+ * Returns y.  `saved` must outlive the pass: the tape's arena, or the model. */
+struct tensor *remember(struct tape *t, const struct op *op, struct tensor *y, void *saved,
+                        int inputs, struct tensor *const *in);
+#define REMEMBER(tape, op, y, saved, ...)                                                          \
+    remember(tape, op, y, saved, COUNT(((struct tensor *[]){ __VA_ARGS__ })),                      \
+             (struct tensor *[]){ __VA_ARGS__ })
+bool wants(const struct tensor *x); /* x is there and needs a gradient */
+/* Seeds loss->grad[0] with 1 and walks the trail; parameters' gradients are added to. */
+void tape_backward(struct tape *t, struct tensor *loss);
+
+/* Scratch of a layer: everything since the mark is dropped unless something was remembered. */
+struct tape_mark {
+    struct arena_mark arena;
+    int count;
+};
+struct tape_mark tape_mark(const struct tape *t);
+void tape_drop(struct tape *t, struct tape_mark mark);
+
+/* params.c - the one list of a model's parameters: loading, saving, initialising, counting,
+ * stepping and averaging walk it */
+struct param {
+    char *name;           /* "vision.block.3.attention.query.weight" */
+    struct tensor **slot; /* where the model keeps it; *slot is NULL before loading */
+    int rank;
+    long shape[TENSOR_RANK];
+    bool buffer;   /* running statistics: saved, never stepped */
+    bool optional; /* may be absent; *slot stays NULL */
+};
+struct params {
+    struct param *list;
+    int count, capacity;
+    char prefix[128];
+};
+void params_add(struct params *p, struct tensor **slot, const char *name, int rank,
+                const long *shape);
+#define param(p, slot, name, ...)                                                                  \
+    params_add(p, slot, name, COUNT(((long[]){ __VA_ARGS__ })), (long[]){ __VA_ARGS__ })
+#define param_scalar(p, slot, name) params_add(p, slot, name, 0, NULL)
+void params_buffer(struct params *p);   /* the one added last is a buffer */
+void params_optional(struct params *p); /* ... may be absent */
+/* Appends "NAME." to the prefix until params_out: params_in(p, "block.%d", i); block_params(...);
+ * params_out(p); */
+void params_in(struct params *p, const char *format, ...) PRINTF_LIKE(2, 3);
+void params_out(struct params *p);
+void params_free(struct params *p);
+long params_total(const struct params *p); /* numbers in all of them that are present */
+/* Gives the parameters whose name begins with a prefix gradients in one zeroed block (f32 only: a
+ * short float is widened to its own copy first).  Returns the block's size in floats. */
+struct learning {
+    float *data, *grad; /* one block each, in list order; buffers are not among them */
+    long count;
+    struct param **list; /* those that learn */
+    int params;
+};
+struct learning *params_learn(struct params *p, const char *prefix);
+void learning_zero(struct learning *l);
+void learning_free(struct learning *l);
+
+#endif

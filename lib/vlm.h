@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ * vlm.h - vision-language models on a CPU: open, embed, compare, close
+ *
+ *     struct vlm *m = vlm_open("clip-vit-base-patch32", NULL);
+ *     float *pixels = malloc(vlm_pixels(m) * sizeof *pixels);
+ *     float *vector = malloc(vlm_width(m) * sizeof *vector);
+ *
+ *     if (vlm_read_image(m, bytes, size, 0, pixels) == 0)
+ *         vlm_embed_images(m, pixels, 1, true, vector);
+ *     vlm_close(m);
+ *
+ * A function that can fail returns -1 or NULL; vlm_error() then has one sentence.  One thread at a
+ * time may use a model, except where "any thread" is said; the work itself is spread over the
+ * library's own threads (vlm_threads).
+ */
+#ifndef VLM_H
+#define VLM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vlm; /* a model; opaque */
+
+struct vlm_options {
+    const char *tokenizer; /* a file or folder; NULL: beside the model */
+};
+
+/* Threads for all models; call once, before anything else.  0: as many as the process may use. */
+void vlm_threads(int count);
+const char *vlm_error(void);      /* of the calling thread; never NULL */
+const char *vlm_error_code(void); /* a short word: "truncated", "unsupported", ... */
+
+/* A folder as Hugging Face or open_clip lay it out, a checkpoint file, or a bare name looked up in
+ * $VLM_MODELS, $XDG_DATA_HOME/vlm/models and the installation.  NULL path: $VLM_MODEL, else the
+ * built-in model.  Nothing reaches for a network. */
+struct vlm *vlm_open(const char *path, const struct vlm_options *options);
+void vlm_close(struct vlm *m); /* NULL is nothing */
+
+/* What it can do */
+enum vlm_ability {
+    VLM_EMBED_IMAGE = 1,
+    VLM_EMBED_TEXT = 2,
+    VLM_MATCH = 4,
+    VLM_CAPTION = 8,
+};
+unsigned vlm_abilities(const struct vlm *m);
+const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */
+const char *vlm_hardware(void);                /* "avx512, 2 threads, OpenBLAS ..." for -v */
+int vlm_width(const struct vlm *m);            /* floats in an embedding */
+float vlm_scale(const struct vlm *m);          /* exp(logit_scale): cosine to logit */
+
+/* Images.  Encoded bytes to the pixels that the image tower takes; any thread.  max_pixels 0: no
+ * limit.  pixels: [vlm_pixels(m)] floats. */
+size_t vlm_pixels(const struct vlm *m);
+int vlm_read_image(const struct vlm *m, const void *bytes, size_t size, long max_pixels,
+                   float *pixels);
+bool vlm_is_image(const void *head, size_t size); /* an image by its first bytes; any thread */
+/* out: [count, vlm_width(m)]; unit length if `normalized`. */
+int vlm_embed_images(struct vlm *m, const float *pixels, int count, bool normalized, float *out);
+/* Tokens of the vision tower after its last layer, for the filters after this one:
+ * [count, tokens, width]; *tokens and *width are set; to free. */
+float *vlm_image_features(struct vlm *m, const float *pixels, int count, int *tokens, int *width);
+uint64_t vlm_tower_hash(const struct vlm *m); /* of the vision tower's weights and preprocessing */
+
+/* Texts.  Token ids of a text, framed; any thread; *ids is to be freed. */
+int vlm_read_text(const struct vlm *m, const char *text, size_t size, int **ids, int *count,
+                  bool *truncated);
+/* out: [texts, vlm_width(m)]; ids of all texts one after the other, text i has counts[i] of them */
+int vlm_embed_texts(struct vlm *m, const int *ids, const int *counts, int texts, bool normalized,
+                    float *out);
+
+/* Similarity: out[i * columns + j] = a[i] . b[j]; bytes do not depend on rows or threads. */
+void vlm_dot(const float *a, long rows, const float *b, long columns, int width, float *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * weights.h - names, types, shapes and bytes of stored tensors; no file ever runs code
+ *
+ * Containers: safetensors, its sharded index, PyTorch zip (torch.save), legacy PyTorch, TorchScript
+ * archives (OpenAI's CLIP).  Every size is checked against the file before it is used.
+ */
+#ifndef WEIGHTS_WEIGHTS_H
+#define WEIGHTS_WEIGHTS_H
+
+#include "base/base.h"
+
+enum { STORED_RANK = 8 };
+struct stored {
+    const char *name;
+    enum dtype type;
+    int rank;
+    long shape[STORED_RANK];
+    long stride[STORED_RANK]; /* in elements; not always row-major: a transpose is a view */
+    const void *data;         /* first element, inside a mapping; little-endian */
+    size_t bytes;             /* from the first to behind the last element */
+};
+struct weights;
+
+/* open.c - a file by its first bytes, or a folder: model.safetensors, model.safetensors.index.json,
+ * open_clip_model.safetensors, pytorch_model.bin (.index.json), open_clip_pytorch_model.bin.
+ * A training checkpoint is looked into: {"model": ...}, {"state_dict": ...}; "module." is stripped.
+ * NULL after fail(). */
+struct weights *weights_open(const char *path);
+void weights_close(struct weights *w);
+int weights_count(const struct weights *w);
+const struct stored *weights_at(const struct weights *w, int index);
+const struct stored *weights_find(const struct weights *w, const char *name); /* or NULL */
+const char *weights_path(const struct weights *w); /* the file, or the index's folder */
+const char *
+weights_kind(const struct weights *w); /* "safetensors" "torch" "torchscript" "legacy" */
+bool stored_is_contiguous(const struct stored *s);
+/* Copies into row-major order, type kept.  `transpose` swaps the axes of a matrix. */
+void stored_copy(const struct stored *s, bool transpose, void *out);
+
+/* save.c - safetensors, written under another name and renamed */
+struct saving {
+    const char *name;
+    enum dtype type;
+    int rank;
+    long shape[STORED_RANK];
+    const void *data; /* contiguous */
+};
+int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json);
+
+#endif

@@ -1,0 +1,67 @@
+#!/bin/sh
+# includes.t - an include goes to a lower row of the house or stays in its own folder, and each
+# third-party package has one door.
+#
+#   folder: what it may include besides itself
+cd "$(dirname "$0")/../.." || exit 1
+count=0
+failed=0
+check() { # STATUS NAME
+    count=$((count + 1))
+    [ "$1" = 0 ] && echo "ok $count - $2" || { echo "not ok $count - $2"; failed=1; }
+}
+while IFS=: read -r folder allowed; do
+    [ -n "$folder" ] || continue
+    bad=$(grep -HnE '^[[:space:]]*#[[:space:]]*include "' "$folder"/*.[ch] 2>/dev/null |
+        while IFS= read -r line; do
+            header=${line#*\"}
+            header=${header%\"*}
+            own=${folder#lib/}
+            case " $own $allowed " in
+            *" ${header%%/*} "*) ;;
+            *) echo "$line" ;;
+            esac
+        done)
+    [ -z "$bad" ]
+    check $? "$folder includes only: $allowed" || true
+    [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+done <<TABLE
+lib/base:
+lib/stream:base
+lib/kernel:base
+lib/weights:base
+lib/input:base
+lib/tensor:kernel weights base
+lib/op:tensor kernel base
+lib/nn:op tensor base
+lib/model:nn op tensor weights input base vlm.h
+lib/train:model nn op tensor weights input stream base vlm.h
+lib/eval:model stream base vlm.h
+lib/cli:stream base vlm.h
+cmd:cli train eval stream base vlm.h
+TABLE
+while IFS=: read -r header door; do
+    [ -n "$header" ] || continue
+    bad=$(grep -rlE "#[[:space:]]*include [<\"]$header" cmd lib --include='*.[ch]' | grep -vE "^($door)\$")
+    [ -z "$bad" ]
+    check $? "$header only in $door"
+    [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+done <<TABLE
+stb/:lib/input/[a-z_]*\.c
+jpeglib:lib/input/[a-z_]*\.c
+webp/:lib/input/[a-z_]*\.c
+utf8proc:lib/input/[a-z_]*\.c
+cblas:lib/kernel/gemm\.c
+cbor:lib/stream/cbor\.c
+cjson/:lib/base/json\.h
+xxhash:lib/base/hash\.c
+immintrin:lib/kernel/.*
+TABLE
+for pattern in 'ffast-math' 'XXX|TODO|FIXME'; do
+    bad=$(grep -rnE "$pattern" cmd lib Makefile | head -n 5)
+    [ -z "$bad" ]
+    check $? "no $pattern"
+    [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+done
+echo "1..$count"
+exit $failed
