@@ -25,6 +25,7 @@ struct tensor {
     };
     float *grad; /* rows as in data; NULL: none wanted */
     bool needs_grad;
+    bool mapped; /* bytes lie in a mapped file: file_release() may drop their resident copy */
 };
 long tensor_count(const struct tensor *x);
 long rows(const struct tensor *x);  /* product of all axes but the last; 1 for a scalar */
@@ -43,6 +44,7 @@ struct op {
 };
 enum { NODE_INPUTS = 16 };
 struct node {
+    struct tape *tape; /* scratch memory: what backward allocates is dropped when it returns */
     const struct op *op;
     struct tensor *out;
     void *saved; /* what forward left for backward, in the tape's arena */
@@ -65,8 +67,13 @@ struct tensor *tensor_like(struct tape *t, const struct tensor *x);
 struct tensor *tensor_from(struct tape *t, float *data, int rank, const long *shape); /* borrowed */
 /* Columns first .. first + count of the last axis; shares data and gradient. */
 struct tensor *tensor_columns(struct tape *t, struct tensor *x, long first, long count);
+/* Rows first .. first + count, as [count, width]; shares data and gradient. */
+struct tensor *tensor_rows(struct tape *t, struct tensor *x, long first, long count);
 struct tensor *tensor_reshape(struct tape *t, struct tensor *x, int rank, const long *shape);
+/* A short float widened into the tape's memory, contiguous; x's own data where it is f32. */
+const float *tensor_floats(struct tape *t, const struct tensor *x); /* NULL for NULL */
 void *tape_alloc(struct tape *t, size_t bytes);
+float *tape_floats(struct tape *t, long count);
 /* If an input needs a gradient: y gets a zeroed one and the operation goes onto the trail.
  * Returns y.  `saved` must outlive the pass: the tape's arena, or the model. */
 struct tensor *remember(struct tape *t, const struct op *op, struct tensor *y, void *saved,
@@ -95,11 +102,14 @@ struct param {
     long shape[TENSOR_RANK];
     bool buffer;   /* running statistics: saved, never stepped */
     bool optional; /* may be absent; *slot stays NULL */
+    bool frozen;   /* params_learn passes it by */
 };
+enum { PARAMS_DEPTH = 16 };
 struct params {
     struct param *list;
     int count, capacity;
     char prefix[128];
+    int depth, ends[PARAMS_DEPTH]; /* the prefix's length outside each params_in */
 };
 void params_add(struct params *p, struct tensor **slot, const char *name, int rank,
                 const long *shape);
@@ -114,16 +124,21 @@ void params_in(struct params *p, const char *format, ...) PRINTF_LIKE(2, 3);
 void params_out(struct params *p);
 void params_free(struct params *p);
 long params_total(const struct params *p); /* numbers in all of them that are present */
-/* Gives the parameters whose name begins with a prefix gradients in one zeroed block (f32 only: a
- * short float is widened to its own copy first).  Returns the block's size in floats. */
+void params_freeze(struct params *p, const char *prefix); /* names that begin so do not learn */
+/* Gives the parameters whose name begins with a prefix (NULL: all) gradients in one zeroed block
+ * and moves their numbers into another, short floats widened.  Left out are buffers, frozen ones,
+ * and those that learn already: a tensor that two names share is there once.  A parameter starts
+ * at a multiple of 16 floats; the gaps stay zero.  The tensors point into the blocks, so
+ * learning_free() comes after the model's last use. */
 struct learning {
     float *data, *grad; /* one block each, in list order; buffers are not among them */
     long count;
-    struct param **list; /* those that learn */
+    struct param **list; /* those that learn; they belong to the params */
     int params;
+    struct arena memory;
 };
 struct learning *params_learn(struct params *p, const char *prefix);
-void learning_zero(struct learning *l);
+void learning_zero(struct learning *l); /* the gradients */
 void learning_free(struct learning *l);
 
 #endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * tensor.c - numbers with a shape, and views of them
+ *
+ *     row i of x is x->data[i * x->stride] .. + width(x)
+ *
+ * A view shares data and gradient with its base.  An operation gives its result a gradient when it
+ * is made, so a view made later finds it.
+ */
+#include <assert.h>
+#include <string.h>
+#include "tensor/tensor.h"
+
+long rows(const struct tensor *x)
+{
+    long count = 1;
+
+    for (int i = 0; i < x->rank - 1; i++)
+        count *= x->shape[i];
+    return count;
+}
+
+long width(const struct tensor *x)
+{
+    return x->rank ? x->shape[x->rank - 1] : 1;
+}
+
+long tensor_count(const struct tensor *x)
+{
+    return rows(x) * width(x);
+}
+
+bool wants(const struct tensor *x)
+{
+    return x && x->needs_grad;
+}
+
+static struct tensor *header(struct tape *t, int rank, const long *shape)
+{
+    struct tensor *x = tape_alloc(t, sizeof *x);
+
+    assert(rank >= 0 && rank <= TENSOR_RANK);
+    *x = (struct tensor){ .rank = rank };
+    for (int i = 0; i < rank; i++) {
+        assert(shape[i] >= 0);
+        x->shape[i] = shape[i];
+    }
+    x->stride = width(x);
+    return x;
+}
+
+struct tensor *tensor_new(struct tape *t, int rank, const long *shape)
+{
+    struct tensor *x = header(t, rank, shape);
+
+    x->data = tape_floats(t, tensor_count(x));
+    return x;
+}
+
+struct tensor *tensor_like(struct tape *t, const struct tensor *x)
+{
+    return tensor_new(t, x->rank, x->shape);
+}
+
+struct tensor *tensor_from(struct tape *t, float *data, int rank, const long *shape)
+{
+    struct tensor *x = header(t, rank, shape);
+
+    x->data = data;
+    return x;
+}
+
+/* A copy of the base's header, moved by `offset` floats. */
+static struct tensor *view(struct tape *t, const struct tensor *base, long offset)
+{
+    struct tensor *x = tape_alloc(t, sizeof *x);
+
+    assert(base->type == DTYPE_F32);
+    *x = *base;
+    x->data += offset;
+    if (x->grad)
+        x->grad += offset;
+    return x;
+}
+
+struct tensor *tensor_columns(struct tape *t, struct tensor *base, long first, long count)
+{
+    struct tensor *x = view(t, base, first);
+
+    assert(base->rank > 0 && first >= 0 && count >= 0 && first + count <= width(base));
+    x->shape[x->rank - 1] = count;
+    return x;
+}
+
+struct tensor *tensor_rows(struct tape *t, struct tensor *base, long first, long count)
+{
+    struct tensor *x = view(t, base, first * base->stride);
+
+    assert(first >= 0 && count >= 0 && first + count <= rows(base));
+    x->rank = 2;
+    x->shape[0] = count;
+    x->shape[1] = width(base);
+    return x;
+}
+
+/* Rows may be grouped anew at any stride; another width needs rows without gaps. */
+struct tensor *tensor_reshape(struct tape *t, struct tensor *base, int rank, const long *shape)
+{
+    struct tensor *x = view(t, base, 0);
+
+    assert(rank >= 0 && rank <= TENSOR_RANK);
+    x->rank = rank;
+    for (int i = 0; i < rank; i++)
+        x->shape[i] = shape[i];
+    assert(tensor_count(x) == tensor_count(base));
+    if (width(x) != width(base)) {
+        assert(base->stride == width(base) || rows(base) == 1);
+        x->stride = width(x);
+    }
+    return x;
+}
+
+const float *tensor_floats(struct tape *t, const struct tensor *x)
+{
+    float *wide;
+
+    if (!x || x->type == DTYPE_F32)
+        return x ? x->data : NULL;
+    assert(x->stride == width(x));
+    wide = tape_floats(t, tensor_count(x));
+    kernels.widen(wide, x->bytes, x->type, tensor_count(x));
+    return wide;
+}
