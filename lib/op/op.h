@@ -17,7 +17,7 @@
 struct linear {
     struct tensor *weight[PACK_PARTS], *bias[PACK_PARTS]; /* bias entries may be NULL */
     int parts;
-    struct pack *pack; /* made at first use, dropped by linear_close */
+    struct pack *pack; /* made at first use, dropped by linear_close: call it if weights changed */
 };
 struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act);
 /* x + (h W^T + b).  Where nothing is remembered the sum is written over x and x returned. */
@@ -51,19 +51,25 @@ struct tensor *activate(struct tape *t, struct tensor *x, enum activation which)
 
 /* add.c - x + y; y: as x, or [tokens, d] repeated over the batch, or [d] over the rows */
 struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);
-struct tensor *scale(struct tape *t, struct tensor *x, float by);
 
-/* embed.c - rows of a table by index; backward scatters     table: [n, d]  y: [count, d] */
+/* scale.c - x times a number: by, exp(s), s, 1/s; s a scalar parameter */
+struct tensor *scale(struct tape *t, struct tensor *x, float by);
+struct tensor *scale_exp(struct tape *t, struct tensor *x, struct tensor *s);
+struct tensor *scaled_by(struct tape *t, struct tensor *x, struct tensor *s);
+struct tensor *divided_by(struct tape *t, struct tensor *x, struct tensor *s);
+
+/* embed.c - rows by index, which is copied; backward scatters    table, x: [n, d]  y: [count, d] */
 struct tensor *embed(struct tape *t, struct tensor *table, const int *ids, long count);
 struct tensor *take_rows(struct tape *t, struct tensor *x, const int *index, long count);
 
-/* sequence.c - token 0 before every sequence, and means over sequences */
+/* sequence.c - a token before every sequence, means over sequences, rows of two tensors */
 struct tensor *prepend(struct tape *t, struct tensor *x,
                        struct tensor *token); /* [n,k,d] [d] -> [n,k+1,d] */
 struct tensor *mean_rows(struct tape *t, struct tensor *x,
                          const struct spans *spans); /* -> [count, d] */
 struct tensor *prepend_mean(struct tape *t,
                             struct tensor *x); /* [n,k,d] -> [n,k+1,d], row 0 the mean */
+struct tensor *concat_rows(struct tape *t, struct tensor *x, struct tensor *z); /* x, then z */
 
 /* patches.c - squares of pixels times a matrix    pixels: [n, 3, h, w]  weight: [d, 3, p, p]
  * -> [n, (h/p)(w/p), d], row-major over y, x.  bias may be NULL.  `layer` keeps the packed weight.
@@ -75,12 +81,10 @@ struct tensor *normalize(struct tape *t, struct tensor *x, float floor);
 
 /* matmul.c - a b^T     a: [m, d]  b: [n, d] -> [m, n] */
 struct tensor *matmul_transposed(struct tape *t, struct tensor *a, struct tensor *b);
-/* x * exp(s), s a scalar parameter; scaled_by: x * s; divided_by: x / s */
-struct tensor *scale_exp(struct tape *t, struct tensor *x, struct tensor *s);
 
 /* loss.c - scalars */
 /* mean over rows of -log softmax(logits)[target], label smoothing e: (1-e) nll + e mean(-log p);
- * a row whose target is negative counts nothing.                logits: [.., classes] */
+ * a row whose target is negative counts nothing; 0 if none counts.   logits: [.., classes] */
 struct tensor *cross_entropy(struct tape *t, struct tensor *logits, const int *target,
                              float smoothing);
 /* Symmetric contrastive loss of CLIP (arXiv 2103.00020, figure 3): u, v: [n, d] unit rows,

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ * linear.c - y = activation(x W^T + b)        x: [.., in]  W: [out, in]  b: [out]  y: [.., out]
+ *
+ *     dx += dy W        dW += dy^T x        db += sum of the rows of dy
+ *
+ * A layer may have up to three weights; part i fills its own columns of y.  A weight that learns
+ * changes with every step, so it goes through BLAS as it lies; one that does not is packed once,
+ * for a product whose bytes do not depend on the batch.
+ */
+#include <assert.h>
+#include "op/op.h"
+#include "op/rows.h"
+
+enum { RELEASE = 1 << 20 }; /* bytes of a weight above which its mapped source is let go */
+
+static long outputs(const struct tensor *weight)
+{
+    return weight->shape[0];
+}
+
+static long inputs(const struct tensor *weight)
+{
+    return tensor_count(weight) / weight->shape[0];
+}
+
+static long all_outputs(const struct linear *l)
+{
+    long total = 0;
+
+    for (int i = 0; i < l->parts; i++)
+        total += outputs(l->weight[i]);
+    return total;
+}
+
+/* What backward needs of a layer: in[0] is x, then the weights, then the biases. */
+enum { IN_X, IN_WEIGHT, IN_BIAS = IN_WEIGHT + PACK_PARTS, IN_COUNT = IN_BIAS + PACK_PARTS };
+
+static void backward_part(const struct node *n, int part, long first)
+{
+    const struct tensor *x = n->in[IN_X], *w = n->in[IN_WEIGHT + part], *b = n->in[IN_BIAS + part];
+    long count = rows(x), out = outputs(w), in = inputs(w), stride = n->out->stride;
+    const float *dy = n->out->grad + first;
+
+    if (wants(x))
+        gemm(false, false, count, in, out, 1, dy, stride, tensor_floats(n->tape, w), in, 1, x->grad,
+             x->stride);
+    if (wants(w))
+        gemm(true, false, out, in, count, 1, dy, stride, x->data, x->stride, 1, w->grad, in);
+    if (wants(b))
+        add_column_sums(b->grad, dy, stride, count, out);
+}
+
+static void backward(const struct node *n)
+{
+    long first = 0;
+
+    for (int i = 0; i < PACK_PARTS && n->in[IN_WEIGHT + i]; i++) {
+        backward_part(n, i, first);
+        first += outputs(n->in[IN_WEIGHT + i]);
+    }
+}
+
+static const struct op op_linear = { "linear", backward };
+
+static bool weights_learn(const struct linear *l)
+{
+    for (int i = 0; i < l->parts; i++)
+        if (wants(l->weight[i]))
+            return true;
+    return false;
+}
+
+bool linear_learns(const struct linear *l)
+{
+    for (int i = 0; i < l->parts; i++)
+        if (wants(l->bias[i]))
+            return true;
+    return weights_learn(l);
+}
+
+/* The pages that the pack was made from are not wanted again soon; who reads them after all gets
+ * them from the file. */
+static void pack_layer(struct linear *l)
+{
+    struct matrix parts[PACK_PARTS];
+
+    for (int i = 0; i < l->parts; i++)
+        parts[i] =
+            (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]) };
+    l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]));
+    for (int i = 0; i < l->parts; i++) {
+        const struct tensor *w = l->weight[i];
+        size_t bytes = (size_t)tensor_count(w) * dtype_size(w->type);
+
+        if (w->mapped && bytes > RELEASE)
+            file_release(w->bytes, bytes);
+    }
+}
+
+void linear_packed(struct tape *t, struct linear *l, const struct tensor *x, struct tensor *y,
+                   enum activation act, const float *residual)
+{
+    struct product p = { .x = x->data, .rows = rows(x), .x_stride = x->stride };
+
+    if (!l->pack)
+        pack_layer(l);
+    assert(pack_inputs(l->pack) == width(x) && pack_outputs(l->pack) == width(y));
+    p.weights = l->pack;
+    p.activation = act;
+    p.residual = residual;
+    p.y = y->data;
+    p.y_stride = y->stride;
+    for (int i = 0; i < l->parts; i++)
+        p.bias[i] = tensor_floats(t, l->bias[i]);
+    multiply_packed(&p);
+}
+
+struct fill {
+    const struct tensor *y;
+    const float *bias;
+    long first, count;
+};
+
+static void fill_rows(const void *argument, long first, long last)
+{
+    const struct fill *f = argument;
+
+    for (long i = first; i < last; i++)
+        for (long j = 0; j < f->count; j++)
+            row_of(f->y, i)[f->first + j] = f->bias[j];
+}
+
+static void forward_blas(struct tape *t, const struct linear *l, const struct tensor *x,
+                         struct tensor *y)
+{
+    long first = 0;
+
+    for (int i = 0; i < l->parts; i++) {
+        const struct tensor *w = l->weight[i], *b = l->bias[i];
+        struct fill fill = { y, tensor_floats(t, b), first, outputs(w) };
+
+        if (b)
+            over_rows(fill_rows, &fill, rows(x), fill.count);
+        gemm(false, true, rows(x), fill.count, width(x), 1, x->data, x->stride, tensor_floats(t, w),
+             width(x), b ? 1 : 0, y->data + first, y->stride);
+        first += fill.count;
+    }
+}
+
+static void check(const struct linear *l, const struct tensor *x)
+{
+    assert(l->parts > 0 && l->parts <= PACK_PARTS && x->type == DTYPE_F32);
+    for (int i = 0; i < l->parts; i++) {
+        assert(inputs(l->weight[i]) == width(x));
+        assert(!l->bias[i] || tensor_count(l->bias[i]) == outputs(l->weight[i]));
+    }
+}
+
+struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act)
+{
+    struct tensor *y = tensor_widened(t, x, all_outputs(l)), *in[IN_COUNT] = { x };
+
+    check(l, x);
+    if (!wants(x) && !linear_learns(l)) {
+        linear_packed(t, l, x, y, act, NULL);
+        return y;
+    }
+    if (weights_learn(l))
+        forward_blas(t, l, x, y);
+    else
+        linear_packed(t, l, x, y, ACTIVATION_NONE, NULL);
+    for (int i = 0; i < l->parts; i++) {
+        in[IN_WEIGHT + i] = l->weight[i];
+        in[IN_BIAS + i] = l->bias[i];
+    }
+    y = remember(t, &op_linear, y, NULL, IN_COUNT, in);
+    return act == ACTIVATION_NONE ? y : activate(t, y, act); /* y stays: activate() wants it */
+}
+
+struct tensor *linear_onto(struct tape *t, struct linear *l, struct tensor *x, struct tensor *h)
+{
+    check(l, h);
+    assert(rows(x) == rows(h) && width(x) == all_outputs(l));
+    if (wants(x) || wants(h) || linear_learns(l))
+        return add(t, x, linear(t, l, h, ACTIVATION_NONE));
+    linear_packed(t, l, h, x, ACTIVATION_NONE, x->data);
+    return x;
+}
+
+void linear_close(struct linear *l)
+{
+    pack_free(l->pack);
+    l->pack = NULL;
+}
