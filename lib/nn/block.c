@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ * block.c - one pre-norm transformer layer, and its pieces
+ *
+ *     x = x + out(attend(qkv(norm1(x))))
+ *     x = x + fc2(activation(fc1(norm2(x))))
+ *
+ * Of a tower that ends in one token, the last layer needs that token's row alone: its query, its
+ * output and its feed-forward; only keys and values see all rows.  The result is the same.
+ */
+#include <assert.h>
+#include <math.h>
+#include "nn/nn.h"
+
+void norm_params(struct norm *n, struct params *p, long width)
+{
+    param(p, &n->gain, "weight", width);
+    param(p, &n->shift, "bias", width);
+}
+
+struct tensor *norm_forward(struct tape *t, const struct norm *n, struct tensor *x)
+{
+    return layernorm(t, x, n->gain, n->shift, n->eps);
+}
+
+void linear_params(struct linear *l, struct params *p, const char *name, long out, long in,
+                   bool bias)
+{
+    int part = l->parts++;
+
+    assert(part < PACK_PARTS);
+    params_in(p, "%s", name);
+    param(p, &l->weight[part], "weight", out, in);
+    if (bias)
+        param(p, &l->bias[part], "bias", out);
+    params_out(p);
+}
+
+void block_params(struct block *b, struct params *p, long width, long mlp)
+{
+    params_in(p, "norm1");
+    norm_params(&b->norm1, p, width);
+    params_out(p);
+    params_in(p, "attention");
+    linear_params(&b->qkv, p, "query", width, width, true);
+    linear_params(&b->qkv, p, "key", width, width, true);
+    linear_params(&b->qkv, p, "value", width, width, true);
+    linear_params(&b->out, p, "out", width, width, true);
+    params_out(p);
+    params_in(p, "norm2");
+    norm_params(&b->norm2, p, width);
+    params_out(p);
+    params_in(p, "mlp");
+    linear_params(&b->fc1, p, "fc1", mlp, width, true);
+    linear_params(&b->fc2, p, "fc2", width, mlp, true);
+    params_out(p);
+}
+
+static struct attention_plan plan(const struct block *b, long width, bool causal,
+                                  const struct spans *queries, const struct spans *keys)
+{
+    return (struct attention_plan){
+        .heads = b->heads,
+        .scale = 1 / sqrtf((float)(width / b->heads)),
+        .causal = causal,
+        .queries = queries,
+        .keys = keys,
+    };
+}
+
+static struct tensor *attend(struct tape *t, struct block *b, struct tensor *x,
+                             const struct spans *spans, bool causal)
+{
+    long width_ = width(x);
+    struct tensor *h = norm_forward(t, &b->norm1, x);
+    struct attention_plan all = plan(b, width_, causal, spans, spans);
+
+    h = linear(t, &b->qkv, h, ACTIVATION_NONE);
+    h = attention(t, &all, tensor_columns(t, h, 0, width_), tensor_columns(t, h, width_, width_),
+                  tensor_columns(t, h, 2 * width_, width_));
+    return linear_onto(t, &b->out, x, h);
+}
+
+/* How many of the picked rows each sequence has. */
+static const struct spans *picked_spans(struct tape *t, const struct spans *spans,
+                                        const struct pick *pick)
+{
+    int *lengths = tape_alloc(t, (size_t)spans->count * sizeof *lengths);
+    int at = 0;
+
+    for (int i = 0; i < spans->count; i++) {
+        int first = at;
+
+        while (at < pick->count && pick->index[at] < spans->start[i + 1])
+            at++;
+        lengths[i] = at - first;
+    }
+    assert(at == pick->count);
+    return spans_of(t, spans->count, lengths);
+}
+
+/* Query from the rest: the tensors are those of qkv, only packed apart. */
+static void split(struct block *b)
+{
+    b->query.weight[0] = b->qkv.weight[0];
+    b->query.bias[0] = b->qkv.bias[0];
+    b->query.parts = 1;
+    for (int i = 0; i < 2; i++) {
+        b->key_value.weight[i] = b->qkv.weight[i + 1];
+        b->key_value.bias[i] = b->qkv.bias[i + 1];
+    }
+    b->key_value.parts = 2;
+}
+
+/* onto: the picked rows of x */
+static struct tensor *attend_picked(struct tape *t, struct block *b, struct tensor *x,
+                                    struct tensor *onto, const struct spans *spans, bool causal,
+                                    const struct pick *pick)
+{
+    long width_ = width(x);
+    struct tensor *h = norm_forward(t, &b->norm1, x), *q;
+    struct attention_plan some = plan(b, width_, causal, picked_spans(t, spans, pick), spans);
+
+    split(b);
+    q = linear(t, &b->query, take_rows(t, h, pick->index, pick->count), ACTIVATION_NONE);
+    h = linear(t, &b->key_value, h, ACTIVATION_NONE);
+    h = attention(t, &some, q, tensor_columns(t, h, 0, width_),
+                  tensor_columns(t, h, width_, width_));
+    return linear_onto(t, &b->out, onto, h);
+}
+
+struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
+                             const struct spans *spans, bool causal, const struct pick *pick)
+{
+    struct tensor *onto = pick ? take_rows(t, x, pick->index, pick->count) : x, *h;
+    struct tape_mark start = tape_mark(t);
+
+    if (pick)
+        x = attend_picked(t, b, x, onto, spans, causal, pick);
+    else
+        x = attend(t, b, x, spans, causal);
+    tape_drop(t, start);
+    start = tape_mark(t);
+    h = norm_forward(t, &b->norm2, x);
+    h = linear(t, &b->fc1, h, b->activation);
+    x = linear_onto(t, &b->fc2, x, h);
+    tape_drop(t, start);
+    return x;
+}
+
+void block_close(struct block *b)
+{
+    linear_close(&b->qkv);
+    linear_close(&b->query);
+    linear_close(&b->key_value);
+    linear_close(&b->out);
+    linear_close(&b->fc1);
+    linear_close(&b->fc2);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ * text.c - CLIP's text towers: token ids in, one vector a text out
+ *
+ *     x = token[ids] + position[0..]
+ *     x = block(x) for every layer, causal
+ *     y = norm(x)[the pooled row]
+ *
+ * or, for the bag of words ("CBOW" in arXiv 2103.00020, figure 3), the mean of token[ids].
+ *
+ * In a causal tower no row sees those behind it, so a text is cut right behind its pooled row; the
+ * result is exact, and a short caption costs a fifth of a padded one.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "nn/nn.h"
+
+void text_init(struct text *x, const struct text_config *config)
+{
+    *x = (struct text){ .config = *config };
+    x->norm.eps = config->eps;
+    x->blocks = xalloc((size_t)config->layers, sizeof *x->blocks);
+    for (int i = 0; i < config->layers; i++) {
+        struct block *b = &x->blocks[i];
+
+        b->heads = config->heads;
+        b->activation = config->activation;
+        b->norm1.eps = b->norm2.eps = config->eps;
+    }
+}
+
+void text_params(struct text *x, struct params *p)
+{
+    const struct text_config *c = &x->config;
+
+    param(p, &x->token, "token", c->vocabulary, c->width);
+    if (c->bag)
+        return;
+    param(p, &x->position, "position", c->context, c->width);
+    for (int i = 0; i < c->layers; i++) {
+        params_in(p, "block.%d", i);
+        block_params(&x->blocks[i], p, c->width, c->mlp);
+        params_out(p);
+    }
+    params_in(p, "norm");
+    norm_params(&x->norm, p, c->width);
+    params_out(p);
+}
+
+static int find_first(const int *ids, int count, int id)
+{
+    for (int i = 0; i < count; i++)
+        if (ids[i] == id)
+            return i;
+    return 0;
+}
+
+/* The pooled row of one text. */
+static int pooled(const struct text_config *c, const int *ids, int count)
+{
+    int largest = 0;
+
+    switch (c->pooling) {
+    case POOL_LARGEST:
+        for (int i = 1; i < count; i++)
+            largest = ids[i] > ids[largest] ? i : largest;
+        return largest;
+    case POOL_END:
+        return find_first(ids, count, c->end_id);
+    case POOL_FIRST:
+        return 0;
+    default:
+        return count - 1;
+    }
+}
+
+struct layout {                        /* which ids are computed */
+    int *ids, *place, *lengths, *last; /* id and place of each row; rows and pooled row of a text */
+    int rows;
+};
+
+/* Pads or cuts every text to the rows that its result depends on. */
+static struct layout lay_out(struct tape *t, const struct text_config *c, const int *ids,
+                             const int *counts, int texts)
+{
+    size_t room = 0;
+    struct layout l = { 0 };
+
+    for (int i = 0; i < texts; i++)
+        room += (size_t)(c->pad ? c->context : counts[i]);
+    l.ids = tape_alloc(t, 2 * room * sizeof *l.ids);
+    l.place = l.ids + room;
+    l.lengths = tape_alloc(t, 2 * (size_t)texts * sizeof *l.lengths);
+    l.last = l.lengths + texts;
+    for (int i = 0; i < texts; ids += counts[i++]) {
+        int *row = l.ids + l.rows, length = counts[i], at;
+
+        assert(length > 0 && (c->bag || length <= c->context));
+        memcpy(row, ids, (size_t)length * sizeof *row);
+        while (c->pad && length < c->context)
+            row[length++] = c->pad_id;
+        at = pooled(c, row, length);
+        l.lengths[i] = c->causal ? at + 1 : length;
+        l.last[i] = l.rows + at;
+        for (int k = 0; k < l.lengths[i]; k++)
+            l.place[l.rows + k] = k;
+        l.rows += l.lengths[i];
+    }
+    return l;
+}
+
+struct tensor *text_forward(struct tape *t, struct text *m, const int *ids, const int *counts,
+                            int texts)
+{
+    const struct text_config *c = &m->config;
+    struct layout l = lay_out(t, c, ids, counts, texts);
+    const struct spans *spans = spans_of(t, texts, l.lengths);
+    const struct pick pick = { l.last, texts };
+    bool mean = c->pooling == POOL_MEAN;
+    struct tensor *x = embed(t, m->token, l.ids, l.rows);
+
+    if (c->bag)
+        return mean_rows(t, x, spans);
+    x = add(t, x, embed(t, m->position, l.place, l.rows));
+    for (int i = 0; i < c->layers; i++)
+        x = block_forward(t, &m->blocks[i], x, spans, c->causal,
+                          i + 1 == c->layers && !mean ? &pick : NULL);
+    if (mean && c->norm_after_pool)
+        return norm_forward(t, &m->norm, mean_rows(t, x, spans));
+    if (mean)
+        return mean_rows(t, norm_forward(t, &m->norm, x), spans);
+    return norm_forward(t, &m->norm, c->layers ? x : take_rows(t, x, l.last, texts));
+}
+
+void text_close(struct text *x)
+{
+    for (int i = 0; i < x->config.layers; i++)
+        block_close(&x->blocks[i]);
+    free(x->blocks);
+    *x = (struct text){ 0 };
+}

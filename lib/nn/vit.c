@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * vit.c - vision transformer: pixels in, tokens out.  The image tower of every model here.
+ *
+ *     x = [class, squares of pixels W^T + b] + position
+ *     x = norm_before(x)                          CLIP
+ *     x = block(x) for every layer
+ *     x = norm_after(x)                           all but EVA
+ */
+#include <stdlib.h>
+#include "nn/nn.h"
+
+void vit_init(struct vit *v, const struct vit_config *config)
+{
+    *v = (struct vit){ .config = *config };
+    v->before.eps = v->after.eps = config->eps;
+    v->blocks = xalloc((size_t)config->layers, sizeof *v->blocks);
+    for (int i = 0; i < config->layers; i++) {
+        struct block *b = &v->blocks[i];
+
+        b->heads = config->heads;
+        b->activation = config->activation;
+        b->norm1.eps = b->norm2.eps = config->eps;
+    }
+}
+
+int vit_tokens(const struct vit_config *c)
+{
+    return (c->image / c->patch) * (c->image / c->patch) + 1;
+}
+
+void vit_params(struct vit *v, struct params *p)
+{
+    const struct vit_config *c = &v->config;
+
+    v->patches.parts = 1;
+    param(p, &v->patches.weight[0], "patch.weight", c->width, 3, c->patch, c->patch);
+    if (c->patch_bias)
+        param(p, &v->patches.bias[0], "patch.bias", c->width);
+    param(p, &v->class_token, "class", c->width);
+    param(p, &v->position, "position", vit_tokens(c), c->width);
+    if (c->norm_before) {
+        params_in(p, "norm_before");
+        norm_params(&v->before, p, c->width);
+        params_out(p);
+    }
+    for (int i = 0; i < c->layers; i++) {
+        params_in(p, "block.%d", i);
+        block_params(&v->blocks[i], p, c->width, c->mlp);
+        params_out(p);
+    }
+    if (c->norm_after) {
+        params_in(p, "norm_after");
+        norm_params(&v->after, p, c->width);
+        params_out(p);
+    }
+}
+
+struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels)
+{
+    struct tensor *x = patches(t, &v->patches, pixels, v->config.patch);
+
+    x = add(t, prepend(t, x, v->class_token), v->position);
+    return v->config.norm_before ? norm_forward(t, &v->before, x) : x;
+}
+
+struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only)
+{
+    int images = (int)pixels->shape[0], tokens = vit_tokens(&v->config);
+    int last = v->config.layers - 1, *first = tape_alloc(t, (size_t)images * sizeof *first);
+    const struct spans *spans = spans_even(t, images, tokens);
+    const struct pick classes = { first, images };
+    struct tensor *x = vit_embed(t, v, pixels);
+
+    for (int i = 0; i < images; i++)
+        first[i] = i * tokens;
+    x = tensor_reshape(t, x, 2, (long[]){ (long)images * tokens, v->config.width });
+    for (int i = 0; i <= last; i++)
+        x = block_forward(t, &v->blocks[i], x, spans, false,
+                          first_only && i == last ? &classes : NULL);
+    if (first_only)
+        return last < 0 ? take_rows(t, x, first, images) : x;
+    return tensor_reshape(t, x, 3, (long[]){ images, tokens, v->config.width });
+}
+
+struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x)
+{
+    return v->config.norm_after ? norm_forward(t, &v->after, x) : x;
+}
+
+void vit_close(struct vit *v)
+{
+    linear_close(&v->patches);
+    for (int i = 0; i < v->config.layers; i++)
+        block_close(&v->blocks[i]);
+    free(v->blocks);
+    *v = (struct vit){ 0 };
+}
