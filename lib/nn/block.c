@@ -70,13 +70,13 @@ static struct attention_plan plan(const struct block *b, long width, bool causal
 static struct tensor *attend(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal)
 {
-    long width_ = width(x);
+    long wide = width(x);
     struct tensor *h = norm_forward(t, &b->norm1, x);
-    struct attention_plan all = plan(b, width_, causal, spans, spans);
+    struct attention_plan all = plan(b, wide, causal, spans, spans);
 
     h = linear(t, &b->qkv, h, ACTIVATION_NONE);
-    h = attention(t, &all, tensor_columns(t, h, 0, width_), tensor_columns(t, h, width_, width_),
-                  tensor_columns(t, h, 2 * width_, width_));
+    h = attention(t, &all, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide),
+                  tensor_columns(t, h, 2 * wide, wide));
     return linear_onto(t, &b->out, x, h);
 }
 
@@ -116,15 +116,14 @@ static struct tensor *attend_picked(struct tape *t, struct block *b, struct tens
                                     struct tensor *onto, const struct spans *spans, bool causal,
                                     const struct pick *pick)
 {
-    long width_ = width(x);
+    long wide = width(x);
     struct tensor *h = norm_forward(t, &b->norm1, x), *q;
-    struct attention_plan some = plan(b, width_, causal, picked_spans(t, spans, pick), spans);
+    struct attention_plan some = plan(b, wide, causal, picked_spans(t, spans, pick), spans);
 
     split(b);
     q = linear(t, &b->query, take_rows(t, h, pick->index, pick->count), ACTIVATION_NONE);
     h = linear(t, &b->key_value, h, ACTIVATION_NONE);
-    h = attention(t, &some, q, tensor_columns(t, h, 0, width_),
-                  tensor_columns(t, h, width_, width_));
+    h = attention(t, &some, q, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide));
     return linear_onto(t, &b->out, onto, h);
 }
 

@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include "nn/nn.h"
+#include "nn/text.h"
 
 void text_init(struct text *x, const struct text_config *config)
 {

@@ -7,7 +7,7 @@
  *     x = norm_after(x)                           all but EVA
  */
 #include <stdlib.h>
-#include "nn/nn.h"
+#include "nn/vit.h"
 
 void vit_init(struct vit *v, const struct vit_config *config)
 {

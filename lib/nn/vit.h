@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * vit.h - vision transformer: the image tower of every model here
+ */
+#ifndef NN_VIT_H
+#define NN_VIT_H
+
+#include "nn/nn.h"
+
+struct vit_config {
+    int image, patch; /* pixels a side */
+    long width, mlp;
+    int layers, heads;
+    float eps;
+    enum activation activation;
+    bool patch_bias;  /* ALBEF, BLIP, EVA; not CLIP */
+    bool norm_before; /* CLIP: before the first layer */
+    bool norm_after;  /* after the last; not EVA */
+};
+struct vit {
+    struct vit_config config;
+    struct linear patches;      /* [width, 3, patch, patch] */
+    struct tensor *class_token; /* [width] */
+    struct tensor *position;    /* [tokens, width] */
+    struct norm before, after;
+    struct block *blocks;
+};
+void vit_init(struct vit *v, const struct vit_config *config);
+void vit_params(struct vit *v, struct params *p);
+int vit_tokens(const struct vit_config *c); /* the class token and the squares */
+/* pixels: [n, 3, image, image] -> what the first layer takes, [n, tokens, width] */
+struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels);
+/* -> all tokens behind the last layer, before norm_after: [n, tokens, width]; with first_only the
+ * class tokens alone, [n, width], for which the last layer skips the other rows */
+struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only);
+struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x); /* norm_after, if any */
+void vit_close(struct vit *v);
+
+#endif
