@@ -74,11 +74,11 @@ int preprocess_image(const struct preprocess *p, struct image *image, float *pix
 int preprocess_bytes(const struct preprocess *p, const void *bytes, size_t size, long max_pixels,
                      float *pixels);
 
-/* tokenizer.c - text to ids and back; one kind a file (bpe.c, wordpiece.c, unigram.c) */
-enum text_clean {               /* what is done to a text before it is split */
-                  CLEAN_OPENAI, /* ftfy's fixes (see clean.c), HTML unescape twice, spaces, lower
-                                   case */
-                  CLEAN_HF,     /* NFC, spaces, lower case: tokenizer.json of Hugging Face's CLIP */
+/* tokenizer.c - text to ids and back; one kind a file (clip.c, wordpiece.c) */
+enum text_clean {                  /* what is done to a text before it is split; see clean.c */
+                  CLEAN_OPENAI,    /* ftfy's fixes, HTML unescaped twice, spaces, lower case */
+                  CLEAN_OPEN_CLIP, /* the same; spells its frame <start_of_text>, <end_of_text> */
+                  CLEAN_HF, /* NFC, spaces, lower case: tokenizer.json of Hugging Face's CLIP */
 };
 struct tokenizer;
 struct token_ids {
@@ -89,11 +89,13 @@ struct token_ids {
 /* CLIP's byte pair encoding, from a folder or file: tokenizer.json, vocab.json + merges.txt, or
  * bpe_simple_vocab_16e6.txt(.gz).  NULL after fail(). */
 struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean);
-void tokenizer_close(struct tokenizer *t);
-int tokenizer_size(const struct tokenizer *t); /* ids are below it */
+void tokenizer_close(struct tokenizer *t);                      /* NULL is nothing */
+int tokenizer_size(const struct tokenizer *t);                  /* ids are below it */
+int tokenizer_id(const struct tokenizer *t, const char *token); /* of a vocabulary's entry; or -1 */
 /* At most `limit` ids with the frame; a longer text is cut and keeps its end token. */
 void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, int limit,
                       struct token_ids *out);
-char *tokenizer_decode(const struct tokenizer *t, const int *ids, int count); /* to free */
+/* Without special tokens and outer spaces; to free.  Ids that are none are skipped. */
+char *tokenizer_decode(const struct tokenizer *t, const int *ids, int count);
 
 #endif

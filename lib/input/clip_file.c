@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT
+ * clip_file.c - CLIP's vocabulary from its files
+ *
+ *     bpe_simple_vocab_16e6.txt(.gz)   a heading, then a merge a line: "left right".  Ids: 256
+ *                                      bytes, 256 bytes that end a piece, the merges, begin, end
+ *     vocab.json + merges.txt          {"string": id, ...}; merges as above
+ *     tokenizer.json                   both under "model", special tokens under "added_tokens"
+ *
+ * A symbol that ends a piece is spelt with "</w>" behind it.  The bytes are in the order 33-126,
+ * 161-172, 174-255 and then the others.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "input/text.h"
+
+enum { MOST_MERGES = 49152 - 256 - 2, MOST_IDS = 1 << 24 };
+static const char *const begin_names[] = { "<|startoftext|>", "<start_of_text>" };
+static const char *const end_names[] = { "<|endoftext|>", "<end_of_text>" };
+
+/* One merge, both symbols and their sum being in the vocabulary. */
+static int add_merge(struct tokenizer *t, int rank, const char *left, size_t left_size,
+                     const char *right, size_t right_size)
+{
+    struct buffer both = { 0 };
+    int a = vocabulary_find(&t->vocabulary, left, left_size);
+    int b = vocabulary_find(&t->vocabulary, right, right_size), sum;
+
+    buffer_add(&both, left, left_size);
+    buffer_add(&both, right, right_size);
+    sum = vocabulary_find(&t->vocabulary, both.data, both.size);
+    buffer_free(&both);
+    if (a < 0 || b < 0 || sum < 0)
+        return fail("merge %d joins \"%.*s\" and \"%.*s\", which the vocabulary does not have",
+                    rank + 1, left_size < 40 ? (int)left_size : 40, left,
+                    right_size < 40 ? (int)right_size : 40, right);
+    bpe_add(&t->bpe, a, b, rank, sum);
+    return 0;
+}
+
+/* "left right" to its two symbols. */
+static int split_merge(const char *line, size_t size, size_t *left_size)
+{
+    const char *space = memchr(line, ' ', size);
+    size_t left = space ? (size_t)(space - line) : 0;
+
+    *left_size = left;
+    if (!left || left + 1 == size || memchr(space + 1, ' ', size - left - 1))
+        return fail("\"%.*s\" is not a merge of two symbols", size < 80 ? (int)size : 80, line);
+    return 0;
+}
+
+/* Lines of a text without carriage returns; false at its end. */
+static bool next_line(const char **at, const char *end, const char **line, size_t *size)
+{
+    const char *stop;
+
+    if (*at >= end)
+        return false;
+    stop = memchr(*at, '\n', (size_t)(end - *at));
+    *line = *at;
+    *size = (size_t)((stop ? stop : end) - *at);
+    *at = stop ? stop + 1 : end;
+    if (*size && (*line)[*size - 1] == '\r')
+        --*size;
+    return true;
+}
+
+static size_t count_lines(const struct buffer *b)
+{
+    size_t lines = 1;
+
+    for (size_t i = 0; i < b->size; i++)
+        lines += b->data[i] == '\n';
+    return lines;
+}
+
+static int add_merge_line(struct tokenizer *t, int rank, const char *line, size_t size)
+{
+    size_t left;
+
+    if (split_merge(line, size, &left) < 0)
+        return -1;
+    return add_merge(t, rank, line, left, line + left + 1, size - left - 1);
+}
+
+/* merges.txt: the heading begins with '#'. */
+static int read_merges(struct tokenizer *t, const char *path)
+{
+    struct buffer b = { 0 };
+    const char *at, *line;
+    size_t size;
+    int rank = 0, status = read_unzipped(&b, path);
+
+    if (status == 0)
+        bpe_init(&t->bpe, count_lines(&b));
+    for (at = b.data; status == 0 && next_line(&at, b.data + b.size, &line, &size);) {
+        if (size == 0 || (rank == 0 && strncmp(line, "#version", 8) == 0))
+            continue;
+        status = add_merge_line(t, rank++, line, size);
+        if (status < 0)
+            fail("%s: %s", path, error_text());
+    }
+    buffer_free(&b);
+    return status;
+}
+
+/* The strings of bytes: one letter, and "</w>" at the end of a piece. */
+static int byte_id(struct tokenizer *t, int byte, const char *suffix)
+{
+    struct buffer b = { 0 };
+    int id;
+
+    buffer_utf8(&b, bpe_letter(byte));
+    buffer_string(&b, suffix);
+    id = vocabulary_find(&t->vocabulary, b.data, b.size);
+    buffer_free(&b);
+    return id < 0 ? fail("the vocabulary has no entry for byte %d%s%s", byte,
+                         *suffix ? " with " : "", suffix)
+                  : id;
+}
+
+static int find_bytes(struct tokenizer *t)
+{
+    for (int i = 0; i < 256; i++) {
+        t->bpe.single[i] = byte_id(t, i, "");
+        t->bpe.last[i] = byte_id(t, i, "</w>");
+        if (t->bpe.single[i] < 0 || t->bpe.last[i] < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int find_frame(struct tokenizer *t)
+{
+    for (int i = 0; i < COUNT(begin_names); i++) {
+        t->begin = tokenizer_id(t, begin_names[i]);
+        t->end = tokenizer_id(t, end_names[i]);
+        if (t->begin >= 0 && t->end >= 0)
+            return 0;
+    }
+    return fail("the vocabulary has no %s and %s", begin_names[0], end_names[0]);
+}
+
+/* Only Hugging Face's files have special tokens of their own; the others know two. */
+static void set_specials(struct tokenizer *t)
+{
+    int names = t->clean == CLEAN_OPEN_CLIP || tokenizer_id(t, begin_names[0]) < 0;
+
+    if (t->clean == CLEAN_HF && t->special_count > 0)
+        return;
+    tokenizer_drop_specials(t);
+    tokenizer_add_special(t, begin_names[names], t->begin, false);
+    tokenizer_add_special(t, end_names[names], t->end, false);
+}
+
+/* bpe_simple_vocab_16e6.txt: ids follow from the order. */
+static void add_bytes(struct tokenizer *t)
+{
+    struct buffer b = { 0 };
+    int id = 0;
+
+    for (int pass = 0; pass < 4; pass++) {
+        for (int byte = 0; byte < 256; byte++) {
+            if ((bpe_letter(byte) < 256) != (pass % 2 == 0))
+                continue;
+            buffer_clear(&b);
+            buffer_utf8(&b, bpe_letter(byte));
+            buffer_string(&b, pass < 2 ? "" : "</w>");
+            vocabulary_set(&t->vocabulary, id++, b.data, b.size);
+        }
+    }
+    buffer_free(&b);
+}
+
+static int read_ordered_merges(struct tokenizer *t, const char *at, const char *end, int merges)
+{
+    const char *line = at;
+    size_t size, left;
+    struct buffer both = { 0 };
+    int status = 0;
+
+    for (int rank = 0; status == 0 && rank < merges && next_line(&at, end, &line, &size); rank++) {
+        status = split_merge(line, size, &left);
+        if (status < 0)
+            break;
+        buffer_clear(&both);
+        buffer_add(&both, line, left);
+        buffer_add(&both, line + left + 1, size - left - 1);
+        if (!vocabulary_set(&t->vocabulary, 512 + rank, both.data, both.size))
+            status = fail("merge %d makes \"%.40s\" a second time", rank + 1, both.data);
+        else
+            status = add_merge_line(t, rank, line, size);
+    }
+    buffer_free(&both);
+    return status;
+}
+
+static int read_ordered(struct tokenizer *t, const struct buffer *b)
+{
+    const char *at = b->data, *end = b->data + b->size, *line;
+    size_t size, lines = count_lines(b) - (b->size && end[-1] == '\n');
+    int merges = lines - 1 < MOST_MERGES ? (int)lines - 1 : MOST_MERGES;
+
+    if (lines < 2)
+        return fail("no merges");
+    next_line(&at, end, &line, &size); /* the heading */
+    vocabulary_init(&t->vocabulary, 512 + merges + 2);
+    bpe_init(&t->bpe, (size_t)merges);
+    add_bytes(t);
+    vocabulary_set(&t->vocabulary, 512 + merges, begin_names[0], strlen(begin_names[0]));
+    vocabulary_set(&t->vocabulary, 512 + merges + 1, end_names[0], strlen(end_names[0]));
+    return read_ordered_merges(t, at, end, merges);
+}
+
+/* The largest id of a list, -1 in an empty one; -2 after fail(). */
+static int largest_id(const cJSON *list, bool tokens, int *entries)
+{
+    int most = -1;
+
+    for (const cJSON *e = list ? list->child : NULL; e; e = e->next, ++*entries) {
+        const char *text = tokens ? json_string(e, "content", "") : e->string;
+        double id = tokens ? json_number(e, "id", -1) : cJSON_IsNumber(e) ? e->valuedouble : -1;
+
+        if (!*text || !(id >= 0 && id < MOST_IDS && id == (int)id)) {
+            fail("\"%.40s\" is empty or has no valid id", text);
+            return -2;
+        }
+        most = id > most ? (int)id : most;
+    }
+    return most;
+}
+
+static int add_tokens(struct tokenizer *t, const cJSON *list)
+{
+    for (const cJSON *e = list ? list->child : NULL; e; e = e->next) {
+        const char *text = json_string(e, "content", "");
+        int id = (int)json_number(e, "id", 0);
+
+        if (!vocabulary_set(&t->vocabulary, id, text, strlen(text)) && tokenizer_id(t, text) != id)
+            return fail("\"%.40s\" is to be %d, which is something else", text, id);
+        tokenizer_add_special(t, text, id, json_bool(e, "normalized", false));
+    }
+    return 0;
+}
+
+/* {"string": id, ...}: ids may leave gaps, but not run away. */
+static int read_ids(struct tokenizer *t, const cJSON *object, const cJSON *added)
+{
+    int entries = 0, most = largest_id(object, false, &entries);
+    int most_added = largest_id(added, true, &entries);
+
+    if (most == -2 || most_added == -2)
+        return -1;
+    most = most > most_added ? most : most_added;
+    if (most >= 2 * entries + 1024)
+        return fail("%d strings, but an id %d", entries, most);
+    vocabulary_init(&t->vocabulary, most + 1);
+    for (const cJSON *e = object->child; e; e = e->next)
+        if (!vocabulary_set(&t->vocabulary, e->valueint, e->string, strlen(e->string)))
+            return fail("\"%.40s\" or its id %d comes twice", e->string, e->valueint);
+    return add_tokens(t, added);
+}
+
+static int read_merge_list(struct tokenizer *t, const cJSON *merges)
+{
+    int rank = 0;
+
+    bpe_init(&t->bpe, (size_t)cJSON_GetArraySize(merges));
+    for (const cJSON *m = merges->child; m; m = m->next, rank++) {
+        const cJSON *left = m->child, *right = left ? left->next : NULL;
+
+        if (cJSON_IsString(m)) {
+            if (add_merge_line(t, rank, m->valuestring, strlen(m->valuestring)) < 0)
+                return -1;
+        } else if (cJSON_IsArray(m) && cJSON_IsString(left) && cJSON_IsString(right)) {
+            if (add_merge(t, rank, left->valuestring, strlen(left->valuestring), right->valuestring,
+                          strlen(right->valuestring)) < 0)
+                return -1;
+        } else {
+            return fail("merge %d is not two symbols", rank + 1);
+        }
+    }
+    return 0;
+}
+
+static int read_tokenizer_json(struct tokenizer *t, const cJSON *root)
+{
+    const cJSON *model = json_get(root, "model"), *vocab = json_get(model, "vocab");
+    const cJSON *merges = json_get(model, "merges");
+
+    if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
+        return fail("not a byte pair encoding (it is \"%s\")",
+                    json_string(model, "type", "no model"));
+    if (strcmp(json_string(model, "end_of_word_suffix", ""), "</w>") != 0)
+        return fail("not CLIP's byte pair encoding: words do not end in </w>");
+    if (read_ids(t, vocab, json_get(root, "added_tokens")) < 0)
+        return -1;
+    return read_merge_list(t, merges);
+}
+
+static int read_vocab_json(struct tokenizer *t, const cJSON *root, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? xprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
+    char *merges = xprintf("%smerges.txt", folder);
+    int status = read_ids(t, root, NULL);
+
+    if (status == 0)
+        status = read_merges(t, merges);
+    free(folder);
+    free(merges);
+    return status;
+}
+
+static int read_json(struct tokenizer *t, const struct buffer *b, const char *path)
+{
+    cJSON *root = json_parse(b->data, b->size);
+    int status = -1;
+
+    if (cJSON_IsObject(json_get(root, "model")))
+        status = read_tokenizer_json(t, root);
+    else if (cJSON_IsObject(root))
+        status = read_vocab_json(t, root, path);
+    else if (root)
+        fail("neither a vocabulary nor a tokenizer");
+    cJSON_Delete(root);
+    return status;
+}
+
+static int read_clip(struct tokenizer *t, const char *path)
+{
+    struct buffer b = { 0 };
+    int status = read_unzipped(&b, path);
+
+    if (status == 0) {
+        status = b.size && b.data[0] == '{' ? read_json(t, &b, path) : read_ordered(t, &b);
+        if (status == 0 && (find_bytes(t) < 0 || find_frame(t) < 0))
+            status = -1;
+        if (status < 0)
+            fail("%s: %s", path, error_text());
+    }
+    if (status == 0)
+        set_specials(t);
+    buffer_free(&b);
+    return status;
+}
+
+struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean)
+{
+    static const char *const names[] = { "tokenizer.json", "vocab.json",
+                                         "bpe_simple_vocab_16e6.txt.gz",
+                                         "bpe_simple_vocab_16e6.txt", NULL };
+    char *file = vocabulary_path(path, names);
+    struct tokenizer *t;
+
+    if (!file)
+        return NULL;
+    t = xalloc(1, sizeof *t);
+    t->kind = &clip_kind;
+    t->clean = clean;
+    if (read_clip(t, file) < 0) {
+        tokenizer_close(t);
+        t = NULL;
+    }
+    free(file);
+    return t;
+}

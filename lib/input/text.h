@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ * text.h - what the tokenizers share among themselves; only for lib/input
+ */
+#ifndef INPUT_TEXT_H
+#define INPUT_TEXT_H
+
+#include "input/input.h"
+
+/* unicode.c - code points and their properties, from utf8proc (Unicode 15.0 in 2.8) */
+struct codes {
+    uint32_t *at;
+    size_t count, capacity;
+};
+void codes_reserve(struct codes *c, size_t more);
+void codes_add(struct codes *c, uint32_t code);
+void codes_add_all(struct codes *c, const uint32_t *at, size_t count);
+void codes_from_utf8(struct codes *c, const char *text, size_t size); /* bad bytes: U+FFFD */
+void codes_to_utf8(struct buffer *b, const uint32_t *at, size_t count);
+void codes_free(struct codes *c);
+
+enum { CODE_LETTER = 'L', CODE_MARK = 'M', CODE_NUMBER = 'N', CODE_PUNCTUATION = 'P' };
+enum { CODE_SYMBOL = 'S', CODE_SEPARATOR = 'Z', CODE_OTHER = 'C' };
+int code_class(uint32_t code);          /* first letter of its general category */
+bool code_is_space(uint32_t code);      /* White_Space: what `\s` matches */
+bool code_is_decimal(uint32_t code);    /* Nd */
+bool code_is_nonspacing(uint32_t code); /* Mn */
+uint32_t code_lower(uint32_t code);     /* simple mapping */
+uint32_t code_upper(uint32_t code);     /* simple mapping */
+/* Lower case from `from` on; U+0130 becomes two.  `final_sigma`: a capital sigma that ends a word
+ * becomes U+03C2, as Python has it. */
+void codes_lower(struct codes *c, bool final_sigma);
+void codes_nfc(struct codes *c, size_t from); /* composes c->at[from ..] */
+void codes_nfd(struct codes *c, size_t from);
+/* Adds the compatibility decomposition of one code point. */
+void codes_add_nfkd(struct codes *c, uint32_t code);
+
+/* entity_table.c - generated */
+struct entity {
+    char name[32];     /* without its semicolon */
+    bool legacy;       /* the semicolon may be missing */
+    uint32_t codes[2]; /* the second may be 0 */
+};
+extern const struct entity entities[];
+extern const int entity_count;
+
+/* entities.c - HTML entities, named and numeric */
+uint32_t windows_1252(uint32_t code); /* the meaning of 0x80 .. 0x9f; others stay */
+/* Adds what Python's html.unescape makes of text. */
+void html_unescape(struct codes *out, const uint32_t *text, size_t count);
+/* Adds what ftfy's unescape_html makes of it: only with semicolon, also names in capitals. */
+void html_unescape_strict(struct codes *out, const uint32_t *text, size_t count);
+
+/* clean.c - CLEAN_OPENAI and CLEAN_HF */
+void clean_text(struct codes *text, enum text_clean clean);
+
+/* vocabulary.c - strings and their ids */
+struct vocabulary {
+    struct buffer text;
+    struct vocabulary_entry {
+        size_t at;
+        int size; /* -1: this id has no string */
+    } * entries;
+    int count;  /* ids are below it */
+    int *slots; /* open addressing; id + 1, 0: free */
+    size_t mask;
+};
+/* Room for ids below `count`. */
+void vocabulary_init(struct vocabulary *v, int count);
+/* False: the id or the string is taken. */
+bool vocabulary_set(struct vocabulary *v, int id, const char *text, size_t size);
+int vocabulary_find(const struct vocabulary *v, const char *text, size_t size); /* -1: not there */
+const char *vocabulary_text(const struct vocabulary *v, int id, int *size);     /* NULL: none */
+void vocabulary_free(struct vocabulary *v);
+
+/* bpe.c - byte pair encoding: the table of merges and its use on one piece */
+struct bpe {
+    int single[256]; /* byte to id */
+    int last[256];   /* the same at the end of a piece */
+    struct bpe_merge {
+        uint64_t pair; /* left id << 32 | right id; UINT64_MAX: free */
+        int rank, id;
+    } * merges; /* open addressing */
+    size_t mask;
+};
+void bpe_init(struct bpe *b, size_t merges);
+/* The first of equal pairs counts. */
+void bpe_add(struct bpe *b, int left, int right, int rank, int id);
+void bpe_free(struct bpe *b);
+/* Scratch memory of one encoding. */
+struct bpe_work {
+    struct bpe_symbol *symbols;
+    struct bpe_candidate *heap;
+    size_t capacity;
+};
+struct id_list {
+    int *ids;
+    size_t count, capacity;
+};
+void id_add(struct id_list *l, int id);
+void bpe_encode(const struct bpe *b, struct bpe_work *w, const char *piece, size_t size,
+                struct id_list *out);
+void bpe_work_free(struct bpe_work *w);
+uint32_t bpe_letter(int byte); /* the code point that stands for a byte in vocabulary files */
+int bpe_byte(uint32_t letter); /* and back; -1: none */
+
+/* tokenizer.c - the frame, and a table of functions for what is between */
+struct tokenizer;
+struct tokenizer_kind {
+    /* Adds the ids of a text without frame; may stop once more than `enough` were added. */
+    void (*encode)(const struct tokenizer *t, const char *text, size_t size, size_t enough,
+                   struct id_list *out);
+    /* Adds the text of ids, special ones left out. */
+    void (*decode)(const struct tokenizer *t, const int *ids, int count, struct buffer *out);
+};
+struct special_token {
+    char *text;
+    int id;
+    bool normalized; /* looked for after the text was cleaned, not before */
+};
+struct tokenizer {
+    const struct tokenizer_kind *kind;
+    struct vocabulary vocabulary;
+    struct bpe bpe; /* merges is NULL in other kinds */
+    enum text_clean clean;
+    int begin, end; /* -1: none */
+    struct special_token *specials;
+    int special_count;
+};
+extern const struct tokenizer_kind clip_kind; /* clip.c */
+void tokenizer_add_special(struct tokenizer *t, const char *text, int id, bool normalized);
+void tokenizer_drop_specials(struct tokenizer *t);
+const struct special_token *tokenizer_special(const struct tokenizer *t, int id); /* or NULL */
+
+/* vocabulary_file.c - files that hold vocabularies */
+/* The file of a model's folder that exists first in `names` (NULL at the end), or `path` itself if
+ * it is no folder.  To free; NULL after fail(). */
+char *vocabulary_path(const char *path, const char *const *names);
+int read_unzipped(struct buffer *b, const char *path); /* gunzips where needed */
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ * tokenizer.c - text to ids and back: the frame, and a table of functions for what is between
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "input/text.h"
+
+void id_add(struct id_list *l, int id)
+{
+    if (l->count == l->capacity) {
+        l->capacity = l->capacity ? 2 * l->capacity : 128;
+        l->ids = xresize(l->ids, l->capacity, sizeof *l->ids);
+    }
+    l->ids[l->count++] = id;
+}
+
+void tokenizer_add_special(struct tokenizer *t, const char *text, int id, bool normalized)
+{
+    t->specials = xresize(t->specials, (size_t)t->special_count + 1, sizeof *t->specials);
+    t->specials[t->special_count++] = (struct special_token){ xstrdup(text), id, normalized };
+}
+
+void tokenizer_drop_specials(struct tokenizer *t)
+{
+    for (int i = 0; i < t->special_count; i++)
+        free(t->specials[i].text);
+    free(t->specials);
+    t->specials = NULL;
+    t->special_count = 0;
+}
+
+const struct special_token *tokenizer_special(const struct tokenizer *t, int id)
+{
+    for (int i = 0; i < t->special_count; i++)
+        if (t->specials[i].id == id)
+            return &t->specials[i];
+    return NULL;
+}
+
+void tokenizer_close(struct tokenizer *t)
+{
+    if (!t)
+        return;
+    tokenizer_drop_specials(t);
+    vocabulary_free(&t->vocabulary);
+    bpe_free(&t->bpe);
+    free(t);
+}
+
+int tokenizer_size(const struct tokenizer *t)
+{
+    return t->vocabulary.count;
+}
+
+int tokenizer_id(const struct tokenizer *t, const char *token)
+{
+    return vocabulary_find(&t->vocabulary, token, strlen(token));
+}
+
+void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, int limit,
+                      struct token_ids *out)
+{
+    struct id_list list = { 0 };
+    size_t frame = (size_t)(t->begin >= 0) + (size_t)(t->end >= 0), room;
+
+    assert(limit > 0 && (size_t)limit >= frame);
+    room = (size_t)limit - frame;
+    if (t->begin >= 0)
+        id_add(&list, t->begin);
+    t->kind->encode(t, text, size, room, &list);
+    room += t->begin >= 0;
+    out->truncated = list.count > room;
+    if (out->truncated)
+        list.count = room;
+    if (t->end >= 0)
+        id_add(&list, t->end);
+    out->ids = list.ids ? list.ids : xalloc(1, sizeof *list.ids);
+    out->count = (int)list.count;
+}
+
+char *tokenizer_decode(const struct tokenizer *t, const int *ids, int count)
+{
+    struct buffer raw = { 0 }, text = { 0 };
+    struct codes codes = { 0 };
+    size_t first = 0;
+
+    t->kind->decode(t, ids, count, &raw);
+    codes_from_utf8(&codes, raw.data, raw.size);
+    while (first < codes.count && code_is_space(codes.at[first]))
+        first++;
+    while (codes.count > first && code_is_space(codes.at[codes.count - 1]))
+        codes.count--;
+    codes_to_utf8(&text, codes.at + first, codes.count - first);
+    buffer_free(&raw);
+    codes_free(&codes);
+    return text.data;
+}
