@@ -22,7 +22,6 @@ enum activation {
     ACTIVATION_RELU,
 };
 
-struct attention;
 struct panel_kernel;
 
 /* dispatch.c - the table; kernels_start() runs once, by itself, before main */
@@ -45,10 +44,7 @@ struct kernels {
     void (*widen)(float *y, const void *x, enum dtype type, long count); /* f32 f16 bf16 */
     void (*narrow)(void *y, const float *x, enum dtype type, long count);
 
-    /* One block of a packed product; see gemm.c for the shapes. */
-    const struct panel_kernel *panel;
-    /* One (sequence, head) of attention; see attention.c. */
-    void (*attend)(const struct attention *a, long sequence, int head, float *scratch);
+    const struct panel_kernel *panel; /* tiles of products; kernel/'s own affair, see panel.h */
 };
 extern struct kernels kernels;
 void kernels_use(const char *name); /* for tests: "scalar" ...; NULL: the best one here */
@@ -72,7 +68,7 @@ long pack_outputs(const struct pack *p);
 long pack_inputs(const struct pack *p);
 size_t pack_bytes(const struct pack *p);
 
-/* gemm.c - products of matrices; cblas's one door */
+/* multiply.c - products with packed weights */
 struct product {
     const struct pack *weights; /* [outputs, inputs] */
     const float *x;             /* [rows, inputs], row stride x_stride */
@@ -86,13 +82,18 @@ struct product {
 /* y = activation(x W^T + bias) + residual, on the pool. */
 void multiply_packed(const struct product *p);
 
-/* c = alpha op(a) op(b) + beta c by BLAS; op(a) [m, k], op(b) [k, n], c [m, n]; row-major with row
+/* gemm.c - products of matrices by BLAS, which is loaded at the first use
+ *
+ * c = alpha op(a) op(b) + beta c; op(a) [m, k], op(b) [k, n], c [m, n]; row-major with row
  * strides lda, ldb, ldc; split over the pool in tiles that do not depend on the thread count. */
 void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,
           long lda, const float *b, long ldb, float beta, float *c, long ldc);
-const char *blas_name(void); /* library and kernel, for -v: "OpenBLAS 0.3.21 SkylakeX (chosen)" */
+/* Library and kernel: "OpenBLAS 0.3.21 SkylakeX (chosen)".  Loads it: setting its environment for a
+ * moment, so a program that trains calls this before pool_start. */
+const char *blas_name(void);
 
-/* attention.c - softmax(scale q k^T + mask) v for many short sequences, on the pool
+/* attention.c, attention_backward.c - softmax(scale q k^T + mask) v for many short sequences, on
+ * the pool
  *
  * Rows of all sequences lie one after the other.  Sequence i has the query rows
  * query_start[i] .. query_start[i + 1] and attends to the key rows key_start[j] .. key_end(j) with

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * attention.c - softmax(scale q k^T + mask) v for many short sequences
+ *
+ * One (sequence, head) is one piece of work, and one thread's.  Keys are turned into panels, values
+ * copied into panels; then some query rows at a time, as many as a tile is high:
+ *
+ *     scores = q (scale k)^T       [block, keys]      in the first cache
+ *     p      = softmax(scores)     each row over the keys that it sees, zero behind them
+ *     out    = p v                 [block, head_width]
+ */
+#include <string.h>
+#include "kernel/panel.h"
+
+struct span span_of(const struct attention *a, int sequence, int head)
+{
+    int j = a->key_of ? a->key_of[sequence] : sequence;
+    long column = (long)head * a->head_width;
+    struct span s = { .query = a->query_start[sequence],
+                      .key = a->key_start[j],
+                      .queries = a->query_start[sequence + 1] - a->query_start[sequence],
+                      .keys = a->key_count[j] };
+
+    s.q = a->q + s.query * a->q_stride + column;
+    s.k = a->k + s.key * a->k_stride + column;
+    s.v = a->v + s.key * a->v_stride + column;
+    return s;
+}
+
+/* How many keys a query row sees. */
+static int visible(const struct attention *a, const struct span *s, long row)
+{
+    long n = a->causal ? s->keys - s->queries + row + 1 : s->keys;
+
+    return n > 0 ? (int)n : 0;
+}
+
+void probabilities(const struct attention *a, const struct span *s, const float *keys, float *p,
+                   long stride, long row, int rows)
+{
+    panel_multiply(kernels.panel, &(struct panel_product){
+                                      .x = s->q + row * a->q_stride,
+                                      .x_stride = a->q_stride,
+                                      .rows = rows,
+                                      .depth = a->head_width,
+                                      .panels = keys,
+                                      .panel_depth = a->head_width,
+                                      .columns = s->keys,
+                                      .y = p,
+                                      .y_stride = stride,
+                                  });
+    for (int i = 0; i < rows; i++) {
+        int seen = visible(a, s, row + i);
+
+        kernels.softmax(p + i * stride, seen);
+        memset(p + i * stride + seen, 0, (size_t)(s->keys - seen) * sizeof *p);
+    }
+}
+
+static void attend(void *argument, long index, int worker)
+{
+    const struct attention *a = argument;
+    int head = (int)(index % a->heads), high = kernels.panel->rows;
+    struct span s = span_of(a, (int)(index / a->heads), head);
+    long stride = row_room(s.keys), blocks = (s.queries + high - 1) / high;
+    float *keys = scratch_of(worker), *values = keys + panels_room(s.keys, a->head_width);
+    float *p = values + panels_room(a->head_width, s.keys);
+    float *out = a->out + s.query * a->out_stride + (long)head * a->head_width;
+
+    panels_fill_turned(kernels.panel, keys, s.k, a->k_stride, s.keys, a->head_width, a->scale);
+    panels_fill(kernels.panel, values, s.v, a->v_stride, s.keys, a->head_width);
+    for (long b = 0; b < blocks; b++) {
+        long row = s.queries * b / blocks;
+        int rows = (int)(s.queries * (b + 1) / blocks - row);
+
+        probabilities(a, &s, keys, p, stride, row, rows);
+        panel_multiply(kernels.panel, &(struct panel_product){
+                                          .x = p,
+                                          .x_stride = stride,
+                                          .rows = rows,
+                                          .depth = visible(a, &s, row + rows - 1),
+                                          .panels = values,
+                                          .panel_depth = s.keys,
+                                          .columns = a->head_width,
+                                          .y = out + row * a->out_stride,
+                                          .y_stride = a->out_stride,
+                                      });
+    }
+}
+
+void attention_forward(const struct attention *a)
+{
+    long keys = 0, floats;
+
+    for (int i = 0; i < a->sequences; i++) {
+        int j = a->key_of ? a->key_of[i] : i;
+
+        keys = a->key_count[j] > keys ? a->key_count[j] : keys;
+    }
+    floats = panels_room(keys, a->head_width) + panels_room(a->head_width, keys) +
+             TILE_ROWS * row_room(keys);
+    scratch_reserve((size_t)floats);
+    pool_run(attend, (void *)(uintptr_t)a, (long)a->sequences * a->heads);
+}

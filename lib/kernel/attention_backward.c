@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ * attention_backward.c - gradients of softmax(scale q k^T + mask) v
+ *
+ *     dp = dout v^T
+ *     ds = p (dp - sum_keys(p dp)) scale     p is made again: cheaper than keeping it
+ *     dq += ds k     dk += ds^T q     dv += p^T dout
+ *
+ * One (sequence of keys, head) is one piece of work: the query sequences that share the keys come
+ * one after the other, so that sums over them always run in the same order.
+ */
+#include <assert.h>
+#include "kernel/panel.h"
+
+struct backward {
+    const struct attention *a;
+    const float *dout;
+    float *dq, *dk, *dv;
+    long queries, keys; /* most of any sequence */
+};
+
+/* The parts of a worker's scratch memory. */
+struct room {
+    float *keys_turned, *values_turned, *keys; /* panels */
+    float *queries, *dout;                     /* panels */
+    float *p, *ds;                             /* [queries, row_room(keys)] */
+    float *turned;                             /* [keys, row_room(queries)] */
+    long size;
+};
+
+static float *take(float *memory, long *at, long floats)
+{
+    float *part = memory ? memory + *at : NULL;
+
+    *at += floats;
+    return part;
+}
+
+/* Without memory: only the size. */
+static struct room room_in(float *memory, long queries, long keys, long width)
+{
+    long at = 0;
+    struct room r;
+
+    r.keys_turned = take(memory, &at, panels_room(keys, width));
+    r.values_turned = take(memory, &at, panels_room(keys, width));
+    r.keys = take(memory, &at, panels_room(width, keys));
+    r.queries = take(memory, &at, panels_room(width, queries));
+    r.dout = take(memory, &at, panels_room(width, queries));
+    r.p = take(memory, &at, queries * row_room(keys));
+    r.ds = take(memory, &at, queries * row_room(keys));
+    r.turned = take(memory, &at, keys * row_room(queries));
+    r.size = at;
+    return r;
+}
+
+/* y (+)= x b */
+static void product(float *y, long y_stride, bool add, const float *x, long x_stride, long rows,
+                    const float *panels, long depth, long columns)
+{
+    panel_multiply(kernels.panel, &(struct panel_product){ x, x_stride, rows, depth, panels, depth,
+                                                           columns, y, y_stride, add });
+}
+
+static void turn(float *to, const float *x, long rows, long columns)
+{
+    for (long i = 0; i < rows; i++)
+        for (long j = 0; j < columns; j++)
+            to[j * row_room(rows) + i] = x[i * row_room(columns) + j];
+}
+
+/* ds holds dp before. */
+static void score_gradients(const struct room *r, long queries, long keys, float scale)
+{
+    for (long i = 0; i < queries; i++) {
+        const float *p = r->p + i * row_room(keys);
+        float *ds = r->ds + i * row_room(keys), mean = kernels.dot(p, ds, keys);
+
+        for (long j = 0; j < keys; j++)
+            ds[j] = scale * p[j] * (ds[j] - mean);
+    }
+}
+
+static void one_sequence(const struct backward *w, const struct room *r, int sequence, int head)
+{
+    const struct attention *a = w->a;
+    struct span s = span_of(a, sequence, head);
+    long column = (long)head * a->head_width, n = s.queries, m = s.keys, width = a->head_width;
+    const float *dout = w->dout + s.query * a->out_stride + column;
+
+    for (long row = 0; row < n; row += kernels.panel->rows)
+        probabilities(a, &s, r->keys_turned, r->p + row * row_room(m), row_room(m), row,
+                      (int)(n - row < kernels.panel->rows ? n - row : kernels.panel->rows));
+    if (w->dv) {
+        panels_fill(kernels.panel, r->dout, dout, a->out_stride, n, width);
+        turn(r->turned, r->p, n, m);
+        product(w->dv + s.key * a->v_stride + column, a->v_stride, true, r->turned, row_room(n), m,
+                r->dout, n, width);
+    }
+    if (!w->dq && !w->dk)
+        return;
+    product(r->ds, row_room(m), false, dout, a->out_stride, n, r->values_turned, width, m);
+    score_gradients(r, n, m, a->scale);
+    if (w->dq)
+        product(w->dq + s.query * a->q_stride + column, a->q_stride, true, r->ds, row_room(m), n,
+                r->keys, m, width);
+    if (w->dk) {
+        panels_fill(kernels.panel, r->queries, s.q, a->q_stride, n, width);
+        turn(r->turned, r->ds, n, m);
+        product(w->dk + s.key * a->k_stride + column, a->k_stride, true, r->turned, row_room(n), m,
+                r->queries, n, width);
+    }
+}
+
+static void one_key_sequence(void *argument, long index, int worker)
+{
+    const struct backward *w = argument;
+    const struct attention *a = w->a;
+    struct room r = room_in(scratch_of(worker), w->queries, w->keys, a->head_width);
+    int head = (int)(index % a->heads), j = (int)(index / a->heads);
+    bool ready = false;
+
+    for (int i = 0; i < a->sequences; i++) {
+        if ((a->key_of ? a->key_of[i] : i) != j)
+            continue;
+        if (!ready) {
+            struct span s = span_of(a, i, head);
+
+            panels_fill_turned(kernels.panel, r.keys_turned, s.k, a->k_stride, s.keys,
+                               a->head_width, a->scale);
+            panels_fill_turned(kernels.panel, r.values_turned, s.v, a->v_stride, s.keys,
+                               a->head_width, 1);
+            panels_fill(kernels.panel, r.keys, s.k, a->k_stride, s.keys, a->head_width);
+            ready = true;
+        }
+        one_sequence(w, &r, i, head);
+    }
+}
+
+void attention_backward(const struct attention *a, const float *dout, float *dq, float *dk,
+                        float *dv)
+{
+    struct backward w = { a, dout, dq, dk, dv, 0, 0 };
+    long key_sequences = 0;
+
+    assert(dout);
+    for (int i = 0; i < a->sequences; i++) {
+        int j = a->key_of ? a->key_of[i] : i, n = a->query_start[i + 1] - a->query_start[i];
+
+        key_sequences = j >= key_sequences ? j + 1 : key_sequences;
+        w.keys = a->key_count[j] > w.keys ? a->key_count[j] : w.keys;
+        w.queries = n > w.queries ? n : w.queries;
+    }
+    scratch_reserve((size_t)room_in(NULL, w.queries, w.keys, a->head_width).size);
+    pool_run(one_key_sequence, &w, key_sequences * a->heads);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * dispatch.c - the table of kernels, filled once before main with the best that runs here
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "kernel/panel.h"
+
+struct kernels kernels;
+
+#ifdef KERNEL_X86
+static bool have_avx2(void)
+{
+    __builtin_cpu_init(); /* constructors may run before the compiler's own */
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
+}
+
+static bool have_avx512(void)
+{
+    return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+static bool always(void)
+{
+    return true;
+}
+
+/* Best first. */
+static const struct variant {
+    const struct kernels *table;
+    bool (*runs)(void);
+} variants[] = {
+#ifdef KERNEL_X86
+    { &kernels_avx512, have_avx512 },
+    { &kernels_avx2, have_avx2 },
+#endif
+    { &kernels_scalar, always },
+};
+
+static const struct kernels *find(const char *name)
+{
+    for (int i = 0; i < COUNT(variants); i++)
+        if ((!name || !strcmp(name, variants[i].table->name)) && variants[i].runs())
+            return variants[i].table;
+    return NULL;
+}
+
+bool kernels_supported(const char *name)
+{
+    return find(name) != NULL;
+}
+
+void kernels_use(const char *name)
+{
+    const struct kernels *table = find(name);
+
+    assert(table);
+    kernels = *table;
+}
+
+__attribute__((constructor)) static void kernels_start(void)
+{
+    const char *name = getenv("VLM_CPU");
+
+    if (name && !*name)
+        name = NULL;
+    if (name && !kernels_supported(name)) {
+        warn("VLM_CPU=%s is not supported here; using %s", name, find(NULL)->name);
+        name = NULL;
+    }
+    kernels_use(name);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ * multiply.c - y = activation(x W^T + bias) + residual with packed weights
+ *
+ * The pool claims pieces: some rows times some panels.  A piece's rows stay in the second cache
+ * while panels pass by; a piece's panels stay there while row blocks pass by.  How rows and panels
+ * are cut has no influence on a result: see panel.h.
+ */
+#include <assert.h>
+#include <string.h>
+#include "kernel/panel.h"
+
+enum {
+    CHUNK_BYTES = 1 << 20, /* of x, that a piece may use */
+    PIECES = 8,            /* a thread, at least, where the panels suffice */
+    GROUP = 4,             /* most panels in a piece */
+};
+
+struct work {
+    const struct product *product;
+    long blocks, chunks; /* blocks: of rows, as high as a tile; chunks: of blocks */
+    long group, groups;  /* panels in a piece, and such pieces in a chunk */
+};
+
+static void gather_bias(float *bias, const struct product *p, long first, int columns)
+{
+    const struct pack *w = p->weights;
+
+    for (int part = 0; part < w->parts; part++) {
+        long from = first > w->first[part] ? first : w->first[part];
+        long end = first + columns < w->first[part + 1] ? first + columns : w->first[part + 1];
+        size_t bytes = from < end ? (size_t)(end - from) * sizeof *bias : 0;
+
+        if (bytes && p->bias[part])
+            memcpy(bias + (from - first), p->bias[part] + (from - w->first[part]), bytes);
+        else if (bytes)
+            memset(bias + (from - first), 0, bytes);
+    }
+}
+
+static void multiply_panel(const struct work *w, long panel, long block, long end)
+{
+    const struct product *p = w->product;
+    const struct pack *pack = p->weights;
+    const struct panel_kernel *kernel = pack->kernel;
+    long first = panel_first(kernel, &pack->panels, panel);
+    int columns = panel_columns(kernel, &pack->panels, panel);
+    float bias[TILE_COLUMNS], sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
+
+    gather_bias(bias, p, first, columns);
+    for (; block < end; block++) {
+        long row = p->rows * block / w->blocks;
+        int rows = (int)(p->rows * (block + 1) / w->blocks - row);
+        long at = row * p->y_stride + first;
+
+        tile_multiply(kernel, (struct tile){
+                                  .sums = sums,
+                                  .sums_stride = TILE_COLUMNS,
+                                  .x = p->x + row * p->x_stride,
+                                  .x_stride = p->x_stride,
+                                  .rows = rows,
+                                  .columns = columns,
+                                  .panel = pack->data +
+                                           (size_t)(first * pack->inputs) * dtype_size(pack->type),
+                                  .type = pack->type,
+                                  .depth = pack->inputs,
+                              });
+        kernel->finish(&(struct finish){
+            .y = p->y + at,
+            .y_stride = p->y_stride,
+            .sums = sums,
+            .bias = bias,
+            .residual = p->residual ? p->residual + at : NULL,
+            .rows = rows,
+            .columns = columns,
+            .activation = p->activation,
+        });
+    }
+}
+
+static void multiply_piece(void *argument, long index, int worker)
+{
+    const struct work *w = argument;
+    long chunk = index / w->groups, panel = index % w->groups * w->group;
+    long end = panel + w->group, panels = w->product->weights->panels.count;
+
+    (void)worker;
+    for (; panel < end && panel < panels; panel++)
+        multiply_panel(w, panel, w->blocks * chunk / w->chunks,
+                       w->blocks * (chunk + 1) / w->chunks);
+}
+
+void multiply_packed(const struct product *p)
+{
+    const struct pack *pack = p->weights;
+    struct work w = { .product = p };
+    long most = CHUNK_BYTES / (pack->inputs * (long)sizeof *p->x), panels = pack->panels.count;
+
+    assert(p->rows >= 0 && p->y != p->x);
+    if (!p->rows)
+        return;
+    w.blocks = (p->rows + pack->kernel->rows - 1) / pack->kernel->rows;
+    most = most > 4L * pack->kernel->rows ? most : 4L * pack->kernel->rows;
+    w.chunks = (p->rows + most - 1) / most;
+    w.group = panels * w.chunks / ((long)PIECES * pool_threads());
+    w.group = w.group < 1 ? 1 : w.group > GROUP ? GROUP : w.group;
+    w.groups = (panels + w.group - 1) / w.group;
+    pool_run(multiply_piece, &w, w.chunks * w.groups);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ * pack.c - weights of a linear layer in the order in which the product reads them
+ *
+ *     parts [outputs_i, inputs], stacked -> panels [inputs][stride], one after the other
+ *
+ * The kernel of the day decides the width of a panel, and is kept with the pack.
+ */
+#define _GNU_SOURCE
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "kernel/panel.h"
+
+enum { ALIGN = 64, BLOCK = 64 };
+
+struct packing {
+    struct pack *pack;
+    const struct matrix *parts;
+};
+
+/* The row of the stacked matrix that yields `output`. */
+static const char *row_of(const struct packing *w, long output)
+{
+    const struct pack *p = w->pack;
+    int part = 0;
+
+    while (output >= p->first[part + 1])
+        part++;
+    return (const char *)w->parts[part].data +
+           (size_t)(output - p->first[part]) * (size_t)p->inputs * dtype_size(p->type);
+}
+
+/* Columns one by one, in blocks whose lines stay in the first cache. */
+static inline void fill(const struct packing *w, char *to, long first, int columns, long stride,
+                        size_t size)
+{
+    long depth = w->pack->inputs;
+
+    for (long from = 0; from < depth; from += BLOCK)
+        for (int j = 0; j < columns; j++) {
+            const char *x = row_of(w, first + j);
+            long end = from + BLOCK < depth ? from + BLOCK : depth;
+
+            for (long k = from; k < end; k++)
+                memcpy(to + (size_t)(k * stride + j) * size, x + (size_t)k * size, size);
+        }
+}
+
+static void pack_panel(void *argument, long i, int worker)
+{
+    struct packing *w = argument;
+    const struct pack *p = w->pack;
+    long first = panel_first(p->kernel, &p->panels, i), depth = p->inputs;
+    int columns = panel_columns(p->kernel, &p->panels, i);
+    long stride = round_up(columns, p->kernel->lanes);
+    size_t row = (size_t)depth * dtype_size(p->type);
+    void *to = p->data + (size_t)first * row;
+
+    (void)worker;
+    if (p->type == DTYPE_F32 &&
+        row_of(w, first + columns - 1) == row_of(w, first) + (size_t)(columns - 1) * row)
+        p->kernel->turn(to, columns, (const float *)(const void *)row_of(w, first), depth, depth,
+                        1);
+    else if (p->type == DTYPE_F32)
+        fill(w, to, first, columns, stride, sizeof(float));
+    else
+        fill(w, to, first, columns, stride, sizeof(uint16_t));
+}
+
+struct pack *pack_weights(const struct matrix *parts, int count, long inputs)
+{
+    struct pack *p = xalloc(1, sizeof *p);
+    struct packing w = { p, parts };
+    size_t bytes;
+
+    assert(count > 0 && count <= PACK_PARTS && inputs > 0);
+    p->kernel = kernels.panel;
+    p->type = parts[0].type;
+    p->parts = count;
+    p->inputs = inputs;
+    for (int i = 0; i < count; i++) {
+        assert(parts[i].type == p->type && parts[i].rows > 0);
+        p->first[i + 1] = p->first[i] + parts[i].rows;
+    }
+    p->outputs = p->first[count];
+    p->panels = panels_of(p->kernel, p->outputs);
+    bytes = (size_t)panels_size(p->kernel, &p->panels, inputs) * dtype_size(p->type);
+    p->bytes = bytes + ALIGN;
+    p->memory = xalloc(p->bytes, 1);
+    p->data = (char *)p->memory + (ALIGN - (uintptr_t)p->memory % ALIGN);
+    pool_run(pack_panel, &w, p->panels.count);
+    return p;
+}
+
+void pack_free(struct pack *p)
+{
+    if (!p)
+        return;
+    free(p->memory);
+    free(p);
+}
+
+long pack_outputs(const struct pack *p)
+{
+    return p->outputs;
+}
+
+long pack_inputs(const struct pack *p)
+{
+    return p->inputs;
+}
+
+size_t pack_bytes(const struct pack *p)
+{
+    return p->bytes;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ * panel.c - cutting columns into panels of nearly one width, and products with them
+ */
+#include <string.h>
+#include "kernel/panel.h"
+
+struct panels panels_of(const struct panel_kernel *kernel, long columns)
+{
+    struct panels p = { .columns = columns };
+    long most = kernel->columns / kernel->lanes;
+
+    p.vectors = (columns + kernel->lanes - 1) / kernel->lanes;
+    p.count = (p.vectors + most - 1) / most;
+    return p;
+}
+
+long panels_size(const struct panel_kernel *kernel, const struct panels *p, long depth)
+{
+    return p->vectors * kernel->lanes * depth;
+}
+
+long panel_first(const struct panel_kernel *kernel, const struct panels *p, long i)
+{
+    return p->vectors * i / p->count * kernel->lanes;
+}
+
+int panel_columns(const struct panel_kernel *kernel, const struct panels *p, long i)
+{
+    long end = panel_first(kernel, p, i + 1);
+
+    return (int)((end < p->columns ? end : p->columns) - panel_first(kernel, p, i));
+}
+
+void panels_fill(const struct panel_kernel *kernel, float *panels, const float *x, long x_stride,
+                 long depth, long columns)
+{
+    struct panels p = panels_of(kernel, columns);
+
+    for (long i = 0; i < p.count; i++) {
+        long first = panel_first(kernel, &p, i), wide = panel_columns(kernel, &p, i);
+        long stride = round_up(wide, kernel->lanes);
+        float *to = panels + first * depth;
+
+        for (long k = 0; k < depth; k++, to += stride) {
+            memcpy(to, x + k * x_stride + first, (size_t)wide * sizeof *to);
+            memset(to + wide, 0, (size_t)(stride - wide) * sizeof *to);
+        }
+    }
+}
+
+void panels_fill_turned(const struct panel_kernel *kernel, float *panels, const float *x,
+                        long x_stride, long columns, long depth, float scale)
+{
+    struct panels p = panels_of(kernel, columns);
+
+    for (long i = 0; i < p.count; i++) {
+        long first = panel_first(kernel, &p, i);
+
+        kernel->turn(panels + first * depth, panel_columns(kernel, &p, i), x + first * x_stride,
+                     x_stride, depth, scale);
+    }
+}
+
+void tile_multiply(const struct panel_kernel *kernel, struct tile t)
+{
+    size_t step = (size_t)round_up(t.columns, kernel->lanes) * dtype_size(t.type);
+    long depth = t.depth;
+
+    for (long k = 0; k < depth || k == 0; k += TILE_DEPTH) {
+        t.depth = depth - k < TILE_DEPTH ? depth - k : TILE_DEPTH;
+        kernel->tile(&t);
+        t.x += t.depth;
+        t.panel = (const char *)t.panel + (size_t)t.depth * step;
+        t.next = t.next ? t.next + (size_t)t.depth * step : NULL;
+        t.add = true;
+    }
+}
+
+void panel_multiply(const struct panel_kernel *kernel, const struct panel_product *p)
+{
+    struct panels cut = panels_of(kernel, p->columns);
+    long blocks = (p->rows + kernel->rows - 1) / kernel->rows;
+
+    for (long i = 0; i < cut.count; i++)
+        for (long b = 0; b < blocks; b++) {
+            long row = p->rows * b / blocks, first = panel_first(kernel, &cut, i);
+
+            tile_multiply(kernel, (struct tile){
+                                      .sums = p->y + row * p->y_stride + first,
+                                      .sums_stride = p->y_stride,
+                                      .add = p->add,
+                                      .x = p->x + row * p->x_stride,
+                                      .x_stride = p->x_stride,
+                                      .rows = (int)(p->rows * (b + 1) / blocks - row),
+                                      .columns = panel_columns(kernel, &cut, i),
+                                      .panel = p->panels + first * p->panel_depth,
+                                      .type = DTYPE_F32,
+                                      .depth = p->depth,
+                                  });
+        }
+}

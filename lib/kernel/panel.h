@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ * panel.h - tiles of a product, shared by the files of kernel/ alone
+ *
+ * The right-hand matrix of a product lies in panels of a few vectors' columns, so that the inner
+ * loop reads it in the order of addresses:
+ *
+ *     panel p = [depth][stride]     stride: its columns, rounded up to whole vectors
+ *
+ * A tile is at most `rows` rows of the left-hand matrix times one panel.  Each sum runs over the
+ * depth in order, in a chain of its own: no result depends on the height of its tile.
+ */
+#ifndef KERNEL_PANEL_H
+#define KERNEL_PANEL_H
+
+#include "kernel/kernel.h"
+
+enum {
+    TILE_ROWS = 8,     /* no variant's tile is higher */
+    TILE_COLUMNS = 48, /* no variant's panel is wider */
+    TILE_DEPTH = 512,  /* longer sums are made of sums of at most this many */
+};
+
+struct tile {
+    float *sums; /* [rows, columns] */
+    long sums_stride;
+    bool add;       /* to the sums; otherwise they are written */
+    const float *x; /* [rows, depth] */
+    long x_stride;
+    int rows, columns;
+    const void *panel; /* [depth, stride] */
+    enum dtype type;   /* of the panel: f32, f16, bf16 */
+    long depth;
+    const char *next; /* what will be read after this panel; NULL: unknown */
+};
+
+/* y = activation(sums + bias) + residual */
+struct finish {
+    float *y; /* [rows, columns] */
+    long y_stride;
+    const float *sums;     /* [rows, TILE_COLUMNS] */
+    const float *bias;     /* [columns] */
+    const float *residual; /* as y, or NULL */
+    int rows, columns;
+    enum activation activation;
+};
+
+struct panel_kernel {
+    int rows, columns; /* the largest tile */
+    int lanes;         /* of a vector */
+    void (*tile)(const struct tile *t);
+    void (*finish)(const struct finish *f);
+    /* panel[i, j] = scale x[j, i] for j < columns, i < depth */
+    void (*turn)(float *panel, int columns, const float *x, long x_stride, long depth, float scale);
+};
+
+static inline long round_up(long n, long to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* panel.c - cutting columns into panels of nearly one width, and products with them */
+struct panels {
+    long columns, vectors, count;
+};
+struct panels panels_of(const struct panel_kernel *kernel, long columns);
+long panels_size(const struct panel_kernel *kernel, const struct panels *p, long depth);
+/* Panel i: its first column, and how many it has; in memory it begins at first x depth. */
+long panel_first(const struct panel_kernel *kernel, const struct panels *p, long i);
+int panel_columns(const struct panel_kernel *kernel, const struct panels *p, long i);
+/* Panels of a matrix x [depth, columns], and of the transpose of x [columns, depth]. */
+void panels_fill(const struct panel_kernel *kernel, float *panels, const float *x, long x_stride,
+                 long depth, long columns);
+void panels_fill_turned(const struct panel_kernel *kernel, float *panels, const float *x,
+                        long x_stride, long columns, long depth, float scale);
+/* y (+)= x b for x [rows, depth] and b [depth, columns] in panels; one thread. */
+struct panel_product {
+    const float *x;
+    long x_stride, rows, depth;
+    const float *panels;
+    long panel_depth; /* that the panels were filled with, depth or more */
+    long columns;
+    float *y;
+    long y_stride;
+    bool add;
+};
+void panel_multiply(const struct panel_kernel *kernel, const struct panel_product *p);
+/* One tile of any depth, in steps of TILE_DEPTH. */
+void tile_multiply(const struct panel_kernel *kernel, struct tile t);
+
+/* pack.c */
+struct pack {
+    const struct panel_kernel *kernel;
+    enum dtype type;
+    int parts;
+    long first[PACK_PARTS + 1]; /* output at which a part begins */
+    long inputs, outputs;
+    struct panels panels;
+    char *data; /* 64-byte aligned, inside `memory` */
+    void *memory;
+    size_t bytes;
+};
+
+/* attention.c - one (sequence, head): pointers at the head's columns of the first row */
+struct span {
+    const float *q, *k, *v;
+    long query, key; /* first rows */
+    int queries, keys;
+};
+struct span span_of(const struct attention *a, int sequence, int head);
+/* p [rows, stride]: softmax of query rows [row, row + rows) over the keys that each sees, zero
+ * for the others.  `keys`: panels of scale k^T. */
+void probabilities(const struct attention *a, const struct span *s, const float *keys, float *p,
+                   long stride, long row, int rows);
+
+/* scratch.c - memory of the workers; it grows and stays, as a tower asks for the same at every
+ * layer.  It belongs to the one thread that may call pool_run at a time. */
+void scratch_reserve(size_t floats);        /* for each worker; what was in it is lost */
+float *scratch_of(int worker);              /* 64-byte aligned */
+long panels_room(long columns, long depth); /* floats for panels, rounded up to lines */
+long row_room(long columns); /* floats from row to row, lest rows share a set of the cache */
+
+/* variants; a name that this build lacks is missing from the table in dispatch.c */
+extern const struct kernels kernels_scalar;
+#if defined(__x86_64__) && 0
+#define KERNEL_X86 1
+extern const struct kernels kernels_avx2, kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT
+ * scalar.c - every entry of the table in plain C: the reference, and the way on other processors
+ */
+#include <math.h>
+#include <string.h>
+#include "kernel/panel.h"
+
+enum { ROWS = 4, COLUMNS = 16 };
+
+static void layernorm(float *y, long y_stride, float *mean, float *rstd, const float *x,
+                      long x_stride, const float *gain, const float *shift, long rows, long width,
+                      float eps)
+{
+    for (long r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+        double sum = 0, squares = 0;
+        float m, s;
+
+        for (long i = 0; i < width; i++)
+            sum += x[i];
+        m = (float)(sum / (double)width);
+        for (long i = 0; i < width; i++)
+            squares += ((double)x[i] - m) * ((double)x[i] - m);
+        s = (float)(1 / sqrt(squares / (double)width + eps));
+        for (long i = 0; i < width; i++)
+            y[i] = (x[i] - m) * s * gain[i] + shift[i];
+        if (mean)
+            mean[r] = m;
+        if (rstd)
+            rstd[r] = s;
+    }
+}
+
+static void softmax(float *x, long count)
+{
+    float largest = -INFINITY, inverse;
+    double sum = 0;
+
+    for (long i = 0; i < count; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    for (long i = 0; i < count; i++)
+        sum += x[i] = expf(x[i] - largest);
+    inverse = (float)(1 / sum);
+    for (long i = 0; i < count; i++)
+        x[i] *= inverse;
+}
+
+static const float root_half = 0.70710678f, root_2_over_pi = 0.79788456f, cubic = 0.044715f;
+
+static float active(float x, enum activation which)
+{
+    switch (which) {
+    case ACTIVATION_NONE:
+        break;
+    case ACTIVATION_QUICK_GELU:
+        return x / (1 + expf(-1.702f * x));
+    case ACTIVATION_GELU:
+        return 0.5f * x * (1 + erff(x * root_half));
+    case ACTIVATION_GELU_TANH:
+        return 0.5f * x * (1 + tanhf(root_2_over_pi * (x + cubic * x * x * x)));
+    case ACTIVATION_RELU:
+        return x > 0 ? x : 0;
+    }
+    return x;
+}
+
+static float slope(float x, enum activation which)
+{
+    float s, t;
+
+    switch (which) {
+    case ACTIVATION_NONE:
+        break;
+    case ACTIVATION_QUICK_GELU:
+        s = 1 / (1 + expf(-1.702f * x));
+        return s + 1.702f * x * s * (1 - s);
+    case ACTIVATION_GELU:
+        return 0.5f * (1 + erff(x * root_half)) + x * 0.5f * root_2_over_pi * expf(-0.5f * x * x);
+    case ACTIVATION_GELU_TANH:
+        t = tanhf(root_2_over_pi * (x + cubic * x * x * x));
+        return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * root_2_over_pi * (1 + 3 * cubic * x * x);
+    case ACTIVATION_RELU:
+        return x > 0;
+    }
+    return 1;
+}
+
+static void activate(float *y, const float *x, long count, enum activation which)
+{
+    for (long i = 0; i < count; i++)
+        y[i] = active(x[i], which);
+}
+
+static void activate_backward(float *dx, const float *dy, const float *x, long count,
+                              enum activation which)
+{
+    for (long i = 0; i < count; i++)
+        dx[i] += dy[i] * slope(x[i], which);
+}
+
+static void add(float *y, const float *a, const float *b, long count)
+{
+    for (long i = 0; i < count; i++)
+        y[i] = a[i] + b[i];
+}
+
+static void add_scaled(float *y, const float *x, float scale, long count)
+{
+    for (long i = 0; i < count; i++)
+        y[i] += scale * x[i];
+}
+
+static float dot(const float *a, const float *b, long count)
+{
+    float sum = 0;
+
+    for (long i = 0; i < count; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void widen(float *y, const void *x, enum dtype type, long count)
+{
+    const uint16_t *half = x;
+
+    if (type == DTYPE_F32)
+        memmove(y, x, (size_t)count * sizeof *y);
+    else if (type == DTYPE_F16)
+        for (long i = 0; i < count; i++)
+            y[i] = half_to_float(half[i]);
+    else
+        for (long i = 0; i < count; i++)
+            y[i] = bfloat_to_float(half[i]);
+}
+
+static void narrow(void *y, const float *x, enum dtype type, long count)
+{
+    uint16_t *half = y;
+
+    if (type == DTYPE_F32)
+        memmove(y, x, (size_t)count * sizeof *x);
+    else if (type == DTYPE_F16)
+        for (long i = 0; i < count; i++)
+            half[i] = float_to_half(x[i]);
+    else
+        for (long i = 0; i < count; i++)
+            half[i] = float_to_bfloat(x[i]);
+}
+
+/* Panels are always COLUMNS wide in memory: loops of a known length become vectors. */
+static void tile(const struct tile *t)
+{
+    float sums[ROWS][COLUMNS] = { 0 }, wide[COLUMNS];
+    const char *panel = t->panel;
+    size_t step = COLUMNS * dtype_size(t->type);
+
+    for (long k = 0; k < t->depth; k++, panel += step) {
+        const float *b = (const float *)(const void *)panel;
+
+        if (t->type != DTYPE_F32) {
+            widen(wide, panel, t->type, COLUMNS);
+            b = wide;
+        }
+        for (int i = 0; i < t->rows; i++)
+            for (int j = 0; j < COLUMNS; j++)
+                sums[i][j] += t->x[i * t->x_stride + k] * b[j];
+    }
+    for (int i = 0; i < t->rows; i++) {
+        float *to = t->sums + i * t->sums_stride;
+
+        for (int j = 0; j < t->columns; j++)
+            to[j] = t->add ? to[j] + sums[i][j] : sums[i][j];
+    }
+}
+
+static void finish(const struct finish *f)
+{
+    for (int i = 0; i < f->rows; i++)
+        for (int j = 0; j < f->columns; j++) {
+            long at = i * f->y_stride + j;
+            float sum = f->sums[i * TILE_COLUMNS + j] + f->bias[j];
+
+            f->y[at] = active(sum, f->activation) + (f->residual ? f->residual[at] : 0);
+        }
+}
+
+static void turn(float *panel, int columns, const float *x, long x_stride, long depth, float scale)
+{
+    for (long k = 0; k < depth; k++, panel += COLUMNS)
+        for (int j = 0; j < COLUMNS; j++)
+            panel[j] = j < columns ? scale * x[j * x_stride + k] : 0;
+}
+
+static const struct panel_kernel panel = { ROWS, COLUMNS, COLUMNS, tile, finish, turn };
+
+const struct kernels kernels_scalar = {
+    .name = "scalar",
+    .layernorm = layernorm,
+    .softmax = softmax,
+    .activate = activate,
+    .activate_backward = activate_backward,
+    .add = add,
+    .add_scaled = add_scaled,
+    .dot = dot,
+    .widen = widen,
+    .narrow = narrow,
+    .panel = &panel,
+};
