@@ -124,18 +124,16 @@ static void hold(struct beam_search *b, const struct row *row, double score, dou
                  int scored)
 {
     double rank = over_length(b->rules, score, length);
-    struct finished *last = &b->held[b->rules->beams], spare = *last;
+    struct finished spare = b->held[b->rules->beams];
     int at = b->full;
 
     if (b->full == b->rules->beams && !(rank > b->held[b->full - 1].rank))
         return;
     while (at > 0 && rank > b->held[at - 1].rank)
         at--;
-    memmove(&b->held[at + 1], &b->held[at],
-            (size_t)(b->rules->beams - at) * sizeof *b->held); /* the last one falls off ... */
-    if (b->full == b->rules->beams)
-        spare.row.ids = b->held[b->rules->beams].row.ids; /* ... and leaves its memory */
-    else
+    memmove(&b->held[at + 1], &b->held[at], /* the last one falls off and leaves its memory */
+            (size_t)(b->rules->beams - at) * sizeof *b->held);
+    if (b->full < b->rules->beams)
         b->full++;
     b->held[at] = (struct finished){ .row = { .ids = spare.row.ids }, .rank = rank };
     row_set(&b->held[at].row, row, -1);

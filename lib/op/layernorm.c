@@ -98,10 +98,9 @@ static void forward_rows(const void *argument, long first, long last)
                       p->shift, last - first, width(p->x), p->eps);
 }
 
-struct tensor *layernorm(struct tape *t, struct tensor *x, struct tensor *gain,
-                         struct tensor *shift, float eps)
+static struct tensor *forward(struct tape *t, struct tensor *x, struct tensor *y,
+                              struct tensor *gain, struct tensor *shift, float eps)
 {
-    struct tensor *y = tensor_like(t, x);
     struct pass *p = tape_alloc(t, sizeof *p);
 
     assert(tensor_count(gain) == width(x) && tensor_count(shift) == width(x));
@@ -114,4 +113,18 @@ struct tensor *layernorm(struct tape *t, struct tensor *x, struct tensor *gain,
     }
     over_rows(forward_rows, p, rows(x), width(x));
     return REMEMBER(t, &op_layernorm, y, p, x, gain, shift);
+}
+
+struct tensor *layernorm(struct tape *t, struct tensor *x, struct tensor *gain,
+                         struct tensor *shift, float eps)
+{
+    return forward(t, x, tensor_like(t, x), gain, shift, eps);
+}
+
+struct tensor *layernorm_over(struct tape *t, struct tensor *x, struct tensor *gain,
+                              struct tensor *shift, float eps)
+{
+    bool remembered = wants(x) || wants(gain) || wants(shift);
+
+    return forward(t, x, remembered ? tensor_like(t, x) : x, gain, shift, eps);
 }

@@ -27,11 +27,15 @@ void linear_close(struct linear *l);
 /* layernorm.c - y = (x - mean) * rstd * gain + shift      x, y: [.., d]  gain, shift: [d] */
 struct tensor *layernorm(struct tape *t, struct tensor *x, struct tensor *gain,
                          struct tensor *shift, float eps);
+/* The same; where nothing is remembered it is written over x and x returned. */
+struct tensor *layernorm_over(struct tape *t, struct tensor *x, struct tensor *gain,
+                              struct tensor *shift, float eps);
 
 /* attention.c - softmax(scale q k^T + mask) v over many sequences; see kernel.h for `spans` */
 struct spans {
-    int count;        /* sequences */
-    const int *start; /* [count + 1]: rows start[i] .. start[i + 1] are sequence i */
+    int count;         /* sequences */
+    const int *start;  /* [count + 1]: rows start[i] .. start[i + 1] are sequence i */
+    const int *length; /* [count], of keys in a cache, whose rows are not all in use; or NULL */
 };
 struct attention_plan {
     int heads;

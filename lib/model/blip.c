@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ * blip.c - BLIP: an image tower and one kind of text transformer in three roles
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "model/blip.h"
+
+void blip_init(struct blip *m, const struct blip_config *config)
+{
+    struct bert_config text = config->text;
+
+    *m = (struct blip){ .config = *config };
+    vit_init(&m->vision, &config->vision);
+    text.head = false;
+    if (config->encoder)
+        bert_init(&m->encoder, &text);
+    text.head = true;
+    if (config->answers)
+        text.cross_width = text.width; /* it looks at the question's states */
+    if (config->decoder)
+        bert_init(&m->decoder, &text);
+}
+
+void blip_params(struct blip *m, struct params *p)
+{
+    const struct blip_config *c = &m->config;
+
+    params_in(p, "vision");
+    vit_params(&m->vision, p);
+    params_out(p);
+    if (c->encoder) {
+        params_in(p, "encoder");
+        bert_params(&m->encoder, p);
+        params_out(p);
+    }
+    if (c->decoder) {
+        params_in(p, "decoder");
+        bert_params(&m->decoder, p);
+        params_out(p);
+    }
+    if (c->match) {
+        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
+                      true);
+        linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width, true);
+        linear_params(&m->match_head, p, "match_head", 2, c->text.width, true);
+    }
+}
+
+void blip_close(struct blip *m)
+{
+    vit_close(&m->vision);
+    bert_close(&m->encoder);
+    bert_close(&m->decoder);
+    linear_close(&m->vision_projection);
+    linear_close(&m->text_projection);
+    linear_close(&m->match_head);
+}
+
+struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels)
+{
+    struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
+
+    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+}
+
+/* The rows at which sequences begin: class tokens, [CLS], [ENC]. */
+static int *firsts(struct tape *t, const struct spans *s)
+{
+    int *at = tape_alloc(t, (size_t)s->count * sizeof *at);
+
+    memcpy(at, s->start, (size_t)s->count * sizeof *at);
+    return at;
+}
+
+struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
+                                    int images)
+{
+    const struct spans *s = spans_even(t, images, (int)(rows(image) / images));
+    struct tensor *x = take_rows(t, image, firsts(t, s), images);
+
+    return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
+}
+
+struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
+                                   const struct spans *texts)
+{
+    struct bert_input in = { .ids = ids, .texts = texts, .first_only = firsts(t, texts) };
+    struct tensor *x = bert_forward(t, &m->encoder, &in);
+
+    return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
+}
+
+struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
+                          const struct spans *images, const int *ids, const struct spans *texts,
+                          const int *image_of)
+{
+    struct bert_input in = {
+        .ids = ids,
+        .texts = texts,
+        .image = image,
+        .images = images,
+        .image_of = image_of,
+        .first_only = firsts(t, texts),
+    };
+
+    return linear(t, &m->match_head, bert_forward(t, &m->encoder, &in), ACTIVATION_NONE);
+}
+
+struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
+                           const struct spans *images, const int *ids, const struct spans *texts)
+{
+    struct bert_input in = {
+        .ids = ids, .texts = texts, .image = image, .images = images, .causal = true
+    };
+
+    return bert_logits(t, &m->decoder, bert_forward(t, &m->decoder, &in));
+}
+
+struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,
+                              const struct spans *images, const int *ids, const struct spans *texts)
+{
+    struct bert_input in = { .ids = ids, .texts = texts, .image = image, .images = images };
+
+    return bert_forward(t, &m->encoder, &in);
+}
+
+/* Cache rows of one item lie together, so its image is looked up by dividing. */
+static void feed(void *self, int count, const int *row, const int *counts, const int *ids,
+                 float *logits)
+{
+    struct blip_writer *w = self;
+    struct bert *b = &w->model->decoder;
+    int each = w->cache->rows / w->cache->image_spans->count;
+    int *image_of, *last;
+    struct tensor *x;
+
+    tape_clear(&w->step);
+    image_of = tape_alloc(&w->step, (size_t)count * sizeof *image_of);
+    last = tape_alloc(&w->step, (size_t)count * sizeof *last);
+    struct bert_input in = {
+        .ids = ids,
+        .texts = spans_of(&w->step, count, counts),
+        .causal = true,
+        .image_of = image_of,
+        .cache = w->cache,
+        .cache_row = row,
+        .first_only = last,
+    };
+    for (int i = 0; i < count; i++) {
+        image_of[i] = row[i] / each;
+        last[i] = in.texts->start[i + 1] - 1;
+    }
+    x = bert_logits(&w->step, b, bert_forward(&w->step, b, &in));
+    memcpy(logits, x->data, (size_t)count * (size_t)width(x) * sizeof *logits);
+}
+
+static void copy(void *self, int from, int to)
+{
+    struct blip_writer *w = self;
+
+    bert_cache_copy(&w->model->decoder, w->cache, from, to);
+}
+
+void blip_writer_open(struct blip_writer *w, struct blip *m, struct tensor *states,
+                      const struct spans *spans, const struct decoding *d)
+{
+    *w = (struct blip_writer){ .model = m };
+    w->cache = bert_cache_new(&m->decoder, spans->count * decode_rows(d), d->max_length);
+    bert_cache_images(&w->tape, &m->decoder, w->cache, states, spans);
+    w->language = (struct language_model){ w, (int)m->config.text.vocabulary, feed, copy };
+}
+
+void blip_writer_close(struct blip_writer *w)
+{
+    bert_cache_free(w->cache);
+    tape_free(&w->tape);
+    tape_free(&w->step);
+}

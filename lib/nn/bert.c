@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ * bert.c - BERT and its descendants, forward
+ *
+ *     x = norm(words[ids] + positions[0..] + types[0])
+ *     for each layer:
+ *         x = norm(x + out(attend(qkv(x))))
+ *         x = norm(x + cross_out(attend(cross_query(x), cross_key_value(image))))   if it has it
+ *         x = norm(x + fc2(gelu(fc1(x))))
+ *
+ * Source: salesforce/BLIP models/med.py; arXiv 1810.04805.
+ */
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "nn/bert.h"
+
+static bool has_cross(const struct bert_config *c, int layer)
+{
+    return c->cross_width && layer >= c->cross_from &&
+           (layer - c->cross_from) % (c->cross_every ? c->cross_every : 1) == 0;
+}
+
+void bert_init(struct bert *b, const struct bert_config *config)
+{
+    *b = (struct bert){ .config = *config };
+    b->layers = xalloc((size_t)config->layers, sizeof *b->layers);
+}
+
+static void attention_params(struct linear *qkv, struct linear *out, struct norm *norm,
+                             struct params *p, long width)
+{
+    linear_params(qkv, p, "query", width, width, true);
+    linear_params(qkv, p, "key", width, width, true);
+    linear_params(qkv, p, "value", width, width, true);
+    linear_params(out, p, "out", width, width, true);
+    params_in(p, "norm");
+    norm_params(norm, p, width);
+    params_out(p);
+}
+
+static void cross_params(struct bert_layer *l, struct params *p, long width, long cross_width)
+{
+    linear_params(&l->cross_query, p, "query", width, width, true);
+    linear_params(&l->cross_key_value, p, "key", width, cross_width, true);
+    linear_params(&l->cross_key_value, p, "value", width, cross_width, true);
+    linear_params(&l->cross_out, p, "out", width, width, true);
+    params_in(p, "norm");
+    norm_params(&l->cross_norm, p, width);
+    params_out(p);
+}
+
+static void head_params(struct bert *b, struct params *p)
+{
+    long width = b->config.width;
+
+    params_in(p, "head");
+    linear_params(&b->transform, p, "transform", width, width, true);
+    params_in(p, "norm");
+    norm_params(&b->head_norm, p, width);
+    params_out(p);
+    param(p, &b->decoder.bias[0], "bias", b->config.vocabulary);
+    b->decoder.parts = 1;
+    params_out(p);
+}
+
+void bert_params(struct bert *b, struct params *p)
+{
+    const struct bert_config *c = &b->config;
+
+    param(p, &b->words, "words", c->vocabulary, c->width);
+    param(p, &b->positions, "positions", c->positions, c->width);
+    if (c->token_types)
+        param(p, &b->types, "types", c->token_types, c->width);
+    b->norm.eps = b->head_norm.eps = c->eps;
+    params_in(p, "norm");
+    norm_params(&b->norm, p, c->width);
+    params_out(p);
+    for (int i = 0; i < c->layers; i++) {
+        struct bert_layer *l = &b->layers[i];
+
+        l->norm.eps = l->cross_norm.eps = l->mlp_norm.eps = c->eps;
+        params_in(p, "layer.%d", i);
+        params_in(p, "self");
+        attention_params(&l->qkv, &l->out, &l->norm, p, c->width);
+        params_out(p);
+        if (has_cross(c, i)) {
+            params_in(p, "cross");
+            cross_params(l, p, c->width, c->cross_width);
+            params_out(p);
+        }
+        linear_params(&l->fc1, p, "fc1", c->mlp, c->width, true);
+        linear_params(&l->fc2, p, "fc2", c->width, c->mlp, true);
+        params_in(p, "norm");
+        norm_params(&l->mlp_norm, p, c->width);
+        params_out(p);
+        params_out(p);
+    }
+    if (c->head)
+        head_params(b, p);
+}
+
+/* As norm_forward, but over x where nothing is remembered. */
+static struct tensor *norm_over(struct tape *t, const struct norm *n, struct tensor *x)
+{
+    return layernorm_over(t, x, n->gain, n->shift, n->eps);
+}
+
+/* Sum of the tables' rows, normalised; a text that goes on counts positions from its length. */
+static struct tensor *embeddings(struct tape *t, struct bert *b, const struct bert_input *in)
+{
+    const struct spans *s = in->texts;
+    int count = s->start[s->count], *at = tape_alloc(t, (size_t)count * sizeof *at);
+    struct tensor *x;
+
+    for (int i = 0; i < s->count; i++)
+        for (int k = s->start[i]; k < s->start[i + 1]; k++)
+            at[k] = k - s->start[i] + (in->cache ? in->cache->length[in->cache_row[i]] : 0);
+    x = embed(t, b->words, in->ids, count);
+    x = add(t, x, embed(t, b->positions, at, count));
+    if (b->types) {
+        int *zero = tape_alloc(t, (size_t)count * sizeof *zero);
+
+        memset(zero, 0, (size_t)count * sizeof *zero);
+        x = add(t, x, embed(t, b->types, zero, count));
+    }
+    return norm_over(t, &b->norm, x);
+}
+
+/* Writes the new keys and values behind those the cache has; returns its whole rows as tensors. */
+static void through_cache(struct tape *t, const struct bert *b, const struct bert_input *in,
+                          int layer, struct tensor **k, struct tensor **v)
+{
+    struct bert_cache *c = in->cache;
+    long rows = (long)c->rows * c->room, w = b->config.width;
+    float *keys = c->keys + layer * rows * w, *values = c->values + layer * rows * w;
+    const struct spans *s = in->texts;
+
+    for (int i = 0; i < s->count; i++) {
+        long to = (long)in->cache_row[i] * c->room + c->length[in->cache_row[i]];
+
+        for (int row = s->start[i]; row < s->start[i + 1]; row++, to++) {
+            memcpy(keys + to * w, (*k)->data + row * (*k)->stride, (size_t)w * sizeof *keys);
+            memcpy(values + to * w, (*v)->data + row * (*v)->stride, (size_t)w * sizeof *values);
+        }
+    }
+    *k = tensor_from(t, keys, 2, (long[]){ rows, w });
+    *v = tensor_from(t, values, 2, (long[]){ rows, w });
+}
+
+/* The rows of the cache that each text sees: its ids so far and the new ones. */
+static const struct spans *cached_spans(struct tape *t, const struct bert_input *in)
+{
+    struct bert_cache *c = in->cache;
+    int n = in->texts->count, *start = tape_alloc(t, (size_t)(n + 1) * sizeof *start);
+    int *length = tape_alloc(t, (size_t)(n + 1) * sizeof *length);
+    struct spans *s = tape_alloc(t, sizeof *s);
+
+    for (int i = 0; i < n; i++) {
+        start[i] = in->cache_row[i] * c->room;
+        length[i] = c->length[in->cache_row[i]] + in->texts->start[i + 1] - in->texts->start[i];
+    }
+    *s = (struct spans){ .count = n, .start = start, .length = length };
+    return s;
+}
+
+static struct attention_plan plan(const struct bert *b, const struct spans *queries,
+                                  const struct spans *keys)
+{
+    return (struct attention_plan){
+        .heads = b->config.heads,
+        .scale = 1 / sqrtf((float)(b->config.width / b->config.heads)),
+        .queries = queries,
+        .keys = keys,
+    };
+}
+
+static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
+                                     const struct bert_input *in, const struct spans *keys,
+                                     struct tensor *x)
+{
+    long w = b->config.width;
+    struct tensor *qkv = linear(t, &l->qkv, x, ACTIVATION_NONE);
+    struct tensor *q = tensor_columns(t, qkv, 0, w);
+    struct tensor *k = tensor_columns(t, qkv, w, w), *v = tensor_columns(t, qkv, 2 * w, w);
+    struct attention_plan a = plan(b, in->texts, keys);
+
+    a.causal = in->causal;
+    if (in->cache)
+        through_cache(t, b, in, (int)(l - b->layers), &k, &v);
+    return norm_over(t, &l->norm, linear_onto(t, &l->out, x, attention(t, &a, q, k, v)));
+}
+
+static struct tensor *cross_attention(struct tape *t, struct bert *b, struct bert_layer *l,
+                                      const struct bert_input *in, struct tensor *x)
+{
+    long w = b->config.width;
+    struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *kv;
+    struct attention_plan a = plan(b, in->texts, in->images);
+
+    a.key_of = in->image_of;
+    if (in->cache && in->cache->image) {
+        kv = in->cache->image[l - b->layers];
+        a.keys = in->cache->image_spans;
+    } else {
+        kv = linear(t, &l->cross_key_value, in->image, ACTIVATION_NONE);
+    }
+    q = attention(t, &a, q, tensor_columns(t, kv, 0, w), tensor_columns(t, kv, w, w));
+    return norm_over(t, &l->cross_norm, linear_onto(t, &l->cross_out, x, q));
+}
+
+static struct tensor *feed_forward(struct tape *t, struct bert_layer *l, struct tensor *x)
+{
+    struct tensor *h = linear(t, &l->fc1, x, ACTIVATION_GELU);
+
+    return norm_over(t, &l->mlp_norm, linear_onto(t, &l->fc2, x, h));
+}
+
+struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_input *in)
+{
+    const struct spans *keys = in->cache ? cached_spans(t, in) : in->texts;
+    bool grounded = in->image || (in->cache && in->cache->image);
+    struct tensor *x = embeddings(t, b, in);
+
+    for (int i = 0; i < b->config.layers; i++) {
+        struct bert_layer *l = &b->layers[i];
+
+        struct tape_mark start = tape_mark(t);
+
+        x = self_attention(t, b, l, in, keys, x);
+        if (grounded && l->cross_query.parts)
+            x = cross_attention(t, b, l, in, x);
+        x = feed_forward(t, l, x);
+        tape_drop(t, start); /* x was written over, or nothing is dropped */
+    }
+    for (int i = 0; in->cache && i < in->texts->count; i++)
+        in->cache->length[in->cache_row[i]] += in->texts->start[i + 1] - in->texts->start[i];
+    return in->first_only ? take_rows(t, x, in->first_only, in->texts->count) : x;
+}
+
+struct tensor *bert_logits(struct tape *t, struct bert *b, struct tensor *x)
+{
+    assert(b->config.head);
+    b->decoder.weight[0] = b->words; /* tied */
+    x = norm_over(t, &b->head_norm, linear(t, &b->transform, x, ACTIVATION_GELU));
+    return linear(t, &b->decoder, x, ACTIVATION_NONE);
+}
+
+void bert_close(struct bert *b)
+{
+    for (int i = 0; b->layers && i < b->config.layers; i++) {
+        struct bert_layer *l = &b->layers[i];
+
+        linear_close(&l->qkv);
+        linear_close(&l->out);
+        linear_close(&l->cross_query);
+        linear_close(&l->cross_key_value);
+        linear_close(&l->cross_out);
+        linear_close(&l->fc1);
+        linear_close(&l->fc2);
+    }
+    linear_close(&b->transform);
+    linear_close(&b->decoder);
+    free(b->layers);
+    *b = (struct bert){ 0 };
+}

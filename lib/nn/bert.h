@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * bert.h - BERT and its descendants: ALBEF's encoders, BLIP's MED, BLIP-2's Q-Former
+ *
+ * Post-norm layers: self-attention, cross-attention where the layer has it and an image is given,
+ * feed-forward.  One set of parameters serves three roles: text encoder (no image), image-grounded
+ * encoder (image), image-grounded decoder (image, causal, cache).
+ */
+#ifndef NN_BERT_H
+#define NN_BERT_H
+
+#include "nn/nn.h"
+
+struct bert_config {
+    long vocabulary, positions, width, mlp;
+    long token_types; /* 0: no table; BLIP has none */
+    int layers, heads;
+    float eps;
+    long cross_width;            /* of the image tokens; 0: no cross-attention */
+    int cross_from, cross_every; /* layers cross_from, cross_from + cross_every, .. have it */
+    bool head;                   /* a language-modelling head, tied to the word embeddings */
+};
+
+struct bert_layer {
+    struct linear qkv, out;
+    struct norm norm;
+    struct linear cross_query, cross_key_value, cross_out; /* parts 0: none */
+    struct norm cross_norm;
+    struct linear fc1, fc2;
+    struct norm mlp_norm;
+};
+
+struct bert {
+    struct bert_config config;
+    struct tensor *words, *positions, *types; /* [vocabulary, width] [positions, width] */
+    struct norm norm;
+    struct bert_layer *layers;
+    struct linear transform, decoder; /* the head: dense, gelu, norm; words again, plus a bias */
+    struct norm head_norm;
+};
+
+/* Keys and values of texts being written, and of their images. */
+struct bert_cache {
+    int rows, room;                  /* texts; ids a text may have */
+    int *length;                     /* [rows] ids a text has */
+    float *keys, *values;            /* [layers, rows * room, width] */
+    struct tensor **image;           /* [layers] keys beside values: [image rows, 2 width] */
+    const struct spans *image_spans; /* one sequence an image */
+};
+
+struct bert_input {
+    const int *ids;
+    const struct spans *texts; /* which ids make a text */
+    bool causal;
+    struct tensor *image; /* [image rows, cross_width]; NULL: no cross-attention */
+    const struct spans *images;
+    const int *image_of;      /* [texts] or NULL: text i looks at image i */
+    struct bert_cache *cache; /* NULL: none.  Its images are used, `image` is not */
+    const int *cache_row;     /* [texts] */
+    const int *first_only;    /* rows that are wanted after the last layer, [texts]; NULL: all */
+};
+
+void bert_init(struct bert *b, const struct bert_config *config);
+void bert_params(struct bert *b, struct params *p);
+/* -> [rows, width], or [texts, width] with first_only */
+struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_input *in);
+struct tensor *bert_logits(struct tape *t, struct bert *b,
+                           struct tensor *x); /* [rows, vocabulary] */
+void bert_close(struct bert *b);
+
+/* The cache lives until bert_cache_free; image rows are computed once for all texts. */
+struct bert_cache *bert_cache_new(struct bert *b, int rows, int room);
+void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, struct tensor *image,
+                       const struct spans *spans);
+void bert_cache_copy(const struct bert *b, struct bert_cache *c, int from, int to);
+void bert_cache_free(struct bert_cache *c);
+
+#endif
