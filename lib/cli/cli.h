@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * cli.h - what every command shares: its options, and the loop over records
+ * cli.h - what every command shares: its options, the loop over records, fields, the model
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
 #include "base/base.h"
 #include "stream/stream.h"
+#include "vlm.h"
 
 /* option.c - one table drives parsing, --help and completion
  *
@@ -19,6 +20,7 @@ enum option_kind {
     OPTION_KIND_FLAG,
     OPTION_KIND_STRING,
     OPTION_KIND_FILE,
+    OPTION_KIND_FOLDER,
     OPTION_KIND_MODEL,
     OPTION_KIND_LONG,
     OPTION_KIND_FLOAT,
@@ -46,22 +48,41 @@ struct option_spec {
 #define OPTION_FLAG(l, n, v, h)          { .kind = OPTION_KIND_FLAG, .letter = l, .name = n, .value = v, .help = h }
 #define OPTION_STRING(l, n, a, v, h)     { .kind = OPTION_KIND_STRING, .letter = l, .name = n, .argument = a, .value = v, .help = h }
 #define OPTION_FILE(l, n, a, v, h)       { .kind = OPTION_KIND_FILE, .letter = l, .name = n, .argument = a, .value = v, .help = h }
+#define OPTION_FOLDER(l, n, a, v, h)     { .kind = OPTION_KIND_FOLDER, .letter = l, .name = n, .argument = a, .value = v, .help = h }
+#define OPTION_MODEL(l, n, a, v, h)      { .kind = OPTION_KIND_MODEL, .letter = l, .name = n, .argument = a, .value = v, .help = h }
 #define OPTION_LONG(l, n, a, v, lo, hi, h)  { .kind = OPTION_KIND_LONG, .letter = l, .name = n, .argument = a, .value = v, .least = lo, .most = hi, .help = h }
 #define OPTION_FLOAT(l, n, a, v, lo, hi, h) { .kind = OPTION_KIND_FLOAT, .letter = l, .name = n, .argument = a, .value = v, .least = lo, .most = hi, .help = h }
 #define OPTION_CHOICE(l, n, a, v, c, h)  { .kind = OPTION_KIND_CHOICE, .letter = l, .name = n, .argument = a, .value = v, .choices = c, .help = h }
 #define OPTION_LIST(l, n, a, v, h)       { .kind = OPTION_KIND_LIST, .letter = l, .name = n, .argument = a, .value = v, .help = h }
+#define OPTION_CALL(l, n, a, f, h)       { .kind = OPTION_KIND_CALL, .letter = l, .name = n, .argument = a, .call = f, .help = h }
 #define OPTIONS_STREAM                   { .kind = OPTION_GROUP, .name = "Records in and out", .group = stream_options }
 #define OPTIONS_MODEL                    { .kind = OPTION_GROUP, .name = "Model", .group = model_options }
 #define OPTIONS_END                      { .kind = OPTION_END }
 /* clang-format on */
 
-/* 0 with *operands at the first operand; exits for --help, --version, --list-options (0) and for a
+/* Sets *operands to the first operand; exits for --help, --version, --list-options (0) and for a
  * mistake (2, reason and one usage line on stderr). */
 struct option_usage {
     const char *name, *args, *about;
     const struct option_spec *options;
 };
 void options_parse(const struct option_usage *usage, int argc, char **argv, int *operands);
+/* For options that do not go together; from begin().  Reason and usage line, then exit(2). */
+_Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* settings.c - the options that all filters share */
+enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
+struct settings { /* what the common options say; read-only for commands */
+    const char *model, *tokenizer, *output, *root, *image_field, *text_field, *resume, *shard;
+    bool binary, null, retry_errors, line_buffered, progress, quiet, verbose;
+    long threads, batch, max_pixels, seed;
+    int from;           /* enum format */
+    int on_error;       /* enum on_error */
+    long max_errors;    /* -1: no limit */
+    double max_percent; /* -1: no limit */
+};
+extern struct settings settings;
+extern const struct option_spec stream_options[], model_options[];
 
 /* filter.c - the loop over records
  *
@@ -69,15 +90,6 @@ void options_parse(const struct option_usage *usage, int argc, char **argv, int 
  * batch before is computed) -> batch (one call, may use the pool) -> writer thread.  Order out is
  * order in.
  */
-struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *output, *root, *image_field, *text_field, *resume, *shard;
-    bool binary, null, retry_errors, line_buffered, progress, quiet, verbose;
-    long threads, batch, max_pixels, seed;
-    enum format from;
-};
-extern struct settings settings;
-extern const struct option_spec stream_options[], model_options[];
-
 struct filter {
     const char *name, *args, *about;
     const struct option_spec *options;
@@ -88,21 +100,34 @@ struct filter {
     /* After the last record: records a command kept leave through emit().  May be NULL. */
     int (*finish)(void);
     void (*release)(struct record *r); /* frees r->work; may be NULL */
-    void (*end)(void);                 /* may be NULL */
-    bool keeps_records;                /* batch takes over records by setting records[i] = NULL */
-    bool whole;                        /* output depends on the whole input: no --resume */
+    void (*end)(void);                 /* may be NULL; not called when a run is broken off */
+    /* Fields that this command writes, NULL-terminated: --resume does not compare them.  A name
+     * that ends in '.' stands for all that begin with it. */
+    const char *const *writes;
+    bool keeps_records; /* batch takes over records by setting records[i] = NULL */
+    bool drops;         /* sets r->dropped: not every record leaves */
+    bool drops_failed;  /* records that fail, or came with an error, do not leave either */
+    bool whole;         /* output depends on the whole input: no --resume */
 };
-int filter_main(const struct filter *f, int argc, char **argv);
-void emit(struct record *r); /* writes r now, in order, and frees it; from finish() or batch() */
+/* Options may change `f` until begin() returns. */
+int filter_main(struct filter *f, int argc, char **argv);
+/* Writes r and frees it.  From batch(): in the place of the record that has the same index, so a
+ * command that replaces a record by others gives them its index.  From finish(): now. */
+void emit(struct record *r);
+/* A temporary file that is to be removed if the run is broken off; NULL: no longer. */
+void cleanup_file(const char *path);
 
 /* field.c - the fields of records.md: the first that exists, or the one the option names */
 bool field_image(const struct record *r, struct span *value, const char **name);
 bool field_text(const struct record *r, struct span *value, const char **name);
 bool field_id(const struct record *r, struct span *value, const char **name);
-/* The encoded bytes of a record's image: a path under --root, a data: URI, or in band.  Appends to
- * b; -1 after fail(). */
+bool field_has_image(const struct record *r); /* a path, a data: URI, or in band */
+/* The encoded bytes of a record's image.  Appends to b; -1 after fail(). */
 int field_image_bytes(const struct record *r, struct buffer *b);
-bool field_has_image(const struct record *r);
+/* What to call a record's image in a message: its path, or "image"; to free. */
+char *field_image_name(const struct record *r);
+/* record_fail() with error_code() and "NAME: " before error_text(), unless it begins so. */
+void field_image_fail(struct record *r, const char *stage);
 /* The record's texts: one, or a list; to free with texts_free. */
 struct texts {
     char **list;
@@ -110,7 +135,51 @@ struct texts {
     int count;
     bool is_list;
 };
-bool field_texts(const struct record *r, struct texts *t);
+int field_texts(const struct record *r, struct texts *t); /* 1; 0: has none; -1 after fail() */
 void texts_free(struct texts *t);
+
+/* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */
+struct vlm *model_open(unsigned abilities);
+
+/* embed.c - a record's image and texts on their way through a model
+ *
+ * Either side is a vector that the record holds already, or is read, then computed with others.
+ */
+enum { EMBED_IMAGE = 1, EMBED_TEXT = 2 };
+struct embedding {
+    float *pixels;        /* decoded, waiting for the model; NULL: none */
+    int *ids, *counts;    /* token ids of `texts` texts, waiting for the model; NULL: none */
+    int texts;            /* rows of text */
+    bool list, truncated; /* the record has a list of texts; one of them was cut */
+    float *image, *text;  /* vectors: [width], [texts, width]; NULL: none */
+    long width;           /* of both; 0: not known yet */
+};
+/* Each returns 0, or -1 after record_fail(); any thread. */
+int embed_known(struct embedding *e, struct record *r, unsigned sides);
+int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsigned sides);
+/* The vectors of what was read; -1 after fail(). */
+int embed_batch(struct vlm *m, struct embedding *list[], int count, bool normalized);
+void embed_free(struct embedding *e);
+
+/* vector.c */
+/* The rows of a vector or matrix in a field; to free.  NULL: there is none, or after fail(). */
+float *vectors_read(const struct record *r, const char *name, int *rows, long *width, bool *list);
+bool vector_unit(float *v, long width); /* to length 1; false: zero, or not finite */
+
+/* top.c - the best of a stream: highest score first, the earlier of two equals first */
+struct ranked {
+    float score;
+    uint64_t index;
+    void *item;
+};
+struct top {
+    struct ranked *heap; /* the worst on top */
+    int count, capacity;
+};
+void top_open(struct top *t, int capacity);
+bool top_wants(const struct top *t, float score, uint64_t index);
+void *top_add(struct top *t, struct ranked one); /* what falls out, or NULL */
+void top_sort(struct top *t);                    /* best first; no more additions */
+void top_free(struct top *t);
 
 #endif

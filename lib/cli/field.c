@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ * field.c - the fields of records: the first that exists, or the one that an option names
+ *
+ * null is as good as absent.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "cli/cli.h"
+
+static const size_t most_bytes = (size_t)1 << 30; /* of an encoded image */
+
+static const char *const ids[] = { "id", "uid", "key", "__key__", "image_id", "SAMPLE_ID", NULL };
+static const char *const images[] = {
+    "image", "image_path", "path", "filename", "file_name", NULL
+};
+static const char *const texts[] = { "text", "caption", "TEXT", "txt", "captions", NULL };
+
+static bool find(const struct record *r, const char *name, struct span *value)
+{
+    return record_find(r, name, value) && !(value->size == 4 && !memcmp(value->data, "null", 4));
+}
+
+static bool find_first(const struct record *r, const char *option, const char *const *names,
+                       struct span *value, const char **name)
+{
+    const char *const one[] = { option, NULL };
+
+    for (names = option ? one : names; *names; names++) {
+        if (find(r, *names, value)) {
+            if (name)
+                *name = *names;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool field_image(const struct record *r, struct span *value, const char **name)
+{
+    return find_first(r, settings.image_field, images, value, name);
+}
+
+bool field_text(const struct record *r, struct span *value, const char **name)
+{
+    return find_first(r, settings.text_field, texts, value, name);
+}
+
+bool field_id(const struct record *r, struct span *value, const char **name)
+{
+    return find_first(r, NULL, ids, value, name);
+}
+
+/* An encoded image that travels in the record. */
+static const struct member *in_band(const struct record *r)
+{
+    const struct member *m =
+        record_member(r, settings.image_field ? settings.image_field : images[0]);
+
+    return m && m->kind == MEMBER_BYTES ? m : NULL;
+}
+
+bool field_has_image(const struct record *r)
+{
+    struct span value;
+
+    return in_band(r) || field_image(r, &value, NULL);
+}
+
+static int base64_value(int c)
+{
+    return c >= 'A' && c <= 'Z'                ? c - 'A'
+           : c >= 'a' && c <= 'z'              ? c - 'a' + 26
+           : c >= '0' && c <= '9'              ? c - '0' + 52
+           : c == '+' || c == '-'              ? 62
+           : c == '/' || c == '_'              ? 63
+           : c == '=' || c == ' ' || c == '\n' ? -1
+                                               : -2;
+}
+
+static int read_base64(struct buffer *b, const char *text)
+{
+    uint32_t bits = 0;
+    int have = 0;
+
+    buffer_reserve(b, strlen(text) / 4 * 3 + 3);
+    for (; *text; text++) {
+        int value = base64_value((unsigned char)*text);
+
+        if (value == -2)
+            return fail("data: URI: not base64");
+        if (value < 0)
+            continue;
+        bits = bits << 6 | (uint32_t)value;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            buffer_byte(b, (int)(bits >> have & 0xff));
+        }
+    }
+    return 0;
+}
+
+static int read_uri(struct buffer *b, const char *uri)
+{
+    const char *comma = strchr(uri, ',');
+
+    if (!comma || comma - uri < 7 || memcmp(comma - 7, ";base64", 7))
+        return fail_as("unsupported", "data: URI: not base64");
+    return read_base64(b, comma + 1);
+}
+
+/* An error names the path as the record has it, without --root. */
+static int read_path(struct buffer *b, const char *name)
+{
+    char *path = path_join(settings.root, name);
+    struct stat status;
+    int result = -1;
+
+    if (strstr(name, "://"))
+        fail_as("unsupported", "%s: not a file, and nothing is fetched from a network", name);
+    else if (stat(path, &status))
+        fail_errno("%s", name);
+    else if (!S_ISREG(status.st_mode))
+        fail_as("unsupported", "%s: not a regular file", name);
+    else if ((uint64_t)status.st_size > most_bytes)
+        fail_as("too_large", "%s: larger than %zu bytes", name, most_bytes);
+    else if (file_read(b, path))
+        fail_as(error_code(), "%s%s", name, error_text() + strlen(path));
+    else
+        result = 0;
+    free(path);
+    return result;
+}
+
+int field_image_bytes(const struct record *r, struct buffer *b)
+{
+    const struct member *m = in_band(r);
+    const char *name;
+    struct span value;
+    char *text;
+    int result;
+
+    if (m) {
+        buffer_add(b, m->data, m->size);
+        return 0;
+    }
+    if (!field_image(r, &value, &name))
+        return fail_as("not_found", "no image");
+    text = json_text(value);
+    if (!text)
+        return fail("field %s is not a string", name);
+    result = strncmp(text, "data:", 5) ? read_path(b, text) : read_uri(b, text);
+    free(text);
+    return result;
+}
+
+char *field_image_name(const struct record *r)
+{
+    struct span value;
+    char *text = NULL;
+
+    if (!in_band(r) && field_image(r, &value, NULL))
+        text = json_text(value);
+    if (text && strncmp(text, "data:", 5))
+        return text;
+    free(text);
+    text = record_string(r, "__key__"); /* a tar's sample */
+    return text ? text : xstrdup("image");
+}
+
+void field_image_fail(struct record *r, const char *stage)
+{
+    char *name = field_image_name(r), *code = xstrdup(error_code()), *message;
+    bool named = !strncmp(error_text(), name, strlen(name));
+
+    message = xprintf("%s%s%s", named ? "" : name, named ? "" : ": ", error_text());
+    record_fail(r, stage, code, message);
+    free(name);
+    free(code);
+    free(message);
+}
+
+static int add_text(struct texts *t, struct span value, const char *name)
+{
+    char *text = json_text(value);
+
+    if (!text)
+        return fail("field %s is neither a string nor a list of strings", name);
+    t->list = xresize(t->list, (size_t)t->count + 1, sizeof *t->list);
+    t->sizes = xresize(t->sizes, (size_t)t->count + 1, sizeof *t->sizes);
+    t->list[t->count] = text;
+    t->sizes[t->count++] = strlen(text);
+    return 0;
+}
+
+int field_texts(const struct record *r, struct texts *t)
+{
+    struct span value, item, none;
+    const char *name;
+    size_t at = 0;
+
+    *t = (struct texts){ 0 };
+    if (!field_text(r, &value, &name))
+        return 0;
+    t->is_list = value.data[0] == '[';
+    if (!t->is_list && add_text(t, value, name))
+        return -1;
+    while (t->is_list && json_each(value, &at, &none, &item)) {
+        if (add_text(t, item, name)) {
+            texts_free(t);
+            return -1;
+        }
+    }
+    return t->count > 0;
+}
+
+void texts_free(struct texts *t)
+{
+    for (int i = 0; i < t->count; i++)
+        free(t->list[i]);
+    free(t->list);
+    free(t->sizes);
+    *t = (struct texts){ 0 };
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ * input.c - the reader, shards and resumption, on a thread of their own
+ */
+#include <stdlib.h>
+#include "cli/loop.h"
+
+enum { MOST_BYTES = 64 << 20 }; /* waiting in the queue, if that is more than one record */
+
+int input_open(struct input *in, char *const *operands, int count)
+{
+    struct reader_options options = {
+        .from = (enum format)settings.from,
+        .null = settings.null,
+        .is_image = vlm_is_image,
+    };
+
+    queue_open(&in->queue, 2 * (int)settings.batch, MOST_BYTES);
+    in->reader = reader_open(operands, count, &options);
+    return in->reader ? 0 : -1;
+}
+
+/* The next record of this process's shard. */
+static struct record *next_record(struct input *in, bool *would_wait)
+{
+    struct record *r;
+    long long total;
+
+    while ((r = reader_next(in->reader, would_wait)) && !shard_takes(&in->shard, r)) {
+        record_free(r);
+        queue_starve(&in->queue, *would_wait);
+    }
+    atomic_store(&in->report->bytes, reader_bytes(in->reader, &total));
+    atomic_store(&in->report->total, total);
+    return r;
+}
+
+static int refuse(struct input *in)
+{
+    in->status = 1;
+    in->reason = xstrdup(error_text());
+    return -1;
+}
+
+/* With --resume --retry-errors: what OUT holds of this record takes its place, unless that failed.
+ * A record that OUT does not hold was skipped for its error, and is tried again. */
+static int replace(struct input *in, struct item *item)
+{
+    struct record *out = in->waiting ? in->waiting : resume_next(in->resume);
+
+    in->waiting = NULL;
+    if (!out)
+        return *error_text() ? refuse(in) : 0;
+    if (!resume_matches(in->resume, out, item->record)) {
+        in->waiting = out;
+        return in->resume->may_drop ? 0 : (resume_mismatch(in->resume, item->record), refuse(in));
+    }
+    if (record_has_error(out)) {
+        record_free(out);
+        return 0;
+    }
+    out->source = item->record->source;
+    out->line = item->record->line;
+    out->index = item->record->index;
+    record_free(item->record);
+    *item = (struct item){ .record = out, .ready = true };
+    return 0;
+}
+
+static void *read_all(void *argument)
+{
+    struct input *in = argument;
+    bool would_wait = false;
+    struct item item = { 0 };
+
+    while ((item.record = next_record(in, &would_wait))) {
+        item.index = item.record->index;
+        item.ready = false;
+        if ((in->resume && replace(in, &item)) ||
+            (queue_starve(&in->queue, would_wait), !queue_put(&in->queue, item))) {
+            record_free(item.record);
+            break;
+        }
+    }
+    if (!in->status && !item.record) {
+        in->status = reader_failed(in->reader);
+        if (in->waiting && !in->status) {
+            resume_mismatch(in->resume, NULL);
+            refuse(in);
+        }
+    }
+    queue_close(&in->queue);
+    return NULL;
+}
+
+/* A record that OUT holds counts as it did in the run that wrote it. */
+static void count(struct input *in, const struct record *out, const struct record *r)
+{
+    bool failed = record_has_error(out) && (r->raw || !record_has_error(r));
+
+    in->report->records++;
+    in->report->errors += failed;
+}
+
+int input_skip(struct input *in, struct resume *s)
+{
+    struct record *out = NULL;
+    bool would_wait;
+
+    while ((out = resume_next(s))) {
+        struct record *r = next_record(in, &would_wait);
+
+        while (r && !resume_matches(s, out, r) && s->may_drop) {
+            in->report->records++;
+            in->report->errors += settings.on_error == ON_ERROR_SKIP;
+            record_free(r);
+            r = next_record(in, &would_wait);
+        }
+        if (!r && reader_failed(in->reader)) {
+            in->status = reader_failed(in->reader);
+            record_free(out);
+            return fail("the input ends before what %s holds", s->path);
+        }
+        if (!r || !resume_matches(s, out, r)) {
+            resume_mismatch(s, r);
+            record_free(out);
+            record_free(r);
+            return -1;
+        }
+        count(in, out, r);
+        record_free(out);
+        record_free(r);
+    }
+    in->report->first = in->report->records;
+    return *error_text() ? -1 : 0;
+}
+
+void input_start(struct input *in)
+{
+    if (pthread_create(&in->thread, NULL, read_all, in)) {
+        warn("cannot start a thread");
+        exit(1);
+    }
+}
+
+void input_close(struct input *in)
+{
+    pthread_join(in->thread, NULL);
+    record_free(in->waiting);
+    queue_free(&in->queue);
+    reader_close(in->reader);
+    free(in->reason);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ * loop.h - the parts of the loop over records; one section a source file
+ */
+#ifndef CLI_LOOP_H
+#define CLI_LOOP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "cli/cli.h"
+
+/* queue.c - records on their way between two threads, bounded by count and by bytes */
+struct item {
+    struct record *record;
+    uint64_t index;   /* the record's, for when it is gone */
+    bool ready;       /* finished by an earlier run: leaves as it is */
+    bool came_failed; /* had its error when it came in */
+};
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct item *ring;
+    int capacity, first, count;
+    size_t bytes, most_bytes;
+    bool starving;  /* the next record may be long in coming: do not wait for more */
+    bool closed;    /* the producer has no more */
+    bool abandoned; /* the consumer wants no more */
+};
+void queue_open(struct queue *q, int capacity, size_t most_bytes);
+bool queue_put(struct queue *q, struct item item); /* waits; false: abandoned, item is not taken */
+void queue_starve(struct queue *q, bool starving);
+void queue_close(struct queue *q);
+void queue_abandon(struct queue *q);
+/* Up to `most` items.  Waits for more while the producer has them at hand; if it has not and
+ * nothing is there, waits only if `wait`.  0: nothing now, or closed. */
+int queue_take(struct queue *q, struct item *items, int most, bool wait);
+bool queue_ended(struct queue *q); /* closed and empty */
+void queue_free(struct queue *q);  /* and the records in it */
+
+/* shard.c - the records that this process is to take */
+struct shard {
+    uint64_t part, parts; /* part is counted from 0; parts 0: take all */
+};
+int shard_parse(struct shard *s, const char *text); /* "I/N", "auto"; -1 after fail() */
+bool shard_takes(const struct shard *s, const struct record *r);
+
+/* report.c - what becomes of bad records: a line on stderr, counts, and when they are too many */
+bool record_has_error(const struct record *r); /* an "error" member that is an object */
+
+struct report {
+    long records, errors;
+    bool stopped;  /* an error ends the run: --on-error=fail or --max-errors */
+    bool progress; /* show it */
+    bool terminal; /* on a line that is written over */
+    double start, shown;
+    long first;                /* records that an earlier run had done */
+    atomic_llong bytes, total; /* of the input, read and in all; total -1: unknown */
+};
+void report_open(struct report *p);
+void report_record(struct report *p, const struct record *r, bool failed); /* in order */
+void report_progress(struct report *p);                                    /* every now and then */
+void report_close(struct report *p, bool finished);
+
+/* resume.c - what the output file holds already */
+struct resume {
+    const char *path;
+    struct file file;
+    size_t at, released; /* end of the last whole record read; pages given back */
+    long records;        /* read */
+    bool binary, may_drop;
+    const char *const *writes;
+};
+int resume_open(struct resume *s, const struct filter *f); /* no such file: empty */
+struct record *
+resume_next(struct resume *s); /* NULL at the end or a torn record; or after fail() */
+bool resume_matches(const struct resume *s, const struct record *out, const struct record *in);
+int resume_mismatch(const struct resume *s,
+                    const struct record *in); /* fail()s; in NULL: too few */
+void resume_close(struct resume *s);
+
+/* input.c - the reader, shards and resumption, on a thread */
+struct input {
+    struct reader *reader;
+    struct queue queue;
+    struct shard shard;
+    struct resume *resume;  /* NULL, or OUT's finished records take the place of the input's */
+    struct record *waiting; /* OUT's next, with resume */
+    struct report *report;
+    pthread_t thread;
+    int status;   /* exit status, valid after the queue has ended */
+    char *reason; /* with status 1 of resume; NULL: the reader has said it */
+};
+int input_open(struct input *in, char *const *operands, int count);
+/* Passes over what OUT holds; -1 after fail(). */
+int input_skip(struct input *in, struct resume *s);
+void input_start(struct input *in);
+void input_close(struct input *in);
+
+/* output.c - the writer's thread, and the file */
+struct output {
+    int fd;
+    const char *name; /* in messages */
+    char *path, *temporary;
+    bool each_record;
+    struct buffer buffer; /* whole records, not written yet */
+    struct queue queue;
+    pthread_t thread;
+    bool started;
+    atomic_bool failed;
+    char *reason;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    bool finished; /* the thread has written all */
+};
+int output_open(struct output *o, const char *path);                /* NULL: standard output */
+int output_append(struct output *o, const char *path, size_t size); /* cut to size first */
+void output_start(struct output *o);
+void output_put(struct output *o, struct record *r); /* takes r */
+void output_drain(struct output *o); /* takes no more, waits until all is written; any thread */
+int output_close(struct output *o, bool keep); /* -1 after fail() */
+
+/* cleanup.c - temporary files, and signals */
+void cleanup_files(void);
+void signals_block(void); /* before the first thread starts */
+void signals_watch(struct output *o, struct report *p);
+_Noreturn void die_of_pipe(void);
+
+/* batch.c - from the input's queue to the output's */
+struct loop {
+    struct filter *filter;
+    struct input *input;
+    struct output *output;
+    struct report *report;
+    int size;
+    struct record **records; /* those that batch() gets, and their places among the items */
+    int *places;
+    struct record **emitted; /* by batch(), waiting for their places */
+    int emitted_count;
+    bool in_batch;
+};
+int loop_run(struct loop *l); /* 0, or -1 after fail() */
+void loop_emit(struct loop *l, struct record *r);
+
+#endif

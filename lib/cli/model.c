@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ * model.c - the model that -m names, refused if it cannot do what is asked
+ */
+#include "cli/cli.h"
+
+static const struct {
+    unsigned bit;
+    const char *verb;
+} abilities[] = {
+    { VLM_EMBED_IMAGE, "embed images" },
+    { VLM_EMBED_TEXT, "embed texts" },
+    { VLM_MATCH, "match images and texts" },
+    { VLM_CAPTION, "caption images" },
+};
+
+static void describe(struct buffer *b, unsigned set)
+{
+    int listed = 0;
+
+    for (int i = 0; i < COUNT(abilities); i++)
+        if (set & abilities[i].bit)
+            buffer_printf(b, "%s%s", listed++ ? ", " : "", abilities[i].verb);
+    if (!listed)
+        buffer_string(b, "nothing");
+}
+
+struct vlm *model_open(unsigned wanted)
+{
+    const struct vlm_options options = { .tokenizer = settings.tokenizer };
+    struct vlm *m = vlm_open(settings.model, &options);
+    struct buffer lacks = { 0 }, has = { 0 };
+
+    if (!m)
+        return NULL;
+    if (settings.verbose)
+        warn("%s", vlm_describe(m));
+    if (!(wanted & ~vlm_abilities(m)))
+        return m;
+    describe(&lacks, wanted & ~vlm_abilities(m));
+    describe(&has, vlm_abilities(m));
+    fail("%s cannot %s; it can %s", vlm_describe(m), lacks.data, has.data);
+    buffer_free(&lacks);
+    buffer_free(&has);
+    vlm_close(m);
+    return NULL;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ * option.c - one table drives parsing, --help and completion
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/option.h"
+
+static const struct option_usage *current; /* for options_mistake() */
+static bool wants_help, wants_version, wants_list;
+
+static const struct option_spec common[] = {
+    OPTION_FLAG(0, "help", &wants_help, "print this and exit"),
+    OPTION_FLAG(0, "version", &wants_version, "print the version and exit"),
+    OPTION_FLAG(0, "list-options", &wants_list, "print the options for a shell's completion"),
+    OPTIONS_END,
+};
+
+static const struct option_spec *nth(const struct option_spec *table, int *i)
+{
+    for (; table->kind != OPTION_END; table++)
+        if (table->kind != OPTION_GROUP && (*i)-- == 0)
+            return table;
+    return NULL;
+}
+
+const struct option_spec *option_at(const struct option_spec *table, int i, const char **heading)
+{
+    const struct option_spec *found;
+
+    *heading = NULL;
+    found = nth(table, &i);
+    for (const struct option_spec *g = table; !found && g->kind != OPTION_END; g++) {
+        if (g->kind == OPTION_GROUP) {
+            *heading = g->name;
+            found = nth(g->group, &i);
+        }
+    }
+    if (!found) {
+        *heading = "Help";
+        found = nth(common, &i);
+    }
+    return found;
+}
+
+static _Noreturn void usage_exit(void)
+{
+    fprintf(stderr, "usage: %s [OPTION...] %s  (--help lists the options)\n", current->name,
+            current->args);
+    exit(2);
+}
+
+void options_mistake(const char *format, ...)
+{
+    char text[1024];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    warn("%s", text);
+    usage_exit();
+}
+
+static bool within(const struct option_spec *o, double value)
+{
+    return (o->least == 0 && o->most == 0) || (value >= o->least && value <= o->most);
+}
+
+static void take_long(const struct option_spec *o, const char *text)
+{
+    char *end;
+    long value;
+
+    errno = 0;
+    value = strtol(text, &end, 10);
+    if (end == text || *end || errno)
+        options_mistake("--%s=%s: not a whole number", o->name, text);
+    if (!within(o, (double)value))
+        options_mistake("--%s=%s: must lie between %.0f and %.0f", o->name, text, o->least,
+                        o->most);
+    *(long *)o->value = value;
+}
+
+static void take_float(const struct option_spec *o, const char *text)
+{
+    const char *at = text, *end = text + strlen(text);
+    float value;
+
+    if (!float_parse(&at, end, &value) || at != end || !isfinite(value))
+        options_mistake("--%s=%s: not a number", o->name, text);
+    if (!within(o, value))
+        options_mistake("--%s=%s: must lie between %g and %g", o->name, text, o->least, o->most);
+    *(float *)o->value = value;
+}
+
+static void take_choice(const struct option_spec *o, const char *text)
+{
+    struct buffer all = { 0 };
+
+    for (int i = 0; o->choices[i]; i++) {
+        if (!strcmp(o->choices[i], text)) {
+            *(int *)o->value = i;
+            return;
+        }
+        buffer_printf(&all, "%s%s", i ? ", " : "", o->choices[i]);
+    }
+    options_mistake("--%s=%s: must be one of %s", o->name, text, all.data);
+}
+
+static void take(const struct option_spec *o, const char *text)
+{
+    struct option_list *list = o->value;
+
+    switch (o->kind) {
+    case OPTION_KIND_FLAG:
+        *(bool *)o->value = true;
+        break;
+    case OPTION_KIND_STRING:
+    case OPTION_KIND_FILE:
+    case OPTION_KIND_FOLDER:
+    case OPTION_KIND_MODEL:
+        *(const char **)o->value = text;
+        break;
+    case OPTION_KIND_LONG:
+        take_long(o, text);
+        break;
+    case OPTION_KIND_FLOAT:
+        take_float(o, text);
+        break;
+    case OPTION_KIND_CHOICE:
+        take_choice(o, text);
+        break;
+    case OPTION_KIND_LIST:
+        list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
+        list->items[list->count++] = text;
+        break;
+    case OPTION_KIND_CALL:
+        if (o->call(text))
+            options_mistake("--%s=%s: %s", o->name, text, error_text());
+        break;
+    case OPTION_END:
+    case OPTION_GROUP:
+        break;
+    }
+}
+
+/* The table as getopt_long wants it; a long option's value is 256 and its number. */
+static struct option *translate(const struct option_spec *table, char letters[static 256])
+{
+    struct option *longs = NULL;
+    const struct option_spec *o;
+    const char *heading;
+    int n = 0, at = 0;
+
+    for (; (o = option_at(table, n, &heading)); n++) {
+        bool flag = o->kind == OPTION_KIND_FLAG;
+
+        longs = xresize(longs, (size_t)n + 2, sizeof *longs);
+        longs[n] =
+            (struct option){ o->name, flag ? no_argument : required_argument, NULL, 256 + n };
+        if (o->letter) {
+            letters[at++] = o->letter;
+            if (!flag)
+                letters[at++] = ':';
+        }
+    }
+    longs[n] = (struct option){ 0 };
+    letters[at] = 0;
+    return longs;
+}
+
+static const struct option_spec *with_letter(const struct option_spec *table, int letter)
+{
+    const struct option_spec *o;
+    const char *heading;
+
+    for (int i = 0; (o = option_at(table, i, &heading)); i++)
+        if (o->letter == letter)
+            break;
+    return o;
+}
+
+void options_parse(const struct option_usage *usage, int argc, char **argv, int *operands)
+{
+    char letters[256];
+    struct option *longs = translate(usage->options, letters);
+    const char *heading;
+    int got;
+
+    current = usage;
+    program_name = usage->name;
+    if (argc > 0)
+        argv[0] = (char *)(uintptr_t)usage->name; /* how getopt_long begins its complaints */
+    while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        if (got == '?')
+            usage_exit();
+        take(got < 256 ? with_letter(usage->options, got)
+                       : option_at(usage->options, got - 256, &heading),
+             optarg);
+    }
+    free(longs);
+    *operands = optind;
+    if (wants_help)
+        help_print(usage);
+    else if (wants_version)
+        printf("%s (vlm) %s\n", usage->name, VERSION);
+    else if (wants_list)
+        help_list(usage->options);
+    else
+        return;
+    if (fflush(stdout) || ferror(stdout)) {
+        fail_errno("standard output");
+        warn("%s", error_text());
+        exit(1);
+    }
+    exit(0);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ * queue.c - records on their way between two threads, bounded by count and by bytes
+ */
+#include <stdlib.h>
+#include "cli/loop.h"
+
+void queue_open(struct queue *q, int capacity, size_t most_bytes)
+{
+    *q = (struct queue){ .capacity = capacity, .most_bytes = most_bytes };
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->changed, NULL);
+    q->ring = xalloc((size_t)capacity, sizeof *q->ring);
+}
+
+static size_t item_bytes(const struct item *item)
+{
+    const struct record *r = item->record;
+    size_t sum = sizeof *r + r->json.size;
+
+    for (int i = 0; i < r->member_count; i++)
+        sum += r->members[i].size;
+    return sum;
+}
+
+static bool is_full(const struct queue *q)
+{
+    return q->count == q->capacity || (q->count && q->bytes >= q->most_bytes);
+}
+
+bool queue_put(struct queue *q, struct item item)
+{
+    bool taken;
+
+    pthread_mutex_lock(&q->lock);
+    while (is_full(q) && !q->abandoned)
+        pthread_cond_wait(&q->changed, &q->lock);
+    taken = !q->abandoned;
+    if (taken) {
+        q->ring[(q->first + q->count++) % q->capacity] = item;
+        q->bytes += item_bytes(&item);
+        pthread_cond_broadcast(&q->changed);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return taken;
+}
+
+static void set(struct queue *q, bool *flag, bool value)
+{
+    pthread_mutex_lock(&q->lock);
+    if (*flag != value) {
+        *flag = value;
+        pthread_cond_broadcast(&q->changed);
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_starve(struct queue *q, bool starving)
+{
+    set(q, &q->starving, starving);
+}
+
+void queue_close(struct queue *q)
+{
+    set(q, &q->closed, true);
+}
+
+void queue_abandon(struct queue *q)
+{
+    set(q, &q->abandoned, true);
+}
+
+int queue_take(struct queue *q, struct item *items, int most, bool wait)
+{
+    int taken = 0;
+
+    pthread_mutex_lock(&q->lock);
+    while (!q->closed && !is_full(q) && q->count < most && (!q->starving || (!q->count && wait)))
+        pthread_cond_wait(&q->changed, &q->lock);
+    while (taken < most && q->count) {
+        items[taken] = q->ring[q->first];
+        q->bytes -= item_bytes(&items[taken++]);
+        q->first = (q->first + 1) % q->capacity;
+        q->count--;
+    }
+    if (taken)
+        pthread_cond_broadcast(&q->changed);
+    pthread_mutex_unlock(&q->lock);
+    return taken;
+}
+
+bool queue_ended(struct queue *q)
+{
+    bool ended;
+
+    pthread_mutex_lock(&q->lock);
+    ended = q->closed && !q->count;
+    pthread_mutex_unlock(&q->lock);
+    return ended;
+}
+
+void queue_free(struct queue *q)
+{
+    for (; q->count; q->count--, q->first = (q->first + 1) % q->capacity)
+        record_free(q->ring[q->first].record);
+    free(q->ring);
+    pthread_mutex_destroy(&q->lock);
+    pthread_cond_destroy(&q->changed);
+    *q = (struct queue){ 0 };
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * report.c - what becomes of bad records: a line on stderr, counts, and when they are too many
+ *
+ * Called in the records' order and by one thread, so the run ends at the same record whatever the
+ * batch.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "cli/loop.h"
+
+enum { PERCENT_EVERY = 1000 }; /* records between looks at --max-errors=P% */
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void report_open(struct report *p)
+{
+    *p = (struct report){ .start = now() };
+    atomic_store(&p->total, -1);
+    p->shown = p->start;
+    p->terminal = isatty(STDERR_FILENO);
+    p->progress = settings.progress || (p->terminal && !settings.quiet && !isatty(STDOUT_FILENO));
+}
+
+bool record_has_error(const struct record *r)
+{
+    struct span value;
+
+    return record_find(r, "error", &value) && value.size && value.data[0] == '{';
+}
+
+/* A name may hold newlines; a line of the report may not. */
+static void one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
+static void print_failure(const struct report *p, const struct record *r)
+{
+    struct span error, message;
+    char *text = NULL, *line;
+
+    if (record_find(r, "error", &error) && json_find(error.data, error.size, "message", &message))
+        text = json_text(message);
+    if (r->line && r->source)
+        line = xprintf("%s:%ld: %s", r->source, r->line, text ? text : "failed");
+    else
+        line = xprintf("%s", text ? text : "failed");
+    one_line(line);
+    fprintf(stderr, "%s%s: %s\n", p->progress && p->terminal ? "\r\033[K" : "", program_name, line);
+    free(line);
+    free(text);
+}
+
+static bool too_many(const struct report *p)
+{
+    return (settings.max_errors >= 0 && p->errors > settings.max_errors) ||
+           (settings.max_percent >= 0 &&
+            (double)p->errors * 100 > settings.max_percent * (double)p->records);
+}
+
+void report_record(struct report *p, const struct record *r, bool failed)
+{
+    p->records++;
+    if (failed) {
+        p->errors++;
+        if (!settings.quiet)
+            print_failure(p, r);
+        if (settings.on_error == ON_ERROR_FAIL)
+            p->stopped = true;
+    }
+    if ((settings.max_errors >= 0 || p->records % PERCENT_EVERY == 0) && too_many(p))
+        p->stopped = true;
+}
+
+static void print_time(double seconds)
+{
+    long s = (long)seconds;
+
+    if (s >= 3600)
+        fprintf(stderr, ", %ld:%02ld:%02ld left", s / 3600, s / 60 % 60, s % 60);
+    else
+        fprintf(stderr, ", %ld:%02ld left", s / 60, s % 60);
+}
+
+static void print_progress(const struct report *p, bool last)
+{
+    double seconds = now() - p->start;
+    long done = p->records - p->first;
+    long long bytes = atomic_load(&p->bytes), total = atomic_load(&p->total);
+
+    fprintf(stderr, "%s%s: %ld records, %.1f/s, %ld errors", p->terminal ? "\r\033[K" : "",
+            program_name, p->records, seconds > 0 ? (double)done / seconds : 0.0, p->errors);
+    if (!last && total > 0 && bytes > 0 && bytes <= total) {
+        fprintf(stderr, ", %.0f%%", 100 * (double)bytes / (double)total);
+        print_time(seconds * (double)(total - bytes) / (double)bytes);
+    }
+    if (last || !p->terminal)
+        fputc('\n', stderr);
+    fflush(stderr);
+}
+
+void report_progress(struct report *p)
+{
+    double time = now();
+
+    if (!p->progress || time - p->shown < (p->terminal ? 0.5 : 10.0))
+        return;
+    p->shown = time;
+    print_progress(p, false);
+}
+
+void report_close(struct report *p, bool finished)
+{
+    if (p->progress)
+        print_progress(p, true);
+    if (finished && too_many(p))
+        p->stopped = true;
+    if (p->errors && !settings.quiet)
+        warn("%ld of %ld records failed%s", p->errors, p->records,
+             p->stopped && settings.on_error != ON_ERROR_FAIL ? ": too many" : "");
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ * resume.c - what the output file holds already
+ *
+ * A command keeps its input's bytes, so a record of the file belongs to a record of the input if
+ * every member of the input's is found in it, in the same order, under the same name and with the
+ * same bytes - but for the fields that the command writes, and `error`.  Both are compared as they
+ * are written, whatever form the input had.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/loop.h"
+
+enum { RELEASE_EVERY = 64 << 20 }; /* bytes */
+
+int resume_open(struct resume *s, const struct filter *f)
+{
+    *s = (struct resume){
+        .path = settings.resume,
+        .binary = settings.binary,
+        .may_drop = f->drops || settings.on_error == ON_ERROR_SKIP,
+        .writes = f->writes,
+    };
+    if (path_exists(s->path) && file_map(&s->file, s->path))
+        return -1;
+    if (s->file.size && (s->file.data[0] == '{') == s->binary)
+        return fail("%s holds %s records: %s", s->path, s->binary ? "JSONL" : "binary",
+                    s->binary ? "resume without --binary" : "resume with --binary");
+    return 0;
+}
+
+static struct record *next_line(struct resume *s, size_t *used)
+{
+    const char *start = (const char *)s->file.data + s->at;
+    const char *end = memchr(start, '\n', s->file.size - s->at);
+    struct record *r;
+
+    if (!end)
+        return NULL;
+    if (json_check(start, (size_t)(end - start))) {
+        fail("%s", error_text());
+        return NULL;
+    }
+    r = record_new(start, (size_t)(end - start));
+    *used = (size_t)(end - start) + 1;
+    return r;
+}
+
+struct record *resume_next(struct resume *s)
+{
+    struct record *r = NULL;
+    size_t used = 0;
+
+    error_clear();
+    if (s->at == s->file.size)
+        return NULL;
+    if (s->binary)
+        r = cbor_read_record(s->file.data + s->at, s->file.size - s->at, &used);
+    else
+        r = next_line(s, &used);
+    if (r) {
+        s->records++;
+        s->at += used;
+        if (s->at - s->released > RELEASE_EVERY)
+            file_release(s->file.data, s->released = s->at);
+    } else if (!strcmp(error_code(), "truncated") || !*error_text()) {
+        error_clear(); /* torn: it will be cut off */
+    } else {
+        fail("%s: record %ld cannot be read: %s", s->path, s->records + 1, error_text());
+    }
+    return r;
+}
+
+static bool writes(const struct resume *s, struct span name)
+{
+    if (name.size == 5 && !memcmp(name.data, "error", 5))
+        return true;
+    for (const char *const *w = s->writes; w && *w; w++) {
+        size_t n = strlen(*w);
+        bool prefix = n && (*w)[n - 1] == '.';
+
+        if (prefix ? name.size >= n && !memcmp(name.data, *w, n)
+                   : name.size == n && !memcmp(name.data, *w, n))
+            return true;
+    }
+    return false;
+}
+
+static struct span unquoted(struct span name)
+{
+    if (name.size >= 2 && name.data[0] == '"')
+        return (struct span){ name.data + 1, name.size - 2 };
+    return name;
+}
+
+static bool equal(struct span a, struct span b)
+{
+    return a.size == b.size && !memcmp(a.data, b.data, a.size);
+}
+
+static bool objects_match(const struct resume *s, struct span out, struct span in)
+{
+    size_t at = 0, out_at = 0;
+    struct span name, value, out_name, out_value;
+
+    while (json_each(in, &at, &name, &value)) {
+        size_t before = out_at;
+        bool exempt = writes(s, unquoted(name)), found = false;
+
+        while (!found && json_each(out, &out_at, &out_name, &out_value))
+            found = equal(name, out_name);
+        if (!found && exempt)
+            out_at = before; /* taken out, or put elsewhere */
+        else if (!found || (!exempt && !equal(value, out_value)))
+            return false;
+    }
+    return true;
+}
+
+static bool members_match(const struct resume *s, const struct record *out, const struct record *in)
+{
+    for (int i = 0; i < in->member_count; i++) {
+        const struct member *a = &in->members[i], *b;
+
+        if (writes(s, (struct span){ a->name, strlen(a->name) }))
+            continue;
+        b = record_member(out, a->name);
+        if (!b || a->kind != b->kind || a->size != b->size || memcmp(a->data, b->data, a->size))
+            return false;
+    }
+    return true;
+}
+
+bool resume_matches(const struct resume *s, const struct record *out, const struct record *in)
+{
+    struct span out_json = { out->json.data, out->json.size };
+    struct buffer line = { 0 };
+    bool matches;
+
+    if (s->binary || !in->member_count)
+        return objects_match(s, out_json, (struct span){ in->json.data, in->json.size }) &&
+               members_match(s, out, in);
+    record_write(&line, in, false);
+    matches = objects_match(s, out_json, (struct span){ line.data, line.size });
+    buffer_free(&line);
+    return matches;
+}
+
+int resume_mismatch(const struct resume *s, const struct record *in)
+{
+    if (!in)
+        return fail("%s was not made from this input: its record %ld has none to come from",
+                    s->path, s->records);
+    return fail("%s was not made from this input: its record %ld does not come from %s:%ld",
+                s->path, s->records, in->source ? in->source : "operand", in->line);
+}
+
+void resume_close(struct resume *s)
+{
+    file_unmap(&s->file);
+}

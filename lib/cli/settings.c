@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ * settings.c - the options that all filters share
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+
+struct settings settings = {
+    .batch = 16,
+    .max_pixels = 178956970, /* Pillow's bound: above it, it refuses a "decompression bomb" */
+    .max_errors = -1,
+    .max_percent = -1,
+};
+
+static const char *const formats[] = { [FORMAT_ANY] = "any",
+                                       [FORMAT_JSONL] = "jsonl",
+                                       [FORMAT_CBOR] = "cbor",
+                                       [FORMAT_TAR] = "tar",
+                                       [FORMAT_NAMES] = "names",
+                                       [FORMAT_IMAGE] = "image",
+                                       NULL };
+static const char *const on_error[] = {
+    [ON_ERROR_RECORD] = "record", [ON_ERROR_SKIP] = "skip", [ON_ERROR_FAIL] = "fail", NULL
+};
+
+static int set_max_errors(const char *text)
+{
+    const char *at = text, *end = text + strlen(text);
+    float value;
+
+    if (!float_parse(&at, end, &value) || value < 0 || !isfinite(value))
+        return fail("must be a count or a percentage, such as 100 or 5%%");
+    settings.max_errors = settings.max_percent = -1;
+    if (at + 1 == end && *at == '%' && value <= 100)
+        settings.max_percent = (double)value;
+    else if (at == end && value == floorf(value))
+        settings.max_errors = strtol(text, NULL, 10);
+    else
+        return fail("must be a count or a percentage, such as 100 or 5%%");
+    return 0;
+}
+
+const struct option_spec model_options[] = {
+    OPTION_MODEL('m', "model", "MODEL", &settings.model,
+                 "a model's folder, file or name [$VLM_MODEL, else the built-in one]"),
+    OPTION_FILE(0, "tokenizer", "FILE", &settings.tokenizer,
+                "the tokenizer's file or folder [beside the model]"),
+    OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024,
+                "threads [0: as many as the process may use]"),
+    OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "most records computed at once [16]"),
+    OPTIONS_END,
+};
+
+const struct option_spec stream_options[] = {
+    OPTION_FLAG('b', "binary", &settings.binary, "write the binary form, a CBOR sequence"),
+    OPTION_FILE('o', "output", "FILE", &settings.output,
+                "write FILE, which appears when all is done [standard output]"),
+    OPTION_FLAG('0', "null", &settings.null, "names that come in end in NUL"),
+    OPTION_CHOICE(0, "from", "FORMAT", &settings.from, formats,
+                  "what comes in: any, jsonl, cbor, tar, names or image [any: by its first bytes]"),
+    OPTION_FOLDER(0, "root", "FOLDER", &settings.root, "image paths are relative to FOLDER"),
+    OPTION_STRING(0, "image-field", "NAME", &settings.image_field,
+                  "the field that holds the image [the first of image, image_path, ...]"),
+    OPTION_STRING(0, "text-field", "NAME", &settings.text_field,
+                  "the field that holds the text [the first of text, caption, ...]"),
+    OPTION_LONG(0, "max-pixels", "N", &settings.max_pixels, 0, 1e15,
+                "refuse images of more pixels [178956970; 0: no limit]"),
+    OPTION_CHOICE(0, "on-error", "WHAT", &settings.on_error, on_error,
+                  "a bad record: record (leaves with its error), skip or fail [record]"),
+    OPTION_CALL(0, "max-errors", "N|P%", set_max_errors,
+                "more bad records than N, or than P percent, are exit status 1"),
+    OPTION_FILE(0, "resume", "OUT", &settings.resume, "go on with OUT where it ends"),
+    OPTION_FLAG(0, "retry-errors", &settings.retry_errors,
+                "try records again that have an error, in the input or in OUT"),
+    OPTION_STRING(0, "shard", "I/N", &settings.shard,
+                  "take part I of N, from 1/N to N/N; auto: as Slurm's job array says"),
+    OPTION_LONG(0, "seed", "N", &settings.seed, 0, 0, "seed of random choices [0]"),
+    OPTION_FLAG(0, "line-buffered", &settings.line_buffered, "flush after every record"),
+    OPTION_FLAG(0, "progress", &settings.progress,
+                "show progress even if standard error is no terminal"),
+    OPTION_FLAG('q', "quiet", &settings.quiet, "say nothing of bad records"),
+    OPTION_FLAG('v', "verbose", &settings.verbose, "say which model and hardware are used"),
+    OPTIONS_END,
+};
