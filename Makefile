@@ -19,7 +19,7 @@ WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
 SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)
 ,       := ,
 
-packages = libcjson libcbor libutf8proc openblas
+packages = libcjson libcbor libutf8proc
 optional = libjpeg libwebp
 PKG     := $(shell command -v pkg-config 2>/dev/null)
 found   := $(if $(MINIMAL),,$(foreach p,$(optional),$(if $(PKG),$(shell pkg-config --exists $(p) && echo $(p)))))
@@ -31,7 +31,7 @@ HAVE     = $(foreach p,$(found),-DHAVE_$(shell echo $(p) | tr a-z A-Z))
 
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(SANFLAGS)
 CPPFLAGS += -Ilib -I. -D_POSIX_C_SOURCE=200809L -DVERSION='"$(VERSION)"' $(HAVE) $(PKGFLAGS)
-LDLIBS  += $(PKGLIBS) -lz -lpthread -lm
+LDLIBS  += $(PKGLIBS) -lz -ldl -lpthread -lm
 LDFLAGS += $(SANFLAGS)
 
 sources  := $(foreach f,$(FOLDERS),$(wildcard lib/$(f)/*.c))
