@@ -20,10 +20,11 @@ static const struct op op_attention = { "attention", backward };
 
 static const int *lengths(struct tape *t, const struct spans *s)
 {
-    int *count = tape_alloc(t, (size_t)s->count * sizeof *count);
+    int *count;
 
     if (s->length)
         return s->length;
+    count = tape_alloc(t, (size_t)s->count * sizeof *count);
     for (int i = 0; i < s->count; i++)
         count[i] = s->start[i + 1] - s->start[i];
     return count;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * adamw.c - AdamW: every parameter read and written once a step
+ *
+ *     p *= 1 - rate decay        m += (1 - b1) (g - m)        v = b2 v + (1 - b2) g^2
+ *     p -= rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+ */
+#include <math.h>
+#include <string.h>
+#include "train/train.h"
+
+enum { PIECE = 1 << 16 }; /* numbers that a thread takes at a time */
+
+struct pass {
+    float *p, *m, *v;
+    const float *g;
+    long count;
+    float keep, beta1, beta2, eps, step_size, root_correction;
+};
+
+static void update(void *argument, long index, int worker)
+{
+    const struct pass *a = argument;
+    long first = index * PIECE, last = first + PIECE < a->count ? first + PIECE : a->count;
+    float *restrict p = a->p, *restrict m = a->m, *restrict v = a->v;
+    const float *restrict g = a->g;
+    float left1 = 1 - a->beta1, left2 = 1 - a->beta2;
+
+    (void)worker;
+    for (long i = first; i < last; i++) {
+        m[i] += left1 * (g[i] - m[i]);
+        v[i] = a->beta2 * v[i] + left2 * g[i] * g[i];
+        p[i] = p[i] * a->keep - a->step_size * m[i] / (sqrtf(v[i]) / a->root_correction + a->eps);
+    }
+}
+
+void adamw_begin(struct adamw *a, const struct learning *l)
+{
+    size_t bytes = (size_t)l->count * sizeof(float);
+
+    a->step = 0;
+    a->memory = (struct arena){ 0 };
+    a->mean = memset(arena_alloc(&a->memory, bytes), 0, bytes);
+    a->square = memset(arena_alloc(&a->memory, bytes), 0, bytes);
+}
+
+void adamw_step(struct adamw *a, struct learning *l)
+{
+    double t = (double)++a->step;
+    struct pass pass = { .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps };
+
+    pass.step_size = (float)(a->rate / (1 - pow(a->beta1, t)));
+    pass.root_correction = (float)sqrt(1 - pow(a->beta2, t));
+    for (int i = 0; i < l->params; i++) {
+        const struct tensor *x = *l->list[i]->slot;
+        bool decays = !a->decays || a->decays(l->list[i]);
+        long at = x->data - l->data;
+
+        pass.p = x->data;
+        pass.g = x->grad;
+        pass.m = a->mean + at;
+        pass.v = a->square + at;
+        pass.count = tensor_count(x);
+        pass.keep = decays ? (float)(1 - (double)a->rate * a->weight_decay) : 1;
+        pool_run(update, &pass, (pass.count + PIECE - 1) / PIECE);
+    }
+}
+
+void adamw_end(struct adamw *a)
+{
+    arena_free(&a->memory);
+    a->mean = a->square = NULL;
+}
+
+bool decays_matrices(const struct param *p)
+{
+    return p->rank > 1;
+}
+
+bool decays_unless_bias(const struct param *p)
+{
+    size_t length = strlen(p->name);
+
+    return p->rank != 1 && (length < 5 || strcmp(p->name + length - 5, ".bias") != 0);
+}
+
+void clamp_parameter(struct tensor *x, float least, float most)
+{
+    for (long i = 0; i < tensor_count(x); i++)
+        x->data[i] = fminf(fmaxf(x->data[i], least), most);
+}
