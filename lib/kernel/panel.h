@@ -17,7 +17,7 @@
 enum {
     TILE_ROWS = 8,     /* no variant's tile is higher */
     TILE_COLUMNS = 48, /* no variant's panel is wider */
-    TILE_DEPTH = 512,  /* longer sums are made of sums of at most this many */
+    TILE_DEPTH = 256,  /* longer sums are made of sums of at most this many: fewer roundings */
 };
 
 struct tile {
@@ -121,7 +121,7 @@ long row_room(long columns); /* floats from row to row, lest rows share a set of
 
 /* variants; a name that this build lacks is missing from the table in dispatch.c */
 extern const struct kernels kernels_scalar;
-#if defined(__x86_64__) && 0
+#if defined(__x86_64__)
 #define KERNEL_X86 1
 extern const struct kernels kernels_avx2, kernels_avx512;
 #endif

@@ -58,7 +58,7 @@ static float active(float x, enum activation which)
     case ACTIVATION_GELU_TANH:
         return 0.5f * x * (1 + tanhf(root_2_over_pi * (x + cubic * x * x * x)));
     case ACTIVATION_RELU:
-        return x > 0 ? x : 0;
+        return x < 0 ? 0 : x; /* NaN stays */
     }
     return x;
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * avx2.c - the table for AVX2 with FMA and F16C: tiles of 6 rows x 16 columns, 12 of 16 registers
+ */
+#include "kernel/panel.h"
+
+#ifdef KERNEL_X86
+#include <immintrin.h>
+#pragma GCC target("avx2,fma,f16c")
+
+enum { LANES = 8, ROWS = 6, VECTORS = 2 };
+typedef __m256 vec;
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+INLINE void store(float *p, vec v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+INLINE __m256i first(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE vec load_some(const float *p, int n)
+{
+    return _mm256_maskload_ps(p, first(n));
+}
+
+INLINE void store_some(float *p, vec v, int n)
+{
+    _mm256_maskstore_ps(p, first(n), v);
+}
+
+INLINE vec set(float value)
+{
+    return _mm256_set1_ps(value);
+}
+
+INLINE vec muladd(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+INLINE vec smaller(vec a, vec b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+INLINE vec larger(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+INLINE vec nearest(vec x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* In two steps: 2^128 is no number, though p 2^128 may be one. */
+INLINE vec power(vec p, vec n)
+{
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    __m256i one = _mm256_set1_epi32(127), rest = _mm256_sub_epi32(whole, half);
+    vec a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, one), 23));
+    vec b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, one), 23));
+
+    return p * a * b;
+}
+
+INLINE vec where_below(vec x, vec limit, vec a, vec b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, limit, _CMP_LT_OQ));
+}
+
+INLINE float lanes_sum(vec v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+INLINE float lanes_largest(vec v)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+INLINE vec load_half(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
+}
+
+INLINE vec load_bfloat(const uint16_t *p)
+{
+    __m128i bits = _mm_loadu_si128((const void *)p);
+
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+
+INLINE void store_half(uint16_t *p, vec v)
+{
+    _mm_storeu_si128((void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+#define CASES                                                                                      \
+    CASE(1, 1)                                                                                     \
+    CASE(1, 2)                                                                                     \
+    CASE(2, 1)                                                                                     \
+    CASE(2, 2) CASE(3, 1) CASE(3, 2) CASE(4, 1) CASE(4, 2) CASE(5, 1) CASE(5, 2) CASE(6, 1)        \
+        CASE(6, 2)
+
+#include "kernel/vector.h"
+#include "kernel/vector_tile.h"
+
+const struct kernels kernels_avx2 = VECTOR_TABLE("avx2");
+#endif

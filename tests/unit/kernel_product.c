@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT
+ * kernel_product.c - packed products beside plain loops in double, for every variant; and that the
+ * bytes of a row depend on nothing but the row and the weights
+ *
+ * Tolerance: a sum of unit normals grows as sqrt(k), and so do its roundings of 2^-24, which add up
+ * as their root mean square: sqrt(K) sqrt(k) 2^-24 / 2 with k up to the 256 after which the sum
+ * begins anew; five deviations of that, and a few units of the bias and residual.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "kernel/kernel.h"
+#include "tests/unit/tap.h"
+
+struct shape {
+    long rows, inputs;
+    int parts;
+    long outputs[PACK_PARTS];
+    enum dtype type;
+    enum activation activation;
+    bool bias, residual;
+};
+
+static const struct shape shapes[] = {
+    { 1, 1, 1, { 1 }, DTYPE_F32, ACTIVATION_NONE, false, false },
+    { 2, 3, 1, { 5 }, DTYPE_F32, ACTIVATION_NONE, true, false },
+    { 3, 17, 1, { 49 }, DTYPE_F32, ACTIVATION_RELU, true, true },
+    { 4, 64, 1, { 96 }, DTYPE_F32, ACTIVATION_GELU, true, false },
+    { 5, 65, 3, { 33, 33, 33 }, DTYPE_F32, ACTIVATION_NONE, true, false },
+    { 6, 100, 2, { 1, 100 }, DTYPE_F32, ACTIVATION_QUICK_GELU, true, true },
+    { 7, 129, 1, { 47 }, DTYPE_F32, ACTIVATION_GELU_TANH, false, true },
+    { 8, 33, 3, { 16, 48, 20 }, DTYPE_F32, ACTIVATION_NONE, false, false },
+    { 9, 513, 1, { 95 }, DTYPE_F32, ACTIVATION_NONE, true, true },
+    { 20, 1100, 2, { 50, 51 }, DTYPE_F32, ACTIVATION_NONE, true, true },
+    { 77, 300, 1, { 200 }, DTYPE_F32, ACTIVATION_GELU, true, false },
+    { 150, 3072, 1, { 63 }, DTYPE_F32, ACTIVATION_NONE, true, true },
+    { 11, 99, 1, { 70 }, DTYPE_F16, ACTIVATION_GELU, true, false },
+    { 3, 99, 3, { 70, 7, 1 }, DTYPE_F16, ACTIVATION_NONE, true, true },
+    { 13, 640, 1, { 33 }, DTYPE_BF16, ACTIVATION_NONE, true, false },
+    { 1, 127, 2, { 65, 3 }, DTYPE_BF16, ACTIVATION_QUICK_GELU, false, true },
+};
+
+struct data {
+    long outputs, x_stride, y_stride;
+    float *x, *w, *bias, *residual; /* w: widened */
+    void *stored[PACK_PARTS];       /* w as it is given, at an odd address */
+    struct pack *pack;
+};
+
+static float *normal(struct random *r, long count)
+{
+    float *x = xalloc((size_t)count + 1, sizeof *x);
+
+    for (long i = 0; i < count; i++)
+        x[i] = random_normal(r);
+    return x;
+}
+
+static double tolerance(long inputs)
+{
+    return 1e-6 + 1.5e-7 * sqrt((double)inputs * (inputs < 256 ? (double)inputs : 256));
+}
+
+static void make(struct data *d, const struct shape *s)
+{
+    struct random r = { 5 };
+    struct matrix parts[PACK_PARTS];
+    size_t size = dtype_size(s->type);
+    long at = 0;
+
+    *d = (struct data){ .x_stride = s->inputs + 3 };
+    for (int i = 0; i < s->parts; i++)
+        d->outputs += s->outputs[i];
+    d->y_stride = d->outputs + 1;
+    d->x = normal(&r, s->rows * d->x_stride);
+    d->w = normal(&r, d->outputs * s->inputs);
+    d->bias = normal(&r, d->outputs);
+    d->residual = normal(&r, s->rows * d->y_stride);
+    for (int i = 0; i < s->parts; i++) {
+        long count = s->outputs[i] * s->inputs;
+
+        d->stored[i] = xalloc((size_t)count + 1, size);
+        parts[i] = (struct matrix){ (char *)d->stored[i] + size, s->type, s->outputs[i] };
+        kernels.narrow((char *)d->stored[i] + size, d->w + at, s->type, count);
+        kernels.widen(d->w + at, (char *)d->stored[i] + size, s->type, count);
+        at += count;
+    }
+    d->pack = pack_weights(parts, s->parts, s->inputs);
+}
+
+static void drop(struct data *d)
+{
+    pack_free(d->pack);
+    free(d->x);
+    free(d->w);
+    free(d->bias);
+    free(d->residual);
+    for (int i = 0; i < PACK_PARTS; i++)
+        free(d->stored[i]);
+}
+
+/* y for rows [first, first + rows); y holds the residual. */
+static void product(const struct shape *s, const struct data *d, long first, long rows, float *y)
+{
+    struct product p = { .weights = d->pack,
+                         .x = d->x + first * d->x_stride,
+                         .rows = rows,
+                         .x_stride = d->x_stride,
+                         .activation = s->activation,
+                         .residual = s->residual ? y : NULL,
+                         .y = y,
+                         .y_stride = d->y_stride };
+    long at = 0;
+
+    for (int i = 0; i < s->parts; i++, at += s->outputs[i - 1])
+        p.bias[i] = s->bias && i != 1 ? d->bias + at : NULL; /* the middle part has none */
+    multiply_packed(&p);
+}
+
+static float *copy(const float *x, size_t bytes)
+{
+    return (float *)(void *)xmemdup(x, bytes);
+}
+
+static double plain(const struct shape *s, const struct data *d, long row, long output)
+{
+    long middle = s->outputs[0], after = middle + s->outputs[1];
+    bool biased = s->bias && !(s->parts > 1 && output >= middle && output < after);
+    double sum = biased ? d->bias[output] : 0;
+
+    for (long k = 0; k < s->inputs; k++)
+        sum += (double)d->x[row * d->x_stride + k] * d->w[output * s->inputs + k];
+    switch (s->activation) {
+    case ACTIVATION_QUICK_GELU:
+        sum = sum / (1 + exp(-1.702 * sum));
+        break;
+    case ACTIVATION_GELU:
+        sum = sum * 0.5 * erfc(-sum * sqrt(0.5));
+        break;
+    case ACTIVATION_GELU_TANH:
+        sum = 0.5 * sum * (1 + tanh(0.7978845608028654 * (sum + 0.044715 * sum * sum * sum)));
+        break;
+    case ACTIVATION_RELU:
+        sum = sum > 0 ? sum : 0;
+        break;
+    default:
+        break;
+    }
+    return sum + (s->residual ? d->residual[row * d->y_stride + output] : 0);
+}
+
+static void compare(const struct shape *s, const char *variant)
+{
+    char name[120];
+    struct data d;
+    size_t bytes;
+    float *y, *want;
+
+    make(&d, s);
+    bytes = (size_t)(s->rows * d.y_stride) * sizeof *y;
+    y = copy(d.residual, bytes);
+    want = copy(d.residual, bytes); /* the gap between rows must stay */
+    product(s, &d, 0, s->rows, y);
+    for (long i = 0; i < s->rows; i++)
+        for (long j = 0; j < d.outputs; j++)
+            want[i * d.y_stride + j] = (float)plain(s, &d, i, j);
+    snprintf(name, sizeof name, "%s: %ld x %ld x %ld %s activation %d", variant, s->rows, s->inputs,
+             d.outputs, dtype_name(s->type), (int)s->activation);
+    is_close(y, want, s->rows * d.y_stride, tolerance(s->inputs), 3e-7, name);
+    is_long(pack_outputs(d.pack) * pack_inputs(d.pack), d.outputs * s->inputs, "size of the pack");
+    free(y);
+    free(want);
+    drop(&d);
+}
+
+/* Any rows of a product, computed apart, have the bytes that they have among all. */
+static void same_rows(const struct shape *s, const char *variant)
+{
+    struct data d;
+    float *all, *some;
+    size_t bytes;
+    bool same = true;
+
+    make(&d, s);
+    bytes = (size_t)(s->rows * d.y_stride) * sizeof *all;
+    all = copy(d.residual, bytes);
+    some = copy(d.residual, bytes);
+    product(s, &d, 0, s->rows, all);
+    for (long first = 0, rows; first < s->rows; first += rows) { /* 1, 2, 3, .. rows */
+        rows = first % 23 + 1;
+        rows = rows < s->rows - first ? rows : s->rows - first;
+        product(s, &d, first, rows, some + first * d.y_stride);
+    }
+    same = !memcmp(all, some, bytes);
+    for (int threads = 1; threads < 4; threads++) {
+        pool_stop();
+        pool_start(threads);
+        memcpy(some, d.residual, bytes);
+        product(s, &d, 0, s->rows, some);
+        same = same && !memcmp(all, some, bytes);
+    }
+    ok(same, "%s: %ld x %ld, the same bytes in parts and with 1, 2, 3 threads", variant, s->rows,
+       s->inputs);
+    free(all);
+    free(some);
+    drop(&d);
+}
+
+static void test_gemm(long m, long n, long k, bool ta, bool tb, float alpha, float beta)
+{
+    struct random r = { 9 };
+    long lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 1, ldc = n + 3;
+    float *a = normal(&r, (ta ? k : m) * lda), *b = normal(&r, (tb ? n : k) * ldb);
+    float *c = normal(&r, m * ldc), *want = copy(c, (size_t)(m * ldc) * sizeof *c);
+    char name[80];
+
+    for (long i = 0; i < m; i++)
+        for (long j = 0; j < n; j++) {
+            double sum = 0;
+
+            for (long l = 0; l < k; l++)
+                sum +=
+                    (double)a[ta ? l * lda + i : i * lda + l] * b[tb ? j * ldb + l : l * ldb + j];
+            want[i * ldc + j] = (float)(alpha * sum + (double)beta * want[i * ldc + j]);
+        }
+    gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    snprintf(name, sizeof name, "gemm %ld x %ld x %ld%s%s", m, n, k, ta ? ", a turned" : "",
+             tb ? ", b turned" : "");
+    is_close(c, want, m * ldc, tolerance(k), 3e-7, name);
+    free(a);
+    free(b);
+    free(c);
+    free(want);
+}
+
+int main(void)
+{
+    static const char *const variants[] = { "scalar", "avx2", "avx512" };
+
+    pool_start(2);
+    for (int i = 0; i < COUNT(variants); i++) {
+        if (!kernels_supported(variants[i]))
+            continue;
+        kernels_use(variants[i]);
+        for (int j = 0; j < COUNT(shapes); j++) {
+            compare(&shapes[j], variants[i]);
+            same_rows(&shapes[j], variants[i]);
+        }
+    }
+    note("BLAS: %s", blas_name());
+    for (int t = 0; t < 4; t++) {
+        test_gemm(37, 41, 29, t & 1, t & 2, 1, 0);
+        test_gemm(400, 800, 10, t & 1, t & 2, 0.5f, 1);
+        test_gemm(1, 3, 100, t & 1, t & 2, -1, 0.25f);
+    }
+    return done();
+}
