@@ -14,7 +14,7 @@ FOLDERS = base kernel weights input stream tensor op nn model train eval cli
 VERSION = 0.1.0
 
 CC      = gcc
-OPT     = -O3 -g
+OPT     = -O3 -g -fno-math-errno  # nobody asks errno after sqrtf: loops with it fill vectors
 WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
 SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)
 ,       := ,

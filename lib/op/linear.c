@@ -8,6 +8,7 @@
  * for a product whose bytes do not depend on the batch.
  */
 #include <assert.h>
+#include <stdlib.h>
 #include "op/op.h"
 #include "op/rows.h"
 
@@ -190,5 +191,7 @@ struct tensor *linear_onto(struct tape *t, struct linear *l, struct tensor *x, s
 void linear_close(struct linear *l)
 {
     pack_free(l->pack);
+    free(l->folded);
     l->pack = NULL;
+    l->folded = NULL;
 }

@@ -18,6 +18,7 @@ struct linear {
     struct tensor *weight[PACK_PARTS], *bias[PACK_PARTS]; /* bias entries may be NULL */
     int parts;
     struct pack *pack; /* made at first use, dropped by linear_close: call it if weights changed */
+    float *folded;     /* bias of a pack that holds a normalisation too; see convnorm.c */
 };
 struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act);
 /* x + (h W^T + b).  Where nothing is remembered the sum is written over x and x returned. */
@@ -96,7 +97,7 @@ struct tensor *cross_entropy(struct tape *t, struct tensor *logits, const int *t
 struct tensor *contrastive(struct tape *t, struct tensor *u, struct tensor *v,
                            struct tensor *logit_scale);
 
-/* conv.c, batchnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
+/* conv.c, batchnorm.c, convnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
 struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
 /* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2; `layer` keeps the packed weight
  */
@@ -108,6 +109,13 @@ struct batchnorm {
  * move by momentum 0.1 (variance unbiased), as torch.nn.BatchNorm2d in training. */
 struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, float eps,
                          enum activation act);
+/* convnorm.c - act(batchnorm(convolve(x))); where nothing is remembered the normalisation goes into
+ * the packed weight, so linear_close() `layer` when the statistics change. */
+struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
+                             struct tensor *x, int stride, float eps, enum activation act);
+/* relu(x + batchnorm(convolve(h))) at stride 1, then written over x and x returned */
+struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
+                                  struct tensor *x, struct tensor *h, float eps);
 struct tensor *average_pool(struct tape *t, struct tensor *x,
                             int size); /* size x size, stride size */
 
