@@ -15,29 +15,44 @@ struct stored {
     enum dtype type;
     int rank;
     long shape[STORED_RANK];
-    long stride[STORED_RANK]; /* in elements; not always row-major: a transpose is a view */
-    const void *data;         /* first element, inside a mapping; little-endian */
+    long stride[STORED_RANK]; /* in elements, >= 0; not always row-major: a transpose is a view */
+    const void *data;         /* first element, in a mapping; little-endian, aligned to its type */
     size_t bytes;             /* from the first to behind the last element */
 };
 struct weights;
 
 /* open.c - a file by its first bytes, or a folder: model.safetensors, model.safetensors.index.json,
  * open_clip_model.safetensors, pytorch_model.bin (.index.json), open_clip_pytorch_model.bin.
- * A training checkpoint is looked into: {"model": ...}, {"state_dict": ...}; "module." is stripped.
+ *
+ * A training checkpoint is looked into: {"model": ...}, {"state_dict": ...}, {"module": ...}.
+ * "module." is stripped where every name has it; LayerNorm.gamma and LayerNorm.beta become weight
+ * and bias.  A TorchScript archive gives the tensors of its module tree, without the scalars
+ * input_resolution, context_length and vocab_size; elsewhere integers and buffers are kept as they
+ * are stored.  Fewer than 2^48 elements each: shape's product never overflows a long.
  * NULL after fail(). */
 struct weights *weights_open(const char *path);
-void weights_close(struct weights *w);
+/* The same from memory, which stays the caller's and must outlive it; `name` is for messages. */
+struct weights *weights_open_bytes(const char *name, const void *data, size_t size);
+void weights_close(struct weights *w); /* NULL is nothing */
 int weights_count(const struct weights *w);
 const struct stored *weights_at(const struct weights *w, int index);
 const struct stored *weights_find(const struct weights *w, const char *name); /* or NULL */
 const char *weights_path(const struct weights *w); /* the file, or the index's folder */
 const char *
 weights_kind(const struct weights *w); /* "safetensors" "torch" "torchscript" "legacy" */
+const char *weights_metadata(const struct weights *w); /* safetensors: its JSON object; or NULL */
+/* Reads every byte once: the zip containers' CRC-32.  0 also where the container has none. */
+int weights_verify(const struct weights *w);
+
+/* stored.c - one tensor's elements */
+long stored_count(const struct stored *s); /* product of the shape */
 bool stored_is_contiguous(const struct stored *s);
 /* Copies into row-major order, type kept.  `transpose` swaps the axes of a matrix. */
 void stored_copy(const struct stored *s, bool transpose, void *out);
 
-/* save.c - safetensors, written under another name and renamed */
+/* save.c - safetensors, written under another name and renamed
+ *
+ * The bytes are those that the reference writer gives for the same tensors and metadata. */
 struct saving {
     const char *name;
     enum dtype type;
@@ -45,6 +60,7 @@ struct saving {
     long shape[STORED_RANK];
     const void *data; /* contiguous */
 };
+/* metadata_json: one object of strings, or NULL. */
 int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json);
 
 #endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ * open.c - a checkpoint, whatever holds it: found, recognised by its first bytes, names tidied
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "weights/inside.h"
+
+/* The order in which a folder is searched: Hugging Face's, with open_clip's names between. */
+static const char *const file_names[] = {
+    "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
+    "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin",
+};
+
+/* What people have in hand when the download went wrong, or the file is another one. */
+static const struct {
+    const char *start, *what;
+} strangers[] = {
+    { "version https://git-lfs", "a Git LFS pointer: the file itself was not downloaded" },
+    { "<", "a web page: the download failed" },
+    { "\x93NUMPY", "a NumPy array, not a checkpoint" },
+    { "\x89HDF", "an HDF5 file, which is not supported" },
+    { "GGUF", "a GGUF file, which is not supported" },
+    { "\x80", "a pickle, but not one that torch.save wrote" },
+};
+
+static bool starts(const struct weights *w, const char *text)
+{
+    size_t size = strlen(text);
+
+    return w->size >= size && !memcmp(w->data, text, size);
+}
+
+static int read_any(struct weights *w, bool index_allowed)
+{
+    if (!w->size)
+        return fail_as("truncated", "the file is empty");
+    if (starts(w, "PK\3\4") || starts(w, "PK\5\6"))
+        return torch_read(w);
+    if (legacy_magic(w->data, w->size))
+        return legacy_read(w);
+    if (w->size >= 8 && !memcmp(w->data + 4, "\0\0\0", 4)) /* a header is far below 4 GB */
+        return safetensors_read(w);
+    if (starts(w, "{"))
+        return index_allowed ? shards_read(w) : fail("an index where weights should be");
+    for (int i = 0; i < COUNT(strangers); i++)
+        if (starts(w, strangers[i].start))
+            return fail_as("unsupported", "%s", strangers[i].what);
+    if (w->size > 262 && !memcmp(w->data + 257, "ustar", 5))
+        return fail_as("unsupported", "a tar file: checkpoints of that age are not supported");
+    return fail_as("unsupported", "neither a safetensors file nor a PyTorch checkpoint");
+}
+
+/* Every name has "module.", as training on many devices leaves it; BERT's first spelling. */
+static int tidy(struct weights *w)
+{
+    static const char *const old[] = { "LayerNorm.gamma", "LayerNorm.beta" };
+    static const char *const new[] = { "weight", "bias" };
+    bool wrapped = w->count > 0;
+
+    for (int i = 0; i < w->count && wrapped; i++)
+        wrapped = !strncmp(w->list[i].name, "module.", 7) && w->list[i].name[7];
+    table_free(&w->names);
+    for (int i = 0; i < w->count; i++) {
+        struct stored *s = &w->list[i];
+
+        s->name += wrapped ? 7 : 0;
+        for (int k = 0; k < COUNT(old); k++) {
+            size_t size = strlen(s->name), tail = strlen(old[k]), keep = strlen("LayerNorm.");
+            char *name;
+
+            if (size < tail || strcmp(s->name + size - tail, old[k]))
+                continue;
+            name = arena_alloc(&w->arena, size + 8);
+            memcpy(name, s->name, size - tail + keep);
+            strcpy(name + size - tail + keep, new[k]);
+            s->name = name;
+        }
+        if (!table_add(&w->names, s->name, i))
+            return fail("two tensors are named %s", s->name);
+    }
+    return 0;
+}
+
+/* Puts the path in front of the sentence. */
+static struct weights *failed(struct weights *w)
+{
+    char code[24] = "";
+
+    strncpy(code, error_code(), sizeof code - 1);
+    if (strncmp(error_text(), w->path, strlen(w->path))) /* a shard's failure names its own path */
+        fail_as(code, "%s: %s", w->path, error_text());
+    weights_close(w);
+    return NULL;
+}
+
+struct weights *weights_load(const char *path, bool index_allowed)
+{
+    struct weights *w = xalloc(1, sizeof *w);
+
+    w->path = xstrdup(path);
+    if (file_map(&w->map, path)) { /* its sentence names the path */
+        weights_close(w);
+        return NULL;
+    }
+    w->data = w->map.data;
+    w->size = w->map.size;
+    return read_any(w, index_allowed) ? failed(w) : w;
+}
+
+static char *find_in_folder(const char *folder)
+{
+    for (int i = 0; i < COUNT(file_names); i++) {
+        char *path = path_join(folder, file_names[i]);
+
+        if (path_exists(path))
+            return path;
+        free(path);
+    }
+    fail_as("not_found",
+            "%s: no weights in this folder: neither model.safetensors nor pytorch_model.bin, "
+            "their index, open_clip_model.safetensors or open_clip_pytorch_model.bin",
+            folder);
+    return NULL;
+}
+
+struct weights *weights_open(const char *path)
+{
+    char *file = path_is_folder(path) ? find_in_folder(path) : xstrdup(path);
+    struct weights *w = file ? weights_load(file, true) : NULL;
+
+    free(file);
+    if (w && tidy(w))
+        return failed(w);
+    return w;
+}
+
+struct weights *weights_open_bytes(const char *name, const void *data, size_t size)
+{
+    struct weights *w = xalloc(1, sizeof *w);
+
+    w->path = xstrdup(name);
+    w->data = data;
+    w->size = size;
+    return read_any(w, false) || tidy(w) ? failed(w) : w;
+}
+
+void weights_close(struct weights *w)
+{
+    if (!w)
+        return;
+    for (int i = 0; i < w->shard_count; i++)
+        weights_close(w->shards[i]);
+    free(w->shards);
+    free(w->list);
+    free(w->metadata);
+    free(w->path);
+    table_free(&w->names);
+    zip_free(&w->zip);
+    arena_free(&w->arena);
+    file_unmap(&w->map);
+    free(w);
+}
+
+char *weights_name(struct weights *w, const char *text, size_t size)
+{
+    char *name;
+
+    if (!size || size > NAME_LIMIT)
+        return fail("a tensor's name has %zu bytes", size), NULL;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            return fail("a tensor's name has a control character"), NULL;
+    name = arena_alloc(&w->arena, size + 1);
+    memcpy(name, text, size);
+    name[size] = 0;
+    return name;
+}
+
+int weights_add(struct weights *w, const struct stored *s)
+{
+    if (!table_add(&w->names, s->name, w->count))
+        return fail("two tensors are named %s", s->name);
+    if (w->count == w->capacity) {
+        w->capacity = w->capacity ? 2 * w->capacity : 256;
+        w->list = xresize(w->list, (size_t)w->capacity, sizeof *w->list);
+    }
+    w->list[w->count++] = *s;
+    return 0;
+}
+
+const void *weights_align(struct weights *w, const void *data, size_t bytes, size_t element,
+                          bool swap)
+{
+    unsigned char *copy;
+
+    if ((uintptr_t)data % element == 0 && (!swap || element == 1))
+        return data;
+    copy = arena_alloc(&w->arena, bytes);
+    memcpy(copy, data, bytes);
+    for (size_t at = 0; swap && at + element <= bytes; at += element)
+        for (size_t i = 0; i < element / 2; i++) {
+            unsigned char byte = copy[at + i];
+
+            copy[at + i] = copy[at + element - 1 - i];
+            copy[at + element - 1 - i] = byte;
+        }
+    return copy;
+}
+
+int weights_count(const struct weights *w)
+{
+    return w->count;
+}
+
+const struct stored *weights_at(const struct weights *w, int index)
+{
+    return &w->list[index];
+}
+
+const struct stored *weights_find(const struct weights *w, const char *name)
+{
+    int found = table_find(&w->names, name);
+
+    return found < 0 ? NULL : &w->list[found];
+}
+
+const char *weights_path(const struct weights *w)
+{
+    return w->path;
+}
+
+const char *weights_kind(const struct weights *w)
+{
+    return w->kind;
+}
+
+const char *weights_metadata(const struct weights *w)
+{
+    return w->metadata;
+}
+
+int weights_verify(const struct weights *w)
+{
+    for (int i = 0; i < w->shard_count; i++)
+        if (weights_verify(w->shards[i]))
+            return -1;
+    for (int i = 0; i < w->zip.count; i++)
+        if (zip_check(&w->zip.entries[i]))
+            return fail("%s: %s", w->path, error_text());
+    return 0;
+}

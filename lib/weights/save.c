@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ * save.c - write a safetensors file, under another name first
+ *
+ * Tensors in order of falling rank of their type, then of name, and a header padded with spaces to
+ * a multiple of eight bytes: so every tensor lies aligned.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/json.h"
+#include "weights/inside.h"
+
+/* In the format's declaration of types, the later come first in a file. */
+static const struct {
+    const char *name;
+    int order;
+} types[DTYPE_COUNT] = {
+    [DTYPE_BOOL] = { "BOOL", 0 }, [DTYPE_U8] = { "U8", 1 },   [DTYPE_I8] = { "I8", 2 },
+    [DTYPE_I16] = { "I16", 3 },   [DTYPE_F16] = { "F16", 4 }, [DTYPE_BF16] = { "BF16", 5 },
+    [DTYPE_I32] = { "I32", 6 },   [DTYPE_F32] = { "F32", 7 }, [DTYPE_F64] = { "F64", 8 },
+    [DTYPE_I64] = { "I64", 9 },
+};
+
+static int by_type_and_name(const void *a, const void *b)
+{
+    const struct saving *x = *(const struct saving *const *)a;
+    const struct saving *y = *(const struct saving *const *)b;
+
+    if (types[x->type].order != types[y->type].order)
+        return types[y->type].order - types[x->type].order;
+    return strcmp(x->name, y->name);
+}
+
+static size_t bytes_of(const struct saving *s)
+{
+    size_t bytes = dtype_size(s->type);
+
+    for (int i = 0; i < s->rank; i++)
+        bytes *= (size_t)s->shape[i];
+    return bytes;
+}
+
+static void describe(struct buffer *b, const struct saving *s, size_t begin)
+{
+    json_escape(b, s->name, strlen(s->name));
+    buffer_printf(b, ":{\"dtype\":\"%s\",\"shape\":[", types[s->type].name);
+    for (int i = 0; i < s->rank; i++)
+        buffer_printf(b, "%s%ld", i ? "," : "", s->shape[i]);
+    buffer_printf(b, "],\"data_offsets\":[%zu,%zu]}", begin, begin + bytes_of(s));
+}
+
+/* Eight bytes of length, then the JSON. */
+static void make_header(struct buffer *b, const struct saving *const *list, int count,
+                        const char *metadata)
+{
+    size_t at = 0;
+
+    buffer_add(b, "\0\0\0\0\0\0\0", 8);
+    buffer_byte(b, '{');
+    if (metadata)
+        buffer_printf(b, "\"__metadata__\":%s", metadata);
+    for (int i = 0; i < count; at += bytes_of(list[i++])) {
+        if (i || metadata)
+            buffer_byte(b, ',');
+        describe(b, list[i], at);
+    }
+    buffer_byte(b, '}');
+    while (b->size % 8)
+        buffer_byte(b, ' ');
+    for (int i = 0; i < 8; i++)
+        b->data[i] = (char)((b->size - 8) >> 8 * i);
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+    while (size) {
+        ssize_t put = write(fd, data, size < 1u << 30 ? size : 1u << 30);
+
+        if (put < 0 && errno != EINTR)
+            return -1;
+        if (put > 0) {
+            data += put;
+            size -= (size_t)put;
+        }
+    }
+    return 0;
+}
+
+static int write_file(int fd, const struct buffer *header, const struct saving *const *list,
+                      int count)
+{
+    if (write_all(fd, header->data, header->size))
+        return -1;
+    for (int i = 0; i < count; i++)
+        if (write_all(fd, list[i]->data, bytes_of(list[i])))
+            return -1;
+    return fsync(fd);
+}
+
+static int save_as(const char *path, const struct buffer *header, const struct saving *const *list,
+                   int count)
+{
+    char *name = xprintf("%s.%ld.tmp", path, (long)getpid());
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), result = -1;
+
+    if (fd < 0) {
+        fail_errno("%s", name);
+    } else {
+        bool bad = write_file(fd, header, list, count) != 0;
+        int reason = errno;
+
+        if (close(fd) && !bad) {
+            bad = true;
+            reason = errno;
+        }
+        if (!bad && rename(name, path) == 0) {
+            result = 0;
+        } else {
+            errno = bad ? reason : errno;
+            fail_errno("%s", path);
+            unlink(name);
+        }
+    }
+    free(name);
+    return result;
+}
+
+int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json)
+{
+    const struct saving **sorted = xalloc((size_t)count, sizeof *sorted);
+    struct buffer header = { 0 };
+    int result;
+
+    for (int i = 0; i < count; i++)
+        sorted[i] = &list[i];
+    if (count)
+        qsort(sorted, (size_t)count, sizeof *sorted, by_type_and_name);
+    for (int i = 1; i < count; i++)
+        assert(by_type_and_name(&sorted[i - 1], &sorted[i]) < 0);
+    make_header(&header, sorted, count, metadata_json);
+    result = save_as(path, &header, sorted, count);
+    buffer_free(&header);
+    free(sorted);
+    return result;
+}
