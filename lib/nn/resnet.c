@@ -83,25 +83,22 @@ void resnet_params(struct resnet *r, struct params *p)
 static struct tensor *conv_forward(struct tape *t, struct conv_norm *c, struct tensor *x,
                                    int stride, enum activation act)
 {
-    return convolve_norm(t, &c->conv, &c->norm, x, stride, batchnorm_eps, act);
+    return batchnorm(t, &c->norm, convolve(t, &c->conv, x, stride), batchnorm_eps, act);
 }
 
-/* Written over x where nothing is remembered and the shapes allow it */
 static struct tensor *bottleneck_forward(struct tape *t, struct bottleneck *b, struct tensor *x)
 {
-    struct tensor *onto = b->stride > 1 ? average_pool(t, x, b->stride) : x, *h;
-    struct tape_mark mark;
+    struct tensor *h = conv_forward(t, &b->conv[0], x, 1, ACTIVATION_RELU);
 
-    if (b->down.conv.parts)
-        onto = conv_forward(t, &b->down, onto, 1, ACTIVATION_NONE);
-    mark = tape_mark(t);
-    h = conv_forward(t, &b->conv[0], x, 1, ACTIVATION_RELU);
     h = conv_forward(t, &b->conv[1], h, 1, ACTIVATION_RELU);
-    if (b->stride > 1)
+    if (b->stride > 1) {
         h = average_pool(t, h, b->stride);
-    x = convolve_norm_onto(t, &b->conv[2].conv, &b->conv[2].norm, onto, h, batchnorm_eps);
-    tape_drop(t, mark);
-    return x;
+        x = average_pool(t, x, b->stride);
+    }
+    h = conv_forward(t, &b->conv[2], h, 1, ACTIVATION_NONE);
+    if (b->down.conv.parts)
+        x = conv_forward(t, &b->down, x, 1, ACTIVATION_NONE);
+    return activate(t, add(t, h, x), ACTIVATION_RELU);
 }
 
 struct tensor *resnet_forward(struct tape *t, struct resnet *r, struct tensor *pixels)

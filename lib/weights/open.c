@@ -134,6 +134,16 @@ struct weights *weights_open(const char *path)
     return w;
 }
 
+bool weights_is_mapped(const struct weights *w, const struct stored *s)
+{
+    const unsigned char *at = s->data;
+
+    for (int i = 0; i < w->shard_count; i++)
+        if (weights_is_mapped(w->shards[i], s))
+            return true;
+    return w->map.data && at >= w->map.data && at < w->map.data + w->map.size;
+}
+
 struct weights *weights_open_bytes(const char *name, const void *data, size_t size)
 {
     struct weights *w = xalloc(1, sizeof *w);

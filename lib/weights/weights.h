@@ -46,6 +46,8 @@ int weights_verify(const struct weights *w);
 
 /* stored.c - one tensor's elements */
 long stored_count(const struct stored *s); /* product of the shape */
+/* Its bytes lie in a mapped file, not in memory: file_release() may drop their resident copy. */
+bool weights_is_mapped(const struct weights *w, const struct stored *s);
 bool stored_is_contiguous(const struct stored *s);
 /* Copies into row-major order, type kept.  `transpose` swaps the axes of a matrix. */
 void stored_copy(const struct stored *s, bool transpose, void *out);

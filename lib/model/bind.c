@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ * bind.c - tensors of a file become parameters
+ */
+#include <string.h>
+#include "model/layout.h"
+
+enum { LISTED = 6 }; /* names of each kind in the sentence; the rest is counted */
+
+struct binding {
+    const struct weights *weights;
+    const struct layout *layout;
+    struct arena *memory;
+    bool *used; /* by index in the file */
+    struct buffer missing, misshapen, unknown;
+    int missing_count, misshapen_count, unknown_count;
+};
+
+static void list(struct buffer *b, int *count, const char *name)
+{
+    if ((*count)++ < LISTED)
+        buffer_printf(b, "%s%s", b->size ? ", " : "", name);
+}
+
+static void list_shape(struct binding *b, const struct stored *s, const struct param *p)
+{
+    struct buffer text = { 0 };
+
+    buffer_printf(&text, "%s is %s[", s->name, dtype_name(s->type));
+    for (int i = 0; i < s->rank; i++)
+        buffer_printf(&text, "%s%ld", i ? "," : "", s->shape[i]);
+    buffer_string(&text, "] for [");
+    for (int i = 0; i < p->rank; i++)
+        buffer_printf(&text, "%s%ld", i ? "," : "", p->shape[i]);
+    buffer_string(&text, "]");
+    list(&b->misshapen, &b->misshapen_count, text.data);
+    buffer_free(&text);
+}
+
+/* The shape that the place must have, from the parameter's; axes of length 1 in front are free. */
+static bool fits(const struct stored *s, const struct param *p, const struct place *place)
+{
+    long shape[TENSOR_RANK];
+    int extra = 0, rank = p->rank;
+
+    if (s->type != DTYPE_F32 && s->type != DTYPE_F16 && s->type != DTYPE_BF16 &&
+        s->type != DTYPE_F64)
+        return false;
+    memcpy(shape, p->shape, sizeof shape);
+    if (place->transpose) {
+        shape[0] = p->shape[1];
+        shape[1] = p->shape[0];
+    }
+    if (rank)
+        shape[0] *= place->parts;
+    while (extra < s->rank && s->rank - extra > rank && s->shape[extra] == 1)
+        extra++;
+    if (s->rank - extra != rank)
+        return false;
+    for (int i = 0; i < rank; i++)
+        if (s->shape[i + extra] != shape[i])
+            return false;
+    return true;
+}
+
+static void widen_f64(float *to, const double *from, long count)
+{
+    for (long i = 0; i < count; i++)
+        to[i] = (float)from[i];
+}
+
+void tensor_widen(struct tensor *x, struct arena *memory)
+{
+    long count = tensor_count(x);
+    float *wide;
+
+    if (x->type == DTYPE_F32)
+        return;
+    wide = arena_alloc(memory, (size_t)count * sizeof *wide);
+    if (x->type == DTYPE_F64)
+        widen_f64(wide, x->bytes, count);
+    else
+        kernels.widen(wide, x->bytes, x->type, count);
+    x->data = wide;
+    x->type = DTYPE_F32;
+    x->mapped = false;
+}
+
+/* Vectors, scalars and position tables: small, and added to activations as they are. */
+static bool wanted_wide(const struct param *p)
+{
+    const char *dot = strrchr(p->name, '.');
+
+    return p->rank < 2 || !strcmp(dot ? dot + 1 : p->name, "position");
+}
+
+static struct tensor *bind(struct binding *b, const struct param *p, const struct stored *s,
+                           const struct place *place)
+{
+    struct tensor *x = arena_alloc(b->memory, sizeof *x);
+    size_t size = dtype_size(s->type);
+
+    *x = (struct tensor){ .type = s->type, .rank = p->rank };
+    memcpy(x->shape, p->shape, sizeof x->shape);
+    x->stride = width(x);
+    if (stored_is_contiguous(s) && !place->transpose && !p->buffer) {
+        x->bytes = (void *)(uintptr_t)s->data; /* not written: learning moves out */
+        x->mapped = weights_is_mapped(b->weights, s);
+    } else {
+        x->bytes = arena_alloc(b->memory, (size_t)stored_count(s) * size);
+        stored_copy(s, place->transpose, x->bytes);
+    }
+    x->bytes = (char *)x->bytes + (size_t)(place->part * tensor_count(x)) * size;
+    if (wanted_wide(p) || s->type == DTYPE_F64)
+        tensor_widen(x, b->memory);
+    return x;
+}
+
+static int index_of(const struct weights *w, const struct stored *s)
+{
+    for (int i = 0; i < weights_count(w); i++)
+        if (weights_at(w, i) == s)
+            return i;
+    return -1;
+}
+
+static void bind_one(struct binding *b, struct param *p)
+{
+    struct place place;
+    const struct stored *s = NULL;
+
+    if (layout_place(b->layout, p->name, &place))
+        s = weights_find(b->weights, place.name);
+    if (!s) {
+        if (!p->optional)
+            list(&b->missing, &b->missing_count, place.name[0] ? place.name : p->name);
+        return;
+    }
+    b->used[index_of(b->weights, s)] = true;
+    if (fits(s, p, &place))
+        *p->slot = bind(b, p, s, &place);
+    else
+        list_shape(b, s, p);
+}
+
+static bool ends_with_any(const char *name, const char *const *endings)
+{
+    size_t length = strlen(name);
+
+    for (; *endings; endings++) {
+        size_t tail = strlen(*endings);
+
+        if (tail <= length && !strcmp(name + length - tail, *endings))
+            return true;
+    }
+    return false;
+}
+
+static void say(struct buffer *b, const char *what, const struct buffer *names, int count)
+{
+    if (!count)
+        return;
+    buffer_printf(b, "%s%s %s", b->size ? "; " : "", what, names->data);
+    if (count > LISTED)
+        buffer_printf(b, " and %d more", count - LISTED);
+}
+
+static int verdict(struct binding *b)
+{
+    struct buffer text = { 0 };
+
+    say(&text, "missing", &b->missing, b->missing_count);
+    say(&text, "misshapen", &b->misshapen, b->misshapen_count);
+    say(&text, "unknown", &b->unknown, b->unknown_count);
+    if (text.size)
+        fail("%s: the tensors do not fit the model: %s", weights_path(b->weights), text.data);
+    buffer_free(&b->missing);
+    buffer_free(&b->misshapen);
+    buffer_free(&b->unknown);
+    if (!text.size)
+        return 0;
+    buffer_free(&text);
+    return -1;
+}
+
+int params_bind(struct params *p, const struct weights *w, const struct layout *l,
+                const char *const *ignored, struct arena *memory)
+{
+    struct binding b = { .weights = w, .layout = l, .memory = memory };
+
+    b.used = arena_alloc(memory, (size_t)weights_count(w) + 1);
+    memset(b.used, 0, (size_t)weights_count(w) + 1);
+    for (int i = 0; i < p->count; i++)
+        bind_one(&b, &p->list[i]);
+    for (int i = 0; i < weights_count(w); i++)
+        if (!b.used[i] && !ends_with_any(weights_at(w, i)->name, ignored))
+            list(&b.unknown, &b.unknown_count, weights_at(w, i)->name);
+    return verdict(&b);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * config.h - reading the JSON beside a checkpoint
+ */
+#ifndef MODEL_CONFIG_H
+#define MODEL_CONFIG_H
+
+#include "base/json.h"
+#include "input/input.h"
+#include "tensor/tensor.h"
+
+/* config.c - values with defaults; the first that is not what it should be is told by fail() and
+ * marks the reader, so that one check at the end is enough */
+struct reader {
+    const cJSON *object; /* NULL: every value has its default */
+    const char *where;   /* for messages: "text_config" */
+    bool bad;
+};
+long read_whole(struct reader *r, const char *name, long otherwise); /* 0 .. 2^24 */
+double read_real(struct reader *r, const char *name, double otherwise);
+bool read_flag(struct reader *r, const char *name, bool otherwise);
+const char *read_word(struct reader *r, const char *name, const char *otherwise);
+enum activation read_activation(struct reader *r, const char *name, const char *otherwise);
+/* Marks the reader if the value is there and is neither null, false, 0 nor one of `harmless`. */
+void read_refuse(struct reader *r, const char *name, const char *harmless);
+
+/* preprocess_config.c - how images are prepared; size: what the image tower takes */
+void preprocess_clip(struct preprocess *p, int size); /* as openai/CLIP does */
+int preprocess_hf(struct preprocess *p, const cJSON *root, int size);
+int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size);
+
+#endif

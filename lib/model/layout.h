@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * layout.h - released layouts: under which names a checkpoint keeps our parameters
+ *
+ * A layout is a table of renamings in sections.  In names `*` stands for a number, and one that
+ * ends in `.` is a prefix: what follows it is the same on both sides.  The table is read both ways:
+ * loading asks where a parameter lies, saving writes it there.
+ */
+#ifndef MODEL_LAYOUT_H
+#define MODEL_LAYOUT_H
+
+#include "tensor/tensor.h"
+#include "weights/weights.h"
+
+struct rename {
+    const char *ours, *theirs;
+    int part, parts; /* rows part/parts of their tensor; parts 0: all of it */
+    bool transpose;  /* theirs is [in, out] */
+};
+struct section {
+    const char *ours, *theirs;    /* before the names of the renamings */
+    const struct rename *renames; /* ends with a row of NULL */
+};
+struct layout {
+    const char *name;
+    const struct section *sections; /* ends likewise; NULL: names are the same */
+};
+struct place { /* where a parameter lies */
+    char name[192];
+    int part, parts; /* parts >= 1 */
+    bool transpose;
+};
+bool layout_place(const struct layout *l, const char *ours, struct place *place);
+
+/* bind.c - tensors of a file become parameters
+ *
+ * A parameter that lies in one piece points into the mapped file; others, and running statistics,
+ * are copied.  Vectors,
+ * scalars and position tables are widened to f32.  `ignored`: endings of names that mean nothing,
+ * NULL last.  -1 after fail() with one sentence that names what is missing, misshapen or unknown.
+ */
+int params_bind(struct params *p, const struct weights *w, const struct layout *l,
+                const char *const *ignored, struct arena *memory);
+void tensor_widen(struct tensor *x, struct arena *memory); /* to f32, a copy */
+
+#endif

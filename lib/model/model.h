@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * model.h - an opened checkpoint: its family, its parameters, how its inputs are prepared
+ *
+ * A family is a row of registry.c: it says whether it knows a checkpoint and opens it; what vlm.h
+ * promises is then one of its functions.  Opening maps files and reads headers; weights are read
+ * when a tower is used first.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/json.h"
+#include "input/input.h"
+#include "model/layout.h"
+#include "vlm.h"
+
+struct model;
+struct family {
+    const char *name;
+    bool (*knows)(const struct model *m);
+    int (*open)(struct model *m); /* 0, or -1 after fail(); close() is called in any case */
+    void (*close)(struct model *m);
+    /* Any may be NULL: the family cannot.  pixels: [n, 3, size, size]. */
+    struct tensor *(*features)(struct tape *t, struct model *m,
+                               struct tensor *pixels); /* [n, feature_tokens, feature_width] */
+    struct tensor *(*image)(struct tape *t, struct model *m, struct tensor *pixels); /* [n, e] */
+    struct tensor *(*image_of)(struct tape *t, struct model *m, struct tensor *features);
+    struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
+                           int texts); /* [texts, e] */
+};
+
+struct model {
+    const struct family *family;
+    char *path, *folder; /* what was opened; where the files beside it are */
+    cJSON *config;       /* config.json, or NULL */
+    cJSON *open_clip;    /* open_clip_config.json, or NULL */
+    struct weights *weights;
+    const struct layout *layout;
+    struct params params;
+    struct arena memory; /* the tensors' headers, and copies where the mapping does not do */
+    /* set by the family */
+    unsigned abilities; /* the tokenizer left aside */
+    char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
+    int embedding;      /* numbers in an embedding */
+    int image_size, feature_tokens;
+    long feature_width;
+    struct preprocess preprocess;
+    enum text_clean clean;
+    int context, vocabulary; /* ids a text may have; ids are below vocabulary */
+    float scale;             /* cosine to logit */
+    void *self;              /* struct clip, struct blip, .. */
+};
+
+/* registry.c - NULL after fail() */
+struct model *model_load(const char *path);
+void model_free(struct model *m); /* NULL is nothing */
+
+/* clip_model.c */
+extern const struct family family_clip;
+struct clip *model_clip(const struct model *m); /* NULL if it is none */
+
+/* find.c - where a model lies; to free, NULL after fail().  A name without a slash that is no file
+ * is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share) and the installation's
+ * share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
+char *model_find(const char *name);
+
+/* hash.c - of the vision tower's numbers and of the preparation of images */
+uint64_t model_tower_hash(const struct model *m);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * registry.c - which model is this?
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "model/model.h"
+
+static const struct family *const families[] = { &family_clip };
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (path_is_folder(path))
+        return xstrdup(path);
+    return slash ? xmemdup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+}
+
+/* 0 also where there is no such file; -1 where it cannot be read. */
+static int read_beside(const struct model *m, const char *name, cJSON **config)
+{
+    char *path = path_join(m->folder, name);
+    int result = 0;
+
+    if (path_exists(path)) {
+        *config = json_read(path);
+        result = *config ? 0 : -1;
+    }
+    free(path);
+    return result;
+}
+
+static int read_files(struct model *m)
+{
+    m->weights = weights_open(m->path);
+    if (!m->weights)
+        return -1;
+    if (!strcmp(weights_kind(m->weights), "torchscript"))
+        return 0; /* says everything by itself */
+    if (read_beside(m, "open_clip_config.json", &m->open_clip))
+        return -1;
+    return read_beside(m, "config.json", &m->config);
+}
+
+static int choose_family(struct model *m)
+{
+    for (int i = 0; i < COUNT(families); i++)
+        if (families[i]->knows(m)) {
+            m->family = families[i];
+            return 0;
+        }
+    if (m->config)
+        return fail_as("unsupported", "%s: model_type \"%s\" is not supported", m->path,
+                       json_string(m->config, "model_type", ""));
+    return fail_as("unsupported",
+                   "%s: which model this is cannot be told from its tensors alone; put its "
+                   "config.json or open_clip_config.json beside it",
+                   m->path);
+}
+
+struct model *model_load(const char *path)
+{
+    struct model *m = xalloc(1, sizeof *m);
+
+    m->path = xstrdup(path);
+    m->folder = folder_of(path);
+    if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
+        return m;
+    model_free(m);
+    return NULL;
+}
+
+void model_free(struct model *m)
+{
+    if (!m)
+        return;
+    if (m->family)
+        m->family->close(m);
+    params_free(&m->params);
+    arena_free(&m->memory);
+    weights_close(m->weights);
+    cJSON_Delete(m->config);
+    cJSON_Delete(m->open_clip);
+    free(m->about);
+    free(m->folder);
+    free(m->path);
+    free(m);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT
+ * vlm.c - the public calls, over whichever family a model is of
+ */
+#include <assert.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/model.h"
+#include "op/op.h"
+
+enum { IMAGES = 8, TEXTS = 64 }; /* of one pass; more bring nothing and take memory */
+static const float length_floor = 1e-12f;
+
+struct vlm {
+    struct model *model;
+    struct tape tape;
+    char *about;
+    char *tokenizer_path; /* NULL: there is none */
+    pthread_mutex_t lock; /* over the tokenizer's opening */
+    struct tokenizer *tokenizer;
+};
+
+void vlm_threads(int count)
+{
+    pool_start(count);
+}
+
+const char *vlm_error(void)
+{
+    return error_text();
+}
+
+const char *vlm_error_code(void)
+{
+    return error_code();
+}
+
+const char *vlm_hardware(void)
+{
+    static _Thread_local char text[64];
+    int threads = pool_threads();
+
+    snprintf(text, sizeof text, "%s, %d thread%s", kernels.name, threads, threads == 1 ? "" : "s");
+    return text;
+}
+
+/* --- opening --- */
+
+static const char *const tokenizer_files[] = { "tokenizer.json", "vocab.json",
+                                               "bpe_simple_vocab_16e6.txt.gz",
+                                               "bpe_simple_vocab_16e6.txt" };
+
+static char *tokenizer_beside(const struct model *m)
+{
+    for (int i = 0; i < COUNT(tokenizer_files); i++) {
+        char *path = path_join(m->folder, tokenizer_files[i]);
+
+        if (path_exists(path)) {
+            free(path);
+            return xstrdup(m->folder);
+        }
+        free(path);
+    }
+    return NULL;
+}
+
+static void describe(struct vlm *v)
+{
+    const struct model *m = v->model;
+
+    if (v->tokenizer_path || !(m->abilities & VLM_EMBED_TEXT))
+        v->about = xstrdup(m->about);
+    else
+        v->about = xprintf("%s, without a tokenizer (tokenizer.json, vocab.json with merges.txt, "
+                           "or bpe_simple_vocab_16e6.txt.gz belongs into %s)",
+                           m->about, m->folder);
+}
+
+struct vlm *vlm_open(const char *path, const struct vlm_options *options)
+{
+    static const struct vlm_options none;
+    struct vlm *v = NULL;
+    char *found = model_find(path);
+    struct model *m = found ? model_load(found) : NULL;
+
+    options = options ? options : &none;
+    free(found);
+    if (!m)
+        return NULL;
+    if (options->tokenizer && !path_exists(options->tokenizer)) {
+        fail_as("not_found", "%s: no such tokenizer", options->tokenizer);
+        model_free(m);
+        return NULL;
+    }
+    v = xalloc(1, sizeof *v);
+    v->model = m;
+    pthread_mutex_init(&v->lock, NULL);
+    v->tokenizer_path = options->tokenizer ? xstrdup(options->tokenizer) : tokenizer_beside(m);
+    describe(v);
+    return v;
+}
+
+void vlm_close(struct vlm *v)
+{
+    if (!v)
+        return;
+    tokenizer_close(v->tokenizer);
+    pthread_mutex_destroy(&v->lock);
+    tape_free(&v->tape);
+    model_free(v->model);
+    free(v->tokenizer_path);
+    free(v->about);
+    free(v);
+}
+
+unsigned vlm_abilities(const struct vlm *v)
+{
+    return v->model->abilities & ~(v->tokenizer_path ? 0u : VLM_EMBED_TEXT);
+}
+
+const char *vlm_describe(const struct vlm *v)
+{
+    return v->about;
+}
+
+int vlm_width(const struct vlm *v)
+{
+    return v->model->embedding;
+}
+
+float vlm_scale(const struct vlm *v)
+{
+    return v->model->scale;
+}
+
+uint64_t vlm_tower_hash(const struct vlm *v)
+{
+    return model_tower_hash(v->model);
+}
+
+/* --- images --- */
+
+size_t vlm_pixels(const struct vlm *v)
+{
+    return 3 * (size_t)v->model->image_size * (size_t)v->model->image_size;
+}
+
+int vlm_read_image(const struct vlm *v, const void *bytes, size_t size, long max_pixels,
+                   float *pixels)
+{
+    return preprocess_bytes(&v->model->preprocess, bytes, size, max_pixels, pixels);
+}
+
+bool vlm_is_image(const void *head, size_t size)
+{
+    struct image_info info;
+    bool known = image_probe(head, size, &info) == 0 || strcmp(error_code(), "unknown_format");
+
+    error_clear();
+    return known && size;
+}
+
+static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, int count)
+{
+    long size = v->model->image_size;
+    const float *at = pixels + (size_t)first * vlm_pixels(v);
+
+    return tensor_from(&v->tape, (float *)(uintptr_t)at, 4, (long[]){ count, 3, size, size });
+}
+
+/* Rows of x to out, scaled to unit length if asked. */
+static void hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out)
+{
+    if (normalized)
+        x = normalize(&v->tape, x, length_floor);
+    for (long i = 0; i < rows(x); i++)
+        memcpy(out + i * width(x), x->data + i * x->stride, (size_t)width(x) * sizeof *out);
+}
+
+int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normalized, float *out)
+{
+    const struct model *m = v->model;
+
+    if (!(m->abilities & VLM_EMBED_IMAGE))
+        return fail_as("unsupported", "%s cannot embed images", v->about);
+    for (int i = 0; i < count; i += IMAGES) {
+        int some = count - i < IMAGES ? count - i : IMAGES;
+        struct tensor *x;
+
+        tape_clear(&v->tape);
+        x = m->family->image(&v->tape, v->model, pixels_at(v, pixels, i, some));
+        hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+    }
+    return 0;
+}
+
+float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *tokens, int *width_)
+{
+    const struct model *m = v->model;
+    size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
+    float *out;
+
+    if (!(m->abilities & VLM_EMBED_IMAGE)) {
+        fail_as("unsupported", "%s has no image tower", v->about);
+        return NULL;
+    }
+    *tokens = m->feature_tokens;
+    *width_ = (int)m->feature_width;
+    out = xalloc((size_t)count * each, sizeof *out);
+    for (int i = 0; i < count; i += IMAGES) {
+        int some = count - i < IMAGES ? count - i : IMAGES;
+        struct tensor *x;
+
+        tape_clear(&v->tape);
+        x = m->family->features(&v->tape, v->model, pixels_at(v, pixels, i, some));
+        hand_over(v, x, false, out + (size_t)i * each);
+    }
+    return out;
+}
+
+/* --- texts --- */
+
+/* Opened by whoever needs it first: images alone never pay for it. */
+static const struct tokenizer *tokenizer(const struct vlm *v)
+{
+    struct vlm *own = (struct vlm *)(uintptr_t)v;
+    struct tokenizer *t;
+
+    if (!v->tokenizer_path) {
+        fail_as("unsupported", "%s", v->about);
+        return NULL;
+    }
+    pthread_mutex_lock(&own->lock);
+    if (!own->tokenizer)
+        own->tokenizer = tokenizer_clip(v->tokenizer_path, v->model->clean);
+    t = own->tokenizer;
+    if (t && tokenizer_size(t) > v->model->vocabulary) {
+        fail("%s: %d tokens, but the model knows %d", v->tokenizer_path, tokenizer_size(t),
+             v->model->vocabulary);
+        t = NULL;
+    }
+    pthread_mutex_unlock(&own->lock);
+    return t;
+}
+
+int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids, int *count,
+                  bool *truncated)
+{
+    const struct tokenizer *t = tokenizer(v);
+    struct token_ids got;
+
+    if (!t)
+        return -1;
+    tokenizer_encode(t, text, size, v->model->context, &got);
+    *ids = got.ids;
+    *count = got.count;
+    if (truncated)
+        *truncated = got.truncated;
+    return 0;
+}
+
+static int check_ids(const struct model *m, const int *ids, const int *counts, int texts)
+{
+    for (int i = 0; i < texts; ids += counts[i++]) {
+        if (counts[i] < 1 || counts[i] > m->context)
+            return fail("a text of %d tokens; the model takes 1 to %d", counts[i], m->context);
+        for (int k = 0; k < counts[i]; k++)
+            if (ids[k] < 0 || ids[k] >= m->vocabulary)
+                return fail("token id %d; the model knows %d", ids[k], m->vocabulary);
+    }
+    return 0;
+}
+
+int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts, bool normalized,
+                    float *out)
+{
+    const struct model *m = v->model;
+
+    if (!(m->abilities & VLM_EMBED_TEXT))
+        return fail_as("unsupported", "%s cannot embed texts", v->about);
+    if (check_ids(m, ids, counts, texts))
+        return -1;
+    for (int i = 0; i < texts; i += TEXTS) {
+        int some = texts - i < TEXTS ? texts - i : TEXTS;
+        struct tensor *x;
+
+        tape_clear(&v->tape);
+        x = m->family->text(&v->tape, v->model, ids, counts + i, some);
+        hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+        for (int k = 0; k < some; k++)
+            ids += counts[i + k];
+    }
+    return 0;
+}
