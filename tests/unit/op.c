@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "op/op.h"
 #include "tests/unit/tap.h"
 
@@ -118,6 +119,35 @@ static void test_pack_follows(void)
     linear_close(&l);
 }
 
+/* A large weight's mapped pages are let go once it is packed; the file still has them. */
+static void test_mapped(void)
+{
+    struct tensor *x = RANDOM(1, 3, 1024), *copy = RANDOM(2, 512, 1024), weight = *copy;
+    struct linear l = { .weight = { copy }, .parts = 1 }, m = { .weight = { &weight }, .parts = 1 };
+    size_t bytes = (size_t)tensor_count(copy) * sizeof(float);
+    char *name =
+        xprintf("%s/vlm-op-%ld", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (long)getpid());
+    struct file file = { 0 };
+    struct tensor *y;
+
+    if (ok(!file_write_atomic(name, copy->data, bytes) && !file_map(&file, name),
+           "a mapped file")) {
+        weight.bytes = (void *)(uintptr_t)file.data;
+        weight.mapped = true;
+        y = linear(&tape, &m, x, ACTIVATION_NONE);
+        ok(!memcmp(y->data, linear(&tape, &l, x, ACTIVATION_NONE)->data, 3 * 512 * sizeof(float)),
+           "a mapped weight gives the same bytes");
+        ok(!memcmp(weight.bytes, copy->data, bytes), "and can still be read");
+    } else {
+        note("%s", error_text());
+    }
+    linear_close(&l);
+    linear_close(&m);
+    file_unmap(&file);
+    unlink(name);
+    free(name);
+}
+
 /* Everything a tower does to its rows, forward only */
 static struct tensor *tower(struct tensor *x, struct linear l[3], int sequences)
 {
@@ -166,6 +196,7 @@ int main(void)
     test_convolve();
     test_linear_onto();
     test_pack_follows();
+    test_mapped();
     test_bytes();
     tape_free(&tape);
     return done();
