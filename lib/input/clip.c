@@ -7,7 +7,8 @@
  *
  * OpenAI's pattern ignores case and so takes U+017F for an s; and the pattern matching program that
  * it runs on finds U+0345 in no class.  Hugging Face's cuts special tokens out of the text before
- * cleaning it and then knows neither.
+ * cleaning it and then knows neither; newer files of it have the two of the frame in their pattern
+ * as well, where they can only come from other spellings (<|EndOfText|>) and are split further.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -110,17 +111,15 @@ static size_t split_special(struct splitter *s, const uint32_t *at, size_t count
     return 0;
 }
 
-static void split(struct splitter *s, const struct codes *text)
+static void split(struct splitter *s, const uint32_t *at, size_t count)
 {
-    for (size_t i = 0, n; i < text->count && s->out->count <= s->enough; i += n ? n : 1) {
-        const uint32_t *at = text->at + i;
-
-        n = at[0] == '<' && s->t->clean != CLEAN_HF ? split_special(s, at, text->count - i) : 0;
+    for (size_t i = 0, n; i < count && s->out->count <= s->enough; i += n ? n : 1) {
+        n = at[i] == '<' && s->t->clean != CLEAN_HF ? split_special(s, at + i, count - i) : 0;
         if (n)
             continue;
-        n = piece_length(s, at, text->count - i);
+        n = piece_length(s, at + i, count - i);
         if (n)
-            encode_piece(s, at, n);
+            encode_piece(s, at + i, n);
     }
 }
 
@@ -155,9 +154,30 @@ static void cut_specials(struct splitter *s, const uint32_t *at, size_t count, b
     rest(s, at + from, count - from);
 }
 
+static size_t frame_length(const struct splitter *s, const uint32_t *at, size_t count)
+{
+    int size;
+    size_t n = begins_with(s, at, count, vocabulary_text(&s->t->vocabulary, s->t->begin, &size));
+
+    return n ? n : begins_with(s, at, count, vocabulary_text(&s->t->vocabulary, s->t->end, &size));
+}
+
+/* Between special tokens, in a cleaned text. */
 static void split_rest(struct splitter *s, const uint32_t *at, size_t count)
 {
-    split(s, &(struct codes){ .at = (uint32_t *)at, .count = count });
+    size_t from = 0, i = 0, n;
+
+    while (i < count) {
+        n = at[i] == '<' && s->t->splits_frame ? frame_length(s, at + i, count - i) : 0;
+        if (n) {
+            split(s, at + from, i - from);
+            split(s, at + i, n);
+            from = i + n;
+        }
+        n = n ? n : piece_length(s, at + i, count - i);
+        i += n ? n : 1;
+    }
+    split(s, at + from, count - from);
 }
 
 static void clean_rest(struct splitter *s, const uint32_t *at, size_t count)
@@ -183,7 +203,7 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
         cut_specials(&s, codes.at, codes.count, false, clean_rest);
     } else {
         clean_text(&codes, t->clean);
-        split(&s, &codes);
+        split(&s, codes.at, codes.count);
     }
     codes_free(&codes);
     buffer_free(&s.piece);

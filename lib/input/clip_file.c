@@ -285,6 +285,20 @@ static int read_merge_list(struct tokenizer *t, const cJSON *merges)
     return 0;
 }
 
+/* Whether the pattern that splits texts names the special tokens. */
+static bool pattern_has_frame(const cJSON *root)
+{
+    const cJSON *list = json_get(json_get(root, "pre_tokenizer"), "pretokenizers");
+
+    for (const cJSON *e = list ? list->child : NULL; e; e = e->next) {
+        const char *pattern = json_string(json_get(e, "pattern"), "Regex", "");
+
+        if (strstr(pattern, "endoftext") || strstr(pattern, "end_of_text"))
+            return true;
+    }
+    return false;
+}
+
 static int read_tokenizer_json(struct tokenizer *t, const cJSON *root)
 {
     const cJSON *model = json_get(root, "model"), *vocab = json_get(model, "vocab");
@@ -295,6 +309,7 @@ static int read_tokenizer_json(struct tokenizer *t, const cJSON *root)
                     json_string(model, "type", "no model"));
     if (strcmp(json_string(model, "end_of_word_suffix", ""), "</w>") != 0)
         return fail("not CLIP's byte pair encoding: words do not end in </w>");
+    t->splits_frame = pattern_has_frame(root);
     if (read_ids(t, vocab, json_get(root, "added_tokens")) < 0)
         return -1;
     return read_merge_list(t, merges);
@@ -307,6 +322,7 @@ static int read_vocab_json(struct tokenizer *t, const cJSON *root, const char *p
     char *merges = xprintf("%smerges.txt", folder);
     int status = read_ids(t, root, NULL);
 
+    t->splits_frame = true;
     if (status == 0)
         status = read_merges(t, merges);
     free(folder);

@@ -122,7 +122,8 @@ struct tokenizer {
     struct vocabulary vocabulary;
     struct bpe bpe; /* merges is NULL in other kinds */
     enum text_clean clean;
-    int begin, end; /* -1: none */
+    bool splits_frame; /* Hugging Face: the pattern knows the special tokens too */
+    int begin, end;    /* -1: none */
     struct special_token *specials;
     int special_count;
 };

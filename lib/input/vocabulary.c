@@ -45,6 +45,7 @@ bool vocabulary_set(struct vocabulary *v, int id, const char *text, size_t size)
     v->entries[id].at = v->text.size;
     v->entries[id].size = (int)size;
     buffer_add(&v->text, text, size);
+    buffer_byte(&v->text, 0);
     return true;
 }
 
