@@ -41,6 +41,8 @@ static _Atomic int sleepers, waiters, background_ready;
 static _Atomic bool stopping;
 static pthread_t *threads;
 static int thread_count = 1;
+static _Atomic bool running;      /* a job is in the foreground */
+static _Thread_local int self;    /* this thread's worker number */
 static _Thread_local bool inside; /* a task runs on this thread */
 
 static inline void pause_briefly(void)
@@ -56,7 +58,7 @@ int pool_threads(void)
 }
 
 /* Claims and runs one index of the job in the foreground; false if none is left. */
-static bool foreground_step(int worker)
+static bool foreground_step(void)
 {
     uint64_t ticket = atomic_load(&slot.ticket);
 
@@ -70,7 +72,7 @@ static bool foreground_step(int worker)
             return false;
         if (atomic_compare_exchange_weak(&slot.ticket, &ticket, ticket + 1)) {
             inside = true;
-            task(argument, index, worker);
+            task(argument, index, self);
             inside = false;
             if (atomic_fetch_add(&slot.done, 1) + 1 == count && atomic_load(&waiters)) {
                 pthread_mutex_lock(&lock);
@@ -83,7 +85,7 @@ static bool foreground_step(int worker)
 }
 
 /* Claims and runs one index of a background job (`only`, or the oldest); false if none is left. */
-static bool background_step(struct job *only, int worker)
+static bool background_step(struct job *only)
 {
     struct job *j;
     long index;
@@ -100,7 +102,7 @@ static bool background_step(struct job *only, int worker)
     pthread_mutex_unlock(&lock);
 
     inside = true;
-    j->task(j->argument, index, worker);
+    j->task(j->argument, index, self);
     inside = false;
 
     pthread_mutex_lock(&lock);
@@ -117,13 +119,11 @@ static bool foreground_ready(void)
 
 static void *serve(void *number)
 {
-    int worker = (int)(intptr_t)number;
-
+    self = (int)(intptr_t)number;
     while (!atomic_load(&stopping)) {
         int spins = 0;
 
-        while (foreground_step(worker) ||
-               (atomic_load(&background_ready) > 0 && background_step(NULL, worker)))
+        while (foreground_step() || (atomic_load(&background_ready) > 0 && background_step(NULL)))
             ;
         while (spins++ < SPIN && !foreground_ready() && atomic_load(&background_ready) <= 0 &&
                !atomic_load(&stopping))
@@ -195,6 +195,7 @@ static void wait_for_slot(long count)
 void pool_run(pool_task task, void *argument, long count)
 {
     uint64_t generation;
+    bool busy;
 
     assert(count < 0x7fffffff);
     if (inside || thread_count == 1 || count == 1) {
@@ -202,12 +203,15 @@ void pool_run(pool_task task, void *argument, long count)
 
         inside = true;
         for (long i = 0; i < count; i++)
-            task(argument, i, 0);
+            task(argument, i, self);
         inside = outer;
         return;
     }
     if (count <= 0)
         return;
+    busy = atomic_exchange(&running, true);
+    assert(!busy); /* one thread at a time may call this */
+    (void)busy;
     generation = (atomic_load(&slot.ticket) >> 32) + 1;
     /* Closed first: an index that no count reaches keeps late threads out while fields change. */
     atomic_store(&slot.ticket, generation << 32 | 0xffffffff);
@@ -217,9 +221,10 @@ void pool_run(pool_task task, void *argument, long count)
     atomic_store(&slot.done, 0);
     atomic_store(&slot.ticket, (generation + 1) << 32);
     wake();
-    while (foreground_step(0))
+    while (foreground_step())
         ;
     wait_for_slot(count);
+    atomic_store(&running, false);
 }
 
 struct job *pool_submit(pool_task task, void *argument, long count)
@@ -243,7 +248,7 @@ void pool_finish(struct job *j)
 
     if (!j)
         return;
-    while (background_step(j, 0))
+    while (background_step(j))
         ;
     pthread_mutex_lock(&lock);
     while (j->done < j->count)
