@@ -73,9 +73,10 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *output, *root, *image_field, *text_field, *resume, *shard;
+    const char *model, *tokenizer, *compat, *output, *root, *image_field, *text_field, *resume,
+        *shard;
     bool binary, null, retry_errors, line_buffered, progress, quiet, verbose;
-    long threads, batch, max_pixels, seed;
+    long threads, batch, image_size, max_pixels, seed;
     int from;           /* enum format */
     int on_error;       /* enum on_error */
     long max_errors;    /* -1: no limit */
@@ -136,6 +137,7 @@ struct texts {
     bool is_list;
 };
 int field_texts(const struct record *r, struct texts *t); /* 1; 0: has none; -1 after fail() */
+int field_texts_named(const struct record *r, const char *name, struct texts *t); /* the same */
 void texts_free(struct texts *t);
 
 /* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */

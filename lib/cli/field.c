@@ -194,25 +194,38 @@ static int add_text(struct texts *t, struct span value, const char *name)
     return 0;
 }
 
-int field_texts(const struct record *r, struct texts *t)
+static int read_texts(struct texts *t, struct span value, const char *name)
 {
-    struct span value, item, none;
-    const char *name;
+    struct span item, none;
     size_t at = 0;
 
-    *t = (struct texts){ 0 };
-    if (!field_text(r, &value, &name))
-        return 0;
     t->is_list = value.data[0] == '[';
-    if (!t->is_list && add_text(t, value, name))
-        return -1;
-    while (t->is_list && json_each(value, &at, &none, &item)) {
+    if (!t->is_list)
+        return add_text(t, value, name) ? -1 : 1;
+    while (json_each(value, &at, &none, &item)) {
         if (add_text(t, item, name)) {
             texts_free(t);
             return -1;
         }
     }
     return t->count > 0;
+}
+
+int field_texts(const struct record *r, struct texts *t)
+{
+    struct span value;
+    const char *name;
+
+    *t = (struct texts){ 0 };
+    return field_text(r, &value, &name) ? read_texts(t, value, name) : 0;
+}
+
+int field_texts_named(const struct record *r, const char *name, struct texts *t)
+{
+    struct span value;
+
+    *t = (struct texts){ 0 };
+    return find(r, name, &value) ? read_texts(t, value, name) : 0;
 }
 
 void texts_free(struct texts *t)

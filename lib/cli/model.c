@@ -26,7 +26,9 @@ static void describe(struct buffer *b, unsigned set)
 
 struct vlm *model_open(unsigned wanted)
 {
-    const struct vlm_options options = { .tokenizer = settings.tokenizer };
+    const struct vlm_options options = { .tokenizer = settings.tokenizer,
+                                         .compat = settings.compat,
+                                         .image_size = (int)settings.image_size };
     struct vlm *m = vlm_open(settings.model, &options);
     struct buffer lacks = { 0 }, has = { 0 };
 

@@ -41,11 +41,23 @@ static int set_max_errors(const char *text)
     return 0;
 }
 
+static int set_compat(const char *text)
+{
+    if (strcmp(text, "original") && strcmp(text, "hf"))
+        return fail("must be original or hf");
+    settings.compat = text;
+    return 0;
+}
+
 const struct option_spec model_options[] = {
     OPTION_MODEL('m', "model", "MODEL", &settings.model,
                  "a model's folder, file or name [$VLM_MODEL, else the built-in one]"),
     OPTION_FILE(0, "tokenizer", "FILE", &settings.tokenizer,
                 "the tokenizer's file or folder [beside the model]"),
+    OPTION_CALL(0, "compat", "TRADITION", set_compat,
+                "original or hf, where the two compute differently [as the model's files]"),
+    OPTION_LONG(0, "image-size", "N", &settings.image_size, 0, 4096,
+                "pixels a side; position embeddings are resized [0: the model's own]"),
     OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024,
                 "threads [0: as many as the process may use]"),
     OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "most records computed at once [16]"),

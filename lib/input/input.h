@@ -46,9 +46,10 @@ void image_to_rgb(struct image *image); /* alpha is dropped, grey repeated, as P
 /* resize.c - Pillow's antialiasing resize, equal to the last bit
  * Source: python-pillow/Pillow src/libImaging/Resample.c */
 enum filter { FILTER_NEAREST, FILTER_BILINEAR, FILTER_BICUBIC, FILTER_LANCZOS };
-/* Resizes the whole to width x height and sets *to, which is to be freed, to the window at (left, top) of size crop_width x
- * crop_height, which must lie inside; only what the window needs is computed.  As in
- * Pillow, MODE_P and MODE_1 are resized by FILTER_NEAREST whatever is asked for. */
+/* Resizes the whole to width x height and sets *to, which is to be freed, to the window at (left,
+ * top) of size crop_width x crop_height, which must lie inside; only what the window needs is
+ * computed.  As in Pillow, MODE_P and MODE_1 are resized by FILTER_NEAREST whatever is asked for.
+ */
 void resize(const struct image *from, struct image *to, long width, long height, enum filter filter,
             long left, long top, int crop_width, int crop_height);
 
@@ -94,6 +95,9 @@ struct token_ids {
 /* CLIP's byte pair encoding, from a folder or file: tokenizer.json, vocab.json + merges.txt, or
  * bpe_simple_vocab_16e6.txt(.gz).  NULL after fail(). */
 struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean);
+/* BERT's WordPiece, from a folder or file: tokenizer.json or vocab.txt; CLEAN_HF folds as Hugging
+ * Face's tokenizers do, anything else as Python's.  NULL after fail(). */
+struct tokenizer *tokenizer_bert(const char *path, enum text_clean clean);
 void tokenizer_close(struct tokenizer *t);                      /* NULL is nothing */
 int tokenizer_size(const struct tokenizer *t);                  /* ids are below it */
 int tokenizer_id(const struct tokenizer *t, const char *token); /* of a vocabulary's entry; or -1 */

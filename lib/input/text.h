@@ -124,6 +124,7 @@ struct tokenizer {
     enum text_clean clean;
     bool splits_frame; /* Hugging Face: the pattern knows the special tokens too */
     int begin, end;    /* -1: none */
+    int unknown;       /* WordPiece: what stands for a word that cannot be made */
     struct special_token *specials;
     int special_count;
 };

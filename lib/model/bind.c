@@ -149,6 +149,8 @@ static bool ends_with_any(const char *name, const char *const *endings)
     for (; *endings; endings++) {
         size_t tail = strlen(*endings);
 
+        if (**endings == '*' && !strncmp(name, *endings + 1, tail - 1))
+            return true;
         if (tail <= length && !strcmp(name + length - tail, *endings))
             return true;
     }

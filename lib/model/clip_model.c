@@ -228,4 +228,13 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
     return clip_text(t, m->self, ids, counts, texts);
 }
 
-const struct family family_clip = { "clip", knows, open, close, features, image, image_of, text };
+const struct family family_clip = {
+    .name = "clip",
+    .knows = knows,
+    .open = open,
+    .close = close,
+    .features = features,
+    .image = image,
+    .image_of = image_of,
+    .text = text,
+};

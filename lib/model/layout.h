@@ -36,7 +36,8 @@ bool layout_place(const struct layout *l, const char *ours, struct place *place)
  * A parameter that lies in one piece points into the mapped file; others, and running statistics,
  * are copied.  Vectors,
  * scalars and position tables are widened to f32.  `ignored`: endings of names that mean nothing,
- * NULL last.  -1 after fail() with one sentence that names what is missing, misshapen or unknown.
+ * or behind a '*' beginnings, NULL last.  -1 after fail() with one sentence that names what is
+ * missing, misshapen or unknown.
  */
 int params_bind(struct params *p, const struct weights *w, const struct layout *l,
                 const char *const *ignored, struct arena *memory);

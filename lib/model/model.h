@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "input/input.h"
+#include "model/decode.h"
 #include "model/layout.h"
 #include "vlm.h"
 
@@ -26,6 +27,13 @@ struct family {
     struct tensor *(*image_of)(struct tape *t, struct model *m, struct tensor *features);
     struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
                            int texts); /* [texts, e] */
+    /* ITM logits [texts, 2]; features: [n, feature_tokens, feature_width]; text i looks at image
+     * image_of[i] */
+    struct tensor *(*match)(struct tape *t, struct model *m, struct tensor *features,
+                            const int *ids, const int *counts, const int *image_of, int texts);
+    /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
+    int (*write)(struct tape *t, struct model *m, struct tensor *features,
+                 const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
 };
 
 struct model {
@@ -37,6 +45,8 @@ struct model {
     const struct layout *layout;
     struct params params;
     struct arena memory; /* the tensors' headers, and copies where the mapping does not do */
+    const char *compat;  /* "original", "hf", or NULL: as the files */
+    int wanted_size;     /* pixels a side; 0: the model's own */
     /* set by the family */
     unsigned abilities; /* the tokenizer left aside */
     char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
@@ -47,16 +57,27 @@ struct model {
     enum text_clean clean;
     int context, vocabulary; /* ids a text may have; ids are below vocabulary */
     float scale;             /* cosine to logit */
+    bool bert;               /* texts are WordPieces, not CLIP's byte pairs */
+    /* of those that match and write */
+    struct decoding writing; /* unless the user says otherwise */
+    double sampling_penalty; /* of repetitions, when sampling */
+    const char *prompt;      /* what captions begin with; cut off */
+    bool asks;               /* a prompt is a question, and what is written its answer */
+    int write_begin;         /* first id of what is written */
+    int match_begin;         /* first id of a text that looks at an image; -1: as tokenised */
     void *self;              /* struct clip, struct blip, .. */
 };
 
-/* registry.c - NULL after fail() */
-struct model *model_load(const char *path);
+/* registry.c - NULL after fail(); options may be NULL */
+struct model *model_load(const char *path, const struct vlm_options *options);
 void model_free(struct model *m); /* NULL is nothing */
 
 /* clip_model.c */
 extern const struct family family_clip;
 struct clip *model_clip(const struct model *m); /* NULL if it is none */
+
+/* blip_model.c */
+extern const struct family family_blip;
 
 /* find.c - where a model lies; to free, NULL after fail().  A name without a slash that is no file
  * is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share) and the installation's

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "model/model.h"
 
-static const struct family *const families[] = { &family_clip };
+static const struct family *const families[] = { &family_clip, &family_blip };
 
 static char *folder_of(const char *path)
 {
@@ -58,12 +58,14 @@ static int choose_family(struct model *m)
                    m->path);
 }
 
-struct model *model_load(const char *path)
+struct model *model_load(const char *path, const struct vlm_options *options)
 {
     struct model *m = xalloc(1, sizeof *m);
 
     m->path = xstrdup(path);
     m->folder = folder_of(path);
+    m->compat = options ? options->compat : NULL;
+    m->wanted_size = options ? options->image_size : 0;
     if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
         return m;
     model_free(m);

@@ -3,24 +3,14 @@
  */
 #include <assert.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/model.h"
+#include "model/vlm_inside.h"
 #include "op/op.h"
 
 enum { IMAGES = 8, TEXTS = 64 }; /* of one pass; more bring nothing and take memory */
 static const float length_floor = 1e-12f;
-
-struct vlm {
-    struct model *model;
-    struct tape tape;
-    char *about;
-    char *tokenizer_path; /* NULL: there is none */
-    pthread_mutex_t lock; /* over the tokenizer's opening */
-    struct tokenizer *tokenizer;
-};
 
 void vlm_threads(int count)
 {
@@ -48,7 +38,7 @@ const char *vlm_hardware(void)
 
 /* --- opening --- */
 
-static const char *const tokenizer_files[] = { "tokenizer.json", "vocab.json",
+static const char *const tokenizer_files[] = { "tokenizer.json", "vocab.json", "vocab.txt",
                                                "bpe_simple_vocab_16e6.txt.gz",
                                                "bpe_simple_vocab_16e6.txt" };
 
@@ -70,12 +60,14 @@ static void describe(struct vlm *v)
 {
     const struct model *m = v->model;
 
-    if (v->tokenizer_path || !(m->abilities & VLM_EMBED_TEXT))
+    if (v->tokenizer_path || !(m->abilities & (VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION)))
         v->about = xstrdup(m->about);
     else
-        v->about = xprintf("%s, without a tokenizer (tokenizer.json, vocab.json with merges.txt, "
-                           "or bpe_simple_vocab_16e6.txt.gz belongs into %s)",
-                           m->about, m->folder);
+        v->about = xprintf("%s, without a tokenizer (%s belongs into %s)", m->about,
+                           m->bert ? "tokenizer.json, or vocab.txt of bert-base-uncased"
+                                   : "tokenizer.json, vocab.json with merges.txt, or "
+                                     "bpe_simple_vocab_16e6.txt.gz",
+                           m->folder);
 }
 
 struct vlm *vlm_open(const char *path, const struct vlm_options *options)
@@ -83,9 +75,10 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
     static const struct vlm_options none;
     struct vlm *v = NULL;
     char *found = model_find(path);
-    struct model *m = found ? model_load(found) : NULL;
+    struct model *m;
 
     options = options ? options : &none;
+    m = found ? model_load(found, options) : NULL;
     free(found);
     if (!m)
         return NULL;
@@ -117,7 +110,9 @@ void vlm_close(struct vlm *v)
 
 unsigned vlm_abilities(const struct vlm *v)
 {
-    return v->model->abilities & ~(v->tokenizer_path ? 0u : VLM_EMBED_TEXT);
+    unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION;
+
+    return v->model->abilities & ~(v->tokenizer_path ? 0u : texts);
 }
 
 const char *vlm_describe(const struct vlm *v)
@@ -170,8 +165,7 @@ static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, i
     return tensor_from(&v->tape, (float *)(uintptr_t)at, 4, (long[]){ count, 3, size, size });
 }
 
-/* Rows of x to out, scaled to unit length if asked. */
-static void hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out)
+void vlm_hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out)
 {
     if (normalized)
         x = normalize(&v->tape, x, length_floor);
@@ -191,7 +185,7 @@ int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normali
 
         tape_clear(&v->tape);
         x = m->family->image(&v->tape, v->model, pixels_at(v, pixels, i, some));
-        hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+        vlm_hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
     }
     return 0;
 }
@@ -202,7 +196,7 @@ float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *to
     size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
     float *out;
 
-    if (!(m->abilities & VLM_EMBED_IMAGE)) {
+    if (!m->feature_tokens) {
         fail_as("unsupported", "%s has no image tower", v->about);
         return NULL;
     }
@@ -215,15 +209,14 @@ float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *to
 
         tape_clear(&v->tape);
         x = m->family->features(&v->tape, v->model, pixels_at(v, pixels, i, some));
-        hand_over(v, x, false, out + (size_t)i * each);
+        vlm_hand_over(v, x, false, out + (size_t)i * each);
     }
     return out;
 }
 
 /* --- texts --- */
 
-/* Opened by whoever needs it first: images alone never pay for it. */
-static const struct tokenizer *tokenizer(const struct vlm *v)
+const struct tokenizer *vlm_tokenizer(const struct vlm *v)
 {
     struct vlm *own = (struct vlm *)(uintptr_t)v;
     struct tokenizer *t;
@@ -234,7 +227,8 @@ static const struct tokenizer *tokenizer(const struct vlm *v)
     }
     pthread_mutex_lock(&own->lock);
     if (!own->tokenizer)
-        own->tokenizer = tokenizer_clip(v->tokenizer_path, v->model->clean);
+        own->tokenizer = v->model->bert ? tokenizer_bert(v->tokenizer_path, v->model->clean)
+                                        : tokenizer_clip(v->tokenizer_path, v->model->clean);
     t = own->tokenizer;
     if (t && tokenizer_size(t) > v->model->vocabulary) {
         fail("%s: %d tokens, but the model knows %d", v->tokenizer_path, tokenizer_size(t),
@@ -248,7 +242,7 @@ static const struct tokenizer *tokenizer(const struct vlm *v)
 int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids, int *count,
                   bool *truncated)
 {
-    const struct tokenizer *t = tokenizer(v);
+    const struct tokenizer *t = vlm_tokenizer(v);
     struct token_ids got;
 
     if (!t)
@@ -261,7 +255,7 @@ int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids,
     return 0;
 }
 
-static int check_ids(const struct model *m, const int *ids, const int *counts, int texts)
+int vlm_check_ids(const struct model *m, const int *ids, const int *counts, int texts)
 {
     for (int i = 0; i < texts; ids += counts[i++]) {
         if (counts[i] < 1 || counts[i] > m->context)
@@ -280,7 +274,7 @@ int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts,
 
     if (!(m->abilities & VLM_EMBED_TEXT))
         return fail_as("unsupported", "%s cannot embed texts", v->about);
-    if (check_ids(m, ids, counts, texts))
+    if (vlm_check_ids(m, ids, counts, texts))
         return -1;
     for (int i = 0; i < texts; i += TEXTS) {
         int some = texts - i < TEXTS ? texts - i : TEXTS;
@@ -288,7 +282,7 @@ int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts,
 
         tape_clear(&v->tape);
         x = m->family->text(&v->tape, v->model, ids, counts + i, some);
-        hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+        vlm_hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
         for (int k = 0; k < some; k++)
             ids += counts[i + k];
     }

@@ -79,7 +79,7 @@ static bool open_golden(struct golden *g, const char *name, const char *path)
     const struct stored *pixels;
 
     *g = (struct golden){ .name = name };
-    g->model = model_load(path);
+    g->model = model_load(path, NULL);
     g->expect = weights_open(expect);
     free(expect);
     if (!ok(g->model && g->expect, "%s opens", name)) {

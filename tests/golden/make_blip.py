@@ -73,10 +73,10 @@ def padded(rows):
     return torch.tensor([list(r) + [-1] * (n - len(r)) for r in rows], dtype=torch.int32)
 
 
-def fed_draws():
-    """torch.multinomial by inverse distribution over ids in their order, from DRAWS."""
+def fed_draws(first):
+    """torch.multinomial by inverse distribution over ids in their order, from DRAWS[first:]."""
     import torch
-    state = {"at": 0}
+    state = {"at": first}
     def draw(p, num_samples=1, **k):
         out = []
         for row in p:
@@ -85,7 +85,7 @@ def fed_draws():
             c = torch.cumsum(row.double(), 0)
             out.append([int(torch.searchsorted(c, torch.tensor(u * float(c[-1]), dtype=torch.double), right=True))])
         return torch.tensor(out)
-    return draw, state
+    return draw
 
 
 def cut(rows, end, pad):
@@ -172,11 +172,11 @@ def original(checkout, old):
                                    encoder_hidden_states=image,
                                    encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long),
                                    return_dict=True).logits
-    loss = m(pixels, TEXTS)
+    loss = m(pixels, [m.prompt + t for t in TEXTS])
     out["loss"] = loss.detach()
     gradients(m, loss, out, "grad")
-    def caption(**k):
-        prompt = m.tokenizer([m.prompt] * len(pixels), return_tensors="pt").input_ids
+    def caption(image=image, **k):
+        prompt = m.tokenizer([m.prompt] * len(image), return_tensors="pt").input_ids
         prompt[:, 0] = m.tokenizer.bos_token_id
         prompt = prompt[:, :-1]
         beams = k.get("num_beams", 1)
@@ -190,9 +190,13 @@ def original(checkout, old):
     out["greedy"] = caption(max_length=20, min_length=5, num_beams=1)
     out["beam3"] = caption(max_length=20, min_length=5, num_beams=3, repetition_penalty=1.0)
     out["beam3_long"] = caption(max_length=30, min_length=10, num_beams=3, repetition_penalty=1.1)
-    torch.multinomial, state = fed_draws()
-    out["sampled"] = caption(max_length=20, min_length=5, do_sample=True, top_p=0.9, repetition_penalty=1.1)
-    out["draws"] = torch.tensor(DRAWS[:state["at"]], dtype=torch.float64)
+    rows = []
+    for i in range(3):  # one at a time: a row that has ended would draw on in a batch
+        torch.multinomial = fed_draws(i)
+        rows += caption(image[i:i + 1], max_length=20, min_length=5, do_sample=True, top_p=0.9,
+                        repetition_penalty=1.1).tolist()
+    out["sampled"] = padded([[t for t in r if t >= 0] for r in rows])
+    out["draws"] = torch.tensor(DRAWS[:24], dtype=torch.float64)
     torch.save({"model": m.state_dict(), "epoch": 4, "config": {"vit": "base"}}, os.path.join(OUT, "caption.pth"))
     save("caption", out)
 
@@ -329,16 +333,19 @@ def hf():
     r = m(pixel_values=pixels, input_ids=dec, attention_mask=mask, labels=dec.masked_fill(dec == 0, -100))
     out["loss"] = r.loss.detach()
     gradients(m, r.loss, out, "grad")
-    def caption(**k):
+    def caption(pixels=pixels, **k):
         with torch.no_grad():
             y = m.generate(pixel_values=pixels, max_length=20, **k)
         return cut(y, 3, 0)
     out["greedy"] = caption(num_beams=1, do_sample=False)
     out["beam3"] = caption(num_beams=3, do_sample=False)
     out["beam3_min"] = caption(num_beams=3, do_sample=False, min_length=8, repetition_penalty=1.2, length_penalty=1.5)
-    torch.multinomial, state = fed_draws()
-    out["sampled"] = caption(do_sample=True, top_p=0.9, top_k=50, num_beams=1)
-    out["draws"] = torch.tensor(DRAWS[:state["at"]], dtype=torch.float64)
+    rows = []
+    for i in range(3):
+        torch.multinomial = fed_draws(i)
+        rows += caption(pixels[i:i + 1], do_sample=True, top_p=0.9, top_k=50, num_beams=1).tolist()
+    out["sampled"] = padded([[t for t in r if t >= 0] for r in rows])
+    out["draws"] = torch.tensor(DRAWS[:24], dtype=torch.float64)
     folder("hf-caption", m)
     save("hf-caption", out)
 

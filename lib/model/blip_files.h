@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * blip_files.h - BLIP's checkpoints: what they hold, and under which names
+ */
+#ifndef MODEL_BLIP_FILES_H
+#define MODEL_BLIP_FILES_H
+
+#include "base/json.h"
+#include "model/blip.h"
+#include "model/layout.h"
+
+extern const struct layout blip_layout_original, blip_layout_hf;
+/* Endings and, with a '*', beginnings of names that a model in use does not need: momentum copies,
+ * queues, tied tensors, buffers, the other task's heads. */
+extern const char *const blip_ignored[];
+
+bool blip_is_original(const struct weights *w); /* by its tensors */
+/* 0, or -1 after fail().  `root` is config.json; sizes and roles of an original file are read off
+ * its tensors. */
+int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c);
+int blip_config_original(const struct weights *w, struct blip_config *c);
+/* Bicubic, without antialiasing, a = -0.75 (torch.nn.functional.interpolate, align_corners false):
+ * [1 + from^2, width] -> [1 + to^2, width]; the class token's row stays. */
+void position_resize(float *to, int to_side, const float *from, int from_side, long width);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ * blip_model.c - a BLIP checkpoint of either tradition becomes a model
+ *
+ * What the traditions compute differently (`--compat` chooses):
+ *
+ *                            original                 Hugging Face
+ *     image tower's epsilon  1e-6                     config.json's
+ *     first id of ITM        [ENC]                    [CLS]
+ *     first id of a question [ENC]                    [CLS]
+ *     captions               "a picture of ", era A   no prompt, era D
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/blip_files.h"
+#include "model/config.h"
+#include "model/model.h"
+
+enum { TEXT_LIMIT = 35 }; /* ids of a text that is matched, or of a question */
+
+static bool is_hf(const struct model *m)
+{
+    return m->config && !strcmp(json_string(m->config, "model_type", ""), "blip");
+}
+
+static bool knows(const struct model *m)
+{
+    return is_hf(m) || blip_is_original(m->weights);
+}
+
+/* Another image size than the checkpoint's: its position embeddings are interpolated. */
+static void resize_positions(struct model *m, struct blip *b)
+{
+    struct vit_config *c = &b->vision.config;
+    struct tensor *old = b->vision.position, *new = arena_alloc(&m->memory, sizeof *new);
+    int from = c->image / c->patch, to = m->wanted_size / c->patch;
+
+    *new = *old;
+    new->shape[0] = (long)to *to + 1;
+    new->stride = c->width;
+    new->mapped = false;
+    new->data = arena_alloc(&m->memory, (size_t)tensor_count(new) * sizeof *new->data);
+    position_resize(new->data, to, old->data, from, c->width);
+    b->vision.position = new;
+    c->image = b->config.vision.image = m->wanted_size;
+}
+
+static int prepare_images(struct model *m, const struct blip_config *c)
+{
+    char *path = path_join(m->folder, "preprocessor_config.json");
+    cJSON *root = is_hf(m) && path_exists(path) ? json_read(path) : NULL;
+    int status = is_hf(m) && path_exists(path) && !root ? -1 : 0;
+
+    free(path);
+    preprocess_clip(&m->preprocess, c->vision.image);
+    m->preprocess.geometry = GEOMETRY_SQUASH;
+    m->preprocess.center_crop = false;
+    m->preprocess.convert_first = true;
+    if (root)
+        status = preprocess_hf(&m->preprocess, root, c->vision.image);
+    cJSON_Delete(root);
+    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
+    return status;
+}
+
+static void describe(struct model *m, const struct blip *b)
+{
+    const struct blip_config *c = &b->config;
+    const char *kind = c->answers                 ? "question answering"
+                       : c->decoder && c->encoder ? "pre-training"
+                       : c->decoder               ? "captioning"
+                                                  : "image-text matching";
+
+    m->about = xprintf("BLIP ViT-%s/%d@%d, %s, %s layout, %s",
+                       c->vision.width == 1024  ? "L"
+                       : c->vision.width == 768 ? "B"
+                                                : "tiny",
+                       c->vision.patch, m->image_size, kind, m->layout->name,
+                       dtype_name(b->vision.patches.weight[0]->type));
+}
+
+/* How texts are written unless the user says otherwise. */
+static void set_writing(struct model *m, const struct blip_config *c, bool original)
+{
+    m->writing = (struct decoding){
+        .beams = 3,
+        .sequences = 1,
+        .top_p = 0.9,
+        .top_k = 50,
+        .temperature = 1,
+        .repetition_penalty = 1,
+        .length_penalty = 1,
+        .max_length = c->answers ? 10 : 20,
+        .min_length = !original    ? 0
+                      : c->answers ? 1
+                                   : 5,
+        .end = c->end,
+        .era = original ? BEAM_ERA_A : BEAM_ERA_D,
+    };
+    m->sampling_penalty = original && !c->answers ? 1.1 : 1;
+    m->prompt = original && !c->answers ? "a picture of " : "";
+    m->asks = c->answers;
+    m->write_begin = c->begin;
+    m->match_begin = original ? c->encode : -1;
+}
+
+static int configure(struct model *m, struct blip_config *c)
+{
+    m->layout = is_hf(m) ? &blip_layout_hf : &blip_layout_original;
+    if (!is_hf(m))
+        return blip_config_original(m->weights, c);
+    return blip_config_hf(m->config, m->weights, c);
+}
+
+static int check_size(const struct model *m, const struct blip_config *c)
+{
+    if (m->wanted_size && m->wanted_size % c->vision.patch)
+        return fail("--image-size=%d is not a multiple of the patch size %d", m->wanted_size,
+                    c->vision.patch);
+    return 0;
+}
+
+static int open(struct model *m)
+{
+    struct blip *b = xalloc(1, sizeof *b);
+    struct blip_config c;
+    bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m);
+
+    m->self = b;
+    if (configure(m, &c) || check_size(m, &c))
+        return fail("%s: %s", m->path, error_text());
+    c.vision.eps = m->compat ? (original ? 1e-6f : 1e-5f) : c.vision.eps;
+    blip_init(b, &c);
+    blip_params(b, &m->params);
+    if (params_bind(&m->params, m->weights, m->layout, blip_ignored, &m->memory))
+        return -1;
+    if (m->wanted_size && m->wanted_size != c.vision.image)
+        resize_positions(m, b);
+    m->image_size = b->vision.config.image;
+    if (prepare_images(m, &c))
+        return fail("%s: %s", m->path, error_text());
+    m->abilities = (c.match ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH : 0) |
+                   (c.decoder ? VLM_CAPTION : 0);
+    m->embedding = (int)c.embedding;
+    m->feature_tokens = vit_tokens(&b->vision.config);
+    m->feature_width = c.vision.width;
+    m->context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
+    m->vocabulary = (int)c.text.vocabulary;
+    m->scale = 1; /* BLIP's cosine is used as it is */
+    m->bert = true;
+    set_writing(m, &c, original);
+    describe(m, b);
+    return 0;
+}
+
+static void close(struct model *m)
+{
+    blip_close(m->self);
+    free(m->self);
+}
+
+static struct tensor *as_rows(struct tape *t, struct tensor *x)
+{
+    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+}
+
+static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
+{
+    struct tensor *x = blip_image(t, m->self, pixels);
+
+    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->feature_tokens, width(x) });
+}
+
+static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
+{
+    return blip_image_embedding(t, m->self, as_rows(t, x), (int)x->shape[0]);
+}
+
+static struct tensor *image(struct tape *t, struct model *m, struct tensor *pixels)
+{
+    return image_of(t, m, features(t, m, pixels));
+}
+
+static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
+                           int texts)
+{
+    return blip_text_embedding(t, m->self, ids, spans_of(t, texts, counts));
+}
+
+/* The ids with what begins a text that looks at an image. */
+static int *grounded(struct tape *t, const struct model *m, const int *ids,
+                     const struct spans *spans)
+{
+    int count = spans->start[spans->count], *own = tape_alloc(t, (size_t)count * sizeof *own);
+
+    memcpy(own, ids, (size_t)count * sizeof *own);
+    for (int i = 0; m->match_begin >= 0 && i < spans->count; i++)
+        own[spans->start[i]] = m->match_begin;
+    return own;
+}
+
+static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
+                            const int *counts, const int *image_of_text, int texts)
+{
+    const struct spans *spans = spans_of(t, texts, counts);
+
+    return blip_match(t, m->self, as_rows(t, x), spans_even(t, (int)x->shape[0], m->feature_tokens),
+                      grounded(t, m, ids, spans), spans, image_of_text);
+}
+
+/* A question is read by the encoder; the decoder begins anew and looks at the encoder's states. */
+static struct tensor *read_questions(struct tape *t, struct model *m, struct tensor *x,
+                                     const struct spans *images, const struct prompt *prompts,
+                                     const struct spans **spans)
+{
+    int count = images->count, *lengths = tape_alloc(t, (size_t)count * sizeof *lengths);
+    int total = 0, *ids;
+
+    for (int i = 0; i < count; i++)
+        total += lengths[i] = prompts[i].count;
+    ids = tape_alloc(t, (size_t)total * sizeof *ids);
+    *spans = spans_of(t, count, lengths);
+    for (int i = 0; i < count; i++)
+        memcpy(ids + (*spans)->start[i], prompts[i].ids, (size_t)lengths[i] * sizeof *ids);
+    return blip_questions(t, m->self, x, images, grounded(t, m, ids, *spans), *spans);
+}
+
+static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
+                 const struct decoding *d, struct hypothesis *out)
+{
+    struct blip *b = m->self;
+    int count = (int)x->shape[0], status;
+    const struct spans *spans = spans_even(t, count, m->feature_tokens);
+    struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
+    struct tensor *states = as_rows(t, x);
+    struct blip_writer w;
+
+    memcpy(starts, prompts, (size_t)count * sizeof *starts);
+    if (b->config.answers) {
+        states = read_questions(t, m, states, spans, prompts, &spans);
+        for (int i = 0; i < count; i++)
+            starts[i] = (struct prompt){ &b->config.begin, 1, prompts[i].seed };
+    }
+    blip_writer_open(&w, b, states, spans, d);
+    status = decode(&w.language, d, starts, count, out);
+    blip_writer_close(&w);
+    return status;
+}
+
+const struct family family_blip = {
+    .name = "blip",
+    .knows = knows,
+    .open = open,
+    .close = close,
+    .features = features,
+    .image = image,
+    .image_of = image_of,
+    .text = text,
+    .match = match,
+    .write = write,
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * position.c - position embeddings for another image size
+ *
+ * Cubic convolution with a = -0.75 over four neighbours a side, indices held at the border, as
+ * torch.nn.functional.interpolate(mode="bicubic", align_corners=False) computes it.
+ */
+#include <math.h>
+#include <string.h>
+#include "model/blip_files.h"
+
+static void weights_at_fraction(float t, float w[4])
+{
+    const float a = -0.75f;
+    float x = t + 1, y = 1 - t, z = 2 - t;
+
+    w[0] = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+    w[1] = ((a + 2) * t - (a + 3)) * t * t + 1;
+    w[2] = ((a + 2) * y - (a + 3)) * y * y + 1;
+    w[3] = ((a * z - 5 * a) * z + 8 * a) * z - 4 * a;
+}
+
+static int held(int i, int side)
+{
+    return i < 0 ? 0 : i >= side ? side - 1 : i;
+}
+
+void position_resize(float *to, int to_side, const float *from, int from_side, long width)
+{
+    float ratio = (float)from_side / (float)to_side;
+
+    memcpy(to, from, (size_t)width * sizeof *to);
+    to += width;
+    from += width;
+    for (int y = 0; y < to_side; y++) {
+        float sy = ((float)y + 0.5f) * ratio - 0.5f, wy[4];
+
+        weights_at_fraction(sy - floorf(sy), wy);
+        for (int x = 0; x < to_side; x++, to += width) {
+            float sx = ((float)x + 0.5f) * ratio - 0.5f, wx[4];
+
+            weights_at_fraction(sx - floorf(sx), wx);
+            memset(to, 0, (size_t)width * sizeof *to);
+            for (int i = 0; i < 4; i++)
+                for (int j = 0; j < 4; j++) {
+                    int row = held((int)floorf(sy) - 1 + i, from_side);
+                    int column = held((int)floorf(sx) - 1 + j, from_side);
+
+                    kernels.add_scaled(to, from + ((long)row * from_side + column) * width,
+                                       wy[i] * wx[j], width);
+                }
+        }
+    }
+}

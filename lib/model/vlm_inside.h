@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * vlm_inside.h - what the public calls share among themselves
+ */
+#ifndef MODEL_VLM_INSIDE_H
+#define MODEL_VLM_INSIDE_H
+
+#include <pthread.h>
+#include "model/model.h"
+
+struct vlm {
+    struct model *model;
+    struct tape tape;
+    char *about;
+    char *tokenizer_path; /* NULL: there is none */
+    pthread_mutex_t lock; /* over the tokenizer's opening */
+    struct tokenizer *tokenizer;
+};
+
+/* Rows of x to out, scaled to unit length if asked. */
+void vlm_hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out);
+/* Opened by whoever needs it first: images alone never pay for it.  NULL after fail(). */
+const struct tokenizer *vlm_tokenizer(const struct vlm *v);
+int vlm_check_ids(const struct model *m, const int *ids, const int *counts, int texts);
+
+#endif
