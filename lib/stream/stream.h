@@ -18,15 +18,36 @@ struct span {
 /* The whole must be one JSON object, strictly (RFC 8259, depth <= 512, valid UTF-8); -1 after
  * fail() with the byte offset. */
 int json_check(const char *text, size_t size);
+struct json_field { /* offsets into the object's text; the name without its quotes */
+    size_t name, name_size, value, value_size;
+};
+struct json_fields {
+    struct json_field *list; /* to free */
+    int count, capacity;
+    size_t close; /* where the closing brace is */
+};
+/* json_check that remembers where the members of the top level are. */
+int json_index(const char *text, size_t size, struct json_fields *fields);
 /* The value of a member at the top level; where a name occurs twice, the last (as Python and jq).
  */
 bool json_find(const char *text, size_t size, const char *name, struct span *value);
-bool json_each(struct span value, size_t *at, struct span *name,
-               struct span *item);  /* array, object */
-char *json_text(struct span value); /* a string, unescaped; to free; NULL: no string */
+/* The next item of an array or member of an object; *at starts at 0; the name is raw, without
+ * quotes. */
+bool json_each(struct span value, size_t *at, struct span *name, struct span *item);
+bool json_name_is(struct span raw, const char *name, size_t size); /* compared unescaped */
+/* A string, unescaped; to free; NULL: no string.  A lone surrogate becomes U+FFFD, and so does
+ * \u0000, which would end the text early.  json_text_sized keeps that one as it is. */
+char *json_text(struct span value);
+char *json_text_sized(struct span value, size_t *size);
+bool json_double(struct span value, double *number);
 bool json_floats(struct span value, float **list, long *count); /* array of numbers; to free */
 
-/* record.c */
+/* record.c, member.c
+ *
+ * A field is a member of the JSON object or a binary member.  A binary member hides a JSON member
+ * of its name: record_find does not see that one, JSONL writes the binary value in its place, and
+ * CBOR leaves it out.
+ */
 struct member { /* a binary member */
     char *name;
     enum { MEMBER_BYTES, MEMBER_F32, MEMBER_F16 } kind;
@@ -36,18 +57,23 @@ struct member { /* a binary member */
     size_t size; /* bytes */
 };
 struct record {
-    struct buffer json; /* the object, without a newline */
+    struct buffer json;        /* the object, without a newline; change it by the setters only */
+    struct json_fields fields; /* where its members are */
     struct member *members;
     int member_count;
     const char *source; /* file name, "stdin"; owned by the reader */
     long line;          /* 1-based line, item or member number in its source; 0: an operand */
     uint64_t index;     /* position in the whole input */
+    uint64_t content;   /* hash of what came in */
+    char *path;         /* the path in "image" where it is not UTF-8, so JSON has U+FFFD; or NULL */
     bool failed;        /* has an error field that this process set, or came with one */
     bool dropped;       /* leaves the stream (vlm-filter, --on-error=skip) */
     bool raw;           /* the line was no JSON object; json is {"error":..,"raw":..} */
     void *work;         /* the command's own, per record; freed by the command */
 };
-struct record *record_new(const char *json, size_t size); /* bytes are copied, not checked */
+struct record *record_new(const char *json, size_t size); /* must be an object: {} otherwise */
+/* NULL after fail(): no object.  Newlines between values become spaces. */
+struct record *record_parse(const char *json, size_t size);
 void record_free(struct record *r);
 bool record_find(const struct record *r, const char *name, struct span *value);
 char *record_string(const struct record *r, const char *name); /* to free; NULL: none, no string */
@@ -55,9 +81,11 @@ bool record_number(const struct record *r, const char *name, double *value);
 struct member *record_member(const struct record *r, const char *name); /* or NULL */
 /* A vector from a binary member or a JSON array; to free; NULL and count 0 if there is none. */
 float *record_floats(const struct record *r, const char *name, long *count);
-/* Setters replace in place or splice in before the closing brace. */
+/* Setters replace in place (of several members of that name, the last) or splice in before the
+ * closing brace. */
 void record_set_json(struct record *r, const char *name, const char *json, size_t size);
 void record_set_string(struct record *r, const char *name, const char *text);
+void record_set_text(struct record *r, const char *name, const char *text, size_t size);
 void record_set_number(struct record *r, const char *name, float value); /* shortest form */
 void record_set_numbers(struct record *r, const char *name, const float *list, long count);
 void record_set_bool(struct record *r, const char *name, bool value);
@@ -65,15 +93,23 @@ void record_set_floats(struct record *r, const char *name, const float *list, in
                        const long *shape); /* binary member until written */
 void record_set_halves(struct record *r, const char *name, const float *list, int rank,
                        const long *shape); /* stored as float16 */
-void record_remove(struct record *r, const char *name);
+void record_set_bytes(struct record *r, const char *name, const void *data, size_t size);
+void record_remove(struct record *r, const char *name); /* all members of that name */
 /* error: {"stage":..,"code":..,"message":..}; sets failed. */
 void record_fail(struct record *r, const char *stage, const char *code, const char *message);
-uint64_t record_hash(const struct record *r); /* of the input's content: --shard, --seed */
+/* Of the JSON bytes and binary members as they came in, whatever was added since: --shard, --seed.
+ * A filter further down the pipe sees more fields and so another hash: --shard belongs to the
+ * first. */
+uint64_t record_hash(const struct record *r);
+void record_seal(struct record *r); /* what it holds now is what came in: for readers */
 
 /* reader.c - whatever comes in, as records
  *
- * The format is sniffed from the first bytes: JSONL, CBOR sequence, tar, one path a line (names),
- * NUL-separated paths with `null`.  An operand that is an image is a record of its own.
+ * The format is sniffed from the first bytes of every source: JSONL, CBOR sequence, tar, image,
+ * one path a line (names), NUL-separated paths with `null`.  An operand that is none of the streams
+ * is an image, whether it can be decoded or not; so is one that cannot be opened, which leaves with
+ * its error.  (A list of names as an operand needs `from`.)  An image that comes through a pipe
+ * travels in the record, as a binary member "image".
  */
 enum format { FORMAT_ANY, FORMAT_JSONL, FORMAT_CBOR, FORMAT_TAR, FORMAT_NAMES, FORMAT_IMAGE };
 enum format format_named(const char *name); /* -1: no such format */
@@ -89,8 +125,10 @@ struct reader *reader_open(char *const *operands, int count, const struct reader
  * `would_wait` (may be NULL) is set if the next read may block: nothing more is buffered. */
 struct record *reader_next(struct reader *r, bool *would_wait);
 int reader_failed(const struct reader *r); /* 0, or the exit status: 1 I/O, 4 unknown format */
-long long reader_bytes(const struct reader *r, long long *total); /* read so far; total or -1 */
-void reader_close(struct reader *r);
+const char *reader_message(const struct reader *r); /* why, for any thread; NULL: not failed */
+/* Read so far; *total: of all operands, -1 where that is not known.  Any thread. */
+long long reader_bytes(const struct reader *r, long long *total);
+void reader_close(struct reader *r); /* no record may be asked its source after this */
 
 /* writer.c - records as bytes: JSONL, or a CBOR sequence */
 void record_write(struct buffer *out, const struct record *r, bool binary);

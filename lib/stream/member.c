@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ * member.c - the binary members of a record: vectors, matrices, bytes
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "stream/stream.h"
+#include "stream/inside.h"
+
+struct member *record_member(const struct record *r, const char *name)
+{
+    for (int i = 0; i < r->member_count; i++)
+        if (!strcmp(r->members[i].name, name))
+            return &r->members[i];
+    return NULL;
+}
+
+void member_remove(struct record *r, const char *name)
+{
+    struct member *m = record_member(r, name), *end = r->members + r->member_count;
+
+    if (!m)
+        return;
+    free(m->name);
+    free(m->data);
+    memmove(m, m + 1, (size_t)(end - m - 1) * sizeof *m);
+    r->member_count--;
+}
+
+struct member *member_add(struct record *r, const char *name, size_t size)
+{
+    struct member *m = record_member(r, name);
+
+    if (!m) {
+        r->members = xresize(r->members, (size_t)r->member_count + 1, sizeof *r->members);
+        m = &r->members[r->member_count++];
+        *m = (struct member){ .name = xstrdup(name) };
+    }
+    free(m->data);
+    m->kind = MEMBER_BYTES;
+    m->data = xresize(NULL, size, 1);
+    m->size = size;
+    m->rank = 1;
+    memset(m->shape, 0, sizeof m->shape);
+    m->shape[0] = (long)size;
+    return m;
+}
+
+static size_t shape_count(int rank, const long *shape)
+{
+    size_t count = 1;
+
+    assert(rank >= 1 && rank <= 4);
+    for (int i = 0; i < rank; i++)
+        count *= (size_t)shape[i];
+    return count;
+}
+
+static void set_shape(struct member *m, int rank, const long *shape)
+{
+    m->rank = rank;
+    memcpy(m->shape, shape, (size_t)rank * sizeof *shape);
+}
+
+void record_set_floats(struct record *r, const char *name, const float *list, int rank,
+                       const long *shape)
+{
+    size_t count = shape_count(rank, shape);
+    struct member *m = member_add(r, name, count * sizeof *list);
+
+    m->kind = MEMBER_F32;
+    set_shape(m, rank, shape);
+    memcpy(m->data, list, m->size);
+}
+
+void record_set_halves(struct record *r, const char *name, const float *list, int rank,
+                       const long *shape)
+{
+    size_t count = shape_count(rank, shape);
+    struct member *m = member_add(r, name, count * sizeof(uint16_t));
+    uint16_t *halves = m->data;
+
+    m->kind = MEMBER_F16;
+    set_shape(m, rank, shape);
+    for (size_t i = 0; i < count; i++)
+        halves[i] = float_to_half(list[i]);
+}
+
+void record_set_bytes(struct record *r, const char *name, const void *data, size_t size)
+{
+    struct member *m = member_add(r, name, size);
+
+    if (size)
+        memcpy(m->data, data, size);
+}
+
+float *member_floats(const struct member *m, long *count)
+{
+    const uint16_t *halves = m->data;
+    float *list;
+
+    *count = 0;
+    if (m->kind == MEMBER_BYTES)
+        return NULL;
+    if (m->kind == MEMBER_F32) {
+        *count = (long)(m->size / sizeof(float));
+        return (float *)(void *)xmemdup(m->data, m->size);
+    }
+    *count = (long)(m->size / sizeof *halves);
+    list = xresize(NULL, (size_t)*count, sizeof *list);
+    for (long i = 0; i < *count; i++)
+        list[i] = half_to_float(halves[i]);
+    return list;
+}
+
+float *record_floats(const struct record *r, const char *name, long *count)
+{
+    const struct member *m = record_member(r, name);
+    struct span value;
+    float *list;
+
+    *count = 0;
+    if (m)
+        return member_floats(m, count);
+    if (record_find(r, name, &value) && json_floats(value, &list, count))
+        return list;
+    return NULL;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ * npy.c - one matrix of float32 rows as a .npy file
+ *
+ *     "\x93NUMPY" 1 0, header length as 16 bits, header padded to 128 bytes in all, rows
+ *
+ * The header is written last, when the rows are counted.  The file appears under its name when it
+ * is complete.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "stream/stream.h"
+
+enum { HEADER = 128 };
+
+struct npy {
+    FILE *file;
+    char *path, *temporary;
+    long rows, columns;
+};
+
+static int write_header(struct npy *n)
+{
+    char header[HEADER + 1];
+    int length;
+
+    memset(header, ' ', HEADER);
+    memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10); /* 118 bytes follow */
+    length = snprintf(header + 10, HEADER - 10,
+                      "{'descr': '<f4', 'fortran_order': False, 'shape': (%ld, %ld), }", n->rows,
+                      n->columns);
+    header[10 + length] = ' ';
+    header[HEADER - 1] = '\n';
+    return fwrite(header, HEADER, 1, n->file) == 1 ? 0 : -1;
+}
+
+struct npy *npy_create(const char *path, long columns)
+{
+    struct npy *n = xalloc(1, sizeof *n);
+
+    n->columns = columns;
+    n->path = xstrdup(path);
+    n->temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
+    n->file = fopen(n->temporary, "wbe");
+    if (n->file && write_header(n) == 0)
+        return n;
+    fail_errno("%s", path);
+    if (n->file) {
+        fclose(n->file);
+        unlink(n->temporary);
+    }
+    free(n->path);
+    free(n->temporary);
+    free(n);
+    return NULL;
+}
+
+int npy_row(struct npy *n, const float *row)
+{
+    if (fwrite(row, sizeof *row, (size_t)n->columns, n->file) != (size_t)n->columns)
+        return fail_errno("%s", n->path);
+    n->rows++;
+    return 0;
+}
+
+int npy_close(struct npy *n)
+{
+    bool bad = fseek(n->file, 0, SEEK_SET) || write_header(n) || fflush(n->file);
+    int result = 0;
+
+    bad |= ferror(n->file) != 0;
+    if (fclose(n->file) || bad || rename(n->temporary, n->path)) {
+        result = fail_errno("%s", n->path);
+        unlink(n->temporary);
+    }
+    free(n->path);
+    free(n->temporary);
+    free(n);
+    return result;
+}

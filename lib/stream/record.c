@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ * record.c - one JSON object, kept as the bytes that came, and what is spliced into it
+ *
+ *     {"id": 7, "image": "a.jpg" }        fields: offsets of every name and value, and of the brace
+ *       ^^   ^   ^^^^^   ^^^^^^^ ^
+ *
+ * A change moves the bytes behind it, and the offsets with them, so finding never scans again.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "stream/stream.h"
+#include "stream/inside.h"
+
+static struct record *make(const char *json, size_t size)
+{
+    struct record *r = xalloc(1, sizeof *r);
+
+    buffer_add(&r->json, json, size);
+    return r;
+}
+
+struct record *record_parse(const char *json, size_t size)
+{
+    struct record *r = make(json, size);
+    struct span error;
+    char *newline;
+
+    if (json_index(r->json.data, size, &r->fields)) {
+        record_free(r);
+        return NULL;
+    }
+    while ((newline = memchr(r->json.data, '\n', size))) /* white space between values */
+        *newline = ' ';
+    r->failed = record_find(r, "error", &error) && strncmp(error.data, "null", 4) != 0;
+    record_seal(r);
+    return r;
+}
+
+struct record *record_new(const char *json, size_t size)
+{
+    struct record *r = record_parse(json, size);
+
+    return r ? r : record_parse("{}", 2);
+}
+
+void record_free(struct record *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; i < r->member_count; i++) {
+        free(r->members[i].name);
+        free(r->members[i].data);
+    }
+    free(r->members);
+    free(r->fields.list);
+    free(r->path);
+    buffer_free(&r->json);
+    free(r);
+}
+
+void record_seal(struct record *r)
+{
+    r->content = hash_bytes(r->json.data, r->json.size, 0);
+    for (int i = 0; i < r->member_count; i++) {
+        const struct member *m = &r->members[i];
+
+        r->content = hash_bytes(m->name, strlen(m->name), r->content);
+        r->content = hash_bytes(m->data, m->size, r->content);
+    }
+}
+
+uint64_t record_hash(const struct record *r)
+{
+    return r->content;
+}
+
+/* The last field of that name, or NULL. */
+struct json_field *record_field(const struct record *r, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (int i = r->fields.count - 1; i >= 0; i--) {
+        struct json_field *f = &r->fields.list[i];
+
+        if (json_name_is((struct span){ r->json.data + f->name, f->name_size }, name, size))
+            return f;
+    }
+    return NULL;
+}
+
+bool record_find(const struct record *r, const char *name, struct span *value)
+{
+    const struct json_field *f = record_field(r, name);
+
+    if (!f || (r->member_count && record_member(r, name)))
+        return false;
+    *value = (struct span){ r->json.data + f->value, f->value_size };
+    return true;
+}
+
+char *record_string(const struct record *r, const char *name)
+{
+    struct span value;
+
+    return record_find(r, name, &value) ? json_text(value) : NULL;
+}
+
+bool record_number(const struct record *r, const char *name, double *value)
+{
+    struct span text;
+
+    return record_find(r, name, &text) && json_double(text, value);
+}
+
+/* Replaces `size` bytes at `at` and moves what is known to lie behind them. */
+static void splice(struct record *r, size_t at, size_t size, const char *text, size_t new_size)
+{
+    buffer_replace(&r->json, at, size, text, new_size);
+    for (int i = 0; i < r->fields.count; i++) {
+        struct json_field *f = &r->fields.list[i];
+
+        f->name = f->name >= at + size ? f->name - size + new_size : f->name;
+        f->value = f->value >= at + size ? f->value - size + new_size : f->value;
+    }
+    if (r->fields.close >= at + size)
+        r->fields.close = r->fields.close - size + new_size;
+}
+
+static void append(struct record *r, const char *name, const char *json, size_t size)
+{
+    struct json_fields *f = &r->fields;
+    struct buffer b = { 0 };
+    size_t at = f->close, start = f->count > 0, name_size;
+
+    if (start)
+        buffer_byte(&b, ',');
+    json_escape(&b, name, strlen(name));
+    name_size = b.size - start - 2;
+    buffer_byte(&b, ':');
+    buffer_add(&b, json, size);
+    splice(r, at, 0, b.data, b.size);
+    if (f->count == f->capacity) {
+        f->capacity = f->capacity ? 2 * f->capacity : 16;
+        f->list = xresize(f->list, (size_t)f->capacity, sizeof *f->list);
+    }
+    f->list[f->count++] =
+        (struct json_field){ at + start + 1, name_size, at + b.size - size, size };
+    buffer_free(&b);
+}
+
+void record_set_json(struct record *r, const char *name, const char *json, size_t size)
+{
+    struct json_field *f = record_field(r, name);
+
+    if (r->member_count)
+        member_remove(r, name);
+    if (f) {
+        splice(r, f->value, f->value_size, json, size);
+        f->value_size = size;
+    } else {
+        append(r, name, json, size);
+    }
+}
+
+void record_set_string(struct record *r, const char *name, const char *text)
+{
+    record_set_text(r, name, text, strlen(text));
+}
+
+void record_set_text(struct record *r, const char *name, const char *text, size_t size)
+{
+    struct buffer b = { 0 };
+
+    json_escape(&b, text, size);
+    record_set_json(r, name, b.data, b.size);
+    buffer_free(&b);
+}
+
+void record_set_number(struct record *r, const char *name, float value)
+{
+    char text[24];
+
+    record_set_json(r, name, text, (size_t)float_format(value, text));
+}
+
+void json_add_floats(struct buffer *b, const float *list, long count)
+{
+    buffer_byte(b, '[');
+    for (long i = 0; i < count; i++) {
+        if (i)
+            buffer_byte(b, ',');
+        buffer_reserve(b, 24);
+        b->size += (size_t)float_format(list[i], b->data + b->size);
+    }
+    buffer_byte(b, ']');
+}
+
+void record_set_numbers(struct record *r, const char *name, const float *list, long count)
+{
+    struct buffer b = { 0 };
+
+    json_add_floats(&b, list, count);
+    record_set_json(r, name, b.data, b.size);
+    buffer_free(&b);
+}
+
+void record_set_bool(struct record *r, const char *name, bool value)
+{
+    record_set_json(r, name, value ? "true" : "false", value ? 4 : 5);
+}
+
+/* A member goes with one comma: the one behind it, or for the last member the one before. */
+static void drop_field(struct record *r, int i)
+{
+    struct json_fields *f = &r->fields;
+    struct json_field *list = f->list;
+    size_t from = list[i].name - 1, to = list[i].value + list[i].value_size;
+
+    if (i + 1 < f->count)
+        to = list[i + 1].name - 1;
+    else if (i > 0)
+        from = list[i - 1].value + list[i - 1].value_size;
+    memmove(&list[i], &list[i + 1], (size_t)(f->count - i - 1) * sizeof *list);
+    f->count--;
+    splice(r, from, to - from, "", 0);
+}
+
+void record_remove(struct record *r, const char *name)
+{
+    struct json_field *f;
+
+    if (r->member_count)
+        member_remove(r, name);
+    while ((f = record_field(r, name)))
+        drop_field(r, (int)(f - r->fields.list));
+}
+
+void record_fail(struct record *r, const char *stage, const char *code, const char *message)
+{
+    struct buffer b = { 0 };
+
+    buffer_string(&b, "{\"stage\":");
+    json_escape(&b, stage, strlen(stage));
+    buffer_string(&b, ",\"code\":");
+    json_escape(&b, code, strlen(code));
+    buffer_string(&b, ",\"message\":");
+    json_escape(&b, message, strlen(message));
+    buffer_byte(&b, '}');
+    record_set_json(r, "error", b.data, b.size);
+    buffer_free(&b);
+    r->failed = true;
+}

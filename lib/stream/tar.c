@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT
+ * tar.c - WebDataset shards: a record is a run of members whose names differ in the extension
+ *
+ *     shard/000.jpg  shard/000.txt  shard/000.json    key "shard/000": up to the first dot of the
+ *                                                     base name
+ *
+ *     .json                                         the record itself; else {"__key__": key}
+ *     .jpg .jpeg .png .webp .bmp .gif .ppm .tga     the binary member "image"
+ *     .txt, .caption                                "text", "caption"
+ *     any other                                     a binary member named as the extension
+ *
+ * A field that the .json has is kept: a .txt beside a text field goes into "txt".  Members that
+ * are no files, or have no extension, are passed over.  The headers are read by tarfile.c.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include "stream/inside.h"
+#include "stream/tarfile.h"
+
+struct sample {
+    char *key; /* NULL: none in hand */
+    long line; /* the number of its first member */
+    size_t size;
+    struct buffer json, text, caption;
+    bool has_json, has_text, has_caption;
+    struct record *binary; /* holds the binary members */
+    char *code, *trouble;  /* NULL: none */
+};
+struct tar {
+    struct sample sample;
+    struct tar_entry entry;
+    bool pending;   /* the entry was read, its data was not */
+    uint64_t *seen; /* hashes of the keys of this archive, an open table; 0: free */
+    size_t seen_count, seen_capacity;
+};
+
+struct tar *tar_open(void)
+{
+    return xalloc(1, sizeof(struct tar));
+}
+
+static void drop_sample(struct sample *m)
+{
+    free(m->key);
+    free(m->code);
+    free(m->trouble);
+    buffer_free(&m->json);
+    buffer_free(&m->text);
+    buffer_free(&m->caption);
+    record_free(m->binary);
+    *m = (struct sample){ 0 };
+}
+
+void tar_close(struct tar *t)
+{
+    drop_sample(&t->sample);
+    buffer_free(&t->entry.name);
+    free(t->seen);
+    free(t);
+}
+
+static void forget_keys(struct tar *t)
+{
+    free(t->seen);
+    t->seen = NULL;
+    t->seen_count = t->seen_capacity = 0;
+}
+
+static bool put(uint64_t *table, size_t capacity, uint64_t hash)
+{
+    size_t at = hash & (capacity - 1);
+
+    while (table[at] && table[at] != hash)
+        at = (at + 1) & (capacity - 1);
+    if (table[at])
+        return false;
+    table[at] = hash;
+    return true;
+}
+
+/* False: the key was there before. */
+static bool new_key(struct tar *t, const char *key)
+{
+    uint64_t hash = hash_bytes(key, strlen(key), 0) | 1;
+    bool fresh;
+
+    if (2 * (t->seen_count + 1) > t->seen_capacity) {
+        size_t capacity = t->seen_capacity ? 2 * t->seen_capacity : 1024;
+        uint64_t *table = xalloc(capacity, sizeof *table);
+
+        for (size_t i = 0; i < t->seen_capacity; i++)
+            if (t->seen[i])
+                put(table, capacity, t->seen[i]);
+        free(t->seen);
+        t->seen = table;
+        t->seen_capacity = capacity;
+    }
+    fresh = put(t->seen, t->seen_capacity, hash);
+    t->seen_count += fresh;
+    return fresh;
+}
+
+static void sample_trouble(struct sample *m, const char *code, const char *text)
+{
+    if (m->trouble) /* the first is the one to tell */
+        return;
+    m->code = xstrdup(code);
+    m->trouble = xstrdup(text);
+}
+
+/* Where the extension is in a member's name, behind the dot; NULL: no key or no extension. */
+static const char *extension(const char *name)
+{
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    const char *dot = strchr(base, '.');
+
+    return dot && dot > base && dot[1] ? dot + 1 : NULL;
+}
+
+static void begin_sample(struct tar *t, const char *key, long line)
+{
+    char text[512];
+
+    t->sample.key = xstrdup(key);
+    t->sample.line = line;
+    t->sample.binary = record_new("{}", 2);
+    if (!new_key(t, key)) {
+        snprintf(text, sizeof text, "member %s is apart from the others of its sample",
+                 t->entry.name.data);
+        sample_trouble(&t->sample, "not_adjacent", text);
+    }
+}
+
+static bool is_image_extension(const char *e)
+{
+    static const char *const list[] = { "jpg", "jpeg", "png", "webp", "bmp", "gif", "ppm", "tga" };
+
+    for (int i = 0; i < COUNT(list); i++)
+        if (!strcmp(e, list[i]))
+            return true;
+    return false;
+}
+
+static void take_data(struct sample *m, const char *ext, const char *data, size_t size)
+{
+    char *lower = xstrdup(ext);
+
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (!strcmp(lower, "json") && !m->has_json) {
+        buffer_add(&m->json, data, size);
+        m->has_json = true;
+    } else if (!strcmp(lower, "txt") && !m->has_text) {
+        buffer_add(&m->text, data, size);
+        m->has_text = true;
+    } else if (!strcmp(lower, "caption") && !m->has_caption) {
+        buffer_add(&m->caption, data, size);
+        m->has_caption = true;
+    } else if (is_image_extension(lower) && !record_member(m->binary, "image")) {
+        record_set_bytes(m->binary, "image", data, size);
+    } else {
+        record_set_bytes(m->binary, lower, data, size);
+    }
+    free(lower);
+}
+
+/* The data of the entry into the sample; -1 after fail(): the archive ends early. */
+static int read_entry(struct tar *t, struct source *s, const char *ext)
+{
+    struct sample *m = &t->sample;
+    const char *data;
+
+    t->pending = false;
+    if (t->entry.size > s->limit || m->size + t->entry.size > s->limit) {
+        sample_trouble(m, "too_large", "longer than the limit for a record");
+        return tar_skip(s, t->entry.size);
+    }
+    data = tar_data(s, t->entry.size);
+    if (!data)
+        return -1;
+    m->size += t->entry.size;
+    take_data(m, ext, data, t->entry.size);
+    tar_taken(s, t->entry.size);
+    return 0;
+}
+
+static void set_text(struct record *r, const char *name, const struct buffer *b)
+{
+    size_t size = b->size;
+
+    size -= size && b->data[size - 1] == '\n';
+    size -= size && b->data[size - 1] == '\r';
+    record_set_text(r, name, b->data, size);
+}
+
+static bool has_text_field(const struct record *r)
+{
+    static const char *const names[] = { "text", "caption", "TEXT", "txt", "captions" };
+    struct span value;
+
+    for (int i = 0; i < COUNT(names); i++)
+        if (record_find(r, names[i], &value))
+            return true;
+    return false;
+}
+
+static struct record *object_of(struct sample *m)
+{
+    const char *json = m->json.data;
+    size_t size = m->json.size;
+    struct record *r;
+    char text[1200];
+
+    while (size && strchr(" \t\r\n", json[size - 1]) && json[size - 1])
+        size--;
+    r = m->has_json ? record_parse(json, size) : record_new("{}", 2);
+    if (r)
+        return r;
+    snprintf(text, sizeof text, "%s.json: %s", m->key, error_text());
+    sample_trouble(m, error_code(), text);
+    return record_new("{}", 2);
+}
+
+/* The sample in hand as a record. */
+static struct record *finish(struct tar *t)
+{
+    struct sample *m = &t->sample;
+    struct record *r = object_of(m);
+    struct span value;
+
+    if (!record_find(r, "__key__", &value))
+        record_set_string(r, "__key__", m->key);
+    if (m->has_text && !has_text_field(r))
+        set_text(r, "text", &m->text);
+    else if (m->has_text && !record_find(r, "txt", &value))
+        set_text(r, "txt", &m->text);
+    if (m->has_caption && !record_find(r, "caption", &value))
+        set_text(r, "caption", &m->caption);
+    r->members = m->binary->members;
+    r->member_count = m->binary->member_count;
+    m->binary->members = NULL;
+    m->binary->member_count = 0;
+    r->line = m->line;
+    record_seal(r);
+    if (m->trouble)
+        record_fail(r, "read", m->code, m->trouble);
+    drop_sample(m);
+    return r;
+}
+
+/* The archive cannot be read on, after fail(): the sample in hand leaves with the reason. */
+static struct record *give_up(struct tar *t, struct source *s)
+{
+    char *code = xstrdup(error_code()), *why = xstrdup(error_text());
+    struct record *r;
+
+    if (t->sample.key) {
+        sample_trouble(&t->sample, code, why);
+        r = finish(t);
+    } else {
+        r = record_of_trouble(code, why, s->line, NULL, 0);
+    }
+    s->failed = 1;
+    fail_as(code, "%s: %s", s->name, why);
+    source_take(s, s->size);
+    t->pending = false;
+    forget_keys(t);
+    free(code);
+    free(why);
+    return r;
+}
+
+/* One entry; 1: the sample in hand is complete, 0: go on, -1 after fail(). */
+static int step(struct tar *t, struct source *s)
+{
+    const char *ext = extension(t->entry.name.data);
+    size_t size = ext ? (size_t)(ext - 1 - t->entry.name.data) : 0;
+    char *key;
+    int result;
+
+    if (!ext || !t->entry.file) {
+        t->pending = false;
+        return tar_skip(s, t->entry.size);
+    }
+    if (t->sample.key &&
+        (strlen(t->sample.key) != size || memcmp(t->sample.key, t->entry.name.data, size) != 0))
+        return 1;
+    if (!t->sample.key) {
+        key = xmemdup(t->entry.name.data, size);
+        begin_sample(t, key, s->line);
+        free(key);
+    }
+    result = read_entry(t, s, ext);
+    return result;
+}
+
+struct record *tar_next(struct tar *t, struct source *s)
+{
+    while (!s->failed) {
+        int more = t->pending ? 1 : tar_header(s, &t->entry);
+
+        if (more == TAR_END || more == TAR_NEXT_ARCHIVE) {
+            forget_keys(t);
+            if (t->sample.key)
+                return finish(t);
+            if (more == TAR_END)
+                return NULL;
+            continue;
+        }
+        t->pending = more > 0;
+        if (more > 0)
+            more = step(t, s);
+        if (more > 0)
+            return finish(t);
+        if (more < 0)
+            return s->failed ? NULL : give_up(t, s);
+    }
+    return NULL;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ * writer.c - records as bytes: lines of JSON, or a CBOR sequence
+ *
+ * A line has no binary members: a vector is written as an array, a matrix as arrays in an array,
+ * bytes as a data: URI.  Where the object has a member of that name, the value stands in its place.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "stream/inside.h"
+
+static const char *media_type(const unsigned char *data, size_t size)
+{
+    static const struct {
+        const char *type, *magic;
+        size_t at, size;
+    } types[] = {
+        { "image/jpeg", "\xff\xd8\xff", 0, 3 },
+        { "image/png", "\x89PNG\r\n\x1a\n", 0, 8 },
+        { "image/gif", "GIF8", 0, 4 },
+        { "image/webp", "WEBPVP8", 8, 7 },
+        { "image/bmp", "BM", 0, 2 },
+    };
+
+    for (int i = 0; i < COUNT(types); i++)
+        if (size >= types[i].at + types[i].size &&
+            !memcmp(data + types[i].at, types[i].magic, types[i].size))
+            return types[i].type;
+    return "application/octet-stream";
+}
+
+/* RFC 4648: three bytes are four letters, the last group is filled up with '='. */
+static void add_base64(struct buffer *b, const unsigned char *data, size_t size)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *to;
+
+    buffer_reserve(b, size / 3 * 4 + 4);
+    to = b->data + b->size;
+    for (; size >= 3; data += 3, size -= 3, to += 4) {
+        uint32_t x = (uint32_t)data[0] << 16 | (uint32_t)data[1] << 8 | data[2];
+
+        for (int i = 0; i < 4; i++)
+            to[i] = letters[x >> (18 - 6 * i) & 63];
+    }
+    if (size) {
+        uint32_t x = (uint32_t)data[0] << 16 | (size > 1 ? (uint32_t)data[1] << 8 : 0);
+
+        to[0] = letters[x >> 18];
+        to[1] = letters[x >> 12 & 63];
+        to[2] = size > 1 ? letters[x >> 6 & 63] : '=';
+        to[3] = '=';
+        to += 4;
+    }
+    b->size = (size_t)(to - b->data);
+}
+
+static void add_matrix(struct buffer *b, const float *list, int rank, const long *shape)
+{
+    long stride = 1;
+
+    if (rank == 1) {
+        json_add_floats(b, list, shape[0]);
+        return;
+    }
+    for (int i = 1; i < rank; i++)
+        stride *= shape[i];
+    buffer_byte(b, '[');
+    for (long i = 0; i < shape[0]; i++) {
+        if (i)
+            buffer_byte(b, ',');
+        add_matrix(b, list + i * stride, rank - 1, shape + 1);
+    }
+    buffer_byte(b, ']');
+}
+
+static void add_member(struct buffer *b, const struct member *m)
+{
+    long count;
+    float *list;
+
+    if (m->kind == MEMBER_BYTES) {
+        buffer_printf(b, "\"data:%s;base64,", media_type(m->data, m->size));
+        add_base64(b, m->data, m->size);
+        buffer_byte(b, '"');
+    } else if (m->kind == MEMBER_F32) {
+        add_matrix(b, m->data, m->rank, m->shape);
+    } else {
+        list = member_floats(m, &count);
+        add_matrix(b, list, m->rank, m->shape);
+        free(list);
+    }
+}
+
+/* The binary member that stands for field i, NULL: none. */
+static const struct member *hides(const struct record *r, int i)
+{
+    for (int k = 0; k < r->member_count; k++)
+        if (record_field(r, r->members[k].name) == &r->fields.list[i])
+            return &r->members[k];
+    return NULL;
+}
+
+static void write_line(struct buffer *out, const struct record *r)
+{
+    const char *json = r->json.data;
+    bool comma = r->fields.count > 0;
+    size_t at = 0;
+
+    for (int i = 0; r->member_count && i < r->fields.count; i++) {
+        const struct json_field *f = &r->fields.list[i];
+        const struct member *m = hides(r, i);
+
+        if (!m)
+            continue;
+        buffer_add(out, json + at, f->value - at);
+        add_member(out, m);
+        at = f->value + f->value_size;
+    }
+    buffer_add(out, json + at, r->fields.close - at);
+    for (int k = 0; k < r->member_count; k++) {
+        if (record_field(r, r->members[k].name))
+            continue;
+        if (comma)
+            buffer_byte(out, ',');
+        json_escape(out, r->members[k].name, strlen(r->members[k].name));
+        buffer_byte(out, ':');
+        add_member(out, &r->members[k]);
+        comma = true;
+    }
+    buffer_add(out, json + r->fields.close, r->json.size - r->fields.close);
+    buffer_byte(out, '\n');
+}
+
+void record_write(struct buffer *out, const struct record *r, bool binary)
+{
+    if (binary)
+        cbor_write_record(out, r);
+    else
+        write_line(out, r);
+}
