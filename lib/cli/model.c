@@ -7,10 +7,9 @@ static const struct {
     unsigned bit;
     const char *verb;
 } abilities[] = {
-    { VLM_EMBED_IMAGE, "embed images" },
-    { VLM_EMBED_TEXT, "embed texts" },
-    { VLM_MATCH, "match images and texts" },
-    { VLM_CAPTION, "caption images" },
+    { VLM_EMBED_IMAGE, "embed images" },     { VLM_EMBED_TEXT, "embed texts" },
+    { VLM_MATCH, "match images and texts" }, { VLM_CAPTION, "caption images" },
+    { VLM_ANSWER, "answer questions" },
 };
 
 static void describe(struct buffer *b, unsigned set)

@@ -58,9 +58,6 @@ const struct option_spec model_options[] = {
                 "original or hf, where the two compute differently [as the model's files]"),
     OPTION_LONG(0, "image-size", "N", &settings.image_size, 0, 4096,
                 "pixels a side; position embeddings are resized [0: the model's own]"),
-    OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024,
-                "threads [0: as many as the process may use]"),
-    OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "most records computed at once [16]"),
     OPTIONS_END,
 };
 
@@ -68,6 +65,9 @@ const struct option_spec stream_options[] = {
     OPTION_FLAG('b', "binary", &settings.binary, "write the binary form, a CBOR sequence"),
     OPTION_FILE('o', "output", "FILE", &settings.output,
                 "write FILE, which appears when all is done [standard output]"),
+    OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024,
+                "threads [0: as many as the process may use]"),
+    OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "most records computed at once [16]"),
     OPTION_FLAG('0', "null", &settings.null, "names that come in end in NUL"),
     OPTION_CHOICE(0, "from", "FORMAT", &settings.from, formats,
                   "what comes in: any, jsonl, cbor, tar, names or image [any: by its first bytes]"),

@@ -52,7 +52,7 @@ static int from_slurm(long *part, long *parts)
 int shard_parse(struct shard *s, const char *text)
 {
     const char *end;
-    long part, parts;
+    long part = 0, parts = 0;
 
     *s = (struct shard){ 0 };
     if (!text)

@@ -140,7 +140,7 @@ static int open(struct model *m)
     if (prepare_images(m, &c))
         return fail("%s: %s", m->path, error_text());
     m->abilities = (c.match ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH : 0) |
-                   (c.decoder ? VLM_CAPTION : 0);
+                   (c.decoder ? VLM_CAPTION : 0) | (c.answers ? VLM_ANSWER : 0);
     m->embedding = (int)c.embedding;
     m->feature_tokens = vit_tokens(&b->vision.config);
     m->feature_width = c.vision.width;

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ * vlm-caption.c - write what an image shows
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/image.h"
+#include "vlm.h"
+
+static long beams, sequences = 1, top_k = -1, min_length, max_length;
+static float top_p, temperature, length_penalty = NAN, repetition_penalty;
+static bool sample;
+static const char *prompt, *prompt_field, *reject;
+
+static const struct option_spec options[] = {
+    OPTION_LONG('n', "number", "N", &sequences, 1, 1000, "write N captions, as `captions`"),
+    OPTION_LONG(0, "beam", "N", &beams, 1, 100, "search with N beams; 1 is greedy (default 3)"),
+    OPTION_FLAG('s', "sample", &sample, "draw words by chance instead of searching"),
+    OPTION_FLOAT(0, "top-p", "P", &top_p, 0, 1,
+                 "with --sample: from the likeliest P of the words (default 0.9)"),
+    OPTION_LONG(0, "top-k", "K", &top_k, 0, 1000000,
+                "with --sample: from the K likeliest words (default 50, as BLIP's)"),
+    OPTION_FLOAT(0, "temperature", "T", &temperature, 0.01, 100,
+                 "with --sample: above 1 bolder, below 1 safer (default 1)"),
+    OPTION_LONG(0, "min-length", "N", &min_length, 1, 10000,
+                "at least N tokens, the prompt's among them"),
+    OPTION_LONG(0, "max-length", "N", &max_length, 2, 10000,
+                "at most N tokens, the prompt's among them"),
+    OPTION_FLOAT(0, "length-penalty", "X", &length_penalty, -100, 100,
+                 "beams: above 0 favours long captions (default 1)"),
+    OPTION_FLOAT(0, "repetition-penalty", "X", &repetition_penalty, 0.01, 100,
+                 "above 1 discourages what was said"),
+    OPTION_STRING('p', "prompt", "TEXT", &prompt, "go on from TEXT, which is cut off the caption"),
+    OPTION_STRING(0, "prompt-field", "NAME", &prompt_field,
+                  "take each record's prompt, or question, from NAME"),
+    OPTION_STRING(0, "reject", "PHRASES", &reject,
+                  "no caption that holds one of these, separated by '|'"),
+    OPTIONS_MODEL,
+    OPTIONS_STREAM,
+    OPTIONS_END,
+};
+
+static struct vlm *model;
+
+struct work {
+    struct image_work image;
+    char *prompt; /* NULL: --prompt, or the model's own */
+    uint64_t seed;
+};
+
+static const char *const writes[] = { "caption", "captions", "logprob", NULL };
+
+static int begin(void)
+{
+    model = model_open(VLM_CAPTION);
+    if (!model)
+        return -1;
+    if (vlm_abilities(model) & VLM_ANSWER && !prompt && !prompt_field)
+        options_mistake("%s answers questions: --prompt or --prompt-field asks one",
+                        vlm_describe(model));
+    if (!sample && sequences > (beams ? beams : 3) && beams)
+        options_mistake("-n %ld needs at least as many --beam, or --sample", sequences);
+    return 0;
+}
+
+static void prepare(struct record *r)
+{
+    struct work *w = r->work = xalloc(1, sizeof *w);
+
+    w->seed = hash_bytes(&settings.seed, sizeof settings.seed, record_hash(r));
+    if (prompt_field && !(w->prompt = record_string(r, prompt_field)))
+        record_fail(r, "read", "no_prompt",
+                    "the record has no text in the field of --prompt-field");
+    else
+        cli_image_read(r, model, &w->image);
+}
+
+/* Whether one of the phrases, of any case, is in the text. */
+static bool rejected(const char *text)
+{
+    char *phrases = xstrdup(reject ? reject : ""), *rest = phrases, *phrase;
+    bool found = false;
+
+    while (!found && (phrase = strtok_r(rest, "|", &rest))) {
+        size_t n = strlen(phrase);
+
+        for (const char *at = text; *at && !found; at++)
+            found = !strncasecmp(at, phrase, n);
+    }
+    free(phrases);
+    return found;
+}
+
+static void set_captions(struct record *r, const struct vlm_text *texts)
+{
+    struct buffer list = { 0 };
+    float *logprobs = xalloc((size_t)sequences, sizeof *logprobs);
+    int kept = 0;
+
+    buffer_byte(&list, '[');
+    for (int i = 0; i < sequences; i++) {
+        if (rejected(texts[i].text))
+            continue;
+        if (kept)
+            buffer_byte(&list, ',');
+        json_escape(&list, texts[i].text, strlen(texts[i].text));
+        logprobs[kept++] = texts[i].logprob;
+    }
+    buffer_byte(&list, ']');
+    if (sequences > 1) {
+        record_set_json(r, "captions", list.data, list.size);
+        record_set_numbers(r, "logprob", logprobs, kept);
+    } else if (kept) {
+        record_set_json(r, "caption", list.data + 1, list.size - 2);
+        record_set_number(r, "logprob", logprobs[0]);
+    } else {
+        record_set_json(r, "caption", "null", 4);
+    }
+    buffer_free(&list);
+    free(logprobs);
+}
+
+static int batch(struct record *records[], int count)
+{
+    struct vlm_writing how = {
+        .beams = (int)beams,
+        .sequences = (int)sequences,
+        .sample = sample,
+        .top_p = top_p,
+        .top_k = (int)top_k,
+        .temperature = temperature,
+        .min_length = (int)min_length,
+        .max_length = (int)max_length,
+        .length_penalty = length_penalty,
+        .repetition_penalty = repetition_penalty,
+    };
+    struct image_work **images = xalloc((size_t)count, sizeof *images);
+    const char **prompts = xalloc((size_t)count, sizeof *prompts);
+    uint64_t *seeds = xalloc((size_t)count, sizeof *seeds);
+    struct vlm_text *texts = xalloc((size_t)count * (size_t)sequences, sizeof *texts);
+    float *features;
+    int status;
+
+    for (int i = 0; i < count; i++) {
+        struct work *w = records[i]->work;
+
+        images[i] = &w->image;
+        prompts[i] = w->prompt ? w->prompt : prompt;
+        seeds[i] = w->seed;
+    }
+    features = cli_image_features(model, images, count);
+    status = features ? vlm_write(model, features, count, prompts, seeds, &how, texts) : -1;
+    for (int i = 0; i < count && !status; i++)
+        set_captions(records[i], texts + (size_t)i * (size_t)sequences);
+    for (int i = 0; i < count * sequences; i++)
+        free(texts[i].text);
+    free(features);
+    free(images);
+    free(prompts);
+    free(seeds);
+    free(texts);
+    return status ? fail("%s", vlm_error()) : 0;
+}
+
+static void release(struct record *r)
+{
+    struct work *w = r->work;
+
+    if (w) {
+        cli_image_free(&w->image);
+        free(w->prompt);
+    }
+    free(w);
+    r->work = NULL;
+}
+
+static void end(void)
+{
+    vlm_close(model);
+}
+
+int main(int argc, char **argv)
+{
+    static struct filter filter = {
+        .name = "vlm-caption",
+        .args = "[FILE...]",
+        .about = "write what each image shows",
+        .options = options,
+        .begin = begin,
+        .prepare = prepare,
+        .batch = batch,
+        .release = release,
+        .end = end,
+        .writes = writes,
+    };
+
+    return filter_main(&filter, argc, argv);
+}

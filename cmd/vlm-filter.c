@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ * vlm-filter.c - keep, drop and merge records by the scores that other filters added
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/capfilt.h"
+#include "cli/cli.h"
+#include "cli/expression.h"
+#include "cli/spool.h"
+
+static struct option_list keeps;
+static const char *top, *by = "itm", *dropped_path, *merge = "all";
+static bool lowest, capfilt, histogram;
+static float threshold = 0.5f;
+
+static const struct option_spec options[] = {
+    OPTION_LIST('k', "keep", "EXPR", &keeps, "keep the records for which EXPR holds (repeatable)"),
+    OPTION_STRING('t', "top", "N|P%", &top, "keep the N, or P percent, with the highest --by"),
+    OPTION_STRING(0, "by", "EXPR", &by, "what --top and --histogram look at (default itm)"),
+    OPTION_FLAG(0, "lowest", &lowest, "with --top: keep the lowest instead"),
+    OPTION_FLAG('c', "capfilt", &capfilt,
+                "judge each text alone; each that passes leaves as a pair"),
+    OPTION_FLOAT(0, "threshold", "P", &threshold, -100, 100,
+                 "capfilt: least itm of a text (default 0.5)"),
+    OPTION_STRING(0, "merge", "RULE", &merge,
+                  "capfilt: all, best, topk:K or fallback (default all)"),
+    OPTION_FILE(0, "dropped", "FILE", &dropped_path,
+                "write what is dropped to FILE, with its reason"),
+    OPTION_FLAG(0, "histogram", &histogram, "print the distribution of --by on standard error"),
+    OPTIONS_STREAM,
+    OPTIONS_END,
+};
+
+static struct expression **conditions, *order;
+static struct spool *spool;
+static struct histogram seen;
+static struct capfilt rule;
+static double share = -1; /* of --top, in percent; < 0: a count */
+static uint64_t most;
+static FILE *dropped;
+static bool bad_write;
+
+/* "100" or "30%". */
+static int read_top(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    bool percent = *end == '%';
+
+    if (end == text || end[percent] || !(value >= 0) || (percent && value > 100) ||
+        (!percent && value != floor(value)))
+        return fail("--top takes a count or a percentage such as 30%%, not '%s'", text);
+    share = percent ? value : -1;
+    most = percent ? 0 : (uint64_t)value;
+    return 0;
+}
+
+static struct filter filter;
+
+static int begin(void)
+{
+    filter.whole = top || capfilt;
+    conditions = xalloc((size_t)keeps.count + 1, sizeof *conditions);
+    for (int i = 0; i < keeps.count; i++)
+        if (!(conditions[i] = expression_parse(keeps.items[i])))
+            return fail("--keep: %s", error_text());
+    if (!(order = expression_parse(by)))
+        return fail("--by: %s", error_text());
+    if (capfilt_rule(&rule, merge, threshold))
+        return -1;
+    if (top && (read_top(top) || !(spool = spool_new())))
+        return -1;
+    if (dropped_path && !(dropped = fopen(dropped_path, "we")))
+        return fail_errno("%s", dropped_path);
+    return 0;
+}
+
+static void drop(struct record *r, const char *reason)
+{
+    if (dropped) {
+        struct buffer line = { 0 };
+
+        record_set_string(r, "reason", reason);
+        record_write(&line, r, settings.binary);
+        bad_write |= fwrite(line.data, 1, line.size, dropped) != line.size;
+        buffer_free(&line);
+    }
+    record_free(r);
+}
+
+static void stays(struct record *r)
+{
+    emit(r);
+}
+
+static void falls(struct record *r)
+{
+    char reason[200];
+
+    snprintf(reason, sizeof reason, "not among the %s with the %s %s", top,
+             lowest ? "lowest" : "highest", by);
+    drop(r, reason);
+}
+
+/* Waits for the end of the input, or leaves. */
+static int pass(struct record *r)
+{
+    double score;
+
+    if (!spool) {
+        emit(r);
+        return 0;
+    }
+    if (!expression_number(order, r, &score)) {
+        char reason[200];
+
+        snprintf(reason, sizeof reason, "%s is no number", by);
+        drop(r, reason);
+        return 0;
+    }
+    if (spool_add(spool, r, score))
+        return -1;
+    record_free(r);
+    return 0;
+}
+
+static int judge(struct record *r)
+{
+    struct record *pairs[CAPFILT_TEXTS];
+    struct capfilt_drop drops[CAPFILT_TEXTS];
+    int kept = 0, fallen = 0, status = 0;
+
+    capfilt_judge(&rule, r, pairs, &kept, drops, &fallen);
+    for (int i = 0; i < kept; i++)
+        status |= pass(pairs[i]);
+    for (int i = 0; i < fallen; i++)
+        drop(drops[i].record, drops[i].reason);
+    record_free(r);
+    return status;
+}
+
+static int batch(struct record *records[], int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct record *r = records[i];
+        double score;
+        int failing = 0;
+
+        records[i] = NULL; /* taken over */
+        if (histogram) {
+            if (expression_number(order, r, &score))
+                histogram_add(&seen, score);
+            else
+                seen.missing++;
+        }
+        while (failing < keeps.count && expression_holds(conditions[failing], r))
+            failing++;
+        if (failing < keeps.count) {
+            char *reason = xprintf("not: %s", keeps.items[failing]);
+
+            drop(r, reason);
+            free(reason);
+        } else if (capfilt ? judge(r) : pass(r)) {
+            return -1;
+        }
+    }
+    return bad_write ? fail_errno("%s", dropped_path) : 0;
+}
+
+static int finish(void)
+{
+    uint64_t count = spool ? spool_count(spool) : 0;
+
+    if (share >= 0)
+        most = (uint64_t)ceil((double)count * share / 100 - 1e-9);
+    if (spool && spool_choose(spool, most, lowest, stays, falls))
+        return -1;
+    if (histogram)
+        histogram_print(&seen, by, stderr);
+    if (dropped && (bad_write | (fclose(dropped) != 0)))
+        return fail_errno("%s", dropped_path);
+    return 0;
+}
+
+static void end(void)
+{
+    for (int i = 0; conditions && i < keeps.count; i++)
+        expression_free(conditions[i]);
+    free(conditions);
+    expression_free(order);
+    spool_free(spool);
+}
+
+static struct filter filter = {
+    .name = "vlm-filter",
+    .args = "[FILE...]",
+    .about = "keep, drop and merge records by their scores",
+    .options = options,
+    .begin = begin,
+    .batch = batch,
+    .finish = finish,
+    .end = end,
+    .keeps_records = true,
+    .drops = true,
+};
+
+int main(int argc, char **argv)
+{
+    return filter_main(&filter, argc, argv);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ * vlm-itm.c - does this text describe this image?
+ *
+ * Every text of a record is scored against one pass over its image.  The record's text gets `itm`,
+ * `itm_logit` and `itc`; other fields FIELD that hold texts get `itm.FIELD` and so on.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+#include "cli/image.h"
+#include "vlm.h"
+
+static struct vlm *model;
+static const char *fields;
+
+static const struct option_spec options[] = {
+    OPTION_STRING('f', "fields", "NAMES", &fields,
+                  "score each of these fields, separated by commas"),
+    OPTIONS_MODEL,
+    OPTIONS_STREAM,
+    OPTIONS_END,
+};
+
+/* The texts of one field, as the model reads them. */
+struct scored {
+    char *field; /* NULL: the record's text, scored without a suffix */
+    bool list, truncated;
+    int count, *counts, **ids;
+};
+struct work {
+    struct image_work image;
+    struct scored *fields;
+    int count;
+};
+
+static const char *const writes[] = { "itm", "itm.", "itm_logit", "itm_logit.",
+                                      "itc", "itc.", "truncated", NULL };
+
+static int begin(void)
+{
+    model = model_open(VLM_MATCH);
+    return model ? 0 : -1;
+}
+
+static void read_texts(struct record *r, struct work *w, const struct texts *t, const char *field)
+{
+    struct scored *s;
+
+    w->fields = xresize(w->fields, (size_t)w->count + 1, sizeof *w->fields);
+    s = &w->fields[w->count++];
+    *s = (struct scored){ .field = field ? xstrdup(field) : NULL, .list = t->is_list };
+    s->counts = xalloc((size_t)t->count, sizeof *s->counts);
+    s->ids = xalloc((size_t)t->count, sizeof *s->ids);
+    for (int i = 0; i < t->count && !r->failed; i++) {
+        bool cut = false;
+
+        if (vlm_read_text(model, t->list[i], t->sizes[i], &s->ids[i], &s->counts[i], &cut))
+            record_fail(r, "text", vlm_error_code(), vlm_error());
+        s->truncated |= cut;
+        s->count++;
+    }
+}
+
+static void read_field(struct record *r, struct work *w, const char *name)
+{
+    struct texts t;
+
+    int found = field_texts_named(r, name, &t);
+
+    if (found < 0)
+        record_fail(r, "read", error_code(), error_text());
+    if (found <= 0)
+        return;
+    read_texts(r, w, &t, name);
+    texts_free(&t);
+}
+
+/* Without --fields: the record's text, and the captions written beside it. */
+static void read_usual(struct record *r, struct work *w)
+{
+    struct span value;
+    const char *name = NULL;
+    struct texts t;
+
+    int found = field_texts(r, &t);
+
+    if (found < 0)
+        record_fail(r, "read", error_code(), error_text());
+    if (found <= 0)
+        return;
+    read_texts(r, w, &t, NULL);
+    texts_free(&t);
+    field_text(r, &value, &name);
+    if (strcmp(name, "caption") && strcmp(name, "captions")) {
+        read_field(r, w, "caption");
+        read_field(r, w, "captions");
+    }
+}
+
+static void prepare(struct record *r)
+{
+    struct work *w = r->work = xalloc(1, sizeof *w);
+    char *names = xstrdup(fields ? fields : ""), *rest = names, *name;
+
+    if (!fields)
+        read_usual(r, w);
+    while ((name = strtok_r(rest, ",", &rest)))
+        read_field(r, w, name);
+    free(names);
+    if (!w->count && !r->failed)
+        record_fail(r, "read", "no_text", "the record has no text to score");
+    if (!r->failed)
+        cli_image_read(r, model, &w->image);
+}
+
+/* One number for one text, a list of equal length for a list of texts. */
+static void set_scores(struct record *r, const struct scored *s, const char *name,
+                       const float *values)
+{
+    char *field = s->field ? xprintf("%s.%s", name, s->field) : xstrdup(name);
+
+    if (s->list)
+        record_set_numbers(r, field, values, s->count);
+    else
+        record_set_number(r, field, values[0]);
+    free(field);
+}
+
+/* logits: [texts, 2]; the probability is softmax's second, from the difference d = 1/(1 + e^-d) */
+static void set_all(struct record *r, const struct work *w, const float *logits, const float *itc)
+{
+    for (int i = 0; i < w->count; i++) {
+        const struct scored *s = &w->fields[i];
+        float *itm = xalloc((size_t)s->count, 2 * sizeof *itm), *difference = itm + s->count;
+
+        for (int k = 0; k < s->count; k++) {
+            difference[k] = logits[2 * k + 1] - logits[2 * k];
+            itm[k] = (float)(1 / (1 + exp(-(double)difference[k])));
+        }
+        if (s->count || s->list) {
+            set_scores(r, s, "itm", itm);
+            set_scores(r, s, "itm_logit", difference);
+            set_scores(r, s, "itc", itc);
+        }
+        if (s->truncated)
+            record_set_bool(r, "truncated", true);
+        logits += 2 * s->count;
+        itc += s->count;
+        free(itm);
+    }
+}
+
+static int batch(struct record *records[], int count)
+{
+    int texts = 0, ids = 0, *all, *counts, *image_of, n = 0, at = 0, status;
+    struct image_work **images = xalloc((size_t)count, sizeof *images);
+    float *features, *logits, *itc;
+
+    for (int i = 0; i < count; i++) {
+        struct work *w = records[i]->work;
+
+        images[i] = &w->image;
+        for (int f = 0; f < w->count; f++)
+            for (int k = 0; k < w->fields[f].count; k++, texts++)
+                ids += w->fields[f].counts[k];
+    }
+    all = xalloc((size_t)ids, sizeof *all);
+    counts = xalloc((size_t)texts, 2 * sizeof *counts);
+    image_of = counts + texts;
+    for (int i = 0; i < count; i++) {
+        struct work *w = records[i]->work;
+
+        for (int f = 0; f < w->count; f++) {
+            for (int k = 0; k < w->fields[f].count; k++, n++) {
+                counts[n] = w->fields[f].counts[k];
+                image_of[n] = i;
+                memcpy(all + at, w->fields[f].ids[k], (size_t)counts[n] * sizeof *all);
+                at += counts[n];
+            }
+        }
+    }
+    logits = xalloc((size_t)texts, 3 * sizeof *logits);
+    itc = logits + 2 * texts;
+    features = cli_image_features(model, images, count);
+    status = features ? vlm_match(model, features, count, all, counts, image_of, texts, logits, itc)
+                      : -1;
+    for (int i = 0, done = 0; i < count && !status; i++) {
+        const struct work *w = records[i]->work;
+
+        set_all(records[i], w, logits + 2 * done, itc + done);
+        for (int f = 0; f < w->count; f++)
+            done += w->fields[f].count;
+    }
+    free(features);
+    free(logits);
+    free(counts);
+    free(all);
+    free(images);
+    return status ? fail("%s", vlm_error()) : 0;
+}
+
+static void release(struct record *r)
+{
+    struct work *w = r->work;
+
+    for (int i = 0; w && i < w->count; i++) {
+        for (int k = 0; k < w->fields[i].count; k++)
+            free(w->fields[i].ids[k]);
+        free(w->fields[i].ids);
+        free(w->fields[i].counts);
+        free(w->fields[i].field);
+    }
+    if (w) {
+        cli_image_free(&w->image);
+        free(w->fields);
+    }
+    free(w);
+    r->work = NULL;
+}
+
+static void end(void)
+{
+    vlm_close(model);
+}
+
+int main(int argc, char **argv)
+{
+    static struct filter filter = {
+        .name = "vlm-itm",
+        .args = "[FILE...]",
+        .about = "score how well each text describes its image",
+        .options = options,
+        .begin = begin,
+        .prepare = prepare,
+        .batch = batch,
+        .release = release,
+        .end = end,
+        .writes = writes,
+    };
+
+    return filter_main(&filter, argc, argv);
+}

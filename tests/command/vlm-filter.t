@@ -1,0 +1,119 @@
+#!/bin/sh
+# vlm-filter.t - keep, top, capfilt, what is dropped, mistakes
+. "$(dirname "$0")/tap.sh"
+
+records() {
+    cat <<'R'
+{"id":1,"text":"a red dog","itm":0.9,"itc":0.31,"note":12345678901234567890}
+{"id":2,"text":"two","itm":0.2,"itc":0.35}
+{"id":3,"text":"A Cat, sleeping","itm":0.7,"itc":-0.10}
+{"id":4,"text":["x y","z"],"itm":[0.1,0.8],"itc":[0.2,0.1]}
+{"id":5,"text":"no score"}
+{"id":6,"image":"b.jpg","error":{"stage":"decode","code":"truncated","message":"b.jpg: truncated"}}
+R
+}
+ids() { jq -r .id | tr '\n' ' '; }
+kept() { # EXPR IDS
+    is "$(records | vlm-filter --keep "$1" | ids)" "$2" "--keep '$1'"
+}
+
+is "$(records | vlm-filter)" "$(records)" 'nothing to choose: everything passes, byte for byte'
+kept 'itm >= 0.5' '1 3 4 6 '
+kept 'itm >= 0.5 && itc > 0.2' '1 6 '
+kept 'all(itm >= 0.5)' '1 3 6 '
+kept '!(itm >= 0.5)' '2 5 6 '
+kept 'itm < 0.5 || itc < 0' '2 3 4 6 '
+kept 'min(itm) + 0.1 < 0.31' '2 4 6 '
+kept '-itc * 2 == 0.2' '3 6 '
+kept 'text =~ "^[aA] "' '1 3 6 '
+kept 'words(text) == 3' '1 3 6 '
+kept 'len(text) == 3' '2 6 '
+kept 'lower(text) =~ "cat"' '3 6 '
+kept 'text == "z"' '4 6 '
+kept 'has(itm)' '1 2 3 4 6 '
+kept 'itm == null' '5 6 '
+kept 'text != null && itm / 2 > 0.4' '1 6 '
+kept '`itm` > abs(0 - 0.5) && true' '1 3 4 6 '
+is "$(records | vlm-filter -k 'itm > 0.5' -k 'itc > 0' | ids)" '1 4 6 ' 'all of several --keep must hold'
+is "$(echo '{"a":{"b":3},"itm.text":0.4}' | vlm-filter --keep 'a.b == 3 && itm.text < 0.5')" \
+    '{"a":{"b":3},"itm.text":0.4}' 'members of objects, and names with a dot'
+
+mistake() { # EXPR COLUMN
+    status 3 "a mistake in '$1'" vlm-filter --keep "$1" </dev/null
+    like "$(cat .err)" "column $2:" "... is pointed at"
+}
+mistake 'itm >= && itc' 8
+mistake 'itm > 0.5 )' 11
+mistake 'foo(itm)' 1
+mistake 'itm = 1' 5
+mistake '(itm > 1' 9
+mistake 'text =~ "("' 12
+mistake 'text == "abc' 9
+mistake '' 1
+
+top() { # ARGUMENTS IDS
+    is "$(records | head -n 3 | vlm-filter $1 | ids)" "$2" "$1"
+}
+top '--top 1 --by itc' '2 '
+top '--top 2 --by itc' '1 2 '
+top '--top 50% --by itc' '1 2 '
+top '--top 34% --by itm' '1 3 '
+top '--top 33% --by itm' '1 '
+top '--top 0' ''
+top '--top 100%' '1 2 3 '
+top '--top 99' '1 2 3 '
+top '--top 1 --lowest --by itc' '3 '
+seq 5000 | sed 's/.*/{"id":&,"itm":0.25}/' >equal
+is "$(vlm-filter --top 2 equal | ids)" '1 2 ' 'of equals the first stay'
+seq 20000 | awk 'BEGIN { srand(7) } { printf "{\"id\":%d,\"itm\":%.5f}\n", $1, 2 * rand() - 1 }' >many
+jq -r '"\(.itm) \(.id)"' many | sort -k1,1gr -k2,2n | head -n 6000 | cut -d' ' -f2 | sort -n >wanted
+vlm-filter --top 30% many | jq -r .id >got
+same got wanted '--top 30% of 20,000 is what sort finds, in the order of the input'
+vlm-filter --top 30% --batch 7 --threads 3 many >a
+vlm-filter --top 30% many >b
+same a b '... whatever batch and threads'
+status 3 'a --top that is no number' vlm-filter --top many </dev/null
+status 3 'a percentage above 100' vlm-filter --top 101% </dev/null
+
+records | vlm-filter --keep 'itm >= 0.5' --dropped out >/dev/null
+is "$(jq -c '[.id,.reason]' out | tr '\n' ' ')" '[2,"not: itm >= 0.5"] [5,"not: itm >= 0.5"] ' \
+    'what is dropped has its reason'
+records | head -n 2 | vlm-filter --top 1 --by itc --dropped out >/dev/null
+is "$(jq -c '[.id,.reason]' out)" '[1,"not among the 1 with the highest itc"]' '... of --top too'
+
+pairs() {
+    cat <<'R'
+{"id":1,"text":"good","caption":"fine","n":1.10,"itm":0.9,"itm.caption":0.6}
+{"id":2,"text":"bad","caption":"fine","itm":0.1,"itm.caption":0.6}
+{"id":3,"text":"bad","caption":"worse","itm":0.1,"itm.caption":0.2}
+{"id":4,"text":"good","captions":["a","b","c"],"itm":0.7,"itm.captions":[0.8,0.4,0.9]}
+{"id":5,"caption":"alone","itm":0.5}
+R
+}
+cap() { # ARGUMENTS EXPECTED
+    is "$(pairs | vlm-filter --capfilt $1 | jq -c '[.id,.text,.source,.itm]' | tr '\n' ' ')" "$2" \
+        "--capfilt $1"
+}
+cap '' '[1,"good","web",0.9] [1,"fine","synthetic",0.6] [2,"fine","synthetic",0.6] [4,"good","web",0.7] [4,"a","synthetic",0.8] [4,"c","synthetic",0.9] [5,"alone","synthetic",0.5] '
+cap '--merge best' '[1,"good","web",0.9] [2,"fine","synthetic",0.6] [4,"c","synthetic",0.9] [5,"alone","synthetic",0.5] '
+cap '--merge topk:2' '[1,"good","web",0.9] [1,"fine","synthetic",0.6] [2,"fine","synthetic",0.6] [4,"a","synthetic",0.8] [4,"c","synthetic",0.9] [5,"alone","synthetic",0.5] '
+cap '--merge fallback' '[1,"good","web",0.9] [2,"fine","synthetic",0.6] [4,"good","web",0.7] [5,"alone","synthetic",0.5] '
+cap '--threshold 0.85' '[1,"good","web",0.9] [4,"c","synthetic",0.9] '
+cap '--top 2' '[1,"good","web",0.9] [4,"c","synthetic",0.9] '
+is "$(pairs | head -n 1 | vlm-filter --capfilt | head -n 1)" \
+    '{"id":1,"text":"good","n":1.10,"itm":0.9,"source":"web"}' 'other fields stay, byte for byte'
+pairs | vlm-filter --capfilt --dropped out >/dev/null
+is "$(jq -r .reason out | sort | uniq -c | tr -s ' ' | tr '\n' ';')" \
+    ' 2 itm 0.1 is below 0.5; 1 itm 0.2 is below 0.5; 1 itm 0.4 is below 0.5;' 'texts that fall have their reason'
+status 3 'a merge rule that is none' vlm-filter --capfilt --merge most </dev/null
+
+records | vlm-filter --histogram --by itc >/dev/null 2>out
+like "$(cat out)" '^itc: 3 values, 2 missing, mean 0.1867, from -0.1 to 0.35$' '--histogram'
+
+status 1 'a full disk' sh -c 'records() { seq 1000 | sed "s/.*/{\"id\":&}/"; }; records | vlm-filter >/dev/full'
+status 1 'a full disk for what is dropped' sh -c 'echo "{}" | vlm-filter -k false --dropped /dev/full'
+is "$(seq 100000 | sed 's/.*/{"id":&}/' | vlm-filter | head -n 1)" '{"id":1}' 'a reader that leaves early'
+is "$(vlm-filter </dev/null)" '' 'empty input'
+is "$(printf '{"id":1\n{"id":2}\n' | vlm-filter 2>/dev/null | jq -c 'has("error")' | tr '\n' ' ')" 'true false ' \
+    'a broken line leaves as an error record'
+finish
