@@ -133,14 +133,19 @@ int weights_save(const char *path, const struct saving *list, int count, const c
 {
     const struct saving **sorted = xalloc((size_t)count, sizeof *sorted);
     struct buffer header = { 0 };
+    struct table names = { 0 };
     int result;
 
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        bool is_new = table_add(&names, list[i].name, i);
+
+        assert(is_new && list[i].rank <= STORED_RANK);
+        (void)is_new;
         sorted[i] = &list[i];
+    }
+    table_free(&names);
     if (count)
         qsort(sorted, (size_t)count, sizeof *sorted, by_type_and_name);
-    for (int i = 1; i < count; i++)
-        assert(by_type_and_name(&sorted[i - 1], &sorted[i]) < 0);
     make_header(&header, sorted, count, metadata_json);
     result = save_as(path, &header, sorted, count);
     buffer_free(&header);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * weights.c - tests of lib/weights: what is read equals what was saved; what is wrong is refused
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "tests/unit/tap.h"
 #include "tests/unit/zip.h"
@@ -154,16 +156,11 @@ static void copying(void)
     ok(out[0] == 0 && out[1] == 10 && out[2] == 20, "copy with gaps");
 }
 
-static void saving(void)
+/* The tensors of zip.pt that plain.safetensors has; returns how many. */
+static int choose(const struct weights *w, const struct weights *plain, struct saving *list)
 {
-    struct weights *w = weights_open(GOLDEN "zip.pt"), *plain;
-    struct saving list[16] = { 0 };
-    struct buffer got = { 0 }, wanted = { 0 };
-    char path[] = "/tmp/vlm-weights-XXXXXX";
-    int count = 0, fd = mkstemp(path);
+    int count = 0;
 
-    close(fd);
-    plain = weights_open(GOLDEN "plain.safetensors");
     for (int i = 0; w && plain && i < weights_count(w); i++) {
         const struct stored *s = weights_at(w, i);
 
@@ -172,20 +169,68 @@ static void saving(void)
         list[count] = (struct saving){ s->name, s->type, s->rank, { 0 }, contents(s) };
         memcpy(list[count++].shape, s->shape, sizeof s->shape);
     }
+    return count;
+}
+
+static bool equal_files(const char *a, const char *b)
+{
+    struct buffer x = { 0 }, y = { 0 };
+    bool same = !file_read(&x, a) && !file_read(&y, b) && x.size == y.size &&
+                !memcmp(x.data, y.data, x.size);
+
+    buffer_free(&x);
+    buffer_free(&y);
+    return same;
+}
+
+/* A disk that is full after 100 bytes: the old file stays, and nothing else. */
+static void full_disk(const char *path, const struct saving *list, int count)
+{
+    struct rlimit limit;
+    rlim_t before;
+    char *temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
+
+    getrlimit(RLIMIT_FSIZE, &limit);
+    before = limit.rlim_cur;
+    limit.rlim_cur = 100;
+    signal(SIGXFSZ, SIG_IGN);
+    fflush(stdout);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    is_long(weights_save(path, list, count, NULL), -1, "a full disk is noticed");
+    limit.rlim_cur = before;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    note("%s", error_text());
+    ok(equal_files(path, GOLDEN "plain.safetensors"), "the old file is as it was");
+    ok(!path_exists(temporary), "the unfinished one is gone");
+    free(temporary);
+}
+
+static void saving(void)
+{
+    struct weights *w = weights_open(GOLDEN "zip.pt");
+    struct weights *plain = weights_open(GOLDEN "plain.safetensors");
+    struct saving list[32] = { 0 };
+    char folder[] = "/tmp/vlm-weights-XXXXXX";
+    int count = choose(w, plain, list);
+    char *path;
+
+    if (!ok(mkdtemp(folder) != NULL, "a folder"))
+        return;
+    path = path_join(folder, "model.safetensors");
     is_long(weights_save(path, list, count, "{\"format\":\"pt\"}"), 0, "save");
-    file_read(&got, path);
-    file_read(&wanted, GOLDEN "plain.safetensors");
-    ok(got.size == wanted.size && !memcmp(got.data, wanted.data, got.size),
-       "the file equals the reference writer's");
+    ok(equal_files(path, GOLDEN "plain.safetensors"),
+       "the file equals the reference writer's byte for byte");
+    same_weights(folder, GOLDEN "plain.safetensors", "safetensors");
+    full_disk(path, list, count);
     is_long(weights_save("/nowhere/at/all", list, count, NULL), -1, "no such folder");
     note("%s", error_text());
     for (int i = 0; i < count; i++)
         free((void *)(uintptr_t)list[i].data);
-    buffer_free(&got);
-    buffer_free(&wanted);
     weights_close(w);
     weights_close(plain);
     unlink(path);
+    rmdir(folder);
+    free(path);
 }
 
 /* Bytes that must be refused with a sentence that has the words. */
