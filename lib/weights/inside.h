@@ -146,6 +146,24 @@ struct view { /* a storage, or a tensor laid over one */
     int rank;
     long shape[STORED_RANK], stride[STORED_RANK];
 };
+enum global_kind {
+    MAKES_DICT,      /* from nothing, or a list of pairs */
+    MAKES_TENSOR,    /* from a storage */
+    MAKES_TYPED,     /* the same with the type as the seventh argument */
+    MAKES_PARAMETER, /* its first argument, a tensor */
+    MAKES_DERIVED,   /* (function, class, arguments, state): what the function makes */
+    MAKES_SAME,      /* its first argument */
+    MAKES_OTHER,     /* nothing of interest */
+    IS_CLASS,        /* instances are inert */
+    IS_STORAGE,      /* of `element`, or of bytes */
+    IS_DTYPE,
+    IS_NAME, /* only passed around */
+};
+struct global {
+    const char *module, *name;
+    enum global_kind kind;
+    const struct element *element;
+};
 struct pickle {
     const unsigned char *start, *at, *end;
     uint64_t argument;     /* of the opcode being done */
@@ -167,7 +185,14 @@ struct pickle {
  * pickle_free(). */
 struct object *unpickle(struct pickle *p);
 
-/* object.c */
+/* object.c - objects, and the stack of them: what is under the last mark is out of reach */
+int pickle_push(struct pickle *p, struct object *o); /* -1 for NULL */
+struct object *pickle_top(const struct pickle *p);   /* NULL after fail() */
+struct object *pickle_pop(struct pickle *p);         /* NULL after fail() */
+void pickle_mark(struct pickle *p);
+/* Takes `count` objects, or with -1 those above the last mark, and the mark.  How many, or -1 after
+ * fail(); *items is valid until the next push. */
+int pickle_take(struct pickle *p, int count, struct object ***items);
 void pickle_free(struct pickle *p);
 void *pickle_alloc(struct pickle *p, size_t bytes); /* zeroed */
 struct object *object_new(struct pickle *p, enum object_kind kind);
@@ -175,9 +200,11 @@ void object_append(struct pickle *p, struct object *o, struct object *item);
 bool object_is(const struct object *o, const char *text);              /* this string? */
 struct object *object_get(const struct object *dict, const char *key); /* or NULL */
 
-/* rebuild.c - the only names a pickle may use, and what they make */
+/* globals.c - the only names a pickle may use; NULL after fail() naming another */
 const struct global *global_find(struct pickle *p, const char *module, size_t module_size,
-                                 const char *name, size_t name_size); /* NULL after fail() */
+                                 const char *name, size_t name_size);
+
+/* rebuild.c - what calls make; NULL after fail() */
 struct object *rebuild_call(struct pickle *p, const struct object *callee,
                             struct object *arguments);
 struct object *rebuild_new(struct pickle *p, const struct object *class);

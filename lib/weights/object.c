@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * object.c - what a pickle makes, and its memory
+ * object.c - what a pickle makes, the stack it makes it on, and the memory for both
  */
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +57,63 @@ struct object *object_get(const struct object *dict, const char *key)
     for (int i = dict->count - 2; i >= 0; i -= 2)
         if (object_is(dict->items[i], key))
             return dict->items[i + 1];
+    return NULL;
+}
+
+/* The stack.  What is under the last mark is out of reach. */
+
+int pickle_push(struct pickle *p, struct object *o)
+{
+    if (!o)
+        return -1;
+    if (p->height == p->stack_size) {
+        p->stack_size = p->stack_size ? 2 * p->stack_size : 256;
+        p->stack = xresize(p->stack, (size_t)p->stack_size, sizeof(struct object *));
+    }
+    p->stack[p->height++] = o;
+    return 0;
+}
+
+void pickle_mark(struct pickle *p)
+{
+    if (p->mark_count == p->mark_size) {
+        p->mark_size = p->mark_size ? 2 * p->mark_size : 64;
+        p->marks = xresize(p->marks, (size_t)p->mark_size, sizeof *p->marks);
+    }
+    p->marks[p->mark_count++] = p->height;
+}
+
+int pickle_take(struct pickle *p, int count, struct object ***items)
+{
+    int lowest = p->mark_count ? p->marks[p->mark_count - 1] : 0;
+
+    if (count < 0 && !p->mark_count)
+        return fail("the pickle lacks a mark");
+    if (count > p->height - lowest)
+        return fail("the pickle takes more from its stack than there is");
+    if (count < 0) {
+        p->mark_count--;
+        count = p->height - lowest;
+    }
+    p->height -= count;
+    *items = p->stack + p->height;
+    return count;
+}
+
+struct object *pickle_pop(struct pickle *p)
+{
+    struct object **items = NULL;
+
+    return pickle_take(p, 1, &items) < 0 ? NULL : items[0];
+}
+
+struct object *pickle_top(const struct pickle *p)
+{
+    int lowest = p->mark_count ? p->marks[p->mark_count - 1] : 0;
+
+    if (p->height > lowest)
+        return p->stack[p->height - 1];
+    fail("the pickle takes more from its stack than there is");
     return NULL;
 }
 

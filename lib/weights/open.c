@@ -81,14 +81,27 @@ static int tidy(struct weights *w)
     return 0;
 }
 
-/* Puts the path in front of the sentence. */
+/* Puts the path in front of the sentence, unless it is there already: a shard's failure names the
+ * shard.  Names out of a file may not move a terminal's cursor. */
+static int explain(const struct weights *w)
+{
+    char *text = xstrdup(error_text()), *code = xstrdup(error_code());
+
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    if (strncmp(text, w->path, strlen(w->path)))
+        fail_as(code, "%s: %s", w->path, text);
+    else
+        fail_as(code, "%s", text);
+    free(text);
+    free(code);
+    return -1;
+}
+
 static struct weights *failed(struct weights *w)
 {
-    char code[24] = "";
-
-    strncpy(code, error_code(), sizeof code - 1);
-    if (strncmp(error_text(), w->path, strlen(w->path))) /* a shard's failure names its own path */
-        fail_as(code, "%s: %s", w->path, error_text());
+    explain(w);
     weights_close(w);
     return NULL;
 }
@@ -256,6 +269,6 @@ int weights_verify(const struct weights *w)
             return -1;
     for (int i = 0; i < w->zip.count; i++)
         if (zip_check(&w->zip.entries[i]))
-            return fail("%s: %s", w->path, error_text());
+            return explain(w);
     return 0;
 }

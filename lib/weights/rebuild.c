@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * rebuild.c - the only names a pickle may use, and what they make
+ * rebuild.c - what the calls in a pickle make: storages, tensors laid over them, dicts
  *
  *     storage   ('storage', class, key, location, count), with a view behind it in legacy files
  *     tensor    (storage, offset, sizes, strides, ...)
@@ -11,132 +11,9 @@
 #include "weights/inside.h"
 
 enum {
-    SHOWN = 60,               /* characters of an unknown name */
     EXPANDED_LIMIT = 1 << 26, /* elements of a tensor that has more than its storage */
     STORAGE_FIELDS = 5,
 };
-
-enum global_kind {
-    MAKES_DICT,      /* from nothing, or a list of pairs */
-    MAKES_TENSOR,    /* from a storage */
-    MAKES_TYPED,     /* the same with the type as the seventh argument */
-    MAKES_PARAMETER, /* its first argument, a tensor */
-    MAKES_DERIVED,   /* (function, class, arguments, state): what the function makes */
-    MAKES_SAME,      /* its first argument */
-    MAKES_OTHER,     /* nothing of interest */
-    IS_CLASS,        /* instances are inert */
-    IS_STORAGE,      /* of `element`, or of bytes */
-    IS_DTYPE,
-    IS_NAME, /* only passed around */
-};
-struct global {
-    const char *module, *name;
-    enum global_kind kind;
-    const struct element *element;
-};
-
-static const struct element elements[] = {
-    { "FloatStorage", "float32", 4, DTYPE_F32 },
-    { "HalfStorage", "float16", 2, DTYPE_F16 },
-    { "BFloat16Storage", "bfloat16", 2, DTYPE_BF16 },
-    { "DoubleStorage", "float64", 8, DTYPE_F64 },
-    { "LongStorage", "int64", 8, DTYPE_I64 },
-    { "IntStorage", "int32", 4, DTYPE_I32 },
-    { "ShortStorage", "int16", 2, DTYPE_I16 },
-    { "CharStorage", "int8", 1, DTYPE_I8 },
-    { "ByteStorage", "uint8", 1, DTYPE_U8 },
-    { "BoolStorage", "bool", 1, DTYPE_BOOL },
-    { "ComplexFloatStorage", "complex64", 8, DTYPE_COUNT },
-    { "ComplexDoubleStorage", "complex128", 16, DTYPE_COUNT },
-    { "-", "uint16", 2, DTYPE_COUNT },
-    { "-", "uint32", 4, DTYPE_COUNT },
-    { "-", "uint64", 8, DTYPE_COUNT },
-    { "-", "float8_e4m3fn", 1, DTYPE_COUNT },
-    { "-", "float8_e5m2", 1, DTYPE_COUNT },
-};
-
-static const struct global names[] = {
-    { "collections", "OrderedDict", MAKES_DICT, NULL },
-    { "torch._utils", "_rebuild_tensor", MAKES_TENSOR, NULL },
-    { "torch._utils", "_rebuild_tensor_v2", MAKES_TENSOR, NULL },
-    { "torch._utils", "_rebuild_tensor_v3", MAKES_TYPED, NULL },
-    { "torch._utils", "_rebuild_parameter", MAKES_PARAMETER, NULL },
-    { "torch._utils", "_rebuild_parameter_with_state", MAKES_PARAMETER, NULL },
-    { "torch._tensor", "_rebuild_from_type_v2", MAKES_DERIVED, NULL },
-    { "torch.nn.parameter", "Parameter", MAKES_PARAMETER, NULL },
-    { "torch.storage", "UntypedStorage", IS_STORAGE, NULL },
-    { "torch", "Tensor", IS_NAME, NULL },
-    { "torch", "Size", MAKES_SAME, NULL },
-    { "torch", "device", MAKES_OTHER, NULL },
-    { "torch.serialization", "_get_layout", MAKES_OTHER, NULL },
-    { "torch.jit._pickle", "build_intlist", MAKES_SAME, NULL },
-    { "torch.jit._pickle", "build_doublelist", MAKES_SAME, NULL },
-    { "torch.jit._pickle", "build_boollist", MAKES_SAME, NULL },
-    { "torch.jit._pickle", "build_tensorlist", MAKES_SAME, NULL },
-    { "torch.jit._pickle", "restore_type_tag", MAKES_SAME, NULL },
-    { "_codecs", "encode", MAKES_OTHER, NULL },
-    { "argparse", "Namespace", IS_CLASS, NULL }, /* the options of a training run */
-    { "numpy", "dtype", MAKES_OTHER, NULL },     /* its best score, now and then */
-    { "numpy.core.multiarray", "scalar", MAKES_OTHER, NULL },
-    { "numpy._core.multiarray", "scalar", MAKES_OTHER, NULL },
-};
-static bool equal(const char *text, size_t size, const char *wanted)
-{
-    return strlen(wanted) == size && !memcmp(text, wanted, size);
-}
-
-static const struct element *find_element(const char *name, size_t size, bool storage)
-{
-    for (int i = 0; i < COUNT(elements); i++)
-        if (equal(name, size, storage ? elements[i].storage : elements[i].dtype))
-            return &elements[i];
-    return NULL;
-}
-
-static const struct global *make(struct pickle *p, enum global_kind kind,
-                                 const struct element *element)
-{
-    struct global *g = pickle_alloc(p, sizeof *g);
-
-    *g = (struct global){ "-", "", kind, element };
-    return g;
-}
-
-/* A name for the sentence: cut, and without what could move a terminal's cursor. */
-static const char *show(const char *text, size_t size, char out[SHOWN + 1])
-{
-    size_t n = 0;
-
-    for (; n < size && n < SHOWN; n++)
-        out[n] = text[n] > ' ' && text[n] < 0x7f ? text[n] : '?';
-    out[n] = 0;
-    return out;
-}
-
-const struct global *global_find(struct pickle *p, const char *module, size_t module_size,
-                                 const char *name, size_t name_size)
-{
-    bool torch = equal(module, module_size, "torch");
-    bool storage = equal(module, module_size, "torch.storage");
-    const struct element *element;
-    char shown[2][SHOWN + 1];
-
-    for (int i = 0; i < COUNT(names); i++)
-        if (equal(module, module_size, names[i].module) && equal(name, name_size, names[i].name))
-            return &names[i];
-    if ((torch || storage) && (element = find_element(name, name_size, true)))
-        return make(p, IS_STORAGE, element);
-    if (torch && (element = find_element(name, name_size, false)))
-        return make(p, IS_DTYPE, element);
-    if (module_size >= 9 && !memcmp(module, "__torch__", 9) &&
-        (module_size == 9 || module[9] == '.'))
-        return make(p, IS_CLASS, NULL);
-    fail_as("unsupported",
-            "refused: its pickle asks for %s.%s, and a checkpoint may hold tensors and plain "
-            "containers only",
-            show(module, module_size, shown[0]), show(name, name_size, shown[1]));
-    return NULL;
-}
 
 /* A whole number that fits a size. */
 static bool integer(const struct object *o, long *value)

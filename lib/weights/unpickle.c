@@ -13,56 +13,6 @@
 /* Copies of what is there already may not make a small pickle a large object. */
 enum { MOST_PER_BYTE = 256, MOST_AT_ONCE = 1 << 20 };
 
-/* The stack.  What is under the last mark is out of reach. */
-
-static int push(struct pickle *p, struct object *o)
-{
-    if (!o)
-        return -1;
-    if (p->height == p->stack_size) {
-        p->stack_size = p->stack_size ? 2 * p->stack_size : 256;
-        p->stack = xresize(p->stack, (size_t)p->stack_size, sizeof *p->stack);
-    }
-    p->stack[p->height++] = o;
-    return 0;
-}
-
-static int floor_of(const struct pickle *p)
-{
-    return p->mark_count ? p->marks[p->mark_count - 1] : 0;
-}
-
-static struct object *top(const struct pickle *p)
-{
-    if (p->height > floor_of(p))
-        return p->stack[p->height - 1];
-    fail("the pickle takes more from its stack than there is");
-    return NULL;
-}
-
-static struct object *pop(struct pickle *p)
-{
-    struct object *o = top(p);
-
-    if (o)
-        p->height--;
-    return o;
-}
-
-/* Takes what lies above the last mark, and the mark: *items is valid until the next push. */
-static int pop_mark(struct pickle *p, struct object ***items)
-{
-    int count;
-
-    if (!p->mark_count)
-        return fail("the pickle lacks a mark");
-    p->mark_count--;
-    count = p->height - p->marks[p->mark_count];
-    p->height = p->marks[p->mark_count];
-    *items = p->stack + p->height;
-    return count;
-}
-
 /* What the opcodes do.  n: the opcode's argument, little-endian. */
 
 static int op_nothing(struct pickle *p)
@@ -80,17 +30,13 @@ static int op_protocol(struct pickle *p)
 
 static int op_mark(struct pickle *p)
 {
-    if (p->mark_count == p->mark_size) {
-        p->mark_size = p->mark_size ? 2 * p->mark_size : 64;
-        p->marks = xresize(p->marks, (size_t)p->mark_size, sizeof *p->marks);
-    }
-    p->marks[p->mark_count++] = p->height;
+    pickle_mark(p);
     return 0;
 }
 
 static int op_pop(struct pickle *p)
 {
-    return pop(p) ? 0 : -1;
+    return pickle_pop(p) ? 0 : -1;
 }
 
 static int push_number(struct pickle *p, enum object_kind kind, long long value)
@@ -98,7 +44,7 @@ static int push_number(struct pickle *p, enum object_kind kind, long long value)
     struct object *o = object_new(p, kind);
 
     o->integer = value;
-    return push(p, o);
+    return pickle_push(p, o);
 }
 
 static int op_unsigned(struct pickle *p)
@@ -111,19 +57,14 @@ static int op_signed(struct pickle *p)
     return push_number(p, OBJECT_INTEGER, (int32_t)p->argument);
 }
 
-static int op_true(struct pickle *p)
+static int op_bool(struct pickle *p)
 {
-    return push_number(p, OBJECT_BOOL, 1);
-}
-
-static int op_false(struct pickle *p)
-{
-    return push_number(p, OBJECT_BOOL, 0);
+    return push_number(p, OBJECT_BOOL, (long long)p->argument);
 }
 
 static int op_other(struct pickle *p)
 {
-    return push(p, object_new(p, OBJECT_OTHER));
+    return pickle_push(p, object_new(p, OBJECT_OTHER));
 }
 
 static const unsigned char *take(struct pickle *p, uint64_t n)
@@ -170,75 +111,38 @@ static int op_string(struct pickle *p)
     o = object_new(p, OBJECT_STRING);
     o->text = (const char *)at;
     o->size = p->argument;
-    return push(p, o);
+    return pickle_push(p, o);
 }
 
-static int push_items(struct pickle *p, enum object_kind kind, struct object *const *items,
-                      int count)
+/* An empty object of the kind in the argument. */
+static int op_empty(struct pickle *p)
 {
-    struct object *o = object_new(p, kind);
+    return pickle_push(p, object_new(p, (enum object_kind)p->argument));
+}
+
+/* Of so many items, or of what is above the mark. */
+static int op_tuple(struct pickle *p)
+{
+    struct object *o = object_new(p, OBJECT_TUPLE), **items = NULL;
+    int count = pickle_take(p, p->argument ? (int)p->argument : -1, &items);
 
     if (count < 0)
         return -1;
-    o->count = o->capacity = count;
     if (count) {
         o->items = pickle_alloc(p, (size_t)count * sizeof(struct object *));
         memcpy(o->items, items, (size_t)count * sizeof(struct object *));
     }
-    return push(p, o);
+    o->count = o->capacity = count;
+    return pickle_push(p, o);
 }
 
-static int op_empty_tuple(struct pickle *p)
+/* Adds `count` items, -1: those above the mark, to the list or dict under them. */
+static int extend(struct pickle *p, enum object_kind kind, int count)
 {
-    return push(p, object_new(p, OBJECT_TUPLE));
-}
+    struct object **items = NULL, *o;
 
-static int op_empty_list(struct pickle *p)
-{
-    return push(p, object_new(p, OBJECT_LIST));
-}
-
-static int op_empty_dict(struct pickle *p)
-{
-    return push(p, object_new(p, OBJECT_DICT));
-}
-
-static int op_tuple(struct pickle *p)
-{
-    struct object **items = NULL;
-    int count = pop_mark(p, &items);
-
-    return push_items(p, OBJECT_TUPLE, items, count);
-}
-
-static int short_tuple(struct pickle *p, int count)
-{
-    if (p->height - floor_of(p) < count)
-        return fail("the pickle takes more from its stack than there is");
-    p->height -= count;
-    return push_items(p, OBJECT_TUPLE, p->stack + p->height, count);
-}
-
-static int op_tuple1(struct pickle *p)
-{
-    return short_tuple(p, 1);
-}
-
-static int op_tuple2(struct pickle *p)
-{
-    return short_tuple(p, 2);
-}
-
-static int op_tuple3(struct pickle *p)
-{
-    return short_tuple(p, 3);
-}
-
-/* Adds to the list or dict that is now on top. */
-static int extend(struct pickle *p, enum object_kind kind, struct object *const *items, int count)
-{
-    struct object *o = count < 0 ? NULL : top(p);
-
+    count = pickle_take(p, count, &items);
+    o = count < 0 ? NULL : pickle_top(p);
     if (!o)
         return -1;
     if (o->kind != kind || (kind == OBJECT_DICT && count % 2))
@@ -249,41 +153,21 @@ static int extend(struct pickle *p, enum object_kind kind, struct object *const 
     return 0;
 }
 
-static int op_appends(struct pickle *p)
-{
-    struct object **items = NULL;
-    int count = pop_mark(p, &items);
-
-    return extend(p, OBJECT_LIST, items, count);
-}
-
-static int op_set_items(struct pickle *p)
-{
-    struct object **items = NULL;
-    int count = pop_mark(p, &items);
-
-    return extend(p, OBJECT_DICT, items, count);
-}
-
 static int op_append(struct pickle *p)
 {
-    struct object *item = pop(p);
-
-    return item ? extend(p, OBJECT_LIST, &item, 1) : -1;
+    return extend(p, OBJECT_LIST, p->argument ? (int)p->argument : -1);
 }
 
-static int op_set_item(struct pickle *p)
+static int op_set(struct pickle *p)
 {
-    struct object *value = pop(p), *key = value ? pop(p) : NULL;
-
-    return key ? extend(p, OBJECT_DICT, (struct object *[]){ key, value }, 2) : -1;
+    return extend(p, OBJECT_DICT, p->argument ? (int)p->argument : -1);
 }
 
 /* Writers number their memo one after the other and each number costs two bytes, so a larger one
  * than there were bytes is no writer's. */
 static int put(struct pickle *p, uint64_t at)
 {
-    struct object *o = top(p);
+    struct object *o = pickle_top(p);
 
     if (!o)
         return -1;
@@ -317,7 +201,7 @@ static int op_get(struct pickle *p)
 {
     if (p->argument >= p->memo_size || !p->memo[p->argument])
         return fail("the pickle asks its memo for what is not there");
-    return push(p, p->memo[p->argument]);
+    return pickle_push(p, p->memo[p->argument]);
 }
 
 static int push_global(struct pickle *p, const char *module, size_t module_size, const char *name,
@@ -330,7 +214,7 @@ static int push_global(struct pickle *p, const char *module, size_t module_size,
         return -1;
     o = object_new(p, OBJECT_GLOBAL);
     o->global = found;
-    return push(p, o);
+    return pickle_push(p, o);
 }
 
 /* Two lines: module and name. */
@@ -353,7 +237,7 @@ static int op_global(struct pickle *p)
 
 static int op_stack_global(struct pickle *p)
 {
-    struct object *name = pop(p), *module = name ? pop(p) : NULL;
+    struct object *name = pickle_pop(p), *module = name ? pickle_pop(p) : NULL;
 
     if (!module)
         return -1;
@@ -364,22 +248,22 @@ static int op_stack_global(struct pickle *p)
 
 static int op_reduce(struct pickle *p)
 {
-    struct object *arguments = pop(p), *callee = arguments ? pop(p) : NULL;
+    struct object *arguments = pickle_pop(p), *callee = arguments ? pickle_pop(p) : NULL;
 
-    return callee ? push(p, rebuild_call(p, callee, arguments)) : -1;
+    return callee ? pickle_push(p, rebuild_call(p, callee, arguments)) : -1;
 }
 
 static int op_new(struct pickle *p)
 {
-    struct object *arguments = pop(p), *class = arguments ? pop(p) : NULL;
+    struct object *arguments = pickle_pop(p), *class = arguments ? pickle_pop(p) : NULL;
 
-    return class ? push(p, rebuild_new(p, class)) : -1;
+    return class ? pickle_push(p, rebuild_new(p, class)) : -1;
 }
 
 /* Attributes for an inert instance; of dicts and tensors there is nothing worth keeping. */
 static int op_build(struct pickle *p)
 {
-    struct object *state = pop(p), *o = state ? top(p) : NULL;
+    struct object *state = pickle_pop(p), *o = state ? pickle_top(p) : NULL;
 
     if (!o)
         return -1;
@@ -394,31 +278,59 @@ static int op_build(struct pickle *p)
 
 static int op_persistent(struct pickle *p)
 {
-    struct object *id = pop(p);
+    struct object *id = pickle_pop(p);
 
-    return id ? push(p, rebuild_storage(p, id)) : -1;
+    return id ? pickle_push(p, rebuild_storage(p, id)) : -1;
 }
 
-/* Bytes of its argument, and what it does. */
+/* Bytes of its argument in the pickle, what it does, and the argument where there are no bytes. */
 static const struct opcode {
     int width;
     int (*run)(struct pickle *p);
+    int argument;
 } opcodes[256] = {
-    [0x80] = { 1, op_protocol },   [0x95] = { 8, op_nothing }, /* frame */
-    ['('] = { 0, op_mark },        ['0'] = { 0, op_pop },        ['J'] = { 4, op_signed },
-    ['K'] = { 1, op_unsigned },    ['M'] = { 2, op_unsigned },   [0x88] = { 0, op_true },
-    [0x89] = { 0, op_false },      ['N'] = { 0, op_other },      ['G'] = { 8, op_other },
-    [0x8a] = { 1, op_long },       [0x8b] = { 4, op_long },      ['B'] = { 4, op_bytes },
-    ['C'] = { 1, op_bytes },       ['T'] = { 4, op_string },     ['U'] = { 1, op_string },
-    ['X'] = { 4, op_string },      [0x8c] = { 1, op_string },    [0x8d] = { 8, op_string },
-    [')'] = { 0, op_empty_tuple }, [']'] = { 0, op_empty_list }, ['}'] = { 0, op_empty_dict },
-    ['t'] = { 0, op_tuple },       [0x85] = { 0, op_tuple1 },    [0x86] = { 0, op_tuple2 },
-    [0x87] = { 0, op_tuple3 },     ['a'] = { 0, op_append },     ['e'] = { 0, op_appends },
-    ['s'] = { 0, op_set_item },    ['u'] = { 0, op_set_items },  ['q'] = { 1, op_put },
-    ['r'] = { 4, op_put },         [0x94] = { 0, op_memoize },   ['h'] = { 1, op_get },
-    ['j'] = { 4, op_get },         ['c'] = { 0, op_global },     [0x93] = { 0, op_stack_global },
-    ['R'] = { 0, op_reduce },      [0x81] = { 0, op_new },       ['b'] = { 0, op_build },
-    ['Q'] = { 0, op_persistent },
+    [0x80] = { 1, op_protocol, 0 },
+    [0x95] = { 8, op_nothing, 0 }, /* frame */
+    ['('] = { 0, op_mark, 0 },
+    ['0'] = { 0, op_pop, 0 },
+    ['J'] = { 4, op_signed, 0 },
+    ['K'] = { 1, op_unsigned, 0 },
+    ['M'] = { 2, op_unsigned, 0 },
+    [0x88] = { 0, op_bool, 1 },
+    [0x89] = { 0, op_bool, 0 },
+    ['N'] = { 0, op_other, 0 }, /* None */
+    ['G'] = { 8, op_other, 0 }, /* a double */
+    [0x8a] = { 1, op_long, 0 },
+    [0x8b] = { 4, op_long, 0 },
+    ['B'] = { 4, op_bytes, 0 },
+    ['C'] = { 1, op_bytes, 0 },
+    ['T'] = { 4, op_string, 0 },
+    ['U'] = { 1, op_string, 0 },
+    ['X'] = { 4, op_string, 0 },
+    [0x8c] = { 1, op_string, 0 },
+    [0x8d] = { 8, op_string, 0 },
+    [')'] = { 0, op_empty, OBJECT_TUPLE },
+    [']'] = { 0, op_empty, OBJECT_LIST },
+    ['}'] = { 0, op_empty, OBJECT_DICT },
+    ['t'] = { 0, op_tuple, 0 },
+    [0x85] = { 0, op_tuple, 1 },
+    [0x86] = { 0, op_tuple, 2 },
+    [0x87] = { 0, op_tuple, 3 },
+    ['a'] = { 0, op_append, 1 },
+    ['e'] = { 0, op_append, 0 },
+    ['s'] = { 0, op_set, 2 },
+    ['u'] = { 0, op_set, 0 },
+    ['q'] = { 1, op_put, 0 },
+    ['r'] = { 4, op_put, 0 },
+    [0x94] = { 0, op_memoize, 0 },
+    ['h'] = { 1, op_get, 0 },
+    ['j'] = { 4, op_get, 0 },
+    ['c'] = { 0, op_global, 0 },
+    [0x93] = { 0, op_stack_global, 0 },
+    ['R'] = { 0, op_reduce, 0 },
+    [0x81] = { 0, op_new, 0 },
+    ['b'] = { 0, op_build, 0 },
+    ['Q'] = { 0, op_persistent, 0 },
 };
 
 static int step(struct pickle *p)
@@ -431,7 +343,7 @@ static int step(struct pickle *p)
     argument = take(p, (uint64_t)o->width);
     if (!argument)
         return -1;
-    p->argument = 0;
+    p->argument = (uint64_t)o->argument;
     for (int i = o->width; i > 0;)
         p->argument = p->argument << 8 | argument[--i];
     if (o->run(p))
@@ -453,7 +365,7 @@ struct object *unpickle(struct pickle *p)
             return NULL;
     if (p->at < p->end) {
         p->at++;
-        return pop(p);
+        return pickle_pop(p);
     }
     fail_as("truncated", "the pickle ends too early");
     return NULL;
