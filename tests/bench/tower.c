@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT
+ * tower.c - how fast whole towers are, on random weights
+ *
+ *     tower                      a table: every workload, median of 5
+ *     tower -                    one workload a line from stdin: "ViT-B/32 8"; answers with
+ *                                "SECONDS GFLOP" for one pass; "peak": "GFLOP/s" of the processors
+ *
+ * GFLOP count what the tower is defined to do, 2 a multiply-add: rows that are skipped because
+ * nobody sees them (the last layer's, those behind a text's end) count in time, not in GFLOP, so
+ * the share of the peak is that of work really done.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "model/clip.h"
+
+static const struct workload {
+    const char *name;
+    struct vit_config vit;
+    struct text_config text;
+    int tokens; /* of a text */
+} workloads[] = {
+    { .name = "ViT-B/32",
+      .vit = { .image = 224, .patch = 32, .width = 768, .mlp = 3072, .layers = 12, .heads = 12 } },
+    { .name = "ViT-B/16",
+      .vit = { .image = 224, .patch = 16, .width = 768, .mlp = 3072, .layers = 12, .heads = 12 } },
+    { .name = "ViT-B/16-384",
+      .vit = { .image = 384, .patch = 16, .width = 768, .mlp = 3072, .layers = 12, .heads = 12 } },
+    { .name = "ViT-L/14",
+      .vit = { .image = 224, .patch = 14, .width = 1024, .mlp = 4096, .layers = 24, .heads = 16 } },
+    { .name = "text-512",
+      .text = { .vocabulary = 49408,
+                .width = 512,
+                .mlp = 2048,
+                .context = 77,
+                .layers = 12,
+                .heads = 8 },
+      .tokens = 14 },
+    { .name = "text-512-full",
+      .text = { .vocabulary = 49408,
+                .width = 512,
+                .mlp = 2048,
+                .context = 77,
+                .layers = 12,
+                .heads = 8 },
+      .tokens = 77 },
+};
+
+static const struct {
+    const char *name;
+    int batch;
+} table[] = {
+    { "ViT-B/32", 1 },     { "ViT-B/32", 8 }, { "ViT-L/14", 1 },  { "ViT-L/14", 8 },
+    { "ViT-B/16-384", 1 }, { "text-512", 1 }, { "text-512", 64 }, { "text-512-full", 1 },
+};
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* --- a model of random numbers --- */
+
+struct bench {
+    const struct workload *work;
+    struct clip clip;
+    struct params params;
+    struct arena memory;
+    struct tape tape;
+};
+
+static void fill(struct param *p, struct arena *memory, struct random *random)
+{
+    struct tensor *x = arena_alloc(memory, sizeof *x);
+    float size = p->rank > 1 ? 1.7f / sqrtf((float)p->shape[p->rank - 1]) : 0.2f;
+    long count;
+
+    *x = (struct tensor){ .type = DTYPE_F32, .rank = p->rank };
+    memcpy(x->shape, p->shape, sizeof x->shape);
+    x->stride = width(x);
+    count = tensor_count(x);
+    x->data = arena_alloc(memory, (size_t)count * sizeof(float));
+    for (long i = 0; i < count; i++)
+        x->data[i] = size * (float)(random_uniform(random) - 0.5);
+    *p->slot = x;
+}
+
+static struct bench *begin(const struct workload *work)
+{
+    struct bench *b = xalloc(1, sizeof *b);
+    struct random random = { 1 };
+    struct clip_config c = { .embedding = 512,
+                             .has_vision = work->vit.layers > 0,
+                             .has_text = work->text.layers > 0,
+                             .vit = work->vit,
+                             .text = work->text };
+
+    c.vit.eps = c.text.eps = 1e-5f;
+    c.vit.activation = c.text.activation = ACTIVATION_QUICK_GELU;
+    c.vit.norm_before = c.vit.norm_after = c.text.causal = true;
+    b->work = work;
+    clip_init(&b->clip, &c);
+    clip_params(&b->clip, &b->params);
+    for (int i = 0; i < b->params.count; i++)
+        fill(&b->params.list[i], &b->memory, &random);
+    return b;
+}
+
+static void end(struct bench *b)
+{
+    clip_close(&b->clip);
+    params_free(&b->params);
+    tape_free(&b->tape);
+    arena_free(&b->memory);
+    free(b);
+}
+
+/* --- its passes --- */
+
+static void pass_images(struct bench *b, int count)
+{
+    long side = b->work->vit.image;
+    struct tensor *pixels;
+
+    tape_clear(&b->tape);
+    pixels = tensor_make(&b->tape, count, 3, side, side);
+    for (long i = 0; i < tensor_count(pixels); i++)
+        pixels->data[i] = (float)(i % 255) / 127 - 1;
+    clip_image(&b->tape, &b->clip, pixels);
+}
+
+static void pass_texts(struct bench *b, int count)
+{
+    int tokens = b->work->tokens, *ids = xalloc((size_t)(count * tokens), sizeof *ids);
+    int *counts = xalloc((size_t)count, sizeof *counts);
+
+    for (int i = 0; i < count * tokens; i++)
+        ids[i] = i % tokens == tokens - 1 ? 49407 : (i * 7919) % 49000;
+    for (int i = 0; i < count; i++)
+        counts[i] = tokens;
+    tape_clear(&b->tape);
+    clip_text(&b->tape, &b->clip, ids, counts, count);
+    free(ids);
+    free(counts);
+}
+
+static void pass(struct bench *b, int count)
+{
+    if (b->work->tokens)
+        pass_texts(b, count);
+    else
+        pass_images(b, count);
+}
+
+/* Rows of a layer: all for keys and values; those wanted for the rest. */
+static double layer_flop(double width, double mlp, double rows, double wanted)
+{
+    return 2 * (rows * 2 * width * width + wanted * 2 * width * width + wanted * 2 * width * mlp +
+                2 * wanted * rows * width);
+}
+
+static double flop(const struct workload *w, int batch)
+{
+    double width = (double)(w->tokens ? w->text.width : w->vit.width);
+    double mlp = (double)(w->tokens ? w->text.mlp : w->vit.mlp);
+    int layers = w->tokens ? w->text.layers : w->vit.layers;
+    double rows = w->tokens ? w->tokens : vit_tokens(&w->vit);
+    double total = (layers - 1) * layer_flop(width, mlp, rows, rows) +
+                   layer_flop(width, mlp, rows, 1) + 2 * width * 512;
+
+    if (!w->tokens)
+        total += 2 * (rows - 1) * width * 3 * w->vit.patch * w->vit.patch;
+    return batch * total;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The median of five; passes shorter than 50 ms are repeated. */
+static double measure(struct bench *b, int batch)
+{
+    double times[5], first;
+    int repeat;
+
+    pass(b, batch);
+    first = seconds();
+    pass(b, batch);
+    first = seconds() - first;
+    repeat = first < 0.05 ? (int)(0.05 / first) + 1 : 1;
+    for (int i = 0; i < COUNT(times); i++) {
+        double start = seconds();
+
+        for (int k = 0; k < repeat; k++)
+            pass(b, batch);
+        times[i] = (seconds() - start) / repeat;
+    }
+    qsort(times, COUNT(times), sizeof *times, compare);
+    return times[COUNT(times) / 2];
+}
+
+/* --- what the processors could do --- */
+
+#if defined(__x86_64__)
+typedef float lanes __attribute__((vector_size(64)));
+enum { CHAINS = 12, ROUNDS = 4000000 };
+
+static __attribute__((target("avx512f,fma"), optimize("fast-math"))) void spin512(float *out)
+{
+    lanes sum[CHAINS] = { 0 }, by = (lanes){ 0 } + out[0], to = (lanes){ 0 } + out[1];
+
+    for (int i = 0; i < ROUNDS; i++)
+#pragma GCC unroll 12
+        for (int k = 0; k < CHAINS; k++)
+            sum[k] = sum[k] * by + to;
+    for (int k = 0; k < CHAINS; k++)
+        out[0] += sum[k][0];
+}
+
+static void spin_task(void *argument, long index, int worker)
+{
+    float *out = (float *)argument + 16 * index;
+
+    (void)worker;
+    spin512(out);
+}
+
+static double peak(void)
+{
+    float out[16 * 64] = { 0 };
+    double best = 0;
+    int threads = pool_threads() < 64 ? pool_threads() : 64;
+
+    if (!__builtin_cpu_supports("avx512f"))
+        return 0;
+    for (int i = 0; i < 5; i++) {
+        double start = seconds(), rate;
+
+        pool_run(spin_task, out, threads);
+        rate = 2.0 * 16 * CHAINS * ROUNDS * threads / (seconds() - start) / 1e9;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+#else
+static double peak(void)
+{
+    return 0;
+}
+#endif
+
+/* --- */
+
+static const struct workload *find(const char *name)
+{
+    for (int i = 0; i < COUNT(workloads); i++)
+        if (!strcmp(workloads[i].name, name))
+            return &workloads[i];
+    return NULL;
+}
+
+static void serve(void)
+{
+    struct bench *b = NULL;
+    char name[64];
+    int batch;
+
+    while (scanf("%63s", name) == 1) {
+        const struct workload *w = find(name);
+
+        if (!strcmp(name, "peak")) {
+            printf("%.1f\n", peak());
+        } else if (w && scanf("%d", &batch) == 1 && batch > 0) {
+            if (b && b->work != w) {
+                end(b);
+                b = NULL;
+            }
+            b = b ? b : begin(w);
+            printf("%.6f %.3f\n", measure(b, batch), flop(w, batch) / 1e9);
+        } else {
+            printf("unknown\n");
+        }
+        fflush(stdout);
+    }
+    if (b)
+        end(b);
+}
+
+int main(int argc, char **argv)
+{
+    double most;
+
+    pool_start(0);
+    if (argc > 1 && !strcmp(argv[1], "-")) {
+        serve();
+        return 0;
+    }
+    most = peak();
+    printf("# %s, %d threads, peak %.0f GFLOP/s\n", kernels.name, pool_threads(), most);
+    for (int i = 0; i < COUNT(table); i++) {
+        struct bench *b = begin(find(table[i].name));
+        double time = measure(b, table[i].batch), work = flop(b->work, table[i].batch) / 1e9;
+
+        printf("%-14s x%-3d %8.2f ms %8.1f /s %7.1f GFLOP/s", table[i].name, table[i].batch,
+               1e3 * time, table[i].batch / time, work / time);
+        printf(most > 0 ? " %3.0f %%\n" : "\n", 100 * work / time / most);
+        fflush(stdout);
+        end(b);
+    }
+    return 0;
+}
