@@ -94,7 +94,7 @@ extern const struct option_spec stream_options[], model_options[];
 struct filter {
     const char *name, *args, *about;
     const struct option_spec *options;
-    int (*begin)(void);                /* after the options; -1 after fail(): exit 3; may be NULL */
+    int (*begin)(void); /* after the options; after fail() -1: exit 3, or the status; may be NULL */
     void (*prepare)(struct record *r); /* any thread; may record_fail(); may be NULL */
     /* The records of a batch that have not failed, in order; -1 after fail(): exit 1. */
     int (*batch)(struct record *records[], int count);
@@ -115,6 +115,7 @@ int filter_main(struct filter *f, int argc, char **argv);
 /* Writes r and frees it.  From batch(): in the place of the record that has the same index, so a
  * command that replaces a record by others gives them its index.  From finish(): now. */
 void emit(struct record *r);
+void emit_line(const char *line); /* now: for commands that write no records */
 /* A temporary file that is to be removed if the run is broken off; NULL: no longer. */
 void cleanup_file(const char *path);
 
@@ -161,12 +162,20 @@ int embed_known(struct embedding *e, struct record *r, unsigned sides);
 int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsigned sides);
 /* The vectors of what was read; -1 after fail(). */
 int embed_batch(struct vlm *m, struct embedding *list[], int count, bool normalized);
+bool embed_unit(struct embedding *e); /* all to length 1; false: zero, or not finite */
 void embed_free(struct embedding *e);
 
 /* vector.c */
 /* The rows of a vector or matrix in a field; to free.  NULL: there is none, or after fail(). */
 float *vectors_read(const struct record *r, const char *name, int *rows, long *width, bool *list);
 bool vector_unit(float *v, long width); /* to length 1; false: zero, or not finite */
+
+/* labels.c */
+int lines_read(const char *path, struct option_list *list); /* appends; empty lines are left out */
+/* [labels, vlm_width(m)], each of length 1; to free.  A template's {} is the label's place; NULL or
+ * none: the label as it stands.  NULL after fail(). */
+float *labels_embed(struct vlm *m, const struct option_list *labels,
+                    const struct option_list *templates);
 
 /* top.c - the best of a stream: highest score first, the earlier of two equals first */
 struct ranked {

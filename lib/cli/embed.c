@@ -17,7 +17,6 @@ static int failed(struct record *r, const char *stage)
     return -1;
 }
 
-/* Rows of a field, each of length 1. */
 static int read_known(struct embedding *e, struct record *r, const char *name, float **vectors,
                       int *rows, bool *list)
 {
@@ -32,12 +31,6 @@ static int read_known(struct embedding *e, struct record *r, const char *name, f
         return failed(r, "read");
     }
     e->width = width;
-    for (int i = 0; i < *rows; i++) {
-        if (!vector_unit(v + i * width, width)) {
-            fail("field %s has no direction: it is zero or not finite", name);
-            return failed(r, "read");
-        }
-    }
     return 0;
 }
 
@@ -189,6 +182,15 @@ int embed_batch(struct vlm *m, struct embedding *list[], int count, bool normali
 {
     return embed_images(m, list, count, normalized) || embed_texts(m, list, count, normalized) ? -1
                                                                                                : 0;
+}
+
+bool embed_unit(struct embedding *e)
+{
+    bool good = !e->image || vector_unit(e->image, e->width);
+
+    for (int i = 0; e->text && i < e->texts; i++)
+        good &= vector_unit(e->text + i * e->width, e->width);
+    return good;
 }
 
 void embed_free(struct embedding *e)

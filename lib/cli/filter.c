@@ -17,6 +17,11 @@ void emit(struct record *r)
     loop_emit(running, r);
 }
 
+void emit_line(const char *line)
+{
+    output_line(running->output, line);
+}
+
 static int complain(int status)
 {
     warn("%s", error_text());
@@ -80,8 +85,7 @@ static int run(struct filter *f, struct input *in, struct output *out, struct re
     ended = queue_ended(&in->queue);
     if (ended && in->status) {
         status = in->status;
-        if (in->reason)
-            warn("%s", in->reason);
+        warn("%s", in->reason ? in->reason : reader_message(in->reader));
     }
     report_close(report, ended && !status);
     if (report->stopped)
@@ -113,8 +117,9 @@ int filter_main(struct filter *f, int argc, char **argv)
     vlm_threads((int)settings.threads);
     if (settings.verbose)
         warn("%s", vlm_hardware());
-    if (f->begin && f->begin())
-        return complain(STATUS_MODEL);
+    status = f->begin ? f->begin() : 0;
+    if (status)
+        return complain(status < 0 ? STATUS_MODEL : status);
     check_settings(f, &in.shard);
     report_open(&report);
     in.report = &report;

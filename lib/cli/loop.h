@@ -11,6 +11,7 @@
 /* queue.c - records on their way between two threads, bounded by count and by bytes */
 struct item {
     struct record *record;
+    char *line;       /* in place of a record, on its way out */
     uint64_t index;   /* the record's, for when it is gone */
     bool ready;       /* finished by an earlier run: leaves as it is */
     bool came_failed; /* had its error when it came in */
@@ -33,6 +34,7 @@ void queue_abandon(struct queue *q);
 /* Up to `most` items.  Waits for more while the producer has them at hand; if it has not and
  * nothing is there, waits only if `wait`.  0: nothing now, or closed. */
 int queue_take(struct queue *q, struct item *items, int most, bool wait);
+void item_free(struct item *item);
 bool queue_ended(struct queue *q); /* closed and empty */
 void queue_free(struct queue *q);  /* and the records in it */
 
@@ -115,6 +117,7 @@ int output_open(struct output *o, const char *path);                /* NULL: sta
 int output_append(struct output *o, const char *path, size_t size); /* cut to size first */
 void output_start(struct output *o);
 void output_put(struct output *o, struct record *r); /* takes r */
+void output_line(struct output *o, const char *line);
 void output_drain(struct output *o); /* takes no more, waits until all is written; any thread */
 int output_close(struct output *o, bool keep); /* -1 after fail() */
 

@@ -88,10 +88,10 @@ static void take_long(const struct option_spec *o, const char *text)
 
 static void take_float(const struct option_spec *o, const char *text)
 {
-    const char *at = text, *end = text + strlen(text);
-    float value;
+    char *end;
+    float value = strtof(text, &end);
 
-    if (!float_parse(&at, end, &value) || at != end || !isfinite(value))
+    if (end == text || *end || !isfinite(value))
         options_mistake("--%s=%s: not a number", o->name, text);
     if (!within(o, value))
         options_mistake("--%s=%s: must lie between %g and %g", o->name, text, o->least, o->most);

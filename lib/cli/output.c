@@ -90,6 +90,14 @@ static void flush(struct output *o)
     buffer_clear(&o->buffer);
 }
 
+static void add(struct output *o, const struct item *item)
+{
+    if (item->record)
+        record_write(&o->buffer, item->record, settings.binary);
+    else
+        buffer_printf(&o->buffer, "%s\n", item->line);
+}
+
 static void *write_all(void *argument)
 {
     struct output *o = argument;
@@ -98,8 +106,8 @@ static void *write_all(void *argument)
 
     while ((count = queue_take(&o->queue, items, QUEUE_ITEMS, true))) {
         for (int i = 0; i < count; i++) {
-            record_write(&o->buffer, items[i].record, settings.binary);
-            record_free(items[i].record);
+            add(o, &items[i]);
+            item_free(&items[i]);
             if (o->each_record || o->buffer.size >= FLUSH_BYTES)
                 flush(o);
         }
@@ -125,6 +133,14 @@ void output_put(struct output *o, struct record *r)
 {
     if (!queue_put(&o->queue, (struct item){ .record = r }))
         record_free(r);
+}
+
+void output_line(struct output *o, const char *line)
+{
+    struct item item = { .line = xstrdup(line) };
+
+    if (!queue_put(&o->queue, item))
+        item_free(&item);
 }
 
 void output_drain(struct output *o)

@@ -2,6 +2,7 @@
  * queue.c - records on their way between two threads, bounded by count and by bytes
  */
 #include <stdlib.h>
+#include <string.h>
 #include "cli/loop.h"
 
 void queue_open(struct queue *q, int capacity, size_t most_bytes)
@@ -15,9 +16,9 @@ void queue_open(struct queue *q, int capacity, size_t most_bytes)
 static size_t item_bytes(const struct item *item)
 {
     const struct record *r = item->record;
-    size_t sum = sizeof *r + r->json.size;
+    size_t sum = item->line ? strlen(item->line) : sizeof *r + r->json.size;
 
-    for (int i = 0; i < r->member_count; i++)
+    for (int i = 0; r && i < r->member_count; i++)
         sum += r->members[i].size;
     return sum;
 }
@@ -98,10 +99,16 @@ bool queue_ended(struct queue *q)
     return ended;
 }
 
+void item_free(struct item *item)
+{
+    record_free(item->record);
+    free(item->line);
+}
+
 void queue_free(struct queue *q)
 {
     for (; q->count; q->count--, q->first = (q->first + 1) % q->capacity)
-        record_free(q->ring[q->first].record);
+        item_free(&q->ring[q->first]);
     free(q->ring);
     pthread_mutex_destroy(&q->lock);
     pthread_cond_destroy(&q->changed);

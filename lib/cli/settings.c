@@ -26,16 +26,16 @@ static const char *const on_error[] = {
 
 static int set_max_errors(const char *text)
 {
-    const char *at = text, *end = text + strlen(text);
-    float value;
+    char *end;
+    double value = strtod(text, &end);
 
-    if (!float_parse(&at, end, &value) || value < 0 || !isfinite(value))
-        return fail("must be a count or a percentage, such as 100 or 5%%");
     settings.max_errors = settings.max_percent = -1;
-    if (at + 1 == end && *at == '%' && value <= 100)
-        settings.max_percent = (double)value;
-    else if (at == end && value == floorf(value))
-        settings.max_errors = strtol(text, NULL, 10);
+    if (end == text || !(value >= 0) || value > 1e15)
+        return fail("must be a count or a percentage, such as 100 or 5%%");
+    if (!strcmp(end, "%") && value <= 100)
+        settings.max_percent = value;
+    else if (!*end && value == floor(value))
+        settings.max_errors = (long)value;
     else
         return fail("must be a count or a percentage, such as 100 or 5%%");
     return 0;

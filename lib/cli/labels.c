@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * labels.c - lines of a file, and vectors of texts that were given as options or lines
+ *
+ * With several templates a label's vector is the mean of its sentences' vectors, each of length 1,
+ * again of length 1: CLIP's prompt ensembling.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+
+int lines_read(const char *path, struct option_list *list)
+{
+    struct buffer b = { 0 };
+    char *at, *end;
+
+    if (file_read(&b, path)) {
+        buffer_free(&b);
+        return -1;
+    }
+    end = b.data + b.size;
+    for (at = b.data; at < end;) {
+        char *stop = memchr(at, '\n', (size_t)(end - at)), *next;
+        size_t n = (size_t)((stop ? stop : end) - at);
+
+        next = at + n + (stop != NULL);
+        n -= n && at[n - 1] == '\r';
+        if (n) {
+            list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
+            list->items[list->count++] = xmemdup(at, n);
+        }
+        at = next;
+    }
+    buffer_free(&b);
+    return list->count ? 0 : fail("%s: no lines", path);
+}
+
+static char *filled(const char *template, const char *label)
+{
+    const char *hole = strstr(template, "{}");
+
+    if (!hole)
+        return xstrdup(template);
+    return xprintf("%.*s%s%s", (int)(hole - template), template, label, hole + 2);
+}
+
+/* One text of length 1, added to `sum`. */
+static int add_text(struct vlm *m, const char *text, float *sum, float *scratch)
+{
+    int *ids, count, result;
+    bool cut;
+
+    if (vlm_read_text(m, text, strlen(text), &ids, &count, &cut))
+        return -1;
+    if (cut)
+        warn("cut to the model's limit: %s", text);
+    result = vlm_embed_texts(m, ids, &count, 1, true, scratch);
+    for (int i = 0; i < vlm_width(m) && !result; i++)
+        sum[i] += scratch[i];
+    free(ids);
+    return result;
+}
+
+float *labels_embed(struct vlm *m, const struct option_list *labels,
+                    const struct option_list *templates)
+{
+    static const char *plain[] = { "{}" };
+    const struct option_list one = { plain, 1 };
+    long width = vlm_width(m);
+    float *all = xalloc((size_t)labels->count * (size_t)width, sizeof *all);
+    float *scratch = xalloc((size_t)width, sizeof *scratch);
+    int result = 0;
+
+    if (!templates || !templates->count)
+        templates = &one;
+    for (int i = 0; i < labels->count && !result; i++) {
+        for (int k = 0; k < templates->count && !result; k++) {
+            char *text = filled(templates->items[k], labels->items[i]);
+
+            result = add_text(m, text, all + i * width, scratch);
+            free(text);
+        }
+        if (!result && !vector_unit(all + i * width, width))
+            result = fail("the vector of %s is zero or not finite", labels->items[i]);
+    }
+    free(scratch);
+    if (!result)
+        return all;
+    free(all);
+    return NULL;
+}
