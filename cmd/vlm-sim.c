@@ -393,13 +393,15 @@ static void check_options(void)
 
 static int begin(void)
 {
+    const char *given = getenv("VLM_MODEL");
+
     check_options();
     if ((queries_path && lines_read(queries_path, &queries)) ||
         (labels_path && lines_read(labels_path, &labels)))
         return 1;
     if (!top)
         top = queries.count ? 10 : 1;
-    if (settings.model || getenv("VLM_MODEL") || queries.count || labels.count) {
+    if (settings.model || (given && *given) || queries.count || labels.count) {
         model = model_open(VLM_EMBED_TEXT | (by == BY_TEXT ? 0 : VLM_EMBED_IMAGE));
         if (!model)
             return -1;

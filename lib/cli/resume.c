@@ -18,7 +18,7 @@ int resume_open(struct resume *s, const struct filter *f)
     *s = (struct resume){
         .path = settings.resume,
         .binary = settings.binary,
-        .may_drop = f->drops || settings.on_error == ON_ERROR_SKIP,
+        .may_drop = f->drops || settings.on_error == ON_ERROR_SKIP || settings.retry_errors,
         .writes = f->writes,
     };
     if (path_exists(s->path) && file_map(&s->file, s->path))

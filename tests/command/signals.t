@@ -1,0 +1,66 @@
+#!/bin/sh
+# signals.t - what is computed is written in whole records; the status names the signal
+. "$(dirname "$0")/tap.sh"
+v='"image_embedding":[1,0],"text_embedding":[0.6,0.8]'
+
+# start OUT OPTION...: a filter that waits for input on descriptor 9
+start() {
+    out=$1
+    shift
+    rm -f pipe
+    mkfifo pipe
+    # a job in the background ignores SIGINT; env puts that right
+    env --default-signal vlm-sim "$@" <pipe >"$out" 2>err &
+    pid=$!
+    exec 9>pipe
+}
+# until FILE LINES: it has that many, within some seconds
+until_lines() {
+    tries=0
+    while [ "$(wc -l <"$1" 2>/dev/null || echo 0)" -lt "$2" ] && [ $tries -lt 100 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 100 ]
+}
+
+for signal in INT TERM HUP; do
+    start out
+    printf '{"id":1,%s}\n{"id":2,%s}\n{"id":3' "$v" "$v" >&9
+    ok "records leave at once ($signal)" until_lines out 2
+    kill -$signal $pid
+    wait $pid
+    got=$?
+    exec 9>&-
+    is "$got" "$((128 + $(kill -l $signal 2>/dev/null || case $signal in INT) echo 2 ;; TERM) echo 15 ;; *) echo 1 ;; esac)))" \
+        "SIG$signal: status 128+n"
+    is "$(cat out)" "{\"id\":1,$v,\"sim\":0.6}
+{\"id\":2,$v,\"sim\":0.6}" "SIG$signal: whole records"
+done
+
+start /dev/null -o file
+printf '{"id":1,%s}\n' "$v" >&9
+tries=0
+until ls file.*.tmp >/dev/null 2>&1 || [ $tries = 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+sleep 0.1
+kill -TERM $pid
+wait $pid
+exec 9>&-
+is "$(ls | grep -c '^file')" 0 'SIGTERM: the temporary file is removed'
+
+start out --resume kept
+printf '{"id":1,%s}\n' "$v" >&9
+ok 'a record is kept' until_lines kept 1
+kill -TERM $pid
+wait $pid
+exec 9>&-
+is "$(cat kept)" "{\"id\":1,$v,\"sim\":0.6}" 'SIGTERM: what is there stays for --resume'
+
+# SIGPIPE: quiet, whatever the parent does with it
+yes "{$v}" 2>/dev/null | { vlm-sim 2>err; echo $? >rc; } | head -n 1 >first
+is "$(cat err)" '' 'a reader that leaves early: no message'
+is "$(cat rc)" 141 'and death by SIGPIPE'
+is "$(cat first)" "{$v,\"sim\":0.6}" 'after what it wanted'
+yes "{$v}" 2>/dev/null | { env --ignore-signal=PIPE vlm-sim 2>err; echo $? >rc; } | head -n 1 >first
+is "$(cat rc)" 141 'also if the parent ignores SIGPIPE'
+finish
