@@ -50,7 +50,11 @@ static int begin(void)
     sides = (only_text ? 0 : EMBED_IMAGE) | (only_image ? 0 : EMBED_TEXT);
     snprintf(tower, sizeof tower, "%016llx", (unsigned long long)vlm_tower_hash(model));
     filter.drops_failed = npy_path; /* no row, so no id */
-    return npy_path && !(npy = npy_create(npy_path, vlm_width(model))) ? -1 : 0;
+    if (npy_path && !(npy = npy_create(npy_path, vlm_width(model))))
+        return 1;
+    if (npy && npy_temporary(npy))
+        cleanup_file(npy_temporary(npy));
+    return 0;
 }
 
 static void prepare(struct record *r)
@@ -177,7 +181,11 @@ static int embed(struct record *records[], int count)
 
 static int finish(void)
 {
-    return npy ? npy_close(npy) : 0;
+    if (!npy)
+        return 0;
+    if (npy_temporary(npy))
+        cleanup_forget(npy_temporary(npy));
+    return npy_close(npy);
 }
 
 static void release(struct record *r)

@@ -26,14 +26,13 @@ static void examine(struct item *item)
 
     if (r->raw || item->ready)
         return;
-    r->failed = false;
-    if (!record_has_error(r))
+    if (!r->failed_before)
         return;
     if (settings.retry_errors && !record_find(r, "raw", &value)) {
         record_remove(r, "error");
         r->failed = false;
     } else {
-        r->failed = item->came_failed = true;
+        item->came_failed = true;
     }
 }
 

@@ -24,10 +24,17 @@ static sigset_t awaited;
 void cleanup_file(const char *path)
 {
     pthread_mutex_lock(&files_lock);
-    if (path && file_count < MOST_FILES)
+    if (file_count < MOST_FILES)
         files[file_count++] = path;
-    else if (!path && file_count)
-        file_count--;
+    pthread_mutex_unlock(&files_lock);
+}
+
+void cleanup_forget(const char *path)
+{
+    pthread_mutex_lock(&files_lock);
+    for (int i = 0; i < file_count; i++)
+        if (files[i] == path)
+            files[i--] = files[--file_count];
     pthread_mutex_unlock(&files_lock);
 }
 

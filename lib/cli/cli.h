@@ -116,8 +116,9 @@ int filter_main(struct filter *f, int argc, char **argv);
  * command that replaces a record by others gives them its index.  From finish(): now. */
 void emit(struct record *r);
 void emit_line(const char *line); /* now: for commands that write no records */
-/* A temporary file that is to be removed if the run is broken off; NULL: no longer. */
+/* A temporary file that is to be removed if the run is broken off, or no longer. */
 void cleanup_file(const char *path);
+void cleanup_forget(const char *path);
 
 /* field.c - the fields of records.md: the first that exists, or the one the option names */
 bool field_image(const struct record *r, struct span *value, const char **name);

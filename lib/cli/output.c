@@ -178,7 +178,7 @@ int output_close(struct output *o, bool keep)
     if (o->temporary && (result || !keep))
         unlink(o->temporary);
     if (o->temporary)
-        cleanup_file(NULL);
+        cleanup_forget(o->temporary);
     queue_free(&o->queue);
     buffer_free(&o->buffer);
     free(o->path);

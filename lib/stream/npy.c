@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "stream/stream.h"
 
@@ -35,20 +36,33 @@ static int write_header(struct npy *n)
     return fwrite(header, HEADER, 1, n->file) == 1 ? 0 : -1;
 }
 
+static void discard(const struct npy *n)
+{
+    if (n->temporary)
+        unlink(n->temporary);
+}
+
+const char *npy_temporary(const struct npy *n)
+{
+    return n->temporary;
+}
+
 struct npy *npy_create(const char *path, long columns)
 {
     struct npy *n = xalloc(1, sizeof *n);
+    struct stat status;
 
     n->columns = columns;
     n->path = xstrdup(path);
-    n->temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
-    n->file = fopen(n->temporary, "wbe");
+    if (stat(path, &status) || S_ISREG(status.st_mode)) /* else a device: it stays one */
+        n->temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
+    n->file = fopen(n->temporary ? n->temporary : path, "wbe");
     if (n->file && write_header(n) == 0)
         return n;
     fail_errno("%s", path);
     if (n->file) {
         fclose(n->file);
-        unlink(n->temporary);
+        discard(n);
     }
     free(n->path);
     free(n->temporary);
@@ -70,9 +84,9 @@ int npy_close(struct npy *n)
     int result = 0;
 
     bad |= ferror(n->file) != 0;
-    if (fclose(n->file) || bad || rename(n->temporary, n->path)) {
+    if (fclose(n->file) || bad || (n->temporary && rename(n->temporary, n->path))) {
         result = fail_errno("%s", n->path);
-        unlink(n->temporary);
+        discard(n);
     }
     free(n->path);
     free(n->temporary);

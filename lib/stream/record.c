@@ -32,7 +32,7 @@ struct record *record_parse(const char *json, size_t size)
     }
     while ((newline = memchr(r->json.data, '\n', size))) /* white space between values */
         *newline = ' ';
-    r->failed = record_find(r, "error", &error) && strncmp(error.data, "null", 4) != 0;
+    r->failed = r->failed_before = record_find(r, "error", &error) && error.data[0] == '{';
     record_seal(r);
     return r;
 }

@@ -67,6 +67,7 @@ struct record {
     uint64_t content;   /* hash of what came in */
     char *path;         /* the path in "image" where it is not UTF-8, so JSON has U+FFFD; or NULL */
     bool failed;        /* has an error field that this process set, or came with one */
+    bool failed_before; /* came with one: an object; any other "error" is the user's own field */
     bool dropped;       /* leaves the stream (vlm-filter, --on-error=skip) */
     bool raw;           /* the line was no JSON object; json is {"error":..,"raw":..} */
     void *work;         /* the command's own, per record; freed by the command */
@@ -144,6 +145,7 @@ struct record *cbor_read_record(const void *bytes, size_t size, size_t *used);
 struct npy;
 struct npy *npy_create(const char *path, long columns); /* NULL after fail() */
 int npy_row(struct npy *n, const float *row);
+const char *npy_temporary(const struct npy *n); /* the name it has until closed; may be NULL */
 int npy_close(struct npy *n);
 
 #endif
