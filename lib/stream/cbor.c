@@ -142,7 +142,8 @@ static int advance(struct cursor *c)
     if (++c->tokens > TOKENS)
         return fail("a CBOR item of more than %d parts", TOKENS);
     result = cbor_stream_decode(c->at, left, &callbacks, &c->token);
-    if (result.status == CBOR_DECODER_NEDATA && result.required > c->limit)
+    if (result.status == CBOR_DECODER_NEDATA &&
+        (result.required > c->limit || result.required <= left)) /* wrapped around */
         return fail_as("too_large", "a CBOR string longer than the limit of %zu bytes", c->limit);
     if (result.status == CBOR_DECODER_NEDATA)
         return fail_as("truncated", "the CBOR item ends early");

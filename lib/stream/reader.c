@@ -225,17 +225,16 @@ struct record *reader_next(struct reader *r, bool *would_wait)
                 close_source(r);
         }
     }
+    if (record) {
+        record->source = from_operand ? name_of(r->operands[r->next - 1]) : r->source.name;
+        if (!from_operand && !record->line)
+            record->line = r->source.line;
+        record->index = r->index++;
+    }
     if (would_wait)
         *would_wait = waits(r);
-    if (!record) {
-        if (r->failed)
-            fail("%s", r->message);
-        return NULL;
-    }
-    record->source = from_operand ? name_of(r->operands[r->next - 1]) : r->source.name;
-    if (!from_operand && !record->line)
-        record->line = r->source.line;
-    record->index = r->index++;
+    if (!record && r->failed)
+        fail("%s", r->message);
     return record;
 }
 

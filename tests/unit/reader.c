@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT
+ * reader.c - whatever comes in, as records: formats, operands, bad lines, ends
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "stream/stream.h"
+#include "tests/unit/tap.h"
+
+static char folder[] = "/tmp/vlm-reader-XXXXXX";
+
+static bool is_image(const void *head, size_t size)
+{
+    return size >= 4 && !memcmp(head, "IMG!", 4);
+}
+
+static char *path_of(const char *name)
+{
+    return path_join(folder, name);
+}
+
+static char *put(const char *name, const char *data, size_t size)
+{
+    char *path = path_of(name);
+
+    if (file_write_atomic(path, data, size))
+        note("%s", error_text());
+    return path;
+}
+
+/* All records as "LINE TEXT\n". */
+static void collect(struct reader *r, struct buffer *out)
+{
+    struct record *record;
+    bool wait;
+
+    buffer_clear(out);
+    while ((record = reader_next(r, &wait))) {
+        buffer_printf(out, "%ld ", record->line);
+        record_write(out, record, false);
+        record_free(record);
+    }
+    buffer_add(out, "", 0);
+}
+
+/* The records of `data` on standard input; returns reader_failed. */
+static int from_stdin(const char *data, size_t size, const struct reader_options *o,
+                      struct buffer *out)
+{
+    char *path = put("stdin", data, size);
+    struct reader *r;
+    int failed;
+
+    if (!freopen(path, "rb", stdin))
+        note("cannot open %s", path);
+    r = reader_open(NULL, 0, o);
+    collect(r, out);
+    failed = reader_failed(r);
+    reader_close(r);
+    unlink(path);
+    free(path);
+    return failed;
+}
+
+static void reads(const char *data, size_t size, const struct reader_options *o, const char *wanted,
+                  int failed, const char *name)
+{
+    struct buffer out = { 0 };
+
+    is_long(from_stdin(data, size, o, &out), failed, name);
+    is_text(out.data, wanted, "its records");
+    buffer_free(&out);
+}
+
+#define READS(text, wanted, failed, name)                                                          \
+    reads(text, sizeof(text) - 1, &(struct reader_options){ .is_image = is_image }, wanted,        \
+          failed, name)
+
+static void lines(void)
+{
+    READS("", "", 0, "an empty input");
+    READS(" \n\n\r\n", "", 0, "blank lines");
+    READS("{\"a\":1}\n\n {\"b\":2} \r\n{\"c\":3}", "1 {\"a\":1}\n3  {\"b\":2} \n4 {\"c\":3}\n", 0,
+          "blank lines, CRLF, no last newline");
+    READS(
+        "{\"a\":1}\n[2]\n{\"b\":\"\xff\"}\n{\"c\":3}\n",
+        "1 {\"a\":1}\n"
+        "2 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+        "object: no opening brace at byte 0\",\"line\":2},\"raw\":\"[2]\"}\n"
+        "3 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+        "object: bad UTF-8 at byte 6\",\"line\":3},\"raw\":\"{\\\"b\\\":\\\"\xef\xbf\xbd\\\"}\"}\n"
+        "4 {\"c\":3}\n",
+        0, "bad lines");
+    READS("\xef\xbb\xbf{\"a\":1}\n", "", 4, "a byte order mark");
+    READS("\x1f\x8b\x08\x00zipped", "", 4, "compressed input");
+    READS("[\n {\"a\":1}]", "", 4, "a JSON array");
+    READS("some\x01\x02\x03\x04", "", 4, "binary rubbish");
+    READS("PAR1\x15\x04\x15", "", 4, "another");
+}
+
+static void names(void)
+{
+    READS("a.jpg\n\nb c.png \r\n[x] \"y\".jpg",
+          "1 {\"image\":\"a.jpg\"}\n3 {\"image\":\"b c.png \"}\n"
+          "4 {\"image\":\"[x] \\\"y\\\".jpg\"}\n",
+          0, "names");
+    READS("a.jpg\0b.jpg\0", "", 4, "NULs without -0");
+    reads("a\nb.jpg\0b.jpg\0", 14, &(struct reader_options){ .null = true },
+          "1 {\"image\":\"a\\nb.jpg\"}\n2 {\"image\":\"b.jpg\"}\n", 0, "-0");
+    reads("{\"a\":1}\n", 8, &(struct reader_options){ .null = true }, "1 {\"a\":1}\n", 0,
+          "-0 does not hide JSONL");
+    reads("{\"a\":1}\n", 8, &(struct reader_options){ .from = FORMAT_NAMES },
+          "1 {\"image\":\"{\\\"a\\\":1}\"}\n", 0, "--from=names");
+}
+
+static void bad_bytes_in_names(void)
+{
+    char *list = put("list", "x\xff.jpg\n", 7);
+    struct reader *r = reader_open(&list, 1, &(struct reader_options){ .from = FORMAT_NAMES });
+    struct record *record = reader_next(r, NULL);
+
+    is_text(record->json.data, "{\"image\":\"x\xef\xbf\xbd.jpg\"}", "a name that is not UTF-8");
+    is_text(record->path, "x\xff.jpg", "its bytes are kept");
+    record_free(record);
+    reader_close(r);
+    free(list);
+}
+
+static void limits(void)
+{
+    struct reader_options o = { .max_record = 20 };
+    struct buffer long_line = { 0 };
+
+    buffer_string(&long_line, "{\"a\":1}\n{\"b\":\"");
+    for (int i = 0; i < 1000000; i++)
+        buffer_byte(&long_line, 'x');
+    buffer_string(&long_line, "\"}\n{\"c\":\"012345678901\"}\n{\"d\":\"01234567890\"}\n");
+    reads(long_line.data, long_line.size, &o,
+          "1 {\"a\":1}\n"
+          "2 {\"error\":{\"stage\":\"read\",\"code\":\"too_large\",\"message\":\"longer than the "
+          "limit of 20 bytes\",\"line\":2}}\n"
+          "3 {\"c\":\"012345678901\"}\n4 {\"d\":\"01234567890\"}\n",
+          0, "lines beyond the limit");
+    buffer_free(&long_line);
+}
+
+static void operands(void)
+{
+    char *list[] = { put("a.jpg", "IMG! and more", 13),
+                     put("b.jsonl", "{\"b\":1}\n{\"b\":2}", 15),
+                     path_of("none.jpg"),
+                     put("text.jpg", "no image\n", 9),
+                     folder,
+                     put("empty", "", 0),
+                     put("c.jsonl", "{\"c\":1}\n", 8) };
+    struct reader *r =
+        reader_open(list, COUNT(list), &(struct reader_options){ .is_image = is_image });
+    struct buffer out = { 0 };
+    long long total, read;
+    char wanted[2000];
+
+    snprintf(wanted, sizeof wanted,
+             "0 {\"image\":\"%s/a.jpg\"}\n1 {\"b\":1}\n2 {\"b\":2}\n"
+             "0 {\"image\":\"%s/none.jpg\",\"error\":{\"stage\":\"read\",\"code\":\"not_found\","
+             "\"message\":\"%s/none.jpg: No such file or directory\"}}\n"
+             "0 {\"image\":\"%s/text.jpg\"}\n"
+             "0 {\"image\":\"%s\",\"error\":{\"stage\":\"read\",\"code\":\"io\","
+             "\"message\":\"%s: Is a directory\"}}\n"
+             "1 {\"c\":1}\n",
+             folder, folder, folder, folder, folder, folder);
+    collect(r, &out);
+    is_text(out.data, wanted, "operands");
+    is_long(reader_failed(r), 0, "none of them is a failure");
+    read = reader_bytes(r, &total);
+    is_long((long)total, 13 + 15 + 9 + 8, "bytes in all");
+    is_long((long)read, (long)total, "all of them were read");
+    reader_close(r);
+    for (int i = 0; i < COUNT(list); i++) {
+        if (list[i] == folder)
+            continue;
+        unlink(list[i]);
+        free(list[i]);
+    }
+    buffer_free(&out);
+}
+
+static void image_in_band(void)
+{
+    int ends[2];
+    struct reader *r;
+    struct record *record;
+    struct member *m;
+
+    if (pipe(ends) || dup2(ends[0], STDIN_FILENO) < 0 || write(ends[1], "IMG!1234", 8) != 8)
+        note("no pipe");
+    close(ends[0]);
+    close(ends[1]);
+    r = reader_open(NULL, 0, &(struct reader_options){ .is_image = is_image });
+    record = reader_next(r, NULL);
+    is_text(record ? record->json.data : NULL, "{\"image\":\"-\"}", "an image on standard input");
+    m = record ? record_member(record, "image") : NULL;
+    ok(m && m->size == 8 && !memcmp(m->data, "IMG!1234", 8), "travels in the record");
+    is_text(record ? record->source : NULL, "stdin", "its source");
+    record_free(record);
+    ok(!reader_next(r, NULL), "and is the only one");
+    reader_close(r);
+}
+
+/* A reader says that it would wait when no whole record is left, and only then. */
+static void waiting(void)
+{
+    int ends[2];
+    struct reader *r;
+    bool wait;
+    struct {
+        const char *text;
+        bool wait[3];
+        int records;
+    } steps[] = {
+        { "{\"a\":1}\n", { true }, 1 },
+        { "{\"a\":1}\n{\"a\":2}\n{\"a\"", { false, true }, 2 },
+        { ":3}\n\n  \n", { true }, 1 },
+        { "{\"a\":4}\n\n{\"a\":5}\n", { false, true }, 2 },
+    };
+
+    if (pipe(ends) || dup2(ends[0], STDIN_FILENO) < 0)
+        note("no pipe");
+    close(ends[0]);
+    r = reader_open(NULL, 0, NULL);
+    for (int i = 0; i < COUNT(steps); i++) {
+        if (write(ends[1], steps[i].text, strlen(steps[i].text)) < 0)
+            note("no write");
+        for (int k = 0; k < steps[i].records; k++) {
+            struct record *record = reader_next(r, &wait);
+
+            ok(record && wait == steps[i].wait[k], "step %d, record %d: %s", i, k,
+               steps[i].wait[k] ? "would wait" : "would not wait");
+            record_free(record);
+        }
+    }
+    close(ends[1]);
+    ok(!reader_next(r, &wait) && !wait, "the end");
+    reader_close(r);
+}
+
+static void hashes(void)
+{
+    char *list[] = { put("h1", "{\"a\":1}\nbad\nbad\n{\"a\":1}\r\n", 26), NULL };
+    struct reader *r = reader_open(list, 1, NULL);
+    uint64_t hash[4] = { 0 };
+    struct record *record;
+
+    for (int i = 0; i < 4 && (record = reader_next(r, NULL)); i++) {
+        hash[i] = record_hash(record);
+        ok(record->index == (uint64_t)i, "index %d", i);
+        record_free(record);
+    }
+    ok(hash[0] && hash[0] == hash[3], "the hash does not know the place");
+    ok(hash[1] && hash[1] == hash[2], "nor does that of a bad line");
+    reader_close(r);
+    free(list[0]);
+}
+
+int main(void)
+{
+    char *command;
+
+    if (!mkdtemp(folder))
+        return 1;
+    lines();
+    names();
+    bad_bytes_in_names();
+    limits();
+    operands();
+    image_in_band();
+    waiting();
+    hashes();
+    is_long((long)format_named("cbor"), FORMAT_CBOR, "format_named");
+    is_long((int)format_named("xml"), -1, "no such format");
+    command = xprintf("rm -rf %s", folder);
+    ok(system(command) == 0, "cleaned up");
+    free(command);
+    return done();
+}
