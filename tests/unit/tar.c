@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ * tar.c - WebDataset shards as records: grouping, long names, damage
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "stream/stream.h"
+#include "tests/unit/tap.h"
+
+enum { BLOCK = 512 };
+
+static void put_sum(unsigned char *block)
+{
+    unsigned sum = 0;
+
+    memset(block + 148, ' ', 8);
+    for (int i = 0; i < BLOCK; i++)
+        sum += block[i];
+    snprintf((char *)block + 148, 8, "%06o", sum);
+}
+
+static void add(struct buffer *b, const char *name, char type, const void *data, size_t size)
+{
+    unsigned char block[BLOCK] = { 0 };
+
+    memcpy(block, name, strnlen(name, 100));
+    memcpy(block + 100, "0000644", 7);
+    snprintf((char *)block + 124, 12, "%011o", (unsigned)size & 0xffffff);
+    block[156] = (unsigned char)type;
+    memcpy(block + 257, "ustar\00000", 8);
+    put_sum(block);
+    buffer_add(b, block, sizeof block);
+    buffer_add(b, data, size);
+    while (b->size % BLOCK)
+        buffer_byte(b, 0);
+}
+
+static void text(struct buffer *b, const char *name, const char *data)
+{
+    add(b, name, '0', data, strlen(data));
+}
+
+static void end(struct buffer *b)
+{
+    char zeros[4 * BLOCK] = { 0 };
+
+    buffer_add(b, zeros, sizeof zeros);
+}
+
+/* The records of an archive as lines; frees the archive. */
+static char *lines_of(struct buffer *b, size_t limit, int *failed)
+{
+    char path[] = "/tmp/vlm-tar-XXXXXX";
+    int fd = mkstemp(path);
+    char *list[] = { path };
+    struct reader *r;
+    struct record *record;
+    struct buffer out = { 0 };
+
+    if (fd < 0 || close(fd) || (unlink(path), file_write_atomic(path, b->data, b->size)))
+        note("%s", error_text());
+    r = reader_open(list, 1, &(struct reader_options){ .max_record = limit });
+    while ((record = reader_next(r, NULL))) {
+        buffer_printf(&out, "%ld ", record->line);
+        record_write(&out, record, false);
+        record_free(record);
+    }
+    *failed = reader_failed(r);
+    reader_close(r);
+    unlink(path);
+    buffer_free(b);
+    buffer_add(&out, "", 0);
+    return out.data;
+}
+
+static void is_lines(struct buffer *b, size_t limit, const char *wanted, int wanted_failed,
+                     const char *name)
+{
+    int failed;
+    char *got = lines_of(b, limit, &failed);
+
+    is_text(got, wanted, name);
+    is_long(failed, wanted_failed, "its status");
+    free(got);
+}
+
+static void samples(void)
+{
+    struct buffer b = { 0 };
+
+    add(&b, "shard/", '5', "", 0);
+    text(&b, "shard/000.jpg", "\xff\xd8\xff");
+    text(&b, "shard/000.txt", "a \"cat\"\n");
+    text(&b, "shard/000.json", "{\"id\": 12345678901234567890,\n \"url\":1.10}\n");
+    text(&b, "shard/001.v2.PNG", "png");
+    text(&b, "shard/001.CLS", "7");
+    text(&b, "README", "no sample");
+    text(&b, "shard/.hidden", "no sample");
+    text(&b, "shard/002.json", "{\"__key__\":\"x\",\"caption\":\"c\"}");
+    text(&b, "shard/002.txt", "t");
+    text(&b, "shard/002.caption", "ignored");
+    text(&b, "other.d/003.caption", "d\r\n");
+    add(&b, "other.d/003.gif", '2', "", 0);
+    end(&b);
+    is_lines(
+        &b, 0,
+        "2 {\"id\": 12345678901234567890,  \"url\":1.10,\"__key__\":\"shard/000\","
+        "\"text\":\"a \\\"cat\\\"\",\"image\":\"data:image/jpeg;base64,/9j/\"}\n"
+        "5 {\"__key__\":\"shard/001\",\"v2.png\":\"data:application/octet-stream;base64,cG5n\","
+        "\"cls\":\"data:application/octet-stream;base64,Nw==\"}\n"
+        "9 {\"__key__\":\"x\",\"caption\":\"c\",\"txt\":\"t\"}\n"
+        "12 {\"__key__\":\"other.d/003\",\"caption\":\"d\"}\n",
+        0, "samples");
+}
+
+static void long_names(void)
+{
+    struct buffer b = { 0 }, wanted = { 0 };
+    char name[301] = "", record[400];
+    unsigned char *block;
+
+    memset(name, 'n', 300);
+    memcpy(name + 296, ".txt", 4);
+    add(&b, "././@LongLink", 'L', name, 301);
+    text(&b, "nnn", "gnu");
+    name[0] = 'm';
+    snprintf(record, sizeof record, "310 path=%s\n", name);
+    add(&b, "PaxHeaders/x", 'x', record, 310);
+    text(&b, "short", "pax");
+    text(&b, "base.txt", "prefix");
+    block = (unsigned char *)b.data + b.size - 2 * BLOCK;
+    memcpy(block + 345, "some/folder", 11);
+    put_sum(block);
+    end(&b);
+    name[296] = 0;
+    name[0] = 'n';
+    buffer_printf(&wanted, "1 {\"__key__\":\"%s\",\"text\":\"gnu\"}\n", name);
+    name[0] = 'm';
+    buffer_printf(&wanted, "2 {\"__key__\":\"%s\",\"text\":\"pax\"}\n", name);
+    buffer_printf(&wanted, "3 {\"__key__\":\"some/folder/base\",\"text\":\"prefix\"}\n");
+    is_lines(&b, 0, wanted.data, 0, "long names");
+    buffer_free(&wanted);
+}
+
+static void apart(void)
+{
+    struct buffer b = { 0 };
+
+    text(&b, "a.txt", "1");
+    text(&b, "b.txt", "2");
+    text(&b, "a.json", "{}");
+    text(&b, "c.json", "[1]");
+    end(&b);
+    text(&b, "a.txt", "another archive");
+    is_lines(&b, 0,
+             "1 {\"__key__\":\"a\",\"text\":\"1\"}\n2 {\"__key__\":\"b\",\"text\":\"2\"}\n"
+             "3 {\"__key__\":\"a\",\"error\":{\"stage\":\"read\",\"code\":\"not_adjacent\","
+             "\"message\":\"member a.json is apart from the others of its sample\"}}\n"
+             "4 {\"__key__\":\"c\",\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\","
+             "\"message\":\"c.json: not a JSON object: no opening brace at byte 0\"}}\n"
+             "5 {\"__key__\":\"a\",\"text\":\"another archive\"}\n",
+             0, "members apart, a .json that is no object, archives one after the other");
+}
+
+static void large(void)
+{
+    struct buffer b = { 0 };
+    char data[3000];
+
+    memset(data, 'x', sizeof data);
+    add(&b, "a.jpg", '0', data, sizeof data);
+    text(&b, "a.txt", "1");
+    text(&b, "b.txt", "2");
+    end(&b);
+    is_lines(&b, 2000,
+             "1 {\"__key__\":\"a\",\"text\":\"1\",\"error\":{\"stage\":\"read\","
+             "\"code\":\"too_large\",\"message\":\"longer than the limit for a record\"}}\n"
+             "3 {\"__key__\":\"b\",\"text\":\"2\"}\n",
+             0, "a member beyond the limit");
+}
+
+static void damage(void)
+{
+    struct buffer b = { 0 };
+
+    text(&b, "a.txt", "1");
+    text(&b, "b.txt", "2");
+    b.size -= BLOCK;
+    is_lines(&b, 0,
+             "1 {\"__key__\":\"a\",\"text\":\"1\"}\n"
+             "2 {\"__key__\":\"b\",\"error\":{\"stage\":\"read\",\"code\":\"truncated\","
+             "\"message\":\"the archive ends within member 2\"}}\n",
+             1, "cut within a member");
+    text(&b, "a.txt", "1");
+    text(&b, "b.txt", "2");
+    b.data[2 * BLOCK] ^= 1;
+    is_lines(&b, 0,
+             "1 {\"__key__\":\"a\",\"text\":\"1\",\"error\":{\"stage\":\"read\","
+             "\"code\":\"corrupt\",\"message\":\"the header behind member 1 is none: its sum is "
+             "wrong\"}}\n",
+             1, "a wrong sum");
+    text(&b, "a.txt", "1");
+    text(&b, "b.txt", "2");
+    memcpy(b.data + 2 * BLOCK + 124, "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12);
+    put_sum((unsigned char *)b.data + 2 * BLOCK);
+    is_lines(&b, 0,
+             "1 {\"__key__\":\"a\",\"text\":\"1\",\"error\":{\"stage\":\"read\","
+             "\"code\":\"corrupt\",\"message\":\"the size of member 2 is no number\"}}\n",
+             1, "a size beyond 64 bits");
+    text(&b, "a.txt", "1");
+    memcpy(b.data + 124, "\x80\0\0\0\0\0\0\0\0\0\0\1", 12);
+    put_sum((unsigned char *)b.data);
+    is_lines(&b, 0, "1 {\"__key__\":\"a\",\"text\":\"1\"}\n", 0, "a size in base 256");
+    text(&b, "a.txt", "1");
+    memcpy(b.data + 124, "\x80\0\0\0\0\1\0\0\0\0\0\0", 12);
+    put_sum((unsigned char *)b.data);
+    is_lines(&b, 0,
+             "1 {\"__key__\":\"a\",\"error\":{\"stage\":\"read\",\"code\":\"too_large\","
+             "\"message\":\"longer than the limit for a record\"}}\n",
+             1, "a terabyte is claimed");
+}
+
+int main(void)
+{
+    samples();
+    long_names();
+    apart();
+    large();
+    damage();
+    return done();
+}
