@@ -11,7 +11,7 @@ needed = gcc:/usr/bin/gcc pkg-config:/usr/bin/pkg-config jq:/usr/bin/jq \
 
 missing := $(foreach n,$(needed),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n)))))
 
-ifneq ($(missing),)
+ifneq ($(strip $(missing)),)
 ifneq ($(filter check check-large demo,$(MAKECMDGOALS)),)
 sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 $(info installing: $(missing))
