@@ -9,14 +9,22 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/image.h"
+#include "cli/rerank.h"
 #include "vlm.h"
 
 static struct vlm *model;
-static const char *fields;
+static const char *fields, *queries;
+static long rerank_count = 16;
+static struct rerank *rerank;
+static struct filter filter;
 
 static const struct option_spec options[] = {
     OPTION_STRING('f', "fields", "NAMES", &fields,
                   "score each of these fields, separated by commas"),
+    OPTION_FILE(0, "queries", "FILE", &queries,
+                "the images that match each line of FILE best, instead"),
+    OPTION_LONG(0, "rerank", "K", &rerank_count, 1, 100000,
+                "with --queries: judge the K images with the highest itc [16]"),
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
@@ -40,7 +48,11 @@ static const char *const writes[] = { "itm", "itm.", "itm_logit", "itm_logit.",
 static int begin(void)
 {
     model = model_open(VLM_MATCH);
-    return model ? 0 : -1;
+    if (!model || !queries)
+        return model ? 0 : -1;
+    filter.keeps_records = filter.whole = true;
+    rerank = rerank_open(model, queries, (int)rerank_count);
+    return rerank ? 0 : -1;
 }
 
 static void read_texts(struct record *r, struct work *w, const struct texts *t, const char *field)
@@ -103,12 +115,12 @@ static void prepare(struct record *r)
     struct work *w = r->work = xalloc(1, sizeof *w);
     char *names = xstrdup(fields ? fields : ""), *rest = names, *name;
 
-    if (!fields)
+    if (!fields && !queries)
         read_usual(r, w);
-    while ((name = strtok_r(rest, ",", &rest)))
+    while (!queries && (name = strtok_r(rest, ",", &rest)))
         read_field(r, w, name);
     free(names);
-    if (!w->count && !r->failed)
+    if (!w->count && !queries && !r->failed)
         record_fail(r, "read", "no_text", "the record has no text to score");
     if (!r->failed)
         cli_image_read(r, model, &w->image);
@@ -151,7 +163,7 @@ static void set_all(struct record *r, const struct work *w, const float *logits,
     }
 }
 
-static int batch(struct record *records[], int count)
+static int batch_of_pairs(struct record *records[], int count)
 {
     int texts = 0, ids = 0, *all, *counts, *image_of, n = 0, at = 0, status;
     struct image_work **images = xalloc((size_t)count, sizeof *images);
@@ -219,25 +231,61 @@ static void release(struct record *r)
     r->work = NULL;
 }
 
+/* The images' embeddings alone; the texts are the queries. */
+static int batch_of_images(struct record *records[], int count)
+{
+    struct image_work **images = xalloc((size_t)count, sizeof *images);
+    float *vectors = xalloc((size_t)count * (size_t)vlm_width(model), sizeof *vectors), *features;
+    int status;
+
+    for (int i = 0; i < count; i++)
+        images[i] = &((struct work *)records[i]->work)->image;
+    features = cli_image_features(model, images, count);
+    status = features ? vlm_embed_features(model, features, count, true, vectors) : -1;
+    for (int i = 0; i < count && !status; i++) {
+        release(records[i]);
+        rerank_add(rerank, records[i], vectors + (size_t)i * (size_t)vlm_width(model));
+        records[i] = NULL;
+    }
+    free(features);
+    free(vectors);
+    free(images);
+    return status ? fail("%s", vlm_error()) : 0;
+}
+
+static int batch(struct record *records[], int count)
+{
+    if (queries)
+        return batch_of_images(records, count);
+    return batch_of_pairs(records, count);
+}
+
+static int finish(void)
+{
+    return rerank ? rerank_finish(rerank) : 0;
+}
+
 static void end(void)
 {
+    rerank_free(rerank);
     vlm_close(model);
 }
 
+static struct filter filter = {
+    .name = "vlm-itm",
+    .args = "[FILE...]",
+    .about = "score how well each text describes its image",
+    .options = options,
+    .begin = begin,
+    .prepare = prepare,
+    .batch = batch,
+    .finish = finish,
+    .release = release,
+    .end = end,
+    .writes = writes,
+};
+
 int main(int argc, char **argv)
 {
-    static struct filter filter = {
-        .name = "vlm-itm",
-        .args = "[FILE...]",
-        .about = "score how well each text describes its image",
-        .options = options,
-        .begin = begin,
-        .prepare = prepare,
-        .batch = batch,
-        .release = release,
-        .end = end,
-        .writes = writes,
-    };
-
     return filter_main(&filter, argc, argv);
 }

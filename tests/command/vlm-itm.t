@@ -40,6 +40,20 @@ is "$(jq -c '[.id,.error.code]' out | tr '\n' ' ')" \
     '[1,null] [2,"not_found"] [3,"no_text"] [4,"no_image"] [null,"invalid_json"] [6,null] ' 'bad records leave in their places'
 is "$(grep -c '^vlm-itm: stdin:[2-5]: ' err)" 4 '... with a line each on standard error'
 
+# search
+for i in 1 2 3 4 5 6 7 8 9; do picture "q$i.ppm" $i; done
+printf 'a red dog\ntwo cats\n' >queries
+vlm-itm -m "$blip/itm.pth" --queries queries --rerank 3 q?.ppm none.ppm 2>err >out
+is "$(jq -c '[.query,has("itm"),has("itc")]' out | sort | uniq -c | tr -s ' ' | tr '\n' ';')" \
+    ' 3 ["a red dog",true,true]; 3 ["two cats",true,true]; 1 [null,false,false];' '--queries --rerank: three for each text'
+for i in 1 2 3 4 5 6 7 8 9; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats\"}"; done | vlm-itm -m "$blip/itm.pth" >each
+is "$(jq -r 'select(.query=="two cats")|.image' out | sort | tr '\n' ' ')" \
+    "$(jq -r '"\(.itc) \(.image)"' each | sort -gr | head -n 3 | cut -d' ' -f2 | sort | tr '\n' ' ')" '... those with the highest itc'
+is "$(jq -r 'select(.query=="two cats")|"\(.image) \(.itm)"' out | sort)" \
+    "$(jq -r '"\(.image) \(.itm)"' each | grep -f $(jq -r 'select(.query=="two cats")|.image' out >names; echo names) | sort)" '... with their itm'
+vlm-itm -m "$blip/itm.pth" --queries queries --rerank 3 --batch 2 --threads 1 q?.ppm none.ppm 2>err >b
+same out b '... whatever batch and threads'
+
 # features once
 web 30 >web.jsonl
 vlm-itm -m "$blip/itm.pth" web.jsonl >plain 2>/dev/null
