@@ -147,7 +147,7 @@ int field_image_bytes(const struct record *r, struct buffer *b)
     }
     if (!field_image(r, &value, &name))
         return fail_as("not_found", "no image");
-    text = json_text(value);
+    text = r->path && !strcmp(name, "image") ? xstrdup(r->path) : json_text(value);
     if (!text)
         return fail("field %s is not a string", name);
     result = strncmp(text, "data:", 5) ? read_path(b, text) : read_uri(b, text);
