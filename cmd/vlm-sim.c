@@ -171,6 +171,7 @@ static bool consider(struct record *r, const struct embedding *e)
         }
     }
     taken = k->users > 1;
+    r->dropped = !taken;
     if (taken)
         let_go(k);
     else

@@ -106,7 +106,8 @@ static void retire(struct loop *l, struct item *item)
         l->filter->release(r);
     if (!l->report->stopped) {
         report_record(l->report, r, failed);
-        if (failed && settings.on_error != ON_ERROR_RECORD)
+        if ((failed && settings.on_error == ON_ERROR_FAIL) ||
+            (r->failed && settings.on_error == ON_ERROR_SKIP))
             r->dropped = true;
         if (l->filter->drops_failed && r->failed)
             r->dropped = true;

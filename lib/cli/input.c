@@ -111,7 +111,7 @@ int input_skip(struct input *in, struct resume *s)
 
         while (r && !resume_matches(s, out, r) && s->may_drop) {
             in->report->records++;
-            in->report->errors += settings.on_error == ON_ERROR_SKIP;
+            in->report->errors += settings.on_error == ON_ERROR_SKIP && !r->failed_before;
             record_free(r);
             r = next_record(in, &would_wait);
         }

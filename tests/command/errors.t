@@ -23,7 +23,7 @@ is "$(cat .err)" '' 'says nothing'
 same .out all 'and writes the same'
 
 status 0 'skip' vlm-sim -q --on-error=skip in
-is "$(jq -r .id .out | tr '\n' ' ')" '1 3 4 ' 'drops what failed here'
+is "$(jq -r .id .out | tr '\n' ' ')" '1 4 ' 'drops what failed here or before'
 status 1 'fail' vlm-sim --on-error=fail in
 is "$(cat .out)" "$(head -n 1 all)" 'what came before has left'
 is "$(wc -l <.err | tr -d ' ')" 2 'one reason and one count'

@@ -1,0 +1,44 @@
+#!/bin/sh
+# manual.t - the examples of the manual pages are run
+#
+# A literal block behind the comment .\" test holds commands ("$ " begins one, "> " goes on with it)
+# and what they print.  They run with bash in a folder with photo.jpg, other.jpg and records.jsonl,
+# with a small random model.
+. "$(dirname "$0")/tap.sh"
+export VLM_MODEL="$top/tests/golden/clip/hf-vit"
+
+# blocks PAGE: one file a block, block.1 ...
+blocks() {
+    awk '
+        /^\.\\" test/ { wanted = 1 }
+        /^\.Bd -literal/ && wanted { inside = 1; n++; next }
+        /^\.Ed/ { inside = wanted = 0 }
+        inside {
+            gsub(/\\\(aq/, "\047"); gsub(/\\-/, "-"); gsub(/\\&/, ""); gsub(/\\e/, "\\")
+            print > ("../block." n)
+        }' "$1"
+}
+
+for page in "$top"/man/*.[157]; do
+    mkdir run
+    cd run || exit 1
+    cp "$top/tests/golden/clip/picture.png" photo.jpg
+    cp "$top/tests/command/good/rgb.png" other.jpg 2>/dev/null ||
+        printf 'P6 2 2 255\n\001\002\003\377\377\377\010\020\030\377\001\001' >other.jpg
+    printf '%s\n' '{"id":1,"image":"photo.jpg","text":"a dog"}' \
+        '{"id":2,"image":"other.jpg","text":"a cat"}' \
+        '{"id":3,"image":"photo.jpg","text":"a bicycle"}' >records.jsonl
+    blocks "$page"
+    n=1
+    while [ -f ../block.$n ]; do
+        sed -n 's/^[$>] //p' ../block.$n >../script
+        grep -v '^[$>] ' ../block.$n >../wanted
+        bash ../script >../got 2>../errors
+        is "$(cat ../got)" "$(cat ../wanted)" "${page##*/}, example $n"
+        [ -s ../errors ] && sed 's/^/# /' ../errors | head -n 5
+        n=$((n + 1))
+    done
+    cd ..
+    rm -rf run block.*
+done
+finish
