@@ -114,8 +114,8 @@ INLINE void store_half(uint16_t *p, vec v)
     CASE(1, 1)                                                                                     \
     CASE(1, 2)                                                                                     \
     CASE(2, 1)                                                                                     \
-    CASE(2, 2) CASE(3, 1) CASE(3, 2) CASE(4, 1) CASE(4, 2) CASE(5, 1) CASE(5, 2) CASE(6, 1)        \
-        CASE(6, 2)
+    CASE(2, 2)                                                                                     \
+    CASE(3, 1) CASE(3, 2) CASE(4, 1) CASE(4, 2) CASE(5, 1) CASE(5, 2) CASE(6, 1) CASE(6, 2)
 
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"

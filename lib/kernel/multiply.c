@@ -11,8 +11,9 @@
 
 enum {
     CHUNK_BYTES = 1 << 20, /* of x, that a piece may use */
-    PIECES = 8,            /* a thread, at least, where the panels suffice */
+    GROUP_BYTES = 1 << 19, /* of weights */
     GROUP = 4,             /* most panels in a piece */
+    PIECES = 8,            /* a thread, at least, where the panels suffice */
 };
 
 struct work {
@@ -37,56 +38,66 @@ static void gather_bias(float *bias, const struct product *p, long first, int co
     }
 }
 
-static void multiply_panel(const struct work *w, long panel, long block, long end)
+/* One tile of y.  `bias`: of the panel's columns. */
+static void multiply_tile(const struct work *w, long block, long panel, const float *bias)
 {
     const struct product *p = w->product;
     const struct pack *pack = p->weights;
-    const struct panel_kernel *kernel = pack->kernel;
-    long first = panel_first(kernel, &pack->panels, panel);
-    int columns = panel_columns(kernel, &pack->panels, panel);
-    float bias[TILE_COLUMNS], sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
+    long first = panel_first(pack->kernel, &pack->panels, panel);
+    int columns = panel_columns(pack->kernel, &pack->panels, panel);
+    long row = p->rows * block / w->blocks, at = row * p->y_stride + first;
+    int rows = (int)(p->rows * (block + 1) / w->blocks - row);
+    float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
 
-    gather_bias(bias, p, first, columns);
-    for (; block < end; block++) {
-        long row = p->rows * block / w->blocks;
-        int rows = (int)(p->rows * (block + 1) / w->blocks - row);
-        long at = row * p->y_stride + first;
-
-        tile_multiply(kernel, (struct tile){
-                                  .sums = sums,
-                                  .sums_stride = TILE_COLUMNS,
-                                  .x = p->x + row * p->x_stride,
-                                  .x_stride = p->x_stride,
-                                  .rows = rows,
-                                  .columns = columns,
-                                  .panel = pack->data +
-                                           (size_t)(first * pack->inputs) * dtype_size(pack->type),
-                                  .type = pack->type,
-                                  .depth = pack->inputs,
-                              });
-        kernel->finish(&(struct finish){
-            .y = p->y + at,
-            .y_stride = p->y_stride,
-            .sums = sums,
-            .bias = bias,
-            .residual = p->residual ? p->residual + at : NULL,
-            .rows = rows,
-            .columns = columns,
-            .activation = p->activation,
-        });
-    }
+    tile_multiply(pack->kernel,
+                  (struct tile){
+                      .sums = sums,
+                      .sums_stride = TILE_COLUMNS,
+                      .x = p->x + row * p->x_stride,
+                      .x_stride = p->x_stride,
+                      .rows = rows,
+                      .columns = columns,
+                      .panel = pack->data + (size_t)(first * pack->inputs) * dtype_size(pack->type),
+                      .type = pack->type,
+                      .depth = pack->inputs,
+                  });
+    pack->kernel->finish(&(struct finish){
+        .y = p->y + at,
+        .y_stride = p->y_stride,
+        .sums = sums,
+        .bias = bias,
+        .residual = p->residual ? p->residual + at : NULL,
+        .rows = rows,
+        .columns = columns,
+        .activation = p->activation,
+    });
 }
 
 static void multiply_piece(void *argument, long index, int worker)
 {
     const struct work *w = argument;
-    long chunk = index / w->groups, panel = index % w->groups * w->group;
-    long end = panel + w->group, panels = w->product->weights->panels.count;
+    const struct pack *pack = w->product->weights;
+    long chunk = index / w->groups, first = index % w->groups * w->group;
+    long count = pack->panels.count - first < w->group ? pack->panels.count - first : w->group;
+    float bias[GROUP][TILE_COLUMNS];
 
     (void)worker;
-    for (; panel < end && panel < panels; panel++)
-        multiply_panel(w, panel, w->blocks * chunk / w->chunks,
-                       w->blocks * (chunk + 1) / w->chunks);
+    for (long i = 0; i < count; i++)
+        gather_bias(bias[i], w->product, panel_first(pack->kernel, &pack->panels, first + i),
+                    panel_columns(pack->kernel, &pack->panels, first + i));
+    for (long b = w->blocks * chunk / w->chunks; b < w->blocks * (chunk + 1) / w->chunks; b++)
+        for (long i = 0; i < count; i++)
+            multiply_tile(w, b, first + i, bias[i]);
+}
+
+/* Panels in a piece: as many as the second cache holds beside x, if enough pieces remain. */
+static long group_of(const struct pack *pack, long chunks)
+{
+    long bytes = pack->inputs * pack->kernel->columns * (long)dtype_size(pack->type);
+    long group = pack->panels.count * chunks / ((long)PIECES * pool_threads());
+
+    group = group > GROUP_BYTES / bytes ? GROUP_BYTES / bytes : group;
+    return group < 1 ? 1 : group > GROUP ? GROUP : group;
 }
 
 void multiply_packed(const struct product *p)
@@ -101,8 +112,7 @@ void multiply_packed(const struct product *p)
     w.blocks = (p->rows + pack->kernel->rows - 1) / pack->kernel->rows;
     most = most > 4L * pack->kernel->rows ? most : 4L * pack->kernel->rows;
     w.chunks = (p->rows + most - 1) / most;
-    w.group = panels * w.chunks / ((long)PIECES * pool_threads());
-    w.group = w.group < 1 ? 1 : w.group > GROUP ? GROUP : w.group;
+    w.group = group_of(pack, w.chunks);
     w.groups = (panels + w.group - 1) / w.group;
     pool_run(multiply_piece, &w, w.chunks * w.groups);
 }

@@ -71,7 +71,6 @@ void tile_multiply(const struct panel_kernel *kernel, struct tile t)
         kernel->tile(&t);
         t.x += t.depth;
         t.panel = (const char *)t.panel + (size_t)t.depth * step;
-        t.next = t.next ? t.next + (size_t)t.depth * step : NULL;
         t.add = true;
     }
 }

@@ -30,7 +30,6 @@ struct tile {
     const void *panel; /* [depth, stride] */
     enum dtype type;   /* of the panel: f32, f16, bf16 */
     long depth;
-    const char *next; /* what will be read after this panel; NULL: unknown */
 };
 
 /* y = activation(sums + bias) + residual */

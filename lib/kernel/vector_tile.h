@@ -38,6 +38,9 @@ INLINE void store_sums(const struct tile *t, const int rows, const int vectors, 
         }
 }
 
+/* Few rows wait for memory: what comes is fetched across the pages at which the processor stops. */
+enum { LINE = 64, FEW = 5, AHEAD = 4096 };
+
 INLINE void tile_of(const struct tile *t, const int rows, const int vectors, const enum dtype type)
 {
     const long size = type == DTYPE_F32 ? 4 : 2, step = vectors * LANES * size;
@@ -56,6 +59,10 @@ INLINE void tile_of(const struct tile *t, const int rows, const int vectors, con
 #pragma GCC unroll 3
         for (int j = 0; j < vectors; j++)
             b[j] = load_as(panel + j * LANES * size, type);
+        if (rows <= FEW) {
+            for (int j = 0; j < step; j += LINE)
+                __builtin_prefetch(panel + AHEAD + j, 0, 2);
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             vec a = set(x[i][k]);
