@@ -184,6 +184,9 @@ static int open(struct model *m)
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
     leave_out_absent(m, &c);
+    if (m->wanted_size && m->wanted_size != clip_image_size(&c))
+        return fail_as("unsupported", "%s: takes images of %d pixels, no others", m->path,
+                       clip_image_size(&c));
     clip_init(clip, &c);
     clip_params(clip, &m->params);
     if (params_bind(&m->params, m->weights, m->layout, ignored, &m->memory))

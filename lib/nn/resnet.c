@@ -103,14 +103,15 @@ static struct tensor *bottleneck_forward(struct tape *t, struct bottleneck *b, s
 
 struct tensor *resnet_forward(struct tape *t, struct resnet *r, struct tensor *pixels)
 {
+    struct tape_mark start = tape_mark(t);
     struct tensor *x = to_channels_last(t, pixels);
     long places;
 
     for (int i = 0; i < 3; i++)
         x = conv_forward(t, &r->stem[i], x, i ? 1 : 2, ACTIVATION_RELU);
-    x = average_pool(t, x, 2);
+    x = tape_keep(t, start, average_pool(t, x, 2));
     for (int i = 0; i < r->count; i++)
-        x = bottleneck_forward(t, &r->blocks[i], x);
+        x = tape_keep(t, start, bottleneck_forward(t, &r->blocks[i], x));
     places = x->shape[1] * x->shape[2];
     return tensor_reshape(t, x, 3, (long[]){ x->shape[0], places, width(x) });
 }

@@ -86,3 +86,27 @@ void tape_drop(struct tape *t, struct tape_mark mark)
     if (t->count == mark.count)
         arena_rewind(&t->arena, mark.arena);
 }
+
+/* The numbers may lie where their copy goes, or in a chunk that a larger one replaces. */
+struct tensor *tape_keep(struct tape *t, struct tape_mark mark, struct tensor *x)
+{
+    struct tensor old = *x;
+    size_t bytes = (size_t)tensor_count(x) * sizeof *x->data;
+
+    assert(x->type == DTYPE_F32 && x->stride == width(x));
+    if (t->count != mark.count)
+        return x;
+    if (mark.arena.chunk == t->arena.last) {
+        arena_rewind(&t->arena, mark.arena);
+        x = tensor_new(t, old.rank, old.shape);
+        memmove(x->data, old.data, bytes);
+    } else {
+        void *copy = memcpy(xalloc(bytes, 1), old.data, bytes);
+
+        arena_rewind(&t->arena, mark.arena);
+        x = tensor_new(t, old.rank, old.shape);
+        memcpy(x->data, copy, bytes);
+        free(copy);
+    }
+    return x;
+}

@@ -92,6 +92,8 @@ struct tape_mark {
 };
 struct tape_mark tape_mark(const struct tape *t);
 void tape_drop(struct tape *t, struct tape_mark mark);
+/* The same, but x, contiguous and made since, is kept: returned in its new place. */
+struct tensor *tape_keep(struct tape *t, struct tape_mark mark, struct tensor *x);
 
 /* params.c - the one list of a model's parameters: loading, saving, initialising, counting,
  * stepping and averaging walk it */

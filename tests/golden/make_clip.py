@@ -352,6 +352,62 @@ def open_clip(name, seed, config, learn, custom=False):
             ("text", tower.transformer.resblocks, False)], learn)
 
 
+# --- ours: the only layout of a bag of words ----------------------------------------------------
+
+
+class Bag(torch.nn.Module):
+    """OpenAI's image tower beside the text encoder that the paper's listing calls CBOW."""
+
+    def __init__(self, vocabulary, width, embed_dim, image):
+        from clip.model import VisionTransformer
+
+        super().__init__()
+        self.visual = VisionTransformer(output_dim=embed_dim, **image)
+        self.token = torch.nn.Embedding(vocabulary, width)
+        self.projection = torch.nn.Linear(width, embed_dim, bias=False)
+        self.logit_scale = torch.nn.Parameter(torch.tensor(2.6592))
+
+    def text(self, ids):
+        lengths = ids.argmax(1) + 1
+        return self.projection(torch.stack(
+            [self.token(row[:n]).mean(0) for row, n in zip(ids, lengths)]))
+
+
+def own_names(state):
+    simple = {"conv1": "patch", "class_embedding": "class", "positional_embedding": "position",
+              "ln_pre": "norm_before", "ln_post": "norm_after", "resblocks": "block",
+              "ln_1": "norm1", "ln_2": "norm2", "c_fc": "fc1", "c_proj": "fc2", "attn": "attention",
+              "out_proj": "out", "visual": "vision"}
+    out = {}
+    for name, x in state.items():
+        parts = [simple.get(p, p) for p in name.split(".") if p != "transformer"]
+        ours = ".".join(parts)
+        if parts[-1].startswith("in_proj"):
+            for part, row in zip(("query", "key", "value"), x.chunk(3)):
+                out[ours.replace("in_proj_", part + ".")] = row.clone()
+        elif ours == "vision.proj":
+            out["vision.projection.weight"] = x.t().contiguous()
+        elif ours == "token.weight":
+            out["text.token"] = x
+        else:
+            out["text." + ours if parts[0] == "projection" else ours] = x
+    return out
+
+
+def bag(name, seed):
+    os.makedirs(path(name))
+    image = dict(input_resolution=24, patch_size=8, width=24, layers=1, heads=2)
+    model = disturb(Bag(72, 20, 16, image), seed)
+    save_file(own_names(model.state_dict()), path(name, "model.safetensors"))
+    with open(path(name, "config.json"), "w") as f:
+        json.dump({"model_type": "vlm-clip", "embedding": 16,
+                   "vision": {"image": 24, "patch": 8, "width": 24, "mlp": 96, "layers": 1,
+                              "heads": 2, "activation": "quick_gelu"},
+                   "text": {"bag": True, "vocabulary": 72, "width": 20, "context": 12}}, f, indent=1)
+    pixels, ids = inputs(4, 24, 12, 72, 0, seed + 1)
+    expect(name, model, model.visual, model.text, pixels, ids, learn=False)
+
+
 def main():
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
@@ -371,6 +427,7 @@ def main():
         embed_dim=16, quick_gelu=True, custom_text=True,
         vision_cfg=dict(vision, layers=1, no_ln_pre=True, pool_type="avg", final_ln_after_pool=True),
         text_cfg=dict(words, layers=1, no_causal_mask=True, pool_type="last")), False, custom=True)
+    bag("own-bag", 8)
 
 
 main()
