@@ -38,6 +38,14 @@ void blip_params(struct blip *m, struct params *p)
         bert_params(&m->decoder, p);
         params_out(p);
     }
+    if (c->contrastive) {
+        linear_params(&m->pooler, p, "pooler", c->text.width, c->text.width, true);
+        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
+                      false);
+        linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width,
+                      false);
+        param_scalar(p, &m->logit_scale, "logit_scale");
+    }
     if (c->match) {
         linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
                       true);
@@ -54,6 +62,7 @@ void blip_close(struct blip *m)
     linear_close(&m->vision_projection);
     linear_close(&m->text_projection);
     linear_close(&m->match_head);
+    linear_close(&m->pooler);
 }
 
 struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels)
@@ -78,6 +87,9 @@ struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tenso
     const struct spans *s = spans_even(t, images, (int)(rows(image) / images));
     struct tensor *x = take_rows(t, image, firsts(t, s), images);
 
+    if (m->config.contrastive) /* the class token is normed twice there */
+        x = vit_finish(t, &m->vision, x);
+
     return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
 }
 
@@ -86,6 +98,9 @@ struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *id
 {
     struct bert_input in = { .ids = ids, .texts = texts, .first_only = firsts(t, texts) };
     struct tensor *x = bert_forward(t, &m->encoder, &in);
+
+    if (m->config.contrastive)
+        x = hyperbolic(t, linear(t, &m->pooler, x, ACTIVATION_NONE));
 
     return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
 }

@@ -21,6 +21,7 @@ struct blip_config {
     struct bert_config text;
     long embedding;               /* of the contrastive space, 256 */
     bool encoder, decoder, match; /* roles: text encoder; decoder; projections and ITM head */
+    bool contrastive;             /* Hugging Face's BlipModel: two pooled towers, as CLIP */
     bool answers;                 /* VQA: the decoder reads the encoder's question */
     int begin, encode, end, pad;  /* ids of [DEC], what begins an ITM text, [SEP], [PAD] */
 };
@@ -29,8 +30,8 @@ struct blip {
     struct blip_config config;
     struct vit vision;
     struct bert encoder, decoder;
-    struct linear vision_projection, text_projection, match_head;
-    struct tensor *temperature; /* optional: training checkpoints have it */
+    struct linear vision_projection, text_projection, match_head, pooler;
+    struct tensor *logit_scale; /* contrastive alone */
 };
 
 void blip_init(struct blip *m, const struct blip_config *config);

@@ -62,12 +62,14 @@ static int count_layers(const struct weights *w, const char *pattern)
 
 static void roles(const struct weights *w, struct blip_config *c)
 {
+    c->contrastive = has(w, "text_model.pooler.dense.weight");
     c->encoder = has(w, "text_encoder.embeddings.word_embeddings.weight");
     c->decoder = has(w, "text_decoder.bert.embeddings.word_embeddings.weight");
     c->match = c->encoder && has(w, "itm_head.weight") && has(w, "vision_proj.weight") &&
                has(w, "text_proj.weight");
     c->answers = c->encoder && c->decoder && !has(w, "vision_proj.weight");
-    c->embedding = dim(w, "vision_proj.weight", 0);
+    c->embedding = dim(w, c->contrastive ? "visual_projection.weight" : "vision_proj.weight", 0);
+    c->encoder = c->encoder || c->contrastive;
 }
 
 static int check(const struct blip_config *c)

@@ -8,7 +8,7 @@
 #include "model/blip.h"
 #include "model/layout.h"
 
-extern const struct layout blip_layout_original, blip_layout_hf;
+extern const struct layout blip_layout_original, blip_layout_hf, blip_layout_hf_pooled;
 /* Endings and, with a '*', beginnings of names that a model in use does not need: momentum copies,
  * queues, tied tensors, buffers, the other task's heads. */
 extern const char *const blip_ignored[];

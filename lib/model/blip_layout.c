@@ -43,6 +43,14 @@ static const struct rename heads[] = {
     { 0 },
 };
 
+static const struct rename pooled_heads[] = {
+    { .ours = "vision_projection.", .theirs = "visual_projection." },
+    { .ours = "text_projection.", .theirs = "text_projection." },
+    { .ours = "pooler.", .theirs = "text_model.pooler.dense." },
+    { .ours = "logit_scale", .theirs = "logit_scale" },
+    { 0 },
+};
+
 static const struct rename original_vit[] = {
     { .ours = "patch.", .theirs = "patch_embed.proj." },
     { .ours = "class", .theirs = "cls_token" },
@@ -112,3 +120,13 @@ static const struct section hf[] = {
     { 0 },
 };
 const struct layout blip_layout_hf = { "Hugging Face", hf };
+
+static const struct section hf_pooled[] = {
+    { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
+    { "vision.", "vision_model.", hf_vit },
+    { "encoder.layer.*.", "text_model.encoder.layer.*.", bert_layer },
+    { "encoder.", "text_model.", bert },
+    { "", "", pooled_heads },
+    { 0 },
+};
+const struct layout blip_layout_hf_pooled = { "Hugging Face", hf_pooled };

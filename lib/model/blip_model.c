@@ -66,7 +66,8 @@ static int prepare_images(struct model *m, const struct blip_config *c)
 static void describe(struct model *m, const struct blip *b)
 {
     const struct blip_config *c = &b->config;
-    const char *kind = c->answers                 ? "question answering"
+    const char *kind = c->contrastive             ? "two pooled towers"
+                       : c->answers               ? "question answering"
                        : c->decoder && c->encoder ? "pre-training"
                        : c->decoder               ? "captioning"
                                                   : "image-text matching";
@@ -109,7 +110,11 @@ static int configure(struct model *m, struct blip_config *c)
     m->layout = is_hf(m) ? &blip_layout_hf : &blip_layout_original;
     if (!is_hf(m))
         return blip_config_original(m->weights, c);
-    return blip_config_hf(m->config, m->weights, c);
+    if (blip_config_hf(m->config, m->weights, c))
+        return -1;
+    if (c->contrastive)
+        m->layout = &blip_layout_hf_pooled;
+    return 0;
 }
 
 static int check_size(const struct model *m, const struct blip_config *c)
@@ -139,14 +144,15 @@ static int open(struct model *m)
     m->image_size = b->vision.config.image;
     if (prepare_images(m, &c))
         return fail("%s: %s", m->path, error_text());
-    m->abilities = (c.match ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH : 0) |
-                   (c.decoder ? VLM_CAPTION : 0) | (c.answers ? VLM_ANSWER : 0);
+    m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+                   (c.match ? VLM_MATCH : 0) | (c.decoder ? VLM_CAPTION : 0) |
+                   (c.answers ? VLM_ANSWER : 0);
     m->embedding = (int)c.embedding;
     m->feature_tokens = vit_tokens(&b->vision.config);
     m->feature_width = c.vision.width;
     m->context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
     m->vocabulary = (int)c.text.vocabulary;
-    m->scale = 1; /* BLIP's cosine is used as it is */
+    m->scale = b->logit_scale ? expf(b->logit_scale->data[0]) : 1; /* the cosine, as it is */
     m->bert = true;
     set_writing(m, &c, original);
     describe(m, b);

@@ -53,6 +53,7 @@ const struct spans *spans_of(struct tape *t, int count, const int *lengths);
 
 /* activation.c - element by element */
 struct tensor *activate(struct tape *t, struct tensor *x, enum activation which);
+struct tensor *hyperbolic(struct tape *t, struct tensor *x); /* hyperbolic.c - tanh */
 
 /* add.c - x + y; y: as x, or [tokens, d] repeated over the batch, or [d] over the rows */
 struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);

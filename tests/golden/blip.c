@@ -47,8 +47,8 @@ static bool open_fixture(struct fixture *f, const char *name, const char *file)
     if (f->weights && f->wanted && path_is_folder(path)) {
         cJSON *root = json_read(config);
 
-        f->layout = &blip_layout_hf;
         status = blip_config_hf(root, f->weights, &c);
+        f->layout = c.contrastive ? &blip_layout_hf_pooled : &blip_layout_hf;
         cJSON_Delete(root);
     } else {
         f->layout = &blip_layout_original;
@@ -436,6 +436,21 @@ static void answerer(const char *name, const char *file, bool original)
     close_fixture(&f);
 }
 
+static void pooled(void)
+{
+    struct fixture f;
+    struct ragged r;
+
+    if (!open_fixture(&f, "hf-pooled", "hf-pooled"))
+        return;
+    struct tensor *image = blip_image(&f.tape, &f.model, pixels(&f));
+
+    read_texts(&f, &r, -1);
+    close_to(&f, blip_image_embedding(&f.tape, &f.model, image, 3), "image_embedding");
+    close_to(&f, blip_text_embedding(&f.tape, &f.model, r.ids, r.spans), "text_embedding");
+    close_fixture(&f);
+}
+
 static void pretrained(void)
 {
     struct fixture f;
@@ -465,5 +480,6 @@ int main(void)
     answerer("vqa", "vqa.pth", true);
     answerer("hf-vqa", "hf-vqa", false);
     pretrained();
+    pooled();
     return done();
 }

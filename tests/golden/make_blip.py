@@ -358,6 +358,8 @@ def hf():
     folder("hf-itm", m)
     save("hf-itm", out)
 
+    hf_pooled(folder, config, ids, mask, pixels)
+
     m = randomise(BlipForQuestionAnswering(config()), 23, 0.0)
     rows = [raw.encode(t).ids for t in QUESTIONS]
     n = max(map(len, rows))
@@ -372,6 +374,20 @@ def hf():
     out["answers"] = padded(answers)
     folder("hf-vqa", m)
     save("hf-vqa", out)
+
+
+def hf_pooled(folder, config, ids, mask, pixels):
+    import torch
+    from transformers import BlipModel
+    m = randomise(BlipModel(config()), 24)
+    out = {"pixels": pixels, "ids": ids.int(), "mask": mask.int()}
+    with torch.no_grad():
+        u = m.get_image_features(pixel_values=pixels).pooler_output
+        v = m.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
+    out["image_embedding"] = u / u.norm(dim=-1, keepdim=True)
+    out["text_embedding"] = v / v.norm(dim=-1, keepdim=True)
+    folder("hf-pooled", m)
+    save("hf-pooled", out)
 
 
 os.makedirs(OUT, exist_ok=True)

@@ -186,6 +186,11 @@ static struct tensor *run_relu(struct tape *t, struct tensor *const *in)
     return activate(t, in[0], ACTIVATION_RELU);
 }
 
+static struct tensor *run_hyperbolic(struct tape *t, struct tensor *const *in)
+{
+    return hyperbolic(t, in[0]);
+}
+
 static struct tensor *run_none(struct tape *t, struct tensor *const *in)
 {
     return activate(t, in[0], ACTIVATION_NONE);
@@ -440,6 +445,7 @@ static const struct row table[] = {
     { "gelu", run_gelu, { S2(5, 23) }, 1 },
     { "gelu_tanh", run_gelu_tanh, { S2(5, 23) }, 1 },
     { "relu", run_relu, { W2(5, 23) }, 1 },
+    { "hyperbolic", run_hyperbolic, { W2(5, 23) }, 1 },
     { "no activation", run_none, { S2(5, 23) }, 1 },
     { "add", run_add, { S2(6, 7), S2(6, 7) }, 2 },
     { "add, over the batch", run_add, { S3(3, 4, 7), S2(4, 7) }, 2 },
