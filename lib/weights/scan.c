@@ -93,7 +93,7 @@ static int escape(struct scan *s, struct buffer *out)
 int scan_string(struct scan *s, struct buffer *out)
 {
     buffer_clear(out);
-    buffer_reserve(out, 1);
+    buffer_add(out, "", 0); /* an empty string has its NUL too */
     if (scan_expect(s, '"'))
         return -1;
     while (s->at < s->end && *s->at != '"') {
