@@ -1,0 +1,105 @@
+#!/bin/sh
+# vlm-sim.t - pairs, queries, labels, near duplicates
+. "$(dirname "$0")/tap.sh"
+. "$top/tests/command/pictures.sh"
+
+sim() { jq -c .sim; }
+is "$(echo '{"image_embedding":[3,4],"text_embedding":[1,0]}' | vlm-sim | sim)" 0.6 'a pair'
+is "$(echo '{"image_embedding":[3,4],"text_embedding":[[1,0],[0,2],[-3,-4]]}' | vlm-sim | sim)" '[0.6,0.8,-1]' \
+    'a list of texts'
+is "$(echo '{"image_embedding":[1e-20,0],"text_embedding":[1e20,0]}' | vlm-sim | sim)" 1 'very short and very long'
+printf '%s\n' '{"image_embedding":[0,0],"text_embedding":[1,0]}' '{"image_embedding":[1],"text_embedding":[1,0]}' \
+    '{"image_embedding":"a","text_embedding":[1,0]}' '{"image_embedding":[[1,0]],"text_embedding":[1,0]}' \
+    '{"image_embedding":[1,0],"text_embedding":[[1,0],[1]]}' '{"image_embedding":[],"text_embedding":[1]}' \
+    '{"text_embedding":[1]}' '{"image_embedding":[1]}' |
+    vlm-sim -q >out
+is "$(jq -r .error.code out | tr '\n' ' ')" \
+    'invalid mismatch invalid invalid invalid invalid nothing_to_compare nothing_to_compare ' 'what cannot be compared'
+is "$(echo '{"image_embedding":[1,0],"text":"x"}' | env -u HOME vlm-sim -q | jq -r .error.code)" no_model \
+    'no model, and a record that needs one'
+
+export VLM_MODEL="$top/tests/golden/clip/hf-vit"
+for i in 1 2 3 4 5 6 7 8; do picture p$i.ppm $i; done
+for i in 1 2 3 4 5 6 7 8; do echo "{\"id\":$i,\"image\":\"p$i.ppm\",\"text\":\"a dog $i\"}"; done >in
+vlm-sim in >out
+vlm-embed in | vlm-sim | jq -c '{id,image,text,sim}' >again
+jq -c . out >plain
+same again plain 'through the model, or from vectors: the same'
+vlm-embed -b in | vlm-sim | jq -c '{id,image,text,sim}' >again
+same again plain 'also from the binary form'
+is "$(echo '{"image":"p1.ppm","text_embedding":[1,0]}' | vlm-sim -q | jq -r .error.code)" mismatch \
+    'a vector of another length than the model'"'s"
+
+vlm-embed in >vectors
+jq -c '{id, image_embedding}' vectors >images
+vlm-sim --query 'a cat' --top 3 in >best
+is "$(wc -l <best | tr -d ' ')" 3 'the best three'
+jq -r '[.sim, .id] | @tsv' best >scores
+sort -k1,1gr scores >sorted
+same scores sorted 'best first'
+vlm-sim --query 'a cat' --top 100 in >all
+is "$(wc -l <all | tr -d ' ')" 8 'no more than there are'
+is "$(head -n 3 all)" "$(cat best)" 'the best of all are the best'
+vlm-sim --query 'a cat' --top 3 images >out
+is "$(jq -c '[.id, .sim]' out)" "$(jq -c '[.id, .sim]' best)" 'from vectors'
+is "$(vlm-sim --query 'a cat' --top 3 -b vectors | vlm-embed -q --text | jq -c '[.id, .sim]')" \
+    "$(jq -c '[.id, .sim]' best)" 'in the binary form'
+vlm-sim --query 'a cat' --query 'a dog' --top 2 in >out
+is "$(jq -r .query out | tr '\n' ',')" 'a cat,a cat,a dog,a dog,' 'several queries, in their order'
+is "$(jq -c 'select(.query == "a cat") | [.id, .sim]' out)" "$(jq -c '[.id, .sim]' best | head -n 2)" 'each with its best'
+printf 'a cat\n\na dog\n' >queries
+is "$(vlm-sim --queries queries --top 2 in | cmp - out && echo same)" same 'queries from a file'
+vlm-sim --query 'a cat' --by text --top 1 in >out
+is "$(jq -r '.text | startswith("a dog")' out)" true '--by text'
+cat in in | vlm-sim --query 'a cat' --top 4 | jq -r .id | uniq -c | awk '{ print $1 }' >out
+is "$(cat out | tr '\n' ' ')" '2 2 ' 'equals stand together'
+{ cat in; echo '{"id":9,"image":"none.ppm"}'; echo '{"id":10,"error":{}}'; } |
+    vlm-sim --query 'a cat' --top 100 >out 2>err
+is "$(wc -l <out | tr -d ' ')" 8 'what failed is not among the best'
+is "$(grep -c none.ppm err)" 1 'but reported'
+for batch in 1 3; do
+    vlm-sim --query 'a cat' --top 100 --batch $batch --threads $batch in >out
+    same out all "--batch $batch"
+done
+
+printf 'dog\ncat\nbicycle\n' >labels
+vlm-sim --labels labels in >out
+is "$(jq -r 'select(.label | IN("dog", "cat", "bicycle")) | .id' out | wc -l | tr -d ' ')" 8 'labels'
+vlm-sim --labels labels --top 3 in >top
+is "$(jq -c '[.label, .prob]' top)" "$(jq -c '[.label, .prob]' out)" 'the likeliest'
+is "$(jq -s 'all((.probs | add - 1 | fabs) < 1e-6 and .probs[0] == .prob and .labels[0] == .label)' top)" true \
+    'probabilities add up to 1'
+vlm-sim --labels labels --top 3 --scale 0 in >/dev/null
+vlm-sim --labels labels --template 'a photo of a {}' in >one
+vlm-sim --labels labels --template 'a photo of a {}' --template 'a photo of a {}' in >twice
+is "$(jq -c .label twice)" "$(jq -c .label one)" 'templates: the mean of equals'
+printf 'a photo of a dog\na photo of a cat\na photo of a bicycle\n' >written
+is "$(vlm-sim --labels written in | jq -c .prob)" "$(jq -c .prob one)" 'templates: as if written out'
+# softmax(scale x cosine), from the vectors themselves
+jq -n -c --slurpfile l /dev/null '"dog","cat","bicycle"|{text:.}' | vlm-embed | jq -c .text_embedding >rows
+jq -c --slurpfile l rows '.image_embedding as $v | [$l[] | [., $v] | transpose | map(.[0] * .[1]) | add * 5 | exp] |
+    max / add' vectors >wanted
+vlm-sim --labels labels --scale 5 vectors | jq -c .prob >out
+is "$(paste out wanted | awk '($1 - $2) ^ 2 > 1e-10')" '' '--scale: the softmax'
+
+printf '%s\n' '{"id":"a","image_embedding":[1,0]}' '{"id":"b","image_embedding":[0,1]}' \
+    '{"id":"c","image_embedding":[10,1]}' '{"id":"d","image_embedding":[1,1]}' '{"image_embedding":[0,5]}' \
+    '{"image":"x.jpg","image_embedding":[-1,0]}' '{"image_embedding":[-2,0]}' '{"image_embedding":[-1,-1]}' \
+    '{"image_embedding":[-9,-8]}' '{"image_embedding":[1,0,0]}' >in
+vlm-sim -q --near-duplicates 0.99 in >out
+is "$(jq -c '.duplicate_of' out | tr '\n' ' ')" 'null null "a" null "b" null "x.jpg" null 8 null ' 'near duplicates'
+is "$(jq -r '.error.code // empty' out)" mismatch 'a vector of another length'
+awk 'BEGIN { srand(7); for (i = 0; i < 6000; i++) printf "{\"id\":%d,\"image_embedding\":[%f,%f]}\n", i, rand() - .5, rand() - .5 }' >many
+vlm-sim --near-duplicates 0.99999 many >out
+is "$(jq -n '[inputs] | [.[] | select(.duplicate_of == null)] | length < 2000' out)" true 'many of many'
+vlm-sim --near-duplicates 0.99999 --threads 3 --batch 1000 many >again
+same again out 'across blocks, batches and threads'
+
+for o in '--query a --labels labels' '--query a --near-duplicates 1' '--top 3' '--by text' '--template {}' \
+    '--labels labels --template none' '--labels labels --scale -1' '--near-duplicates 2'; do
+    status 2 "a mistake: $o" vlm-sim $o in
+done
+status 1 'labels that are not there' vlm-sim --labels no-such-file in
+status 1 'a full disk' sh -c 'vlm-sim --query a p1.ppm >/dev/full'
+status 0 'no input' vlm-sim --query a /dev/null
+finish
