@@ -4,15 +4,12 @@
  * All vectors have length 1, so a cosine is a product.  In all modes but the first, a record is as
  * close to something as the closest of its vectors: a list of texts has one for each.
  */
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/json.h"
-#include "cli/cli.h"
+#include "cli/compare.h"
 
 enum by { BY_ANY, BY_IMAGE, BY_TEXT };
-enum { BLOCK = 4096 }; /* vectors compared at once */
 
 static struct option_list queries, templates, labels;
 static const char *queries_path, *labels_path;
@@ -22,13 +19,9 @@ static int by;
 static struct filter filter;
 static struct vlm *model;
 
-static float *targets;   /* of queries or labels: [count, width] */
-static struct top *best; /* one a query; its items are struct kept */
-static struct {          /* what near duplicates are compared with */
-    char **names;        /* JSON */
-    float *vectors;
-    long count, room, width;
-} kept;
+static float *targets; /* of queries or labels: [count, width] */
+static struct search search;
+static struct near near;
 
 static const char *const by_names[] = { "any", "image", "text", NULL };
 
@@ -60,7 +53,7 @@ static unsigned sides_of(const struct record *r)
 {
     struct span value;
 
-    if (!best && !labels.count && threshold < -1)
+    if (!queries.count && !labels.count && threshold < -1)
         return EMBED_IMAGE | EMBED_TEXT;
     if (by != BY_ANY)
         return by == BY_IMAGE ? EMBED_IMAGE : EMBED_TEXT;
@@ -109,31 +102,19 @@ static void prepare(struct record *r)
         record_fail(r, "read", "nothing_to_compare", "an empty list of texts");
 }
 
-/* One row of scores for each target: the highest of the record's vectors' cosines. */
-static void score(const struct embedding *e, const float *to, long count, float *scores)
+static const float *rows_of(const struct embedding *e, int *count)
 {
-    const float *from = e->image ? e->image : e->text;
-    int rows = e->image ? 1 : e->texts;
-    float *dots = xresize(NULL, (size_t)rows * (size_t)count, sizeof *dots);
-
-    vlm_dot(from, rows, to, count, (int)e->width, dots);
-    for (long i = 0; i < count; i++) {
-        scores[i] = dots[i];
-        for (int k = 1; k < rows; k++)
-            scores[i] = fmaxf(scores[i], dots[k * count + i]);
-    }
-    for (long i = 0; i < count; i++)
-        scores[i] = fminf(fmaxf(scores[i], -1), 1); /* rounding may lead past 1 */
-    free(dots);
+    *count = e->image ? 1 : e->texts;
+    return e->image ? e->image : e->text;
 }
 
-/* Pairs */
+/* What each mode does to a record */
 
 static void add_pair(struct record *r, const struct embedding *e)
 {
     float *sims = xalloc((size_t)e->texts, sizeof *sims);
 
-    score(e, e->text, e->texts, sims);
+    compare_scores(e->image, 1, e->text, e->texts, e->width, sims);
     if (e->list)
         record_set_numbers(r, "sim", sims, e->texts);
     else
@@ -141,183 +122,47 @@ static void add_pair(struct record *r, const struct embedding *e)
     free(sims);
 }
 
-/* Queries: a record that is among the best of several is shared by them. */
-
-struct kept_record {
-    struct record *record;
-    int users;
-};
-
-static void let_go(struct kept_record *k)
-{
-    if (k && --k->users == 0) {
-        record_free(k->record);
-        free(k);
-    }
-}
-
-static bool consider(struct record *r, const struct embedding *e)
+static bool offer(struct record *r, const struct embedding *e)
 {
     float *scores = xalloc((size_t)queries.count, sizeof *scores);
-    struct kept_record *k = xalloc(1, sizeof *k);
+    int count;
+    const float *rows = rows_of(e, &count);
     bool taken;
 
-    *k = (struct kept_record){ r, 1 };
-    score(e, targets, queries.count, scores);
-    for (int q = 0; q < queries.count; q++) {
-        if (top_wants(&best[q], scores[q], r->index)) {
-            k->users++;
-            let_go(top_add(&best[q], (struct ranked){ scores[q], r->index, k }));
-        }
-    }
-    taken = k->users > 1;
-    r->dropped = !taken;
-    if (taken)
-        let_go(k);
-    else
-        free(k);
+    compare_scores(rows, count, targets, queries.count, e->width, scores);
+    taken = search_offer(&search, r, scores);
     free(scores);
     return taken;
 }
 
-/* A copy, by way of the binary form. */
-static struct record *copy(const struct record *r)
-{
-    struct buffer b = { 0 };
-    struct record *same;
-    size_t used;
-
-    cbor_write_record(&b, r);
-    same = cbor_read_record(b.data, b.size, &used);
-    buffer_free(&b);
-    return same;
-}
-
-static int emit_best(void)
-{
-    for (int q = 0; q < queries.count; q++) {
-        top_sort(&best[q]);
-        for (int i = 0; i < best[q].count; i++) {
-            struct kept_record *k = best[q].heap[i].item;
-            struct record *r = copy(k->record);
-
-            record_set_number(r, "sim", best[q].heap[i].score);
-            if (queries.count > 1)
-                record_set_string(r, "query", queries.items[q]);
-            emit(r);
-            let_go(k);
-        }
-        top_free(&best[q]);
-    }
-    return 0;
-}
-
-/* Labels */
-
-static void set_labels(struct record *r, const struct top *likely)
-{
-    struct buffer names = { 0 }, probs = { 0 };
-
-    for (int i = 0; i < likely->count; i++) {
-        const char *name = labels.items[likely->heap[i].index];
-        char number[24];
-
-        float_format(likely->heap[i].score, number);
-        buffer_printf(&probs, "%c%s", i ? ',' : '[', number);
-        buffer_byte(&names, i ? ',' : '[');
-        json_escape(&names, name, strlen(name));
-    }
-    buffer_byte(&names, ']');
-    buffer_byte(&probs, ']');
-    record_set_string(r, "label", labels.items[likely->heap[0].index]);
-    record_set_number(r, "prob", likely->heap[0].score);
-    if (top > 1) {
-        record_set_json(r, "labels", names.data, names.size);
-        record_set_json(r, "probs", probs.data, probs.size);
-    }
-    buffer_free(&names);
-    buffer_free(&probs);
-}
-
-/* prob = softmax(scale x cosine) over all labels */
 static void add_label(struct record *r, const struct embedding *e)
 {
-    float *scores = xalloc((size_t)labels.count, sizeof *scores), most = -2;
-    double sum = 0;
-    struct top likely;
+    float *scores = xalloc((size_t)labels.count, sizeof *scores);
+    int count;
+    const float *rows = rows_of(e, &count);
 
-    score(e, targets, labels.count, scores);
-    for (int i = 0; i < labels.count; i++)
-        most = fmaxf(most, scores[i]);
-    for (int i = 0; i < labels.count; i++)
-        sum += exp((double)scale * ((double)scores[i] - (double)most));
-    top_open(&likely, (int)top);
-    for (int i = 0; i < labels.count; i++) {
-        double prob = exp((double)scale * ((double)scores[i] - (double)most)) / sum;
-
-        top_add(&likely, (struct ranked){ (float)prob, (uint64_t)i, NULL });
-    }
-    top_sort(&likely);
-    set_labels(r, &likely);
-    top_free(&likely);
+    compare_scores(rows, count, targets, labels.count, e->width, scores);
+    labels_mark(r, &labels, scores, scale, (int)top);
     free(scores);
-}
-
-/* Near duplicates: only the vectors of records that are no duplicates are kept. */
-
-static long closest_before(const struct embedding *e)
-{
-    float *scores = xalloc(BLOCK, sizeof *scores);
-    long found = -1;
-
-    for (long at = 0; at < kept.count && found < 0; at += BLOCK) {
-        long n = kept.count - at < BLOCK ? kept.count - at : BLOCK;
-
-        score(e, kept.vectors + at * kept.width, n, scores);
-        for (long i = 0; i < n && found < 0; i++)
-            if (scores[i] >= threshold)
-                found = at + i;
-    }
-    free(scores);
-    return found;
-}
-
-static void keep(const struct record *r, const struct embedding *e)
-{
-    const float *vector = e->image ? e->image : e->text;
-    struct span name;
-
-    if (kept.count == kept.room) {
-        kept.room = kept.room ? 2 * kept.room : BLOCK;
-        kept.names = xresize(kept.names, (size_t)kept.room, sizeof *kept.names);
-        kept.vectors =
-            xresize(kept.vectors, (size_t)kept.room * (size_t)e->width, sizeof *kept.vectors);
-    }
-    kept.width = e->width;
-    memcpy(kept.vectors + kept.count * e->width, vector, (size_t)e->width * sizeof *vector);
-    kept.names[kept.count++] =
-        field_id(r, &name, NULL) || (!record_member(r, "image") && field_image(r, &name, NULL))
-            ? xmemdup(name.data, name.size)
-            : xprintf("%llu", (unsigned long long)r->index + 1);
 }
 
 static void mark_duplicate(struct record *r, const struct embedding *e)
 {
-    long found;
+    int count;
+    const float *vector = rows_of(e, &count);
+    const char *found;
 
-    if (kept.count && e->width != kept.width) {
+    if (near.count && e->width != near.width) {
         record_fail(r, "compare", "mismatch", "its vector and those before differ in length");
-        return;
-    }
-    if (!e->image && e->texts != 1) {
+    } else if (count != 1) {
         record_fail(r, "compare", "mismatch", "a list of texts is not one vector");
-        return;
+    } else {
+        found = near_find(&near, vector, threshold);
+        if (found)
+            record_set_json(r, "duplicate_of", found, strlen(found));
+        else
+            near_keep(&near, r, vector, e->width);
     }
-    found = closest_before(e);
-    if (found < 0)
-        keep(r, e);
-    else
-        record_set_json(r, "duplicate_of", kept.names[found], strlen(kept.names[found]));
 }
 
 /* The loop's callbacks */
@@ -330,12 +175,12 @@ static bool compare(struct record *r, struct embedding *e)
     }
     if (e->truncated)
         record_set_bool(r, "truncated", true);
-    if ((best || labels.count) && e->width != vlm_width(model)) {
+    if (targets && e->width != vlm_width(model)) {
         record_fail(r, "compare", "mismatch", "its vector and the model's differ in length");
         return false;
     }
-    if (best)
-        return consider(r, e);
+    if (queries.count)
+        return offer(r, e);
     if (labels.count)
         add_label(r, e);
     else if (threshold >= -1)
@@ -411,9 +256,7 @@ static int begin(void)
         targets = labels_embed(model, queries.count ? &queries : &labels, &templates);
     if ((queries.count || labels.count) && !targets)
         return -1;
-    best = queries.count ? xalloc((size_t)queries.count, sizeof *best) : NULL;
-    for (int q = 0; q < queries.count; q++)
-        top_open(&best[q], (int)top);
+    search_open(&search, queries.count, (int)top);
     if (model && scale == 0)
         scale = vlm_scale(model);
     return 0;
@@ -421,17 +264,15 @@ static int begin(void)
 
 static int finish(void)
 {
-    return best ? emit_best() : 0;
+    search_emit(&search, &queries);
+    return 0;
 }
 
 static void end(void)
 {
-    for (long i = 0; i < kept.count; i++)
-        free(kept.names[i]);
-    free(kept.names);
-    free(kept.vectors);
+    search_close(&search);
+    near_free(&near);
     free(targets);
-    free(best);
     vlm_close(model);
 }
 

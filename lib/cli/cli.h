@@ -177,6 +177,9 @@ int lines_read(const char *path, struct option_list *list); /* appends; empty li
  * none: the label as it stands.  NULL after fail(). */
 float *labels_embed(struct vlm *m, const struct option_list *labels,
                     const struct option_list *templates);
+/* Adds `label` and `prob`; with top > 1 also `labels` and `probs`, the likeliest. */
+void labels_mark(struct record *r, const struct option_list *labels, const float *cosines,
+                 float scale, int top);
 
 /* top.c - the best of a stream: highest score first, the earlier of two equals first */
 struct ranked {

@@ -4,8 +4,10 @@
  * With several templates a label's vector is the mean of its sentences' vectors, each of length 1,
  * again of length 1: CLIP's prompt ensembling.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/json.h"
 #include "cli/cli.h"
 
 int lines_read(const char *path, struct option_list *list)
@@ -87,4 +89,50 @@ float *labels_embed(struct vlm *m, const struct option_list *labels,
         return all;
     free(all);
     return NULL;
+}
+
+static void set_lists(struct record *r, const struct option_list *labels, const struct top *likely)
+{
+    struct buffer names = { 0 }, probs = { 0 };
+
+    for (int i = 0; i < likely->count; i++) {
+        const char *name = labels->items[likely->heap[i].index];
+        char number[24];
+
+        float_format(likely->heap[i].score, number);
+        buffer_printf(&probs, "%c%s", i ? ',' : '[', number);
+        buffer_byte(&names, i ? ',' : '[');
+        json_escape(&names, name, strlen(name));
+    }
+    buffer_byte(&names, ']');
+    buffer_byte(&probs, ']');
+    record_set_json(r, "labels", names.data, names.size);
+    record_set_json(r, "probs", probs.data, probs.size);
+    buffer_free(&names);
+    buffer_free(&probs);
+}
+
+/* prob = softmax(scale x cosine) over all labels */
+void labels_mark(struct record *r, const struct option_list *labels, const float *cosines,
+                 float scale, int top)
+{
+    double sum = 0, most = -2;
+    struct top likely;
+
+    for (int i = 0; i < labels->count; i++)
+        most = fmax(most, (double)cosines[i]);
+    for (int i = 0; i < labels->count; i++)
+        sum += exp((double)scale * ((double)cosines[i] - most));
+    top_open(&likely, top);
+    for (int i = 0; i < labels->count; i++) {
+        double prob = exp((double)scale * ((double)cosines[i] - most)) / sum;
+
+        top_add(&likely, (struct ranked){ (float)prob, (uint64_t)i, NULL });
+    }
+    top_sort(&likely);
+    record_set_string(r, "label", labels->items[likely.heap[0].index]);
+    record_set_number(r, "prob", likely.heap[0].score);
+    if (top > 1)
+        set_lists(r, labels, &likely);
+    top_free(&likely);
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ * near.c - near duplicates: exact, in blocks; memory is the kept vectors'
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "cli/compare.h"
+
+enum { BLOCK = 4096 }; /* vectors compared at once */
+
+const char *near_find(const struct near *n, const float *vector, float threshold)
+{
+    float *scores = xresize(NULL, BLOCK, sizeof *scores);
+    const char *found = NULL;
+
+    for (long at = 0; at < n->count && !found; at += BLOCK) {
+        long count = n->count - at < BLOCK ? n->count - at : BLOCK;
+
+        compare_scores(vector, 1, n->vectors + at * n->width, count, n->width, scores);
+        for (long i = 0; i < count && !found; i++)
+            if (scores[i] >= threshold)
+                found = n->names[at + i];
+    }
+    free(scores);
+    return found;
+}
+
+/* Its id, its image's path, or its number in the input. */
+static char *name_of(const struct record *r)
+{
+    struct span name;
+
+    if (field_id(r, &name, NULL) || (!record_member(r, "image") && field_image(r, &name, NULL)))
+        return xmemdup(name.data, name.size);
+    return xprintf("%llu", (unsigned long long)r->index + 1);
+}
+
+void near_keep(struct near *n, const struct record *r, const float *vector, long width)
+{
+    if (n->count == n->room) {
+        n->room = n->room ? 2 * n->room : BLOCK;
+        n->names = xresize(n->names, (size_t)n->room, sizeof *n->names);
+        n->vectors = xresize(n->vectors, (size_t)n->room * (size_t)width, sizeof *vector);
+    }
+    n->width = width;
+    memcpy(n->vectors + n->count * width, vector, (size_t)width * sizeof *vector);
+    n->names[n->count++] = name_of(r);
+}
+
+void near_free(struct near *n)
+{
+    for (long i = 0; i < n->count; i++)
+        free(n->names[i]);
+    free(n->names);
+    free(n->vectors);
+    *n = (struct near){ 0 };
+}
