@@ -10,32 +10,12 @@
  * is only handed out when all of it is there.  So a length that is claimed costs nothing.
  */
 #include <cbor.h>
-#include <stdlib.h>
 #include <string.h>
 #include "stream/inside.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "typed arrays are copied as they are");
 
-enum {
-    TAG_MATRIX = 40,
-    TAG_F16 = 84,
-    TAG_F32 = 85,
-    TAG_SELF = 55799,
-    DEPTH = 16,
-    TOKENS = 1 << 16
-};
-
-struct token {
-    enum { SCALAR, UINT, BYTES, TEXT, ARRAY, MAP, TAG, ENDLESS, CHUNKED, BREAK } kind;
-    uint64_t value; /* of a number or tag; count of items; bytes of a string */
-    const unsigned char *data;
-};
-struct cursor {
-    const unsigned char *at, *end;
-    size_t limit; /* no string is longer */
-    long tokens;  /* seen so far: a record has few */
-    struct token token;
-};
+enum { DEPTH = 16, TOKENS = 1 << 16 };
 
 /* The callbacks: each leaves its token. */
 static void on_uint8(void *t, uint8_t value)
@@ -131,7 +111,7 @@ static const struct cbor_callbacks callbacks = {
     .indef_break = on_break,
 };
 
-static int advance(struct cursor *c)
+int cbor_advance(struct cursor *c)
 {
     size_t left = (size_t)(c->end - c->at);
     struct cbor_decoder_result result;
@@ -159,7 +139,7 @@ static int skip(struct cursor *c, int depth, bool *ended)
     uint64_t count = 0;
     bool stop = false, endless;
 
-    if (advance(c))
+    if (cbor_advance(c))
         return -1;
     if (ended)
         *ended = c->token.kind == BREAK;
@@ -181,167 +161,16 @@ static int skip(struct cursor *c, int depth, bool *ended)
     return 0;
 }
 
+int cbor_skip(struct cursor *c)
+{
+    return skip(c, 0, NULL);
+}
+
 size_t cbor_extent(const void *bytes, size_t size, size_t limit)
 {
     struct cursor c = { .at = bytes, .end = (const unsigned char *)bytes + size, .limit = limit };
 
-    return skip(&c, 0, NULL) ? 0 : (size_t)(c.at - (const unsigned char *)bytes);
-}
-
-/* The map's head, behind tags that say "this is CBOR"; *count is UINT64_MAX for an endless map. */
-static int enter_map(struct cursor *c, uint64_t *count)
-{
-    *count = 0;
-    do
-        if (advance(c))
-            return -1;
-    while (c->token.kind == TAG && c->token.value == TAG_SELF);
-    if (c->token.kind == ENDLESS && c->token.value)
-        *count = UINT64_MAX;
-    else if (c->token.kind == MAP)
-        *count = c->token.value;
-    else
-        return fail_as("not_a_record", "a CBOR item that is no map");
-    return 0;
-}
-
-/* The next key into the token: 1, 0 at the end of the map, -1. */
-static int next_key(struct cursor *c, uint64_t *count)
-{
-    if (!*count)
-        return 0;
-    if (advance(c))
-        return -1;
-    if (c->token.kind == BREAK)
-        return 0;
-    *count -= *count != UINT64_MAX;
-    if (c->token.kind != TEXT || (c->token.value && memchr(c->token.data, 0, c->token.value)))
-        return fail_as("not_a_record", "a key in a CBOR map that is no name");
-    return 1;
-}
-
-static bool is_json(const struct token *t)
-{
-    return t->value == 4 && !memcmp(t->data, "json", 4);
-}
-
-static int read_json(struct cursor c, struct record **r)
-{
-    uint64_t count;
-    int more;
-
-    if (enter_map(&c, &count))
-        return -1;
-    while ((more = next_key(&c, &count)) > 0) {
-        if (!is_json(&c.token)) {
-            if (skip(&c, 0, NULL))
-                return -1;
-            continue;
-        }
-        if (advance(&c))
-            return -1;
-        if (c.token.kind != TEXT)
-            break;
-        *r = record_parse((const char *)c.token.data, c.token.value);
-        return *r ? 0 : -1;
-    }
-    return more < 0 ? -1 : fail_as("not_a_record", "a CBOR map without a text \"json\"");
-}
-
-/* The dimensions before a typed array, behind tag 40; the token is then the typed array's tag. */
-static int read_shape(struct cursor *c, struct member *m)
-{
-    if (advance(c) || c->token.kind != ARRAY || c->token.value != 2 || advance(c) ||
-        c->token.kind != ARRAY || c->token.value < 1 || c->token.value > COUNT(m->shape))
-        return -1;
-    m->rank = (int)c->token.value;
-    for (int i = 0; i < m->rank; i++) {
-        if (advance(c) || c->token.kind != UINT || c->token.value > INT32_MAX)
-            return -1;
-        m->shape[i] = (long)c->token.value;
-    }
-    return advance(c);
-}
-
-/* The value of a member, described in m; its bytes are the token's. */
-static int describe(struct cursor *c, struct member *m)
-{
-    size_t count = 1, unit;
-
-    if (advance(c))
-        return -1;
-    if (c->token.kind == BYTES) {
-        *m = (struct member){ .kind = MEMBER_BYTES, .rank = 1, .shape = { (long)c->token.value } };
-        return 0;
-    }
-    if (c->token.kind == TAG && c->token.value == TAG_MATRIX && read_shape(c, m))
-        return -1;
-    if (c->token.kind != TAG || (c->token.value != TAG_F16 && c->token.value != TAG_F32))
-        return -1;
-    m->kind = c->token.value == TAG_F16 ? MEMBER_F16 : MEMBER_F32;
-    unit = m->kind == MEMBER_F16 ? 2 : 4;
-    if (advance(c) || c->token.kind != BYTES || c->token.value % unit)
-        return -1;
-    if (!m->rank) {
-        m->rank = 1;
-        m->shape[0] = (long)(c->token.value / unit);
-    }
-    for (int i = 0; i < m->rank; i++)
-        if (!size_product(count, (size_t)m->shape[i], &count))
-            return -1;
-    return count == c->token.value / unit ? 0 : -1;
-}
-
-static int read_members(struct cursor c, struct record *r)
-{
-    uint64_t count;
-    int more;
-
-    if (enter_map(&c, &count))
-        return -1;
-    while ((more = next_key(&c, &count)) > 0) {
-        struct member described = { 0 }, *m;
-        char *name;
-
-        if (is_json(&c.token)) {
-            if (skip(&c, 0, NULL))
-                return -1;
-            continue;
-        }
-        name = xmemdup(c.token.data, c.token.value);
-        if (describe(&c, &described)) {
-            fail_as("not_a_record", "the member \"%s\" is no vector, matrix or byte string", name);
-            free(name);
-            return -1;
-        }
-        m = member_add(r, name, c.token.value);
-        m->kind = described.kind;
-        m->rank = described.rank;
-        memcpy(m->shape, described.shape, sizeof m->shape);
-        if (c.token.value)
-            memcpy(m->data, c.token.data, c.token.value);
-        free(name);
-    }
-    return more;
-}
-
-struct record *cbor_read_record(const void *bytes, size_t size, size_t *used)
-{
-    struct cursor c = { .at = bytes, .limit = SIZE_MAX };
-    struct record *r = NULL;
-
-    *used = cbor_extent(bytes, size, SIZE_MAX / 4);
-    if (!*used)
-        return NULL;
-    c.end = c.at + *used;
-    if (read_json(c, &r))
-        return NULL;
-    if (read_members(c, r)) {
-        record_free(r);
-        return NULL;
-    }
-    record_seal(r);
-    return r;
+    return cbor_skip(&c) ? 0 : (size_t)(c.at - (const unsigned char *)bytes);
 }
 
 static void add_head(struct buffer *out, size_t (*encode)(uint64_t, unsigned char *, size_t),

@@ -6,6 +6,16 @@
 
 #include "stream/stream.h"
 
+/* json.c, value.c */
+static inline const char *json_space(const char *at, const char *end) /* past white space */
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    return at;
+}
+const char *json_number_end(const char *at, const char *end); /* NULL: no number */
+int json_escape_size(const char *at, const char *end); /* at a backslash; 0: no such escape */
+
 /* member.c */
 struct member *member_add(struct record *r, const char *name, size_t size); /* or the one there */
 void member_remove(struct record *r, const char *name);
@@ -54,7 +64,22 @@ struct record *tar_next(struct tar *t, struct source *s);
 bool tar_is_header(const void *block); /* 512 bytes */
 void tar_close(struct tar *t);
 
-/* cbor.c - the length of the item at `bytes`; 0 after fail(): "truncated", "too_large", "invalid"
+/* cbor.c - tokens of CBOR; cbor_record.c makes records of them */
+struct token {
+    enum { SCALAR, UINT, BYTES, TEXT, ARRAY, MAP, TAG, ENDLESS, CHUNKED, BREAK } kind;
+    uint64_t value; /* of a number or tag; count of items; bytes of a string */
+    const unsigned char *data;
+};
+struct cursor {
+    const unsigned char *at, *end;
+    size_t limit; /* no string is longer */
+    long tokens;  /* seen so far: a record has few */
+    struct token token;
+};
+enum { TAG_MATRIX = 40, TAG_F16 = 84, TAG_F32 = 85, TAG_SELF = 55799 };
+int cbor_advance(struct cursor *c); /* to the next token; -1 after fail() */
+int cbor_skip(struct cursor *c);    /* past one item, whatever it is; -1 after fail() */
+/* The length of the item at `bytes`; 0 after fail(): "truncated", "too_large", "invalid"
  */
 size_t cbor_extent(const void *bytes, size_t size, size_t limit);
 

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "stream/stream.h"
+#include "stream/inside.h"
 
 enum { DEPTH = 512 };
 
@@ -46,29 +46,6 @@ static inline bool digit(const char *at, const char *end)
     return at < end && *at >= '0' && *at <= '9';
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* The length of the escape at a backslash, 0 if there is no such escape. */
-static int escape(const char *at, const char *end)
-{
-    if (end - at < 2)
-        return 0;
-    if (at[1] != 'u')
-        return at[1] && strchr("\"\\/bfnrt", at[1]) ? 2 : 0;
-    if (end - at < 6)
-        return 0;
-    for (int i = 2; i < 6; i++)
-        if (hex(at[i]) < 0)
-            return 0;
-    return 6;
-}
-
 static bool string(struct scan *s)
 {
     const char *at = s->at + 1, *end = s->end;
@@ -87,7 +64,7 @@ static bool string(struct scan *s)
             s->at = at + 1;
             return true;
         } else if (c == '\\') {
-            int size = escape(at, end);
+            int size = json_escape_size(at, end);
 
             if (!size)
                 return wrong(s, at, "no such escape");
@@ -134,16 +111,9 @@ static bool number(struct scan *s)
     return true;
 }
 
-static inline const char *past_space(const char *at, const char *end)
-{
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-        at++;
-    return at;
-}
-
 static inline void space(struct scan *s)
 {
-    s->at = past_space(s->at, s->end);
+    s->at = json_space(s->at, s->end);
 }
 
 /* A member's name and colon; `name` is what stands between the quotes. */
@@ -314,134 +284,9 @@ bool json_find(const char *text, size_t size, const char *name, struct span *fou
     return any;
 }
 
-/* The code point of \uXXXX at `at`, with its partner if it is a surrogate; moves on. */
-static uint32_t unicode(const char **at, const char *end)
+const char *json_number_end(const char *at, const char *end)
 {
-    uint32_t code[2] = { 0, 0 };
-    const char *s = *at;
+    struct scan s = { .at = at, .end = end };
 
-    for (int n = 0; n < 2 && escape(s, end) == 6; n++, s += 6) {
-        for (int i = 2; i < 6; i++)
-            code[n] = code[n] << 4 | (uint32_t)hex(s[i]);
-    }
-    *at += 6;
-    if (code[0] < 0xd800 || code[0] > 0xdfff)
-        return code[0];
-    if (code[0] > 0xdbff || code[1] < 0xdc00 || code[1] > 0xdfff)
-        return 0xfffd;
-    *at += 6;
-    return 0x10000 + ((code[0] - 0xd800) << 10) + (code[1] - 0xdc00);
-}
-
-static void unescape(struct buffer *b, const char *at, const char *end)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-
-    while (at < end) {
-        const char *slash = memchr(at, '\\', (size_t)(end - at)), *found;
-
-        buffer_add(b, at, (size_t)((slash ? slash : end) - at));
-        if (!slash || !escape(slash, end))
-            return;
-        at = slash;
-        if (at[1] == 'u') {
-            buffer_utf8(b, unicode(&at, end));
-        } else {
-            found = strchr(from, at[1]);
-            buffer_byte(b, found ? to[found - from] : at[1]);
-            at += 2;
-        }
-    }
-}
-
-bool json_name_is(struct span raw, const char *name, size_t size)
-{
-    struct buffer b = { 0 };
-    bool same;
-
-    if (!raw.size || !memchr(raw.data, '\\', raw.size))
-        return raw.size == size && !memcmp(raw.data, name, size);
-    if (raw.size < size)
-        return false;
-    unescape(&b, raw.data, raw.data + raw.size);
-    same = b.size == size && !memcmp(b.data, name, size);
-    buffer_free(&b);
-    return same;
-}
-
-char *json_text_sized(struct span text, size_t *size)
-{
-    struct buffer b = { 0 };
-
-    if (text.size < 2 || text.data[0] != '"' || text.data[text.size - 1] != '"')
-        return NULL;
-    buffer_reserve(&b, text.size);
-    unescape(&b, text.data + 1, text.data + text.size - 1);
-    buffer_add(&b, "", 0);
-    *size = b.size;
-    return b.data;
-}
-
-char *json_text(struct span text)
-{
-    size_t size, zeros = 0;
-    char *s = json_text_sized(text, &size);
-    struct buffer b = { 0 };
-
-    for (size_t i = 0; s && i < size; i++)
-        zeros += !s[i];
-    if (!zeros)
-        return s;
-    for (size_t i = 0; i < size; i++)
-        buffer_add(&b, s[i] ? &s[i] : "\xef\xbf\xbd", s[i] ? 1 : 3);
-    free(s);
-    return b.data;
-}
-
-bool json_double(struct span text, double *number_value)
-{
-    char small[64], *copy = small;
-    struct scan s = { .at = text.data, .end = text.data + text.size };
-
-    if (!text.size || !number(&s) || s.at != s.end)
-        return false;
-    if (text.size < sizeof small) {
-        memcpy(small, text.data, text.size);
-        small[text.size] = 0;
-    } else {
-        copy = xmemdup(text.data, text.size);
-    }
-    *number_value = strtod(copy, NULL);
-    if (copy != small)
-        free(copy);
-    return true;
-}
-
-bool json_floats(struct span text, float **numbers, long *count)
-{
-    const char *at = text.data + 1, *end = text.data + text.size;
-    long commas = 0, n = 0;
-    float *x;
-
-    if (text.size < 2 || text.data[0] != '[' || end[-1] != ']')
-        return false;
-    for (size_t i = 0; i < text.size; i++)
-        commas += text.data[i] == ',';
-    x = xresize(NULL, (size_t)commas + 1, sizeof *x);
-    for (end--;; at++) {
-        at = past_space(at, end);
-        if ((at == end && n == 0) || !float_parse(&at, end, &x[n]))
-            break;
-        n++;
-        at = past_space(at, end);
-        if (at == end || *at != ',' || n > commas)
-            break;
-    }
-    if (at == end && n == commas + (n > 0)) {
-        *numbers = x;
-        *count = n;
-        return true;
-    }
-    free(x);
-    return false;
+    return number(&s) ? s.at : NULL;
 }

@@ -58,7 +58,7 @@ struct record *record_of_trouble(const char *code, const char *message, long lin
     r = record_new(b.data, b.size);
     r->raw = r->failed = true;
     r->failed_before = false; /* the error is ours */
-    if (raw) /* the same wherever it stands */
+    if (raw)                  /* the same wherever it stands */
         r->content = hash_bytes(raw, size, 0);
     buffer_free(&b);
     return r;
