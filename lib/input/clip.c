@@ -41,21 +41,17 @@ static enum kind kind_of(const struct tokenizer *t, uint32_t c)
     }
 }
 
-/* The number of code points that spell `letters`; 0: the text does not begin with them. */
+/* The number of code points that spell `letters`, U+017F for an s in OpenAI's way; 0: none. */
 static size_t begins_with(const struct splitter *s, const uint32_t *at, size_t count,
                           const char *letters)
 {
-    const char *end = letters + strlen(letters);
     size_t n = 0;
 
-    for (; letters < end; n++) {
-        uint32_t c = n < count ? at[n] : 0;
-
-        if (c == 0x17f && s->t->clean != CLEAN_HF)
-            c = 's';
-        if (n == count || utf8_next(&letters, end) != c)
+    if (s->t->clean == CLEAN_HF)
+        return codes_begin_with(at, count, letters);
+    for (; letters[n]; n++)
+        if (n == count || (at[n] == 0x17f ? 's' : at[n]) != (unsigned char)letters[n])
             return 0;
-    }
     return n;
 }
 
@@ -123,35 +119,19 @@ static void split(struct splitter *s, const uint32_t *at, size_t count)
     }
 }
 
-/* Hugging Face: special tokens are cut out, the leftmost first, of equals the longest; what is
- * between them goes to `rest` on its own. */
+/* Hugging Face: special tokens are cut out; what is between them goes to `rest` on its own. */
 static void cut_specials(struct splitter *s, const uint32_t *at, size_t count, bool normalized,
                          void (*rest)(struct splitter *, const uint32_t *, size_t))
 {
-    size_t from = 0, longest;
+    struct special_place place;
 
-    for (size_t i = 0; i < count; i += longest ? longest : 1) {
-        int id = -1;
-
-        longest = 0;
-        for (int k = 0; k < s->t->special_count; k++) {
-            const struct special_token *special = &s->t->specials[k];
-            size_t n = special->normalized == normalized
-                           ? begins_with(s, at + i, count - i, special->text)
-                           : 0;
-
-            if (n > longest) {
-                longest = n;
-                id = special->id;
-            }
-        }
-        if (longest == 0)
-            continue;
-        rest(s, at + from, i - from);
-        id_add(s->out, id);
-        from = i + longest;
+    while (find_special(s->t, at, count, normalized, &place) && s->out->count <= s->enough) {
+        rest(s, at, place.at);
+        id_add(s->out, place.id);
+        at += place.at + place.size;
+        count -= place.at + place.size;
     }
-    rest(s, at + from, count - from);
+    rest(s, at, count);
 }
 
 static size_t frame_length(const struct splitter *s, const uint32_t *at, size_t count)

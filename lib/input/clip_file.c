@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "input/text.h"
 
-enum { MOST_MERGES = 49152 - 256 - 2, MOST_IDS = 1 << 24 };
+enum { MOST_MERGES = 49152 - 256 - 2 };
 static const char *const begin_names[] = { "<|startoftext|>", "<start_of_text>" };
 static const char *const end_names[] = { "<|endoftext|>", "<end_of_text>" };
 
@@ -49,31 +49,6 @@ static int split_merge(const char *line, size_t size, size_t *left_size)
     if (!left || left + 1 == size || memchr(space + 1, ' ', size - left - 1))
         return fail("\"%.*s\" is not a merge of two symbols", size < 80 ? (int)size : 80, line);
     return 0;
-}
-
-/* Lines of a text without carriage returns; false at its end. */
-static bool next_line(const char **at, const char *end, const char **line, size_t *size)
-{
-    const char *stop;
-
-    if (*at >= end)
-        return false;
-    stop = memchr(*at, '\n', (size_t)(end - *at));
-    *line = *at;
-    *size = (size_t)((stop ? stop : end) - *at);
-    *at = stop ? stop + 1 : end;
-    if (*size && (*line)[*size - 1] == '\r')
-        --*size;
-    return true;
-}
-
-static size_t count_lines(const struct buffer *b)
-{
-    size_t lines = 1;
-
-    for (size_t i = 0; i < b->size; i++)
-        lines += b->data[i] == '\n';
-    return lines;
 }
 
 static int add_merge_line(struct tokenizer *t, int rank, const char *line, size_t size)
@@ -212,55 +187,6 @@ static int read_ordered(struct tokenizer *t, const struct buffer *b)
     vocabulary_set(&t->vocabulary, 512 + merges, begin_names[0], strlen(begin_names[0]));
     vocabulary_set(&t->vocabulary, 512 + merges + 1, end_names[0], strlen(end_names[0]));
     return read_ordered_merges(t, at, end, merges);
-}
-
-/* The largest id of a list, -1 in an empty one; -2 after fail(). */
-static int largest_id(const cJSON *list, bool tokens, int *entries)
-{
-    int most = -1;
-
-    for (const cJSON *e = list ? list->child : NULL; e; e = e->next, ++*entries) {
-        const char *text = tokens ? json_string(e, "content", "") : e->string;
-        double id = tokens ? json_number(e, "id", -1) : cJSON_IsNumber(e) ? e->valuedouble : -1;
-
-        if (!*text || !(id >= 0 && id < MOST_IDS && id == (int)id)) {
-            fail("\"%.40s\" is empty or has no valid id", text);
-            return -2;
-        }
-        most = id > most ? (int)id : most;
-    }
-    return most;
-}
-
-static int add_tokens(struct tokenizer *t, const cJSON *list)
-{
-    for (const cJSON *e = list ? list->child : NULL; e; e = e->next) {
-        const char *text = json_string(e, "content", "");
-        int id = (int)json_number(e, "id", 0);
-
-        if (!vocabulary_set(&t->vocabulary, id, text, strlen(text)) && tokenizer_id(t, text) != id)
-            return fail("\"%.40s\" is to be %d, which is something else", text, id);
-        tokenizer_add_special(t, text, id, json_bool(e, "normalized", false));
-    }
-    return 0;
-}
-
-/* {"string": id, ...}: ids may leave gaps, but not run away. */
-static int read_ids(struct tokenizer *t, const cJSON *object, const cJSON *added)
-{
-    int entries = 0, most = largest_id(object, false, &entries);
-    int most_added = largest_id(added, true, &entries);
-
-    if (most == -2 || most_added == -2)
-        return -1;
-    most = most > most_added ? most : most_added;
-    if (most >= 2 * entries + 1024)
-        return fail("%d strings, but an id %d", entries, most);
-    vocabulary_init(&t->vocabulary, most + 1);
-    for (const cJSON *e = object->child; e; e = e->next)
-        if (!vocabulary_set(&t->vocabulary, e->valueint, e->string, strlen(e->string)))
-            return fail("\"%.40s\" or its id %d comes twice", e->string, e->valueint);
-    return add_tokens(t, added);
 }
 
 static int read_merge_list(struct tokenizer *t, const cJSON *merges)

@@ -81,10 +81,11 @@ int preprocess_bytes(const struct preprocess *p, const void *bytes, size_t size,
                      float *pixels);
 
 /* tokenizer.c - text to ids and back; one kind a file (clip.c, wordpiece.c) */
-enum text_clean {                  /* what is done to a text before it is split; see clean.c */
-                  CLEAN_OPENAI,    /* ftfy's fixes, HTML unescaped twice, spaces, lower case */
-                  CLEAN_OPEN_CLIP, /* the same; spells its frame <start_of_text>, <end_of_text> */
-                  CLEAN_HF, /* NFC, spaces, lower case: tokenizer.json of Hugging Face's CLIP */
+/* What is done to a text before it is split; see clean.c. */
+enum text_clean {
+    CLEAN_OPENAI,    /* ftfy's fixes, HTML unescaped twice, spaces, lower case */
+    CLEAN_OPEN_CLIP, /* the same; spells its frame <start_of_text>, <end_of_text> */
+    CLEAN_HF,        /* NFC, spaces, lower case: tokenizer.json of Hugging Face's CLIP */
 };
 struct tokenizer;
 struct token_ids {
@@ -95,9 +96,15 @@ struct token_ids {
 /* CLIP's byte pair encoding, from a folder or file: tokenizer.json, vocab.json + merges.txt, or
  * bpe_simple_vocab_16e6.txt(.gz).  NULL after fail(). */
 struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean);
-/* BERT's WordPiece, from a folder or file: tokenizer.json or vocab.txt; CLEAN_HF folds as Hugging
- * Face's tokenizers do, anything else as Python's.  NULL after fail(). */
+/* BERT's uncased WordPiece, from a folder or file: tokenizer.json or vocab.txt; framed by [CLS] and
+ * [SEP].  CLEAN_HF does as Hugging Face's tokenizers, anything else as the originals in Python.
+ * NULL after fail(). */
 struct tokenizer *tokenizer_bert(const char *path, enum text_clean clean);
+/* A special token: the vocabulary's, or a new one behind it, as BLIP adds [DEC] and [ENC] to
+ * BERT's.  Its id. */
+int tokenizer_add(struct tokenizer *t, const char *token);
+/* Other ids to put around a text; -1: none, as ALBEF's own tokenizer has it at the end. */
+void tokenizer_frame(struct tokenizer *t, int begin, int end);
 void tokenizer_close(struct tokenizer *t);                      /* NULL is nothing */
 int tokenizer_size(const struct tokenizer *t);                  /* ids are below it */
 int tokenizer_id(const struct tokenizer *t, const char *token); /* of a vocabulary's entry; or -1 */
@@ -106,5 +113,16 @@ void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, 
                       struct token_ids *out);
 /* Without special tokens and outer spaces; to free.  Ids that are none are skipped. */
 char *tokenizer_decode(const struct tokenizer *t, const int *ids, int count);
+
+/* caption.c - captions and questions as the training scripts of ALBEF and BLIP clean them */
+enum caption_style {
+    CAPTION_ALBEF, /* punctuation is deleted, '-' and '/' separate */
+    CAPTION_BLIP,  /* punctuation but , ' ? - / separates */
+    QUESTION_ALBEF,
+    QUESTION_BLIP, /* the same characters as in captions are deleted */
+};
+/* Adds the text, at most `words` words of it. */
+void clean_caption(struct buffer *out, const char *text, size_t size, enum caption_style style,
+                   int words);
 
 #endif

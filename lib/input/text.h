@@ -60,12 +60,14 @@ struct vocabulary {
         size_t at;
         int size; /* -1: this id has no string */
     } * entries;
-    int count;  /* ids are below it */
-    int *slots; /* open addressing; id + 1, 0: free */
+    int count;   /* ids are below it */
+    int longest; /* bytes of the longest string */
+    int *slots;  /* open addressing; id + 1, 0: free */
     size_t mask;
 };
 /* Room for ids below `count`. */
 void vocabulary_init(struct vocabulary *v, int count);
+void vocabulary_grow(struct vocabulary *v, int count); /* room for more ids; strings stay */
 /* False: the id or the string is taken. */
 bool vocabulary_set(struct vocabulary *v, int id, const char *text, size_t size);
 int vocabulary_find(const struct vocabulary *v, const char *text, size_t size); /* -1: not there */
@@ -128,15 +130,32 @@ struct tokenizer {
     struct special_token *specials;
     int special_count;
 };
-extern const struct tokenizer_kind clip_kind; /* clip.c */
+extern const struct tokenizer_kind clip_kind, wordpiece_kind; /* clip.c, wordpiece.c */
 void tokenizer_add_special(struct tokenizer *t, const char *text, int id, bool normalized);
 void tokenizer_drop_specials(struct tokenizer *t);
 const struct special_token *tokenizer_special(const struct tokenizer *t, int id); /* or NULL */
+/* The first special token in a text, the longest of those that begin there: where it begins, its
+ * length and id.  False: there is none. */
+struct special_place {
+    size_t at, size;
+    int id;
+};
+bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count, bool normalized,
+                  struct special_place *found);
+/* The number of code points that spell `letters`; 0: the text does not begin with them. */
+size_t codes_begin_with(const uint32_t *at, size_t count, const char *letters);
 
 /* vocabulary_file.c - files that hold vocabularies */
 /* The file of a model's folder that exists first in `names` (NULL at the end), or `path` itself if
  * it is no folder.  To free; NULL after fail(). */
 char *vocabulary_path(const char *path, const char *const *names);
 int read_unzipped(struct buffer *b, const char *path); /* gunzips where needed */
+/* A line of a text without its end; false behind the last. */
+bool next_line(const char **at, const char *end, const char **line, size_t *size);
+size_t count_lines(const struct buffer *b); /* one behind the last newline counts, if empty too */
+/* The vocabulary from a tokenizer.json or vocab.json: {"string": id, ...}, and from a list of added
+ * tokens (may be NULL), which become special. */
+struct cJSON;
+int read_ids(struct tokenizer *t, const struct cJSON *object, const struct cJSON *added);
 
 #endif

@@ -38,6 +38,58 @@ const struct special_token *tokenizer_special(const struct tokenizer *t, int id)
     return NULL;
 }
 
+size_t codes_begin_with(const uint32_t *at, size_t count, const char *letters)
+{
+    const char *end = letters + strlen(letters);
+    size_t n = 0;
+
+    for (; letters < end; n++)
+        if (n == count || utf8_next(&letters, end) != at[n])
+            return 0;
+    return n;
+}
+
+bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count, bool normalized,
+                  struct special_place *found)
+{
+    *found = (struct special_place){ 0 };
+    for (; found->at < count && found->size == 0; found->at += found->size == 0) {
+        for (int i = 0; i < t->special_count; i++) {
+            const struct special_token *s = &t->specials[i];
+            size_t n = s->normalized == normalized
+                           ? codes_begin_with(text + found->at, count - found->at, s->text)
+                           : 0;
+
+            if (n > found->size) {
+                found->size = n;
+                found->id = s->id;
+            }
+        }
+    }
+    return found->size > 0;
+}
+
+int tokenizer_add(struct tokenizer *t, const char *token)
+{
+    int id = tokenizer_id(t, token);
+
+    if (id < 0) {
+        id = t->vocabulary.count;
+        vocabulary_grow(&t->vocabulary, id + 1);
+        vocabulary_set(&t->vocabulary, id, token, strlen(token));
+    }
+    if (!tokenizer_special(t, id))
+        tokenizer_add_special(t, token, id, false);
+    return id;
+}
+
+void tokenizer_frame(struct tokenizer *t, int begin, int end)
+{
+    assert(begin < t->vocabulary.count && end < t->vocabulary.count);
+    t->begin = begin;
+    t->end = end;
+}
+
 void tokenizer_close(struct tokenizer *t)
 {
     if (!t)

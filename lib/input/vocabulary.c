@@ -6,20 +6,6 @@
 #include <string.h>
 #include "input/text.h"
 
-void vocabulary_init(struct vocabulary *v, int count)
-{
-    size_t slots = 64;
-
-    assert(count >= 0);
-    while (slots < 2 * (size_t)count)
-        slots *= 2;
-    *v = (struct vocabulary){ .count = count, .mask = slots - 1 };
-    v->entries = xalloc((size_t)count + 1, sizeof *v->entries);
-    v->slots = xalloc(slots, sizeof *v->slots);
-    for (int i = 0; i < count; i++)
-        v->entries[i].size = -1;
-}
-
 /* The slot of a string, or the free one where it belongs.  Half of the slots stay free. */
 static size_t slot_of(const struct vocabulary *v, const char *text, size_t size)
 {
@@ -34,6 +20,34 @@ static size_t slot_of(const struct vocabulary *v, const char *text, size_t size)
     return slot;
 }
 
+void vocabulary_grow(struct vocabulary *v, int count)
+{
+    size_t slots = 64;
+
+    assert(count >= v->count);
+    while (slots < 2 * (size_t)count)
+        slots *= 2;
+    v->entries = xresize(v->entries, (size_t)count + 1, sizeof *v->entries);
+    for (int i = v->count; i < count; i++)
+        v->entries[i] = (struct vocabulary_entry){ .size = -1 };
+    v->count = count;
+    if (v->slots && slots == v->mask + 1)
+        return;
+    free(v->slots);
+    v->slots = xalloc(slots, sizeof *v->slots);
+    v->mask = slots - 1;
+    for (int i = 0; i < count; i++)
+        if (v->entries[i].size >= 0)
+            v->slots[slot_of(v, v->text.data + v->entries[i].at, (size_t)v->entries[i].size)] =
+                i + 1;
+}
+
+void vocabulary_init(struct vocabulary *v, int count)
+{
+    *v = (struct vocabulary){ 0 };
+    vocabulary_grow(v, count);
+}
+
 bool vocabulary_set(struct vocabulary *v, int id, const char *text, size_t size)
 {
     size_t slot = slot_of(v, text, size);
@@ -44,6 +58,7 @@ bool vocabulary_set(struct vocabulary *v, int id, const char *text, size_t size)
     v->slots[slot] = id + 1;
     v->entries[id].at = v->text.size;
     v->entries[id].size = (int)size;
+    v->longest = (int)size > v->longest ? (int)size : v->longest;
     buffer_add(&v->text, text, size);
     buffer_byte(&v->text, 0);
     return true;

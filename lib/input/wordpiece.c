@@ -1,221 +1,176 @@
 /* SPDX-License-Identifier: MIT
- * wordpiece.c - BERT's uncased WordPiece
+ * wordpiece.c - BERT's uncased WordPiece: a text is cleaned, cut into words, each word into pieces
  *
- *     clean     drop U+0000, U+FFFD and control characters; every space becomes
- * one split     at spaces, around CJK ideographs, and every punctuation
- * character by itself fold      lower case, no accents (NFD without Mn) pieces
- * the longest known beginning, then the longest known "##..", and so on; [UNK]
- * for a word of more than 100 characters or with a part that is not known
+ *     special tokens    stand for themselves, spelt exactly
+ *     clean             U+0000, U+FFFD and controls are dropped, white space separates
+ *     ideographs        of the CJK blocks are words of their own
+ *     fold              NFD without nonspacing marks, lower case
+ *     punctuation       each is a word of its own: ASCII's and category P
+ *     pieces            the longest known beginning, then the longest known "##...", and so on;
+ *                       [UNK] for a word of over 100 characters or with an unknown part
  *
- * Python's tokenizer, which the originals use, folds a word by str.lower(),
- * then takes the accents off; Hugging Face's takes them off first and lowers
- * character by character.  They differ in a final sigma and a few rarities;
- * CLEAN_HF chooses the second. Source: huggingface/transformers
- * models/bert/tokenization_bert.py; huggingface/tokenizers normalizers/bert.rs,
- * models/wordpiece/mod.rs.
+ * The originals in Python lower the case first and then take marks off, character by character
+ * like Hugging Face's tokenizers: no character comes out differently.  The two differ in one block
+ * of ideographs, where the latter has 2B920 for 2B820.
  */
-#include "base/json.h"
-#include "input/text.h"
 #include <stdlib.h>
 #include <string.h>
+#include "input/text.h"
 
-enum { LONGEST = 100 }; /* characters of a word */
+enum { LONGEST_WORD = 100 };
 
-static bool is_ideograph(uint32_t c)
+static bool is_ideograph(const struct tokenizer *t, uint32_t c)
 {
     return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) ||
            (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b73f) ||
-           (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b820 && c <= 0x2ceaf) ||
+           (c >= 0x2b740 && c <= 0x2b81f) ||
+           (c >= (t->clean == CLEAN_HF ? 0x2b920 : 0x2b820) && c <= 0x2ceaf) ||
            (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
 static bool is_punctuation(uint32_t c)
 {
-    if (c < 128)
-        return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
-               (c >= 123 && c <= 126);
+    if (c < 0x80)
+        return c > ' ' && c < 0x7f && code_class(c) != CODE_LETTER && !code_is_decimal(c);
     return code_class(c) == CODE_PUNCTUATION;
 }
 
 static bool is_dropped(uint32_t c)
 {
-    if (c == '\t' || c == '\n' || c == '\r')
-        return false;
-    return c == 0 || c == 0xfffd || code_class(c) == CODE_OTHER;
+    if (c < 0x80)
+        return (c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
+    return c == 0xfffd || code_class(c) == CODE_OTHER;
 }
 
-/* Where Python's str.split() and Rust's is_whitespace agree with White_Space.
- */
-static void clean(struct codes *out, const uint32_t *text, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        uint32_t c = text[i];
-
-        if (is_dropped(c))
-            continue;
-        if (code_is_space(c)) {
-            codes_add(out, ' ');
-        } else if (is_ideograph(c)) {
-            codes_add(out, ' ');
-            codes_add(out, c);
-            codes_add(out, ' ');
-        } else {
-            codes_add(out, c);
-        }
-    }
-}
-
-static void drop_marks(struct codes *c)
+/* Adds a text with its words separated by spaces, but for punctuation. */
+static void fold(const struct tokenizer *t, struct codes *out, const uint32_t *text, size_t count)
 {
     size_t kept = 0;
 
-    codes_nfd(c, 0);
-    for (size_t i = 0; i < c->count; i++)
-        if (!code_is_nonspacing(c->at[i]))
-            c->at[kept++] = c->at[i];
-    c->count = kept;
-}
+    for (size_t i = 0; i < count; i++) {
+        bool alone = text[i] >= 0x3400 && is_ideograph(t, text[i]);
 
-/* The longest piece of word[at ..] that is known; 0 if none. */
-static size_t longest(const struct tokenizer *t, const struct codes *word, size_t at, int *id)
-{
-    struct buffer b = { 0 };
-    size_t end = word->count;
-
-    for (; end > at; end--) {
-        buffer_clear(&b);
-        if (at)
-            buffer_string(&b, "##");
-        codes_to_utf8(&b, word->at + at, end - at);
-        *id = vocabulary_find(&t->vocabulary, b.data, b.size);
-        if (*id >= 0)
-            break;
+        if (is_dropped(text[i]))
+            continue;
+        if (alone)
+            codes_add(out, ' ');
+        codes_add(out, code_is_space(text[i]) ? ' ' : text[i]);
+        if (alone)
+            codes_add(out, ' ');
     }
-    buffer_free(&b);
-    return end > at ? end - at : 0;
+    codes_nfd(out, 0);
+    for (size_t i = 0; i < out->count; i++)
+        if (!code_is_nonspacing(out->at[i]))
+            out->at[kept++] = out->at[i];
+    out->count = kept;
+    codes_lower(out, false);
 }
 
-static void add_word(const struct tokenizer *t, const struct codes *word, struct id_list *out)
+/* The longest known piece at `at`, past `least` and not past `end`: where it ends; 0: none. */
+static size_t longest_piece(const struct tokenizer *t, const char *text, size_t at, size_t least,
+                            size_t end, int *id)
 {
-    size_t first = out->count, at = 0, length = 1;
+    if (end - at > (size_t)t->vocabulary.longest)
+        end = at + (size_t)t->vocabulary.longest;
+    for (; end > least; end--) {
+        if (((unsigned char)text[end] & 0xc0) == 0x80)
+            continue; /* inside a character */
+        *id = vocabulary_find(&t->vocabulary, text + at, end - at);
+        if (*id >= 0)
+            return end;
+    }
+    return 0;
+}
+
+/* Pieces behind the first are looked up with "##" in front, written over what is done with. */
+static void add_word(const struct tokenizer *t, struct buffer *word, const uint32_t *text,
+                     size_t count, struct id_list *out)
+{
+    enum { PREFIX = 2 };
+    size_t before = out->count, at = PREFIX, done = PREFIX;
     int id;
 
-    if (!word->count)
+    if (count == 0)
         return;
-    if (word->count > LONGEST)
-        length = 0;
-    for (; at < word->count && length; at += length)
-        if ((length = longest(t, word, at, &id)))
-            id_add(out, id);
-    if (!length) {
-        out->count = first;
-        id_add(out, t->unknown);
+    buffer_clear(word);
+    buffer_add(word, "##", PREFIX);
+    codes_to_utf8(word, text, count);
+    while (count <= LONGEST_WORD && done < word->size) {
+        done = longest_piece(t, word->data, at, done, word->size, &id);
+        if (done == 0)
+            break;
+        id_add(out, id);
+        at = done - PREFIX;
+        memcpy(word->data + at, "##", PREFIX);
     }
+    if (done == word->size)
+        return;
+    out->count = before;
+    id_add(out, t->unknown);
 }
 
-/* A word without spaces: punctuation stands alone. */
-static void add_folded(const struct tokenizer *t, const struct codes *folded, struct codes *word,
-                       struct id_list *out)
+static void encode_plain(const struct tokenizer *t, const uint32_t *text, size_t count,
+                         size_t enough, struct id_list *out)
 {
-    word->count = 0;
-    for (size_t i = 0; i < folded->count; i++) {
-        bool alone = is_punctuation(folded->at[i]), space = code_is_space(folded->at[i]);
+    struct codes folded = { 0 };
+    struct buffer word = { 0 };
+    size_t from = 0;
 
-        if (alone || space) {
-            add_word(t, word, out);
-            word->count = 0;
-        }
-        if (space)
+    fold(t, &folded, text, count);
+    for (size_t i = 0; i <= folded.count && out->count <= enough; i++) {
+        bool end = i == folded.count, space = !end && code_is_space(folded.at[i]);
+
+        if (!end && !space && !is_punctuation(folded.at[i]))
             continue;
-        codes_add(word, folded->at[i]);
-        if (alone) {
-            add_word(t, word, out);
-            word->count = 0;
-        }
+        add_word(t, &word, folded.at + from, i - from, out);
+        if (!end && !space)
+            add_word(t, &word, folded.at + i, 1, out);
+        from = i + 1;
     }
-    add_word(t, word, out);
-}
-
-static void add_plain(const struct tokenizer *t, const char *text, size_t size, size_t enough,
-                      struct id_list *out)
-{
-    struct codes raw = { 0 }, text_codes = { 0 }, word = { 0 }, piece = { 0 };
-    size_t at = 0;
-
-    codes_from_utf8(&raw, text, size);
-    clean(&text_codes, raw.at, raw.count);
-    while (at < text_codes.count && out->count <= enough) {
-        size_t end = at;
-
-        while (end < text_codes.count && text_codes.at[end] != ' ')
-            end++;
-        word.count = 0;
-        codes_add_all(&word, text_codes.at + at, end - at);
-        if (t->clean == CLEAN_HF)
-            drop_marks(&word);
-        codes_lower(&word, t->clean != CLEAN_HF);
-        if (t->clean != CLEAN_HF)
-            drop_marks(&word);
-        add_folded(t, &word, &piece, out);
-        at = end + 1;
-    }
-    codes_free(&raw);
-    codes_free(&text_codes);
-    codes_free(&word);
-    codes_free(&piece);
-}
-
-/* The first special token in the text, spelt as it is; NULL: none. */
-static const char *find_special(const struct tokenizer *t, const char *text, size_t size,
-                                const struct special_token **which)
-{
-    const char *at = memchr(text, '[', size);
-
-    for (; at; at = memchr(at + 1, '[', size - (size_t)(at + 1 - text))) {
-        for (int i = 0; i < t->special_count; i++) {
-            size_t length = strlen(t->specials[i].text);
-
-            if (length <= size - (size_t)(at - text) && !memcmp(at, t->specials[i].text, length)) {
-                *which = &t->specials[i];
-                return at;
-            }
-        }
-    }
-    return NULL;
+    codes_free(&folded);
+    buffer_free(&word);
 }
 
 static void encode(const struct tokenizer *t, const char *text, size_t size, size_t enough,
                    struct id_list *out)
 {
-    const struct special_token *special = NULL;
-    const char *at;
+    struct codes codes = { 0 };
+    struct special_place place;
+    const uint32_t *at;
+    size_t count;
 
-    enough += t->begin >= 0;
-    while (size && (at = find_special(t, text, size, &special))) {
-        size_t used = (size_t)(at - text) + strlen(special->text);
-
-        add_plain(t, text, (size_t)(at - text), enough, out);
-        id_add(out, special->id);
-        text += used;
-        size -= used;
+    enough += out->count;
+    codes_from_utf8(&codes, text, size);
+    at = codes.at;
+    count = codes.count;
+    while (out->count <= enough && find_special(t, at, count, false, &place)) {
+        encode_plain(t, at, place.at, enough, out);
+        id_add(out, place.id);
+        at += place.at + place.size;
+        count -= place.at + place.size;
     }
-    add_plain(t, text, size, enough, out);
+    encode_plain(t, at, count, enough, out);
+    codes_free(&codes);
 }
 
-static void replace_all(struct buffer *b, const char *what, const char *by)
+/* Every `what`, from left to right. */
+static void replace(struct buffer *b, const char *what, const char *by)
 {
     size_t length = strlen(what);
-    char *at = b->data;
+    struct buffer out = { 0 };
+    const char *at = b->data, *next;
 
-    while (at && (at = strstr(at, what))) {
-        size_t offset = (size_t)(at - b->data);
-
-        buffer_replace(b, offset, length, by, strlen(by));
-        at = b->data + offset + strlen(by);
+    while ((next = strstr(at, what))) {
+        buffer_add(&out, at, (size_t)(next - at));
+        buffer_string(&out, by);
+        at = next + length;
     }
+    buffer_string(&out, at);
+    buffer_free(b);
+    *b = out;
 }
 
-/* Hugging Face's clean_up_tokenization, in its order. */
+/* Pieces are joined, then Hugging Face's clean_up_tokenization, in its order. */
 static void decode(const struct tokenizer *t, const int *ids, int count, struct buffer *out)
 {
     static const char *const rules[][2] = {
@@ -223,7 +178,6 @@ static void decode(const struct tokenizer *t, const int *ids, int count, struct 
         { " ,", "," },   { " ' ", "'" },    { " n't", "n't" }, { " 'm", "'m" },
         { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
     };
-    struct buffer b = { 0 };
 
     for (int i = 0; i < count; i++) {
         int size;
@@ -231,103 +185,11 @@ static void decode(const struct tokenizer *t, const int *ids, int count, struct 
 
         if (!piece || tokenizer_special(t, ids[i]))
             continue;
-        if (b.size)
-            buffer_byte(&b, ' ');
-        buffer_add(&b, piece, (size_t)size);
+        buffer_string(out, out->size ? " " : "");
+        buffer_add(out, piece, (size_t)size);
     }
-    for (int i = 0; i < COUNT(rules) && b.size; i++)
-        replace_all(&b, rules[i][0], rules[i][1]);
-    buffer_add(out, b.data, b.size);
-    buffer_free(&b);
+    for (int i = 0; i < COUNT(rules) && out->size; i++)
+        replace(out, rules[i][0], rules[i][1]);
 }
 
-static const struct tokenizer_kind wordpiece_kind = { encode, decode };
-
-/* --- files --- */
-
-static int read_lines(struct tokenizer *t, const char *path)
-{
-    struct buffer b = { 0 };
-    int count = 0, bad = 0;
-
-    if (file_read(&b, path))
-        return -1;
-    for (size_t i = 0; i < b.size; i++)
-        count += b.data[i] == '\n';
-    count += b.size && b.data[b.size - 1] != '\n';
-    vocabulary_init(&t->vocabulary, count);
-    for (char *line = b.data, *end = b.data + b.size; line < end;) {
-        char *stop = memchr(line, '\n', (size_t)(end - line));
-        size_t size = (size_t)((stop ? stop : end) - line);
-
-        if (size && line[size - 1] == '\r')
-            size--;
-        bad += !vocabulary_set(&t->vocabulary, t->vocabulary.count - count--, line, size);
-        line = stop ? stop + 1 : end;
-    }
-    buffer_free(&b);
-    return bad ? fail("%s: %d entries occur twice", path, bad) : 0;
-}
-
-static int read_json(struct tokenizer *t, const char *path)
-{
-    cJSON *root = json_read(path);
-    const cJSON *model = json_get(root, "model"), *vocab = json_get(model, "vocab"), *entry;
-    int count = 0, status = 0;
-
-    if (!root)
-        return -1;
-    if (!cJSON_IsObject(vocab) || strcmp(json_string(model, "type", "WordPiece"), "WordPiece"))
-        status = fail("%s: is not a WordPiece tokenizer", path);
-    cJSON_ArrayForEach(entry, (cJSON *)(uintptr_t)(status ? NULL : vocab))
-    {
-        if (!cJSON_IsNumber(entry) || entry->valuedouble < 0 || entry->valuedouble > 1 << 24)
-            status = fail("%s: \"%s\" has no id", path, entry->string);
-        else if (entry->valueint >= count)
-            count = entry->valueint + 1;
-    }
-    if (!status)
-        vocabulary_init(&t->vocabulary, count);
-    cJSON_ArrayForEach(entry, (cJSON *)(uintptr_t)(status ? NULL : vocab))
-    {
-        if (!vocabulary_set(&t->vocabulary, entry->valueint, entry->string, strlen(entry->string)))
-            status = fail("%s: \"%s\" occurs twice", path, entry->string);
-    }
-    cJSON_Delete(root);
-    return status;
-}
-
-static int find_frame(struct tokenizer *t, const char *path)
-{
-    static const char *const specials[] = { "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]" };
-
-    for (int i = 0; i < COUNT(specials); i++)
-        if (tokenizer_id(t, specials[i]) >= 0)
-            tokenizer_add_special(t, specials[i], tokenizer_id(t, specials[i]), false);
-    t->begin = tokenizer_id(t, "[CLS]");
-    t->end = tokenizer_id(t, "[SEP]");
-    t->unknown = tokenizer_id(t, "[UNK]");
-    if (t->begin < 0 || t->end < 0 || t->unknown < 0)
-        return fail("%s: is not BERT's vocabulary: [CLS], [SEP] and [UNK] belong to it", path);
-    return 0;
-}
-
-struct tokenizer *tokenizer_bert(const char *path, enum text_clean clean)
-{
-    static const char *const names[] = { "tokenizer.json", "vocab.txt", NULL };
-    struct tokenizer *t = xalloc(1, sizeof *t);
-    char *file = vocabulary_path(path, names);
-    size_t length = file ? strlen(file) : 0;
-    bool json = length > 5 && !strcmp(file + length - 5, ".json");
-
-    t->kind = &wordpiece_kind;
-    t->clean = clean;
-    if (file && (json ? read_json(t, file) : read_lines(t, file)) == 0 &&
-        find_frame(t, file) == 0) {
-        free(file);
-        return t;
-    }
-    free(file);
-    tokenizer_close(t);
-    return NULL;
-}
+const struct tokenizer_kind wordpiece_kind = { encode, decode };

@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""make_tokenizers.py SIMPLE_TOKENIZER: writes tests/golden/tokenizer/, small vocabularies and what the originals make
-of 2,000 mixed lines with them.  SIMPLE_TOKENIZER is clip/simple_tokenizer.py of openai/CLIP.
+"""make_tokenizers.py SIMPLE_TOKENIZER BLIP ALBEF: writes tests/golden/tokenizer/, small vocabularies
+and what the originals make of 2,000 mixed lines with them.
+
+SIMPLE_TOKENIZER is clip/simple_tokenizer.py of openai/CLIP, BLIP is data/utils.py of
+salesforce/BLIP, ALBEF is dataset/utils.py of salesforce/ALBEF.
 
     clip/vocab.json, merges.txt   600 merges trained on the lines themselves
     clip.txt                      the same as openai/CLIP's file: a heading and the merges
     clip.json                     the same as a tokenizer.json from the model hub
-    texts.gz                      per line: u32 size, the bytes, u32 hash of the ids with OpenAI's
-                                  cleaning, u32 with Hugging Face's; little-endian
+    bert/vocab.txt                a WordPiece vocabulary of 1,200 pieces
+    bert.json                     the same as a tokenizer.json
+    texts.gz                      per line: u32 size, the bytes, eight u16 hashes; little-endian.  Of
+                                  the ids: CLIP with OpenAI's cleaning, with Hugging Face's, BERT as in
+                                  Python, as in Hugging Face's; of the text: ALBEF's caption of 30
+                                  words, BLIP's, ALBEF's question of 5 words, BLIP's
 """
 import gzip
 import json
@@ -46,31 +53,41 @@ def train(lines, path):
         f.write(text.encode())
 
 
-def hash_ids(ids):
+def hash_bytes(data):
     h = 2166136261
-    for b in struct.pack("<%di" % len(ids), *ids):
+    for b in data:
         h = (h ^ b) * 16777619 & 0xffffffff
-    return h
+    return (h ^ h >> 16) & 0xffff
+
+
+def hash_ids(ids):
+    return hash_bytes(struct.pack("<%di" % len(ids), *ids))
 
 
 def main():
     os.makedirs(FOLDER + "/clip", exist_ok=True)
+    os.makedirs(FOLDER + "/bert", exist_ok=True)
     newer = originals.newer()
     lines = [originals.without(t, newer) for t in texts.mixed(2000, 7)]
+    decoded = [t.decode("utf-8", "replace") for t in lines]
     path = os.path.join(FOLDER, "clip.txt.gz")
-    train([t.decode("utf-8", "replace") for t in lines], path)
+    train(decoded, path)
     simple = originals.simple_tokenizer(path, sys.argv[1])
     os.remove(path)
     originals.write_hugging_face(simple, FOLDER + "/clip")
     hf = originals.hugging_face(FOLDER + "/clip")
     originals.write_hub_json(hf, FOLDER + "/clip.json")
     ftfy.fix_text = originals.WITHOUT_REPAIR
-    openai = originals.framed(simple)
+    vocab = originals.train_bert(decoded, 1200, 400, FOLDER + "/bert")
+    originals.write_bert_json(vocab, FOLDER + "/bert.json")
+    blip, albef = originals.caption_cleaners(sys.argv[2]), originals.caption_cleaners(sys.argv[3])
+    hashes = [lambda t, f=f: hash_ids(f(t)) for f in (originals.framed(simple), lambda t: hf(t)["input_ids"],
+                                                     originals.bert_python(vocab), originals.bert_fast(vocab))]
+    hashes += [lambda t, f=f, n=n: hash_bytes(f(t, n).encode())
+               for f, n in ((albef[0], 30), (blip[0], 30), (albef[1], 5), (blip[1], 5))]
     with gzip.GzipFile(os.path.join(FOLDER, "texts.gz"), "wb", 9, mtime=0) as f:
-        for raw in lines:
-            text = raw.decode("utf-8", "replace")
-            f.write(struct.pack("<I", len(raw)) + raw)
-            f.write(struct.pack("<II", hash_ids(openai(text)), hash_ids(hf(text)["input_ids"])))
+        for raw, text in zip(lines, decoded):
+            f.write(struct.pack("<I", len(raw)) + raw + struct.pack("<8H", *(h(text) for h in hashes)))
 
 
 main()

@@ -1,14 +1,16 @@
 """The tokenizers that ours are compared with, as functions from text to framed ids."""
+import ast
 import functools
 import importlib.util
 import json
 import os
-import tempfile
+import re
 import unicodedata
 
 import ftfy
-from tokenizers import normalizers
-from transformers import CLIPTokenizerFast, PreTrainedTokenizerFast
+from tokenizers import BertWordPieceTokenizer, normalizers, pre_tokenizers
+from transformers import BertTokenizerFast, CLIPTokenizerFast, PreTrainedTokenizerFast
+from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
 import texts
 
@@ -69,8 +71,69 @@ def write_hub_json(tokenizer, path):
     return PreTrainedTokenizerFast(tokenizer_file=path)
 
 
+def train_bert(lines, size, alphabet, folder):
+    """vocab.txt of a WordPiece vocabulary."""
+    trainer = BertWordPieceTokenizer()
+    trainer.train_from_iterator(lines, vocab_size=size, min_frequency=2, limit_alphabet=alphabet,
+                                show_progress=False)
+    trainer.save_model(folder)
+    return os.path.join(folder, "vocab.txt")
+
+
+def write_bert_json(vocabulary, path):
+    BertTokenizerFast(vocab=vocabulary).backend_tokenizer.save(path, pretty=False)
+
+
+def bert_fast(vocabulary):
+    tokenizer = BertTokenizerFast(vocab=vocabulary)
+    return lambda text: tokenizer(text)["input_ids"]
+
+
+def bert_python(vocabulary):
+    """The tokenizer in Python.  The releases that ALBEF and BLIP were written with (4.8, 4.15) lower
+    every character but the special tokens' by itself before anything else; later ones do not."""
+    tokenizer = BertTokenizerLegacy(vocabulary)
+    special = re.compile("(" + "|".join(map(re.escape, tokenizer.all_special_tokens)) + ")")
+
+    def encode(text):
+        parts = special.split(text)
+        parts[::2] = ["".join(c.lower() for c in part) for part in parts[::2]]
+        return tokenizer("".join(parts))["input_ids"]
+    return encode
+
+
+def bert_text(vocabulary):
+    tokenizer = BertTokenizerFast(vocab=vocabulary)
+    return lambda ids: tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=True)
+
+
+def caption_cleaners(path):
+    """pre_caption and pre_question as a training script's utils.py defines them."""
+    with open(path) as f:
+        tree = ast.parse(f.read())
+    tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in ("pre_caption", "pre_question")]
+    names = {"re": re}
+    exec(compile(tree, path, "exec"), names)
+    return names["pre_caption"], names["pre_question"]
+
+
+def knows(ch):
+    """Whether the tokenizers package's BERT has the same idea of a character as Python."""
+    category = unicodedata.category(ch)
+    folded = "".join(c for c in unicodedata.normalize("NFD", ch) if unicodedata.category(c) != "Mn").lower()
+    normal = normalizers.BertNormalizer().normalize_str("a" + ch + "b")
+    space = ch.isspace()
+    if ch == "\ufffd" or category[0] == "C" and ch not in "\t\n\r":
+        wanted = ["ab"]
+    else:
+        wanted = ["a b"] if space else ["a" + folded + "b", "a " + folded + " b"]
+    alone = category[0] == "P" or ch < "\x7f" and not ch.isalnum() and not space and category[0] != "C"
+    words = [w for w, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a" + ch + "b")]
+    return normal in wanted and (category[0] in "CZ" or words == (["a", ch, "b"] if alone else ["a" + ch + "b"]))
+
+
 def newer():
-    """Characters whose normal forms or cases the tokenizers package does not know yet: it carries
+    """Characters whose normal forms, cases or categories the tokenizers package does not know yet: it carries
     older tables than Python.  They are taken out of the texts that it is compared on."""
     nfc, nfd, lower = normalizers.NFC(), normalizers.NFD(), normalizers.Lowercase()
     found = {}
@@ -82,7 +145,7 @@ def newer():
         if any(nfc.normalize_str(p) != unicodedata.normalize("NFC", p)
                or nfd.normalize_str(p) != unicodedata.normalize("NFD", p) for p in probes):
             found[c] = None
-        elif c != 0x3a3 and lower.normalize_str(ch) != ch.lower():
+        elif not knows(ch) or c != 0x3a3 and lower.normalize_str(ch) != ch.lower():
             found[c] = None
     return found
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * wordpiece.c - BERT's tokenizer against the originals
+ *
+ * With arguments VOCABULARY CLEANING (python, hf) it is a filter for larger comparisons instead:
+ * texts in, each behind its length (32 bits, little-endian); lines of ids out, a second line with
+ * their text.
+ */
+#include <stdlib.h>
+#include "input/input.h"
+#include "tests/unit/texts.h"
+
+static void print_ids(const struct tokenizer *t, const struct buffer *text)
+{
+    struct token_ids ids;
+    char *back;
+
+    tokenizer_encode(t, text->data, text->size, 1 << 24, &ids);
+    for (int i = 0; i < ids.count; i++)
+        printf("%s%d", i ? " " : "", ids.ids[i]);
+    back = tokenizer_decode(t, ids.ids, ids.count);
+    printf("\n%s\n", back);
+    free(back);
+    free(ids.ids);
+}
+
+static int filter(const char *path, const char *clean)
+{
+    struct tokenizer *t = tokenizer_bert(path, strcmp(clean, "hf") ? CLEAN_OPENAI : CLEAN_HF);
+    struct buffer b = { 0 };
+
+    if (!t) {
+        warn("%s", error_text());
+        return 1;
+    }
+    while (next_text(&b))
+        print_ids(t, &b);
+    buffer_free(&b);
+    tokenizer_close(t);
+    return 0;
+}
+
+static void encode(const void *tokenizer, const char *text, size_t size, struct buffer *out)
+{
+    struct token_ids ids;
+
+    tokenizer_encode(tokenizer, text, size, 1 << 24, &ids);
+    buffer_add(out, ids.ids, (size_t)ids.count * sizeof *ids.ids);
+    free(ids.ids);
+}
+
+static void test_golden(const char *path, enum text_clean clean, const char *name)
+{
+    struct tokenizer *t = tokenizer_bert(path, clean);
+
+    if (ok(t != NULL, "%s opens", path))
+        is_golden(encode, t, clean == CLEAN_HF ? GOLDEN_BERT_HF : GOLDEN_BERT_PYTHON, name);
+    else
+        note("%s", error_text());
+    tokenizer_close(t);
+}
+
+static void is_ids(const struct tokenizer *t, const char *text, int limit, const char *wanted,
+                   bool truncated)
+{
+    struct token_ids ids;
+    struct buffer b = { 0 };
+
+    tokenizer_encode(t, text, strlen(text), limit, &ids);
+    for (int i = 0; i < ids.count; i++)
+        buffer_printf(&b, "%s%d", i ? " " : "", ids.ids[i]);
+    is_text(b.size ? b.data : "", wanted, text);
+    ok(ids.truncated == truncated, "\"%s\" in %d ids is%s cut", text, limit,
+       truncated ? "" : " not");
+    buffer_free(&b);
+    free(ids.ids);
+}
+
+static const char vocabulary[] =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\ndog\n##s\n'\ns\n.\n#\n##\nx\n##x\n\n,\n";
+
+static struct tokenizer *open_text(const char *content)
+{
+    char path[] = "/tmp/vlm-wordpiece-XXXXXX";
+    int fd = mkstemp(path);
+    struct tokenizer *t = NULL;
+
+    if (fd >= 0 && write(fd, content, strlen(content)) == (ssize_t)strlen(content))
+        t = tokenizer_bert(path, CLEAN_HF);
+    close(fd);
+    unlink(path);
+    return t;
+}
+
+static void test_frame(void)
+{
+    struct tokenizer *t = open_text(vocabulary);
+    int ids[] = { 2, 4, 5, 6, 7, 8, 9, 15, 4, 3, 0, -1, 99, 14 };
+    char *text;
+
+    if (!ok(t != NULL, "a vocabulary with an empty line opens"))
+        return;
+    is_long(tokenizer_size(t), 16, "ids");
+    is_ids(t, "", 9, "2 3", false);
+    is_ids(t, "A Dogs' D\xc3\xb3g.", 9, "2 4 5 6 7 5 9 3", false);
+    is_ids(t, "a dogs' dog.", 8, "2 4 5 6 7 5 9 3", false);
+    is_ids(t, "a dogs' dog.", 7, "2 4 5 6 7 5 3", true);
+    is_ids(t, "a doga a", 9, "2 4 1 4 3", false);
+    is_ids(t, "##a #", 9, "2 10 10 4 10 3", false);
+    is_ids(t, "a[SEP]a [sep]", 12, "2 4 3 4 1 1 1 3", false);
+    text = tokenizer_decode(t, ids, COUNT(ids));
+    is_text(text, "a dogs's., a", "decoding joins pieces and punctuation");
+    free(text);
+    is_long(tokenizer_add(t, "[DEC]"), 16, "a new special token");
+    is_long(tokenizer_add(t, "[DEC]"), 16, "the same again");
+    is_long(tokenizer_add(t, "[SEP]"), 3, "one that was there");
+    is_ids(t, "a[DEC]a", 9, "2 4 16 4 3", false);
+    tokenizer_frame(t, 16, tokenizer_id(t, "[SEP]"));
+    is_ids(t, "a a", 9, "16 4 4 3", false);
+    tokenizer_frame(t, tokenizer_id(t, "[CLS]"), -1);
+    is_ids(t, "a a", 3, "2 4 4", false);
+    is_ids(t, "a a", 2, "2 4", true);
+    tokenizer_close(t);
+}
+
+static void test_long(void)
+{
+    static const char *const parts[] = {
+        "x", "[SEP", "a ", "\xcc\x96\xcc\x81", "\xe4\xb8\x80", "."
+    };
+    struct tokenizer *t = open_text(vocabulary);
+    char word[102];
+
+    memset(word, 'x', 101);
+    word[101] = 0;
+    is_ids(t, word, 4, "2 1 3", false);
+    word[100] = 0;
+    is_ids(t, word, 4, "2 12 13 3", true);
+    for (int i = 0; i < COUNT(parts); i++) {
+        struct buffer b = { 0 };
+        struct token_ids ids;
+
+        while (b.size < 1 << 20)
+            buffer_string(&b, parts[i]);
+        tokenizer_encode(t, b.data, b.size, 35, &ids);
+        free(ids.ids);
+        buffer_free(&b);
+    }
+    ok(true, "%d megabytes of one piece each", COUNT(parts));
+    tokenizer_close(t);
+}
+
+static void *open_python(const char *path)
+{
+    return tokenizer_bert(path, CLEAN_OPENAI);
+}
+
+static void close_it(void *tokenizer)
+{
+    tokenizer_close(tokenizer);
+}
+
+static void refuses(const char *content, const char *reason)
+{
+    is_refused(open_python, close_it, content, reason);
+}
+
+static void test_refusals(void)
+{
+    refuses("", "[CLS], [SEP] or [UNK] is missing");
+    refuses("[CLS]\n[SEP]\n", "is missing");
+    refuses("[CLS]\n[SEP]\n[CLS]\n", "line 3: \"[CLS]\" comes a second time");
+    refuses("{\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", "it is \"BPE\"");
+    refuses("{\"model\":{\"vocab\":{\"a\":0.5}}}", "no valid id");
+    refuses("{\"model\":{\"vocab\":{}},\"normalizer\":{\"lowercase\":false}}", "uncased");
+    refuses("{\"model\":{\"vocab\":{},\"max_input_chars_per_word\":9}}", "not cut as in BERT");
+}
+
+static void clean(const void *subject, const char *text, size_t size, struct buffer *out)
+{
+    const enum caption_style *style = subject;
+    bool question = *style == QUESTION_ALBEF || *style == QUESTION_BLIP;
+
+    clean_caption(out, text, size, *style, question ? 5 : 30);
+}
+
+static void is_caption(const char *text, enum caption_style style, int words, const char *wanted)
+{
+    struct buffer b = { 0 };
+
+    clean_caption(&b, text, strlen(text), style, words);
+    is_text(b.data, wanted, text);
+    buffer_free(&b);
+}
+
+static void test_captions(void)
+{
+    static const enum caption_style styles[] = { CAPTION_ALBEF, CAPTION_BLIP, QUESTION_ALBEF,
+                                                 QUESTION_BLIP };
+    static const char *const names[] = { "ALBEF's captions", "BLIP's captions", "ALBEF's questions",
+                                         "BLIP's questions" };
+
+    for (int i = 0; i < COUNT(styles); i++)
+        is_golden(clean, &styles[i], GOLDEN_CAPTION_ALBEF + i, names[i]);
+    is_caption(" A dog's well-known,  wet/dry <person>!\n", CAPTION_ALBEF, 30,
+               "a dogs well known wet dry person");
+    is_caption(" A dog's well-known,  wet/dry <person>!\n", CAPTION_BLIP, 30,
+               "a dog's well-known, wet/dry <person>");
+    is_caption("one two  three four", CAPTION_BLIP, 3, "one two three");
+    is_caption("Is it (really) so? ", QUESTION_ALBEF, 9, "is it really so");
+    is_caption("Is it (really) so? ", QUESTION_BLIP, 3, "is it really");
+    is_caption("", CAPTION_BLIP, 3, "");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3)
+        return filter(argv[1], argv[2]);
+    test_golden("tests/golden/tokenizer/bert", CLEAN_OPENAI, "as in Python");
+    test_golden("tests/golden/tokenizer/bert", CLEAN_HF, "as Hugging Face's");
+    test_golden("tests/golden/tokenizer/bert.json", CLEAN_HF, "as Hugging Face's, tokenizer.json");
+    test_frame();
+    test_long();
+    test_refusals();
+    test_captions();
+    return done();
+}
