@@ -32,6 +32,11 @@ void image_new(struct image *image, int width, int height, int channels, enum im
 void alpha_multiply(const struct image *from, struct image *to); /* a copy */
 void alpha_divide(struct image *image);
 
+/* jpeg.c, and jpeg_turbo.c or jpeg_stb.c */
+int jpeg_truncated(void);                    /* fail_as() */
+int jpeg_marker(struct bytes b, size_t *at); /* at or behind *at, which moves; -1: the file ends */
+int jpeg_decode(struct bytes b, const struct image_info *info, struct image *image);
+
 /* stb.c - stb_image's one door: the picture with so many channels; -1 after fail_as() */
 int stb_decode(struct bytes b, const struct image_info *info, int channels, struct image *image);
 

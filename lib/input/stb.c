@@ -5,6 +5,7 @@
  * file's end with zeros and says nothing, so each codec proves that its file is whole first.
  * stb_image_resize is not used: its filters, its edges and its rounding are others than Pillow's.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "input/codec.h"
 
@@ -18,6 +19,10 @@
 #ifndef HAVE_LIBJPEG
 #define STBI_ONLY_JPEG
 #endif
+#define STBI_ASSERT(x)        ((void)0)         /* a file's mistake must not end the program */
+#define STBI_MALLOC(size)     calloc((size), 1) /* it reads tables that a file did not fill */
+#define STBI_REALLOC(p, size) realloc((p), (size))
+#define STBI_FREE(p)          free(p)
 #pragma GCC diagnostic ignored "-Wunused-function"     /* declares what STBI_ONLY leaves out */
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* fields that only its callbacks use */
 #include <stb/stb_image.h>

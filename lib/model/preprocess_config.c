@@ -20,7 +20,7 @@ void preprocess_clip(struct preprocess *p, int size)
         .rounding = CROP_HALF_EVEN,
         .filter = FILTER_BICUBIC,
         .center_crop = true,
-        .scale = 1 / 255.0f,
+        .scale = 1 / 255.0,
     };
     memcpy(p->mean, clip_mean, sizeof clip_mean);
     memcpy(p->std, clip_std, sizeof clip_std);
@@ -111,7 +111,7 @@ int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
     if (!read_flag(&r, "do_resize", true))
         p->resize = 0;
     p->scale =
-        read_flag(&r, "do_rescale", true) ? (float)read_real(&r, "rescale_factor", 1 / 255.0) : 1;
+        read_flag(&r, "do_rescale", true) ? read_real(&r, "rescale_factor", 1 / 255.0) : 1;
     if (read_flag(&r, "do_normalize", true)) {
         read_three(&r, "image_mean", p->mean);
         read_three(&r, "image_std", p->std);
