@@ -50,6 +50,8 @@ struct panel_kernel {
     void (*finish)(const struct finish *f);
     /* panel[i, j] = scale x[j, i] for j < columns, i < depth */
     void (*turn)(float *panel, int columns, const float *x, long x_stride, long depth, float scale);
+    /* The same for 16 bits, without scale; columns past the last are left.  May be NULL. */
+    void (*turn_half)(uint16_t *panel, int columns, const uint16_t *x, long x_stride, long depth);
 };
 
 static inline long round_up(long n, long to)

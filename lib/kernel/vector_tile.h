@@ -191,7 +191,46 @@ static void turn(float *panel, int columns, const float *x, long x_stride, long 
             panel[k * stride + j] = j < columns ? scale * x[j * x_stride + k] : 0;
 }
 
-static const struct panel_kernel panel = { ROWS, VECTORS *LANES, LANES, tile, finish, turn };
+/* The same for 16 bits. */
+INLINE void turn_half_square(uint16_t *panel, long stride, const uint16_t *x, long x_stride)
+{
+    __m128i r[8], s[8];
+
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm_loadu_si128((const void *)(x + i * x_stride));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) { /* columns of rows 0 4, 1 5, .. */
+        s[2 * i] = _mm_unpacklo_epi16(r[i], r[i + 4]);
+        s[2 * i + 1] = _mm_unpackhi_epi16(r[i], r[i + 4]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) { /* of rows 0 2 4 6, 1 3 5 7 */
+        r[2 * i] = _mm_unpacklo_epi16(s[i], s[i + 4]);
+        r[2 * i + 1] = _mm_unpackhi_epi16(s[i], s[i + 4]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        _mm_storeu_si128((void *)(panel + 2 * i * stride), _mm_unpacklo_epi16(r[i], r[i + 4]));
+        _mm_storeu_si128((void *)(panel + (2 * i + 1) * stride),
+                         _mm_unpackhi_epi16(r[i], r[i + 4]));
+    }
+}
+
+static void turn_half(uint16_t *panel, int columns, const uint16_t *x, long x_stride, long depth)
+{
+    long stride = round_up(columns, LANES), k;
+
+    for (k = 0; k + 8 <= depth; k += 8)
+        for (int j = 0; j + 8 <= columns; j += 8)
+            turn_half_square(panel + k * stride + j, stride, x + j * x_stride + k, x_stride);
+    for (long i = 0; i < depth; i++) /* what is left: to the right, and below */
+        for (int j = i < k ? columns / 8 * 8 : 0; j < columns; j++)
+            panel[i * stride + j] = x[j * x_stride + i];
+}
+
+static const struct panel_kernel panel = { ROWS,   VECTORS *LANES, LANES,    tile,
+                                           finish, turn,           turn_half };
 
 #define VECTOR_TABLE(text)                                                                         \
     {                                                                                              \
