@@ -99,7 +99,8 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
         .era = original ? BEAM_ERA_A : BEAM_ERA_D,
     };
     m->sampling_penalty = original && !c->answers ? 1.1 : 1;
-    m->prompt = original && !c->answers ? "a picture of " : "";
+    /* captioners were tuned behind the prompt, pre-training saw none */
+    m->prompt = original && !c->encoder ? "a picture of " : "";
     m->asks = c->answers;
     m->write_begin = c->begin;
     m->match_begin = original ? c->encode : -1;
