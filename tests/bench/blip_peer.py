@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+# blip_peer.py - blip.c's workloads by transformers, PyTorch and ONNX Runtime, random weights
+#
+#     blip_peer.py [WORKLOAD...]            "NAME VALUE UNIT" a line, medians of 5
+#     blip_peer.py --beside PROGRAM [...]   alternates with PROGRAM (build/tests/bench/blip): a line
+#                                           "NAME PROGRAM'S PEER'S UNIT RATIO"; 1 and more: faster
+#
+# Captions are those of BlipForConditionalGeneration.  Matching is plain PyTorch around the modules
+# of BlipForImageTextRetrieval: keys and values of an image are computed once and shared, and texts
+# are folded into the query axis; which is faster than the class itself.  The image tower is the
+# faster of transformers (scaled dot product attention) and, if it is there, ONNX Runtime.
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
+
+import torch
+import transformers
+import transformers.utils.logging
+from torch.nn import functional as F
+
+SIDE, TOKENS, WIDTH, HEADS, STEPS = 384, 577, 768, 12, 20
+
+
+def config():
+    return transformers.BlipConfig(
+        text_config=dict(hidden_size=WIDTH, num_attention_heads=HEADS, encoder_hidden_size=WIDTH),
+        vision_config=dict(hidden_size=WIDTH, image_size=SIDE, patch_size=16),
+        image_text_hidden_size=256)
+
+
+class Peer:
+    def __init__(self):
+        torch.manual_seed(0)
+        torch.set_num_threads(THREADS)
+        self.writer = transformers.BlipForConditionalGeneration(config()).eval()
+        self.matcher = transformers.BlipForImageTextRetrieval(config()).eval()
+        self.image = torch.randn(1, TOKENS, WIDTH)
+        self.sessions = {}
+
+    def see(self, count):
+        return self.writer.vision_model(torch.zeros(count, 3, SIDE, SIDE))[0]
+
+    def session(self, count):
+        """ONNX Runtime's, or None."""
+        try:
+            import onnx  # noqa: F401: the exporter wants it
+            import onnxruntime
+        except ImportError:
+            return None
+        if count not in self.sessions:
+            import io
+            file = io.BytesIO()
+            tower = self.writer.vision_model
+
+            class Tower(torch.nn.Module):
+                def forward(self, pixels):
+                    return tower(pixels)[0]
+            torch.onnx.export(Tower(), (torch.zeros(count, 3, SIDE, SIDE),), file, dynamo=False)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = THREADS
+            self.sessions[count] = onnxruntime.InferenceSession(
+                file.getvalue(), options, providers=["CPUExecutionProvider"])
+        return self.sessions[count]
+
+    def vit(self, count, _):
+        pixels = torch.zeros(count, 3, SIDE, SIDE)
+        times = [timed(lambda: self.see(count))]
+        session = self.session(count)
+        if session:
+            feed = {session.get_inputs()[0].name: pixels.numpy()}
+            times.append(timed(lambda: session.run(None, feed)))
+        return min(times) / count
+
+    def keys(self, *_):
+        layers = self.writer.text_decoder.bert.encoder.layer
+        return timed(lambda: [(at.key(self.image), at.value(self.image)) for at in
+                              (layer.crossattention.self for layer in layers)])
+
+    def write(self, beams, length):
+        ids = torch.tensor([[self.writer.config.text_config.bos_token_id]])
+        return self.writer.text_decoder.generate(
+            input_ids=ids, encoder_hidden_states=self.image, num_beams=beams, do_sample=False,
+            encoder_attention_mask=torch.ones(1, TOKENS, dtype=torch.long), eos_token_id=102,
+            pad_token_id=0, min_length=length, max_length=length)
+
+    def step(self, beams, _):
+        return (timed(lambda: self.write(beams, STEPS + 4))
+                - timed(lambda: self.write(beams, 4))) / STEPS
+
+    def caption(self, beams, length):
+        pixels = torch.zeros(1, 3, SIDE, SIDE)
+        return timed(lambda: self.writer.generate(
+            pixels, num_beams=beams, do_sample=False, min_length=length, max_length=length))
+
+    def pairs(self, texts, tokens):
+        def heads(x):
+            return x.view(x.shape[0], -1, HEADS, WIDTH // HEADS).transpose(1, 2)
+        m = self.matcher.text_encoder
+        x = m.embeddings(torch.arange(texts * tokens).view(texts, tokens))
+        for layer in m.encoder.layer:
+            at = layer.attention.self
+            a = F.scaled_dot_product_attention(heads(at.query(x)), heads(at.key(x)),
+                                               heads(at.value(x)))
+            x = layer.attention.output(a.transpose(1, 2).reshape(texts, tokens, WIDTH), x)
+            at = layer.crossattention.self
+            q = heads(at.query(x).view(1, texts * tokens, WIDTH))
+            a = F.scaled_dot_product_attention(q, heads(at.key(self.image)),
+                                               heads(at.value(self.image)))
+            x = layer.crossattention.output(a.transpose(1, 2).reshape(texts, tokens, WIDTH), x)
+            x = layer.output(layer.intermediate(x), x)
+        return self.matcher.itm_head(x[:, 0])
+
+    def match(self, texts, tokens):
+        return timed(lambda: self.pairs(texts, tokens)) / texts
+
+
+WORKLOADS = {
+    "vit.1": (Peer.vit, 1, 0, "images/s"), "vit.8": (Peer.vit, 8, 0, "images/s"),
+    "image.keys": (Peer.keys, 1, 0, "ms"), "step.1": (Peer.step, 1, 0, "ms"),
+    "step.3": (Peer.step, 3, 0, "ms"), "step.5": (Peer.step, 5, 0, "ms"),
+    "caption": (Peer.caption, 3, 20, "/s"), "itm.16x1": (Peer.match, 1, 16, "pairs/s"),
+    "itm.16x8": (Peer.match, 8, 16, "pairs/s"), "itm.35x1": (Peer.match, 1, 35, "pairs/s"),
+    "itm.35x8": (Peer.match, 8, 35, "pairs/s"),
+}
+
+
+def timed(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def spell(seconds, unit):
+    return f"{1e3 * seconds:.2f}" if unit == "ms" else f"{1 / seconds:.2f}"
+
+
+def beside(program, peer, names, rounds):
+    ours = subprocess.Popen([program, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True)
+
+    def ask(name):
+        print(name, file=ours.stdin, flush=True)
+        return float(ours.stdout.readline())
+    for name in names:
+        pass_, count, tokens, unit = WORKLOADS[name]
+        ask(name)
+        pass_(peer, count, tokens)
+        times = [(ask(name), pass_(peer, count, tokens)) for _ in range(rounds)]
+        own, their = (statistics.median(t) for t in zip(*times))
+        print(name, spell(own, unit), spell(their, unit), unit, f"{their / own:.2f}", flush=True)
+    ours.stdin.close()
+    ours.wait()
+
+
+def main():
+    args, program = sys.argv[1:], None
+    if args[:1] == ["--beside"]:
+        program, args = args[1], args[2:]
+    names = args or list(WORKLOADS)
+    rounds = int(os.environ.get("ROUNDS", 5))
+    transformers.utils.logging.set_verbosity_error()
+    with torch.inference_mode():
+        peer = Peer()
+        if program:
+            return beside(program, peer, names, rounds)
+        for name in names:
+            pass_, count, tokens, unit = WORKLOADS[name]
+            pass_(peer, count, tokens)
+            times = [pass_(peer, count, tokens) for _ in range(rounds)]
+            print(name, spell(statistics.median(times), unit), unit, flush=True)
+
+
+main()
