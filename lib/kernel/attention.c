@@ -2,7 +2,8 @@
  * attention.c - softmax(scale q k^T + mask) v for many short sequences
  *
  * One (sequence, head) is one piece of work, and one thread's.  Keys are turned into panels, values
- * copied into panels; then some query rows at a time, as many as a tile is high:
+ * copied into panels, unless that was done before; then some query rows at a time, as many as a
+ * tile is high:
  *
  *     scores = q (scale k)^T       [block, keys]      in the first cache
  *     p      = softmax(scores)     each row over the keys that it sees, zero behind them
@@ -21,6 +22,8 @@ struct span span_of(const struct attention *a, int sequence, int head)
                       .keys = a->key_count[j] };
 
     s.q = a->q + s.query * a->q_stride + column;
+    if (a->packed)
+        return s;
     s.k = a->k + s.key * a->k_stride + column;
     s.v = a->v + s.key * a->v_stride + column;
     return s;
@@ -59,15 +62,17 @@ void probabilities(const struct attention *a, const struct span *s, const float 
 static void attend(void *argument, long index, int worker)
 {
     const struct attention *a = argument;
-    int head = (int)(index % a->heads), high = kernels.panel->rows;
-    struct span s = span_of(a, (int)(index / a->heads), head);
+    int head = (int)(index % a->heads), high = kernels.panel->rows, i = (int)(index / a->heads);
+    struct span s = span_of(a, i, head);
     long stride = row_room(s.keys), blocks = (s.queries + high - 1) / high;
-    float *keys = scratch_of(worker), *values = keys + panels_room(s.keys, a->head_width);
-    float *p = values + panels_room(a->head_width, s.keys);
+    float *p = scratch_of(worker), *own = p + TILE_ROWS * stride;
+    const float *keys =
+        a->packed ? packed_keys_at(a->packed, a->key_of ? a->key_of[i] : i, head) : own;
+    const float *values = keys + panels_room(s.keys, a->head_width);
     float *out = a->out + s.query * a->out_stride + (long)head * a->head_width;
 
-    panels_fill_turned(kernels.panel, keys, s.k, a->k_stride, s.keys, a->head_width, a->scale);
-    panels_fill(kernels.panel, values, s.v, a->v_stride, s.keys, a->head_width);
+    if (!a->packed)
+        keys_arrange(a, &s, own);
     for (long b = 0; b < blocks; b++) {
         long row = s.queries * b / blocks;
         int rows = (int)(s.queries * (b + 1) / blocks - row);
@@ -96,8 +101,7 @@ void attention_forward(const struct attention *a)
 
         keys = a->key_count[j] > keys ? a->key_count[j] : keys;
     }
-    floats = panels_room(keys, a->head_width) + panels_room(a->head_width, keys) +
-             TILE_ROWS * row_room(keys);
+    floats = TILE_ROWS * row_room(keys) + (a->packed ? 0 : keys_room((int)keys, a->head_width));
     scratch_reserve((size_t)floats);
     pool_run(attend, (void *)(uintptr_t)a, (long)a->sequences * a->heads);
 }

@@ -113,6 +113,11 @@ struct span span_of(const struct attention *a, int sequence, int head);
 void probabilities(const struct attention *a, const struct span *s, const float *keys, float *p,
                    long stride, long row, int rows);
 
+/* attention_pack.c - of one (sequence, head): panels of scale k^T, then panels of v */
+long keys_room(int keys, int head_width); /* floats */
+void keys_arrange(const struct attention *a, const struct span *s, float *to);
+const float *packed_keys_at(const struct packed_keys *p, int sequence, int head);
+
 /* scratch.c - memory of the workers; it grows and stays, as a tower asks for the same at every
  * layer.  It belongs to the one thread that may call pool_run at a time. */
 void scratch_reserve(size_t floats);        /* for each worker; what was in it is lost */

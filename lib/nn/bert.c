@@ -164,8 +164,8 @@ static const struct spans *cached_spans(struct tape *t, const struct bert_input 
     return s;
 }
 
-static struct attention_plan plan(const struct bert *b, const struct spans *queries,
-                                  const struct spans *keys)
+struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
+                                const struct spans *keys)
 {
     return (struct attention_plan){
         .heads = b->config.heads,
@@ -175,37 +175,66 @@ static struct attention_plan plan(const struct bert *b, const struct spans *quer
     };
 }
 
+/* onto: x, or its wanted rows. */
 static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
                                      const struct bert_input *in, const struct spans *keys,
-                                     struct tensor *x)
+                                     struct tensor *x, struct tensor *onto)
 {
     long w = b->config.width;
     struct tensor *qkv = linear(t, &l->qkv, x, ACTIVATION_NONE);
     struct tensor *q = tensor_columns(t, qkv, 0, w);
     struct tensor *k = tensor_columns(t, qkv, w, w), *v = tensor_columns(t, qkv, 2 * w, w);
-    struct attention_plan a = plan(b, in->texts, keys);
+    struct attention_plan a = bert_plan(b, in->texts, keys);
 
+    if (onto != x) {
+        q = take_rows(t, q, in->first_only, in->texts->count);
+        a.queries = spans_even(t, in->texts->count, 1);
+    }
     a.causal = in->causal;
     if (in->cache)
         through_cache(t, b, in, (int)(l - b->layers), &k, &v);
-    return norm_over(t, &l->norm, linear_onto(t, &l->out, x, attention(t, &a, q, k, v)));
+    return norm_over(t, &l->norm, linear_onto(t, &l->out, onto, attention(t, &a, q, k, v)));
 }
 
+/* Neighbouring texts that look at the same image are one sequence of queries: its keys are read
+ * once for all of them. */
+static void look_together(struct tape *t, const struct bert_input *in, struct attention_plan *a)
+{
+    const struct spans *each = a->queries;
+    int *lengths = tape_alloc(t, ((size_t)each->count + 1) * sizeof *lengths);
+    int *image_of = tape_alloc(t, ((size_t)each->count + 1) * sizeof *image_of), count = 0;
+
+    for (int i = 0; i < each->count; i++) {
+        if (!count || image_of[count - 1] != in->image_of[i]) {
+            image_of[count] = in->image_of[i];
+            lengths[count++] = 0;
+        }
+        lengths[count - 1] += each->start[i + 1] - each->start[i];
+    }
+    a->queries = spans_of(t, count, lengths);
+    a->key_of = image_of;
+}
+
+/* texts: which rows of x make a text. */
 static struct tensor *cross_attention(struct tape *t, struct bert *b, struct bert_layer *l,
-                                      const struct bert_input *in, struct tensor *x)
+                                      const struct bert_input *in, const struct spans *texts,
+                                      struct tensor *x)
 {
     long w = b->config.width;
-    struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *kv;
-    struct attention_plan a = plan(b, in->texts, in->images);
+    struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL;
+    struct attention_plan a = bert_plan(b, texts, in->images);
 
-    a.key_of = in->image_of;
+    if (in->image_of)
+        look_together(t, in, &a);
     if (in->cache && in->cache->image) {
-        kv = in->cache->image[l - b->layers];
+        a.packed = in->cache->image[l - b->layers];
         a.keys = in->cache->image_spans;
     } else {
-        kv = linear(t, &l->cross_key_value, in->image, ACTIVATION_NONE);
+        k = linear(t, &l->cross_key_value, in->image, ACTIVATION_NONE);
+        v = tensor_columns(t, k, w, w);
+        k = tensor_columns(t, k, 0, w);
     }
-    q = attention(t, &a, q, tensor_columns(t, kv, 0, w), tensor_columns(t, kv, w, w));
+    q = attention(t, &a, q, k, v);
     return norm_over(t, &l->cross_norm, linear_onto(t, &l->cross_out, x, q));
 }
 
@@ -216,26 +245,38 @@ static struct tensor *feed_forward(struct tape *t, struct bert_layer *l, struct 
     return norm_over(t, &l->mlp_norm, linear_onto(t, &l->fc2, x, h));
 }
 
+/* A causal text's wanted row sees all of its keys, as the kernel takes it to. */
+static void check(const struct bert_input *in)
+{
+    for (int i = 0; in->first_only && i < in->texts->count; i++)
+        assert(in->first_only[i] >= in->texts->start[i] &&
+               in->first_only[i] < in->texts->start[i + 1] &&
+               (!in->causal || in->first_only[i] == in->texts->start[i + 1] - 1));
+}
+
 struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_input *in)
 {
-    const struct spans *keys = in->cache ? cached_spans(t, in) : in->texts;
+    const struct spans *keys = in->cache ? cached_spans(t, in) : in->texts, *texts = in->texts;
     bool grounded = in->image || (in->cache && in->cache->image);
     struct tensor *x = embeddings(t, b, in);
 
+    check(in);
     for (int i = 0; i < b->config.layers; i++) {
+        bool skip = in->first_only && i == b->config.layers - 1 && rows(x) > texts->count;
         struct bert_layer *l = &b->layers[i];
-
+        struct tensor *onto = skip ? take_rows(t, x, in->first_only, texts->count) : x;
+        const struct spans *left = skip ? spans_even(t, texts->count, 1) : texts;
         struct tape_mark start = tape_mark(t);
 
-        x = self_attention(t, b, l, in, keys, x);
+        x = self_attention(t, b, l, in, keys, x, onto);
         if (grounded && l->cross_query.parts)
-            x = cross_attention(t, b, l, in, x);
+            x = cross_attention(t, b, l, in, left, x);
         x = feed_forward(t, l, x);
         tape_drop(t, start); /* x was written over, or nothing is dropped */
     }
     for (int i = 0; in->cache && i < in->texts->count; i++)
         in->cache->length[in->cache_row[i]] += in->texts->start[i + 1] - in->texts->start[i];
-    return in->first_only ? take_rows(t, x, in->first_only, in->texts->count) : x;
+    return x;
 }
 
 struct tensor *bert_logits(struct tape *t, struct bert *b, struct tensor *x)

@@ -40,10 +40,10 @@ struct bert {
 
 /* Keys and values of texts being written, and of their images. */
 struct bert_cache {
-    int rows, room;                  /* texts; ids a text may have */
+    int layers, rows, room;          /* texts; ids a text may have */
     int *length;                     /* [rows] ids a text has */
     float *keys, *values;            /* [layers, rows * room, width] */
-    struct tensor **image;           /* [layers] keys beside values: [image rows, 2 width] */
+    struct packed_keys **image;      /* [layers] of the images; NULL: a layer does not look */
     const struct spans *image_spans; /* one sequence an image */
 };
 
@@ -56,7 +56,9 @@ struct bert_input {
     const int *image_of;      /* [texts] or NULL: text i looks at image i */
     struct bert_cache *cache; /* NULL: none.  Its images are used, `image` is not */
     const int *cache_row;     /* [texts] */
-    const int *first_only;    /* rows that are wanted after the last layer, [texts]; NULL: all */
+    /* The one row of each text that is wanted after the last layer, which skips the others; with
+     * `causal` the last of its text.  [texts]; NULL: all rows. */
+    const int *first_only;
 };
 
 void bert_init(struct bert *b, const struct bert_config *config);
@@ -67,11 +69,16 @@ struct tensor *bert_logits(struct tape *t, struct bert *b,
                            struct tensor *x); /* [rows, vocabulary] */
 void bert_close(struct bert *b);
 
-/* The cache lives until bert_cache_free; image rows are computed once for all texts. */
+/* The cache lives until bert_cache_free; image rows are computed once for all texts.  `spans` must
+ * live as long; what the tape holds need not. */
 struct bert_cache *bert_cache_new(struct bert *b, int rows, int room);
 void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, struct tensor *image,
                        const struct spans *spans);
 void bert_cache_copy(const struct bert *b, struct bert_cache *c, int from, int to);
 void bert_cache_free(struct bert_cache *c);
+
+/* Between bert.c and bert_cache.c */
+struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
+                                const struct spans *keys);
 
 #endif

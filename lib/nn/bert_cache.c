@@ -21,15 +21,27 @@ struct bert_cache *bert_cache_new(struct bert *b, int rows, int room)
     return c;
 }
 
-/* The tensors live on the tape: keep it until the texts are written. */
 void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, struct tensor *image,
                        const struct spans *spans)
 {
-    c->image = xalloc((size_t)b->config.layers, sizeof *c->image);
+    long w = b->config.width;
+    struct attention_plan plan = bert_plan(b, NULL, spans);
+
+    c->layers = b->config.layers;
+    c->image = xalloc((size_t)c->layers, sizeof *c->image);
     c->image_spans = spans;
-    for (int i = 0; i < b->config.layers; i++)
-        if (b->layers[i].cross_key_value.parts)
-            c->image[i] = linear(t, &b->layers[i].cross_key_value, image, ACTIVATION_NONE);
+    for (int i = 0; i < c->layers; i++) {
+        struct linear *l = &b->layers[i].cross_key_value;
+        struct tape_mark start = tape_mark(t);
+        struct tensor *kv;
+
+        if (!l->parts)
+            continue;
+        kv = linear(t, l, image, ACTIVATION_NONE);
+        c->image[i] =
+            attention_keys(t, &plan, tensor_columns(t, kv, 0, w), tensor_columns(t, kv, w, w));
+        tape_drop(t, start);
+    }
 }
 
 void bert_cache_copy(const struct bert *b, struct bert_cache *c, int from, int to)
@@ -50,6 +62,8 @@ void bert_cache_free(struct bert_cache *c)
 {
     if (!c)
         return;
+    for (int i = 0; c->image && i < c->layers; i++)
+        packed_keys_free(c->image[i]);
     free(c->image);
     free(c->length);
     free(c->keys);

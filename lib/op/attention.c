@@ -35,12 +35,40 @@ static void check(const struct attention_plan *plan, const struct tensor *q, con
 {
     const struct spans *queries = plan->queries, *keys = plan->keys;
 
-    assert(width(q) == width(k) && width(q) == width(v) && width(q) % plan->heads == 0);
-    assert(rows(q) == queries->start[queries->count] && rows(k) == rows(v));
-    assert(keys->length || rows(k) == keys->start[keys->count]);
+    assert(width(q) % plan->heads == 0 && rows(q) == queries->start[queries->count]);
+    assert(plan->packed || (width(q) == width(k) && width(q) == width(v) && rows(k) == rows(v)));
+    assert(plan->packed || keys->length || rows(k) == keys->start[keys->count]);
+    assert(!plan->packed || !wants(q)); /* backward needs the plain ones */
     assert(plan->key_of || queries->count == keys->count);
     for (int i = 0; plan->key_of && i < queries->count; i++)
         assert(plan->key_of[i] >= 0 && plan->key_of[i] < keys->count);
+}
+
+/* What the plan says of keys; k and v may be NULL where they are packed. */
+static struct attention sums_of(struct tape *t, const struct attention_plan *plan, long columns,
+                                const struct tensor *k, const struct tensor *v)
+{
+    return (struct attention){
+        .k = k ? k->data : NULL,
+        .v = v ? v->data : NULL,
+        .k_stride = k ? k->stride : 0,
+        .v_stride = v ? v->stride : 0,
+        .heads = plan->heads,
+        .head_width = (int)(columns / plan->heads),
+        .key_start = plan->keys->start,
+        .key_count = lengths(t, plan->keys),
+        .scale = plan->scale,
+    };
+}
+
+struct packed_keys *attention_keys(struct tape *t, const struct attention_plan *plan,
+                                   const struct tensor *k, const struct tensor *v)
+{
+    struct attention a = sums_of(t, plan, width(k), k, v);
+
+    assert(width(k) == width(v) && rows(k) == rows(v) && width(k) % plan->heads == 0);
+    assert(!wants(k) && !wants(v));
+    return attention_pack(&a, plan->keys->count);
 }
 
 struct tensor *attention(struct tape *t, const struct attention_plan *plan, struct tensor *q,
@@ -50,27 +78,18 @@ struct tensor *attention(struct tape *t, const struct attention_plan *plan, stru
     struct attention *a = tape_alloc(t, sizeof *a);
 
     check(plan, q, k, v);
-    *a = (struct attention){
-        .q = q->data,
-        .k = k->data,
-        .v = v->data,
-        .q_stride = q->stride,
-        .k_stride = k->stride,
-        .v_stride = v->stride,
-        .out = y->data,
-        .out_stride = y->stride,
-        .heads = plan->heads,
-        .head_width = (int)(width(q) / plan->heads),
-        .sequences = plan->queries->count,
-        .query_start = plan->queries->start,
-        .key_start = plan->keys->start,
-        .key_count = lengths(t, plan->keys),
-        .key_of = plan->key_of,
-        .scale = plan->scale,
-        .causal = plan->causal,
-    };
+    *a = sums_of(t, plan, width(q), k, v);
+    a->q = q->data;
+    a->q_stride = q->stride;
+    a->out = y->data;
+    a->out_stride = y->stride;
+    a->sequences = plan->queries->count;
+    a->query_start = plan->queries->start;
+    a->key_of = plan->key_of;
+    a->causal = plan->causal;
+    a->packed = plan->packed;
     attention_forward(a);
-    return REMEMBER(t, &op_attention, y, a, q, k, v);
+    return plan->packed ? y : REMEMBER(t, &op_attention, y, a, q, k, v);
 }
 
 const struct spans *spans_of(struct tape *t, int count, const int *lengths_of)

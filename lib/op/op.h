@@ -44,9 +44,14 @@ struct attention_plan {
     bool causal;
     const struct spans *queries, *keys;
     const int *key_of; /* NULL: query sequence i attends to key sequence i */
+    const struct packed_keys
+        *packed; /* keys and values of attention_keys(); k and v are not used */
 };
 struct tensor *attention(struct tape *t, const struct attention_plan *plan, struct tensor *q,
                          struct tensor *k, struct tensor *v); /* [rows, heads * head_width] */
+/* k and v of plan->keys, arranged once for many calls that remember nothing; packed_keys_free() */
+struct packed_keys *attention_keys(struct tape *t, const struct attention_plan *plan,
+                                   const struct tensor *k, const struct tensor *v);
 /* Equal sequences of `tokens` rows; lives as long as the tape's pass. */
 const struct spans *spans_even(struct tape *t, int count, int tokens);
 const struct spans *spans_of(struct tape *t, int count, const int *lengths);

@@ -215,6 +215,46 @@ static void same_bytes(const char *variant)
     drop(&first);
 }
 
+/* Keys that were arranged before, and keys alone: the same bytes. */
+static void same_packed(const struct shape *s, const char *variant)
+{
+    struct data plainly, packed;
+    struct packed_keys *keys;
+
+    make(&plainly, s);
+    make(&packed, s);
+    keys = attention_pack(&packed.a, s->key_sequences);
+    packed.a.packed = keys;
+    packed.a.k = packed.a.v = NULL;
+    attention_forward(&plainly.a);
+    attention_forward(&packed.a);
+    ok(!memcmp(plainly.out, packed.out,
+               (size_t)(plainly.queries * plainly.a.out_stride) * sizeof(float)),
+       "%s: %s, packed keys give the same bytes", variant, s->name);
+    packed_keys_free(keys);
+    drop(&plainly);
+    drop(&packed);
+}
+
+/* Sequences that lie one after the other and share keys may be taken as one. */
+static void same_together(const char *variant)
+{
+    static const struct shape apart = {
+        "", 3, 64, 4, 1, { 1, 1, 9, 2 }, { 577 }, { 0, 0, 0, 0 }, true, false
+    };
+    static const struct shape together = { "", 3, 64, 1, 1, { 13 }, { 577 }, { 0 }, true, false };
+    struct data one, other;
+
+    make(&one, &apart);
+    make(&other, &together);
+    attention_forward(&one.a);
+    attention_forward(&other.a);
+    ok(!memcmp(one.out, other.out, (size_t)(one.queries * one.a.out_stride) * sizeof(float)),
+       "%s: four sequences, or one of all their rows: the same bytes", variant);
+    drop(&one);
+    drop(&other);
+}
+
 int main(void)
 {
     static const char *const variants[] = { "scalar", "avx2", "avx512" };
@@ -226,6 +266,9 @@ int main(void)
         kernels_use(variants[i]);
         for (int j = 0; j < COUNT(shapes); j++)
             compare(&shapes[j], variants[i]);
+        for (int j = 0; j < COUNT(shapes); j++)
+            same_packed(&shapes[j], variants[i]);
+        same_together(variants[i]);
         same_bytes(variants[i]);
     }
     return done();
