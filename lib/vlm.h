@@ -25,7 +25,8 @@ struct vlm; /* a model; opaque */
 struct vlm_options {
     const char *tokenizer; /* a file or folder; NULL: beside the model */
     const char *compat;    /* "original" or "hf" where traditions differ; NULL: the file's own */
-    int image_size;        /* 0: the model's own; else position embeddings are resized */
+    bool clean_text; /* texts as BLIP's training cleaned captions, before they are tokenised */
+    int image_size;  /* 0: the model's own; else position embeddings are resized */
 };
 
 /* Threads for all models; call once, before anything else.  0: as many as the process may use. */
@@ -74,7 +75,8 @@ int vlm_embed_texts(struct vlm *m, const int *ids, const int *counts, int texts,
                     float *out);
 
 /* Features once.  What a vision tower gave, from vlm_image_features or from a record, serves the
- * three calls below; features: [images, tokens, width] of this model's tower (vlm_features_shape). */
+ * three calls below; features: [images, tokens, width] of this model's tower (vlm_features_shape).
+ */
 void vlm_features_shape(const struct vlm *m, int *tokens, int *width);
 int vlm_embed_features(struct vlm *m, const float *features, int images, bool normalized,
                        float *out);
@@ -87,20 +89,20 @@ int vlm_match(struct vlm *m, const float *features, int images, const int *ids, 
 
 /* Writing.  Zero means the model's own default, except where said. */
 struct vlm_writing {
-    int beams;              /* 1: greedy */
-    int sequences;          /* texts an image */
-    bool sample;            /* draw instead of searching */
-    double top_p;           /* 1: off */
-    int top_k;              /* 0: off */
-    double temperature;     /* 1: as the model says */
+    int beams;                  /* 1: greedy */
+    int sequences;              /* texts an image */
+    bool sample;                /* draw instead of searching */
+    double top_p;               /* 1: off */
+    int top_k;                  /* 0: off */
+    double temperature;         /* 1: as the model says */
     int min_length, max_length; /* tokens, the prompt's counted */
-    double length_penalty;  /* 0 is a value: NAN for the default */
+    double length_penalty;      /* 0 is a value: NAN for the default */
     double repetition_penalty;
-    bool stop_early;        /* beam search: stop at `beams` finished texts */
+    bool stop_early; /* beam search: stop at `beams` finished texts */
 };
 struct vlm_text {
-    char *text;             /* to free */
-    float logprob;          /* mean log-probability per token */
+    char *text;    /* to free */
+    float logprob; /* mean log-probability per token */
 };
 /* prompts[i] may be NULL: the model's own.  seeds: [images], used when sampling.
  * out: [images * sequences], best first. */

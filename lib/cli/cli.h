@@ -75,7 +75,7 @@ enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
     const char *model, *tokenizer, *compat, *output, *root, *image_field, *text_field, *resume,
         *shard;
-    bool binary, null, retry_errors, line_buffered, progress, quiet, verbose;
+    bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
     int from;           /* enum format */
     int on_error;       /* enum on_error */

@@ -27,6 +27,7 @@ struct vlm *model_open(unsigned wanted)
 {
     const struct vlm_options options = { .tokenizer = settings.tokenizer,
                                          .compat = settings.compat,
+                                         .clean_text = settings.clean_text,
                                          .image_size = (int)settings.image_size };
     struct vlm *m = vlm_open(settings.model, &options);
     struct buffer lacks = { 0 }, has = { 0 };

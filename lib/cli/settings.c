@@ -56,6 +56,8 @@ const struct option_spec model_options[] = {
                 "the tokenizer's file or folder [beside the model]"),
     OPTION_CALL(0, "compat", "TRADITION", set_compat,
                 "original or hf, where the two compute differently [as the model's files]"),
+    OPTION_FLAG(0, "clean-text", &settings.clean_text,
+                "clean texts as BLIP's training did: lower case, most punctuation to spaces"),
     OPTION_LONG(0, "image-size", "N", &settings.image_size, 0, 4096,
                 "pixels a side; position embeddings are resized [0: the model's own]"),
     OPTIONS_END,

@@ -9,6 +9,7 @@
 #include "model/vlm_inside.h"
 #include "op/op.h"
 
+enum { CAPTION_WORDS = 50 };     /* of a cleaned text, as salesforce/BLIP data/utils.py */
 enum { IMAGES = 8, TEXTS = 64 }; /* of one pass; more bring nothing and take memory */
 static const float length_floor = 1e-12f;
 
@@ -89,6 +90,7 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
     }
     v = xalloc(1, sizeof *v);
     v->model = m;
+    v->clean_text = options->clean_text;
     pthread_mutex_init(&v->lock, NULL);
     v->tokenizer_path = options->tokenizer ? xstrdup(options->tokenizer) : tokenizer_beside(m);
     describe(v);
@@ -243,11 +245,16 @@ int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids,
                   bool *truncated)
 {
     const struct tokenizer *t = vlm_tokenizer(v);
+    struct buffer cleaned = { 0 };
     struct token_ids got;
 
     if (!t)
         return -1;
-    tokenizer_encode(t, text, size, v->model->context, &got);
+    if (v->clean_text)
+        clean_caption(&cleaned, text, size, CAPTION_BLIP, CAPTION_WORDS);
+    tokenizer_encode(t, v->clean_text ? cleaned.data : text, v->clean_text ? cleaned.size : size,
+                     v->model->context, &got);
+    buffer_free(&cleaned);
     *ids = got.ids;
     *count = got.count;
     if (truncated)

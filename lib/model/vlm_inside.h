@@ -11,6 +11,7 @@ struct vlm {
     struct model *model;
     struct tape tape;
     char *about;
+    bool clean_text;
     char *tokenizer_path; /* NULL: there is none */
     pthread_mutex_t lock; /* over the tokenizer's opening */
     struct tokenizer *tokenizer;

@@ -40,6 +40,9 @@ is "$(jq -c '[.id,.error.code]' out | tr '\n' ' ')" \
     '[1,null] [2,"not_found"] [3,"no_text"] [4,"no_image"] [null,"invalid_json"] [6,null] ' 'bad records leave in their places'
 is "$(grep -c '^vlm-itm: stdin:[2-5]: ' err)" 4 '... with a line each on standard error'
 
+is "$(echo '{"image":"a.ppm","text":["A Red: dog!!","a red dog"]}' | vlm-itm -m "$blip/itm.pth" --clean-text | jq -c '.itm|.[0]==.[1]')" \
+    true '--clean-text: as training cleaned captions'
+
 # search
 for i in 1 2 3 4 5 6 7 8 9; do picture "q$i.ppm" $i; done
 printf 'a red dog\ntwo cats\n' >queries
