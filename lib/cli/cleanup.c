@@ -20,6 +20,7 @@ static const char *files[MOST_FILES];
 static int file_count;
 static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
 static sigset_t awaited;
+static pthread_t watcher;
 
 void cleanup_file(const char *path)
 {
@@ -90,6 +91,7 @@ static void *watch(void *argument)
 
     if (sigwait(&awaited, &number))
         return NULL;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     signal(number, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
     output_drain(w->output);
@@ -102,12 +104,16 @@ static void *watch(void *argument)
 void signals_watch(struct output *o, struct report *p)
 {
     static struct watch w;
-    pthread_t thread;
 
     w = (struct watch){ o, p };
-    if (pthread_create(&thread, NULL, watch, &w)) {
+    if (pthread_create(&watcher, NULL, watch, &w)) {
         warn("cannot start a thread");
         exit(1);
     }
-    pthread_detach(thread);
+}
+
+void signals_unwatch(void)
+{
+    pthread_cancel(watcher); /* sigwait is a place to be cancelled */
+    pthread_join(watcher, NULL);
 }

@@ -130,9 +130,11 @@ int filter_main(struct filter *f, int argc, char **argv)
         return complain(in.status ? in.status : STATUS_FAILED);
     }
     status = run(f, &in, &out, &report);
+    signals_unwatch();
     input_close(&in);
     resume_close(&resume);
     if (f->end)
         f->end();
+    pool_stop();
     return status;
 }

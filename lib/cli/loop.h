@@ -125,6 +125,7 @@ int output_close(struct output *o, bool keep); /* -1 after fail() */
 void cleanup_files(void);
 void signals_block(void); /* before the first thread starts */
 void signals_watch(struct output *o, struct report *p);
+void signals_unwatch(void);
 _Noreturn void die_of_pipe(void);
 
 /* batch.c - from the input's queue to the output's */

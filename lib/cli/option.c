@@ -107,8 +107,9 @@ static void take_choice(const struct option_spec *o, const char *text)
             *(int *)o->value = i;
             return;
         }
-        buffer_printf(&all, "%s%s", i ? ", " : "", o->choices[i]);
     }
+    for (int i = 0; o->choices[i]; i++)
+        buffer_printf(&all, "%s%s", i ? ", " : "", o->choices[i]);
     options_mistake("--%s=%s: must be one of %s", o->name, text, all.data);
 }
 
