@@ -44,11 +44,16 @@ static int begin(void)
         options_mistake("--features are of images: they do not go with --text");
     if (npy_path && (features || settings.binary || settings.resume))
         options_mistake("--npy does not go with --features, --binary or --resume");
-    model = model_open((only_text ? 0 : VLM_EMBED_IMAGE) | (only_image ? 0 : VLM_EMBED_TEXT));
+    model = model_open(features
+                           ? VLM_FEATURES
+                           : (only_text ? 0 : VLM_EMBED_IMAGE) | (only_image ? 0 : VLM_EMBED_TEXT));
     if (!model)
         return -1;
+    if (features && !(vlm_abilities(model) & VLM_EMBED_TEXT))
+        only_image = true; /* a captioner has a tower, but no space for texts */
     sides = (only_text ? 0 : EMBED_IMAGE) | (only_image ? 0 : EMBED_TEXT);
-    snprintf(tower, sizeof tower, "%016llx", (unsigned long long)vlm_tower_hash(model));
+    if (features)
+        snprintf(tower, sizeof tower, "%016llx", (unsigned long long)vlm_tower_hash(model));
     filter.drops_failed = npy_path; /* no row, so no id */
     if (npy_path && !(npy = npy_create(npy_path, vlm_width(model))))
         return 1;

@@ -46,7 +46,8 @@ enum vlm_ability {
     VLM_EMBED_TEXT = 2,
     VLM_MATCH = 4,
     VLM_CAPTION = 8,
-    VLM_ANSWER = 16, /* what it writes answers a question */
+    VLM_FEATURES = 32, /* has a vision tower: vlm_image_features */
+    VLM_ANSWER = 16,   /* what it writes answers a question */
 };
 unsigned vlm_abilities(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */

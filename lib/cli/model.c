@@ -9,7 +9,7 @@ static const struct {
 } abilities[] = {
     { VLM_EMBED_IMAGE, "embed images" },     { VLM_EMBED_TEXT, "embed texts" },
     { VLM_MATCH, "match images and texts" }, { VLM_CAPTION, "caption images" },
-    { VLM_ANSWER, "answer questions" },
+    { VLM_ANSWER, "answer questions" },      { VLM_FEATURES, "give features of images" },
 };
 
 static void describe(struct buffer *b, unsigned set)

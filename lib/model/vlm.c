@@ -114,7 +114,9 @@ unsigned vlm_abilities(const struct vlm *v)
 {
     unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION;
 
-    return v->model->abilities & ~(v->tokenizer_path ? 0u : texts);
+    unsigned all = v->model->abilities | (v->model->feature_tokens ? VLM_FEATURES : 0u);
+
+    return all & ~(v->tokenizer_path ? 0u : texts);
 }
 
 const char *vlm_describe(const struct vlm *v)

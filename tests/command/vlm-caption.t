@@ -38,6 +38,9 @@ status 3 'a matcher cannot write' vlm-caption -m "$blip/itm.pth" a.ppm
 status 1 'a full disk' sh -c "vlm-caption -m $blip/caption.pth a.ppm >/dev/full"
 is "$(caption </dev/null)" '' 'empty input'
 
+vlm-embed -m "$blip/caption.pth" --features -b a.ppm | caption >out
+is "$(jq -r .caption out)" "$(caption a.ppm | jq -r .caption)" 'features that came with the record, of a captioner too'
+
 web 40 >web.jsonl
 for how in '' --sample; do
     caption $how --threads 1 --batch 1 web.jsonl >a 2>/dev/null
