@@ -97,7 +97,7 @@ int image_probe(const void *bytes, size_t size, struct image_info *info)
 
 int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image)
 {
-    const long hard = INT_MAX / 4; /* four channels of it fit an int, as stb_image wants */
+    const long hard = INT_MAX / 4, side = 1 << 24; /* what stb_image takes */
     struct bytes b = { bytes, size };
     struct image_info info;
     const struct codec *c = probe(b, &info);
@@ -107,6 +107,9 @@ int image_decode(const void *bytes, size_t size, long max_pixels, struct image *
         return -1;
     if (max_pixels <= 0 || max_pixels > hard)
         max_pixels = hard;
+    if (info.width > side || info.height > side)
+        return fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld a side",
+                       c->name, info.width, info.height, side);
     if (info.width > max_pixels / info.height)
         return fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld pixels",
                        c->name, info.width, info.height, max_pixels);
