@@ -334,6 +334,7 @@ def broken_files(f):
     broken("truncated-progressive.jpg", "truncated", prog[:-len(prog) // 5])
     broken("no-frame.jpg", "corrupt", jpg[:2] + jpg[jpg.index(b"\xff\xda"):])
     broken("bad-table.jpg", "corrupt", put(jpg, jpg.index(b"\xff\xc4") + 5, b"\xff" * 16))
+    broken("no-table.jpg", "corrupt", put(jpg, jpg.index(b"\xff\xda") + 6, b"\x33"))
     broken("bad-segment.jpg", "corrupt", put(jpg, 4, b"\0\1"))
     broken("12-bit.jpg", "unsupported", put(jpg, frame + 4, b"\x0c"))
     broken("two-channels.jpg", "unsupported", put(jpg, frame + 9, b"\2"))
