@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "cli/cli.h"
 
+enum { AT_ONCE = 64 }; /* texts computed at once */
+
 int lines_read(const char *path, struct option_list *list)
 {
     struct buffer b = { 0 };
@@ -45,46 +47,68 @@ static char *filled(const char *template, const char *label)
     return xprintf("%.*s%s%s", (int)(hole - template), template, label, hole + 2);
 }
 
-/* One text of length 1, added to `sum`. */
-static int add_text(struct vlm *m, const char *text, float *sum, float *scratch)
+struct some { /* texts on their way through the model, at most AT_ONCE */
+    int *ids, counts[AT_ONCE], texts;
+    size_t total;
+    float *vectors; /* [AT_ONCE, width] */
+};
+
+static int add_text(struct some *s, const struct vlm *m, const char *text)
 {
-    int *ids, count, result;
+    int *ids, count;
     bool cut;
 
     if (vlm_read_text(m, text, strlen(text), &ids, &count, &cut))
         return -1;
     if (cut)
         warn("cut to the model's limit: %s", text);
-    result = vlm_embed_texts(m, ids, &count, 1, true, scratch);
-    for (int i = 0; i < vlm_width(m) && !result; i++)
-        sum[i] += scratch[i];
+    s->ids = xresize(s->ids, s->total + (size_t)count, sizeof *ids);
+    memcpy(s->ids + s->total, ids, (size_t)count * sizeof *ids);
+    s->total += (size_t)count;
+    s->counts[s->texts++] = count;
     free(ids);
-    return result;
+    return 0;
+}
+
+/* Adds each vector to its label's sum: text i is of label i / each. */
+static int add_vectors(struct some *s, struct vlm *m, long first, int each, float *sums)
+{
+    long width = vlm_width(m);
+
+    if (vlm_embed_texts(m, s->ids, s->counts, s->texts, true, s->vectors))
+        return -1;
+    for (int i = 0; i < s->texts; i++)
+        for (long k = 0; k < width; k++)
+            sums[(first + i) / each * width + k] += s->vectors[i * width + k];
+    s->texts = 0;
+    s->total = 0;
+    return 0;
 }
 
 float *labels_embed(struct vlm *m, const struct option_list *labels,
                     const struct option_list *templates)
 {
     static const char *plain[] = { "{}" };
-    const struct option_list one = { plain, 1 };
-    long width = vlm_width(m);
+    const struct option_list one = { plain, 1 },
+                             *t = templates && templates->count ? templates : &one;
+    long width = vlm_width(m), texts = (long)labels->count * t->count;
     float *all = xalloc((size_t)labels->count * (size_t)width, sizeof *all);
-    float *scratch = xalloc((size_t)width, sizeof *scratch);
+    struct some s = { .vectors = xalloc(AT_ONCE * (size_t)width, sizeof(float)) };
     int result = 0;
 
-    if (!templates || !templates->count)
-        templates = &one;
-    for (int i = 0; i < labels->count && !result; i++) {
-        for (int k = 0; k < templates->count && !result; k++) {
-            char *text = filled(templates->items[k], labels->items[i]);
+    for (long i = 0; i < texts && !result; i++) {
+        char *text = filled(t->items[i % t->count], labels->items[i / t->count]);
 
-            result = add_text(m, text, all + i * width, scratch);
-            free(text);
-        }
-        if (!result && !vector_unit(all + i * width, width))
-            result = fail("the vector of %s is zero or not finite", labels->items[i]);
+        result = add_text(&s, m, text);
+        if (!result && (s.texts == AT_ONCE || i + 1 == texts))
+            result = add_vectors(&s, m, i + 1 - s.texts, t->count, all);
+        free(text);
     }
-    free(scratch);
+    for (int i = 0; i < labels->count && !result; i++)
+        if (!vector_unit(all + i * width, width))
+            result = fail("the vector of %s is zero or not finite", labels->items[i]);
+    free(s.ids);
+    free(s.vectors);
     if (!result)
         return all;
     free(all);

@@ -3,19 +3,18 @@
 #
 # A literal block behind the comment .\" test holds commands ("$ " begins one, "> " goes on with it)
 # and what they print.  They run with bash in a folder with photo.jpg, other.jpg and records.jsonl,
-# with a small random model.
+# with a small random model: tests/golden/clip/hf-vit, or the one that follows the word test.
 #
 # A block behind .\" runs is a script whose output nobody can know: it must succeed and write something.
 # It runs beside web.jsonl and small random models under the names of the released files.
 . "$(dirname "$0")/tap.sh"
 . "$top/tests/command/pictures.sh"
-export VLM_MODEL="$top/tests/golden/clip/hf-vit"
 
 # blocks PAGE: one file a block, block.1 ...
 blocks() {
     awk '
-        /^\.\\" test/ { wanted = 1 }
-        /^\.Bd -literal/ && wanted { inside = 1; n++; next }
+        /^\.\\" test/ { wanted = 1; model = $3 ? $3 : "clip/hf-vit" }
+        /^\.Bd -literal/ && wanted { inside = 1; print model > ("../model." ++n); next }
         /^\.Ed/ { inside = wanted = 0 }
         inside {
             gsub(/\\\(aq/, "\047"); gsub(/\\-/, "-"); gsub(/\\&/, ""); gsub(/\\e/, "\\")
@@ -27,7 +26,7 @@ blocks() {
 scripts() {
     awk '
         /^\.\\" runs/ { wanted = 1 }
-        /^\.Bd -literal/ && wanted { inside = 1; n++; next }
+        /^\.Bd -literal/ && wanted { inside = 1; print model > ("../model." ++n); next }
         /^\.Ed/ { inside = wanted = 0 }
         inside { gsub(/\\\(aq/, "\047"); gsub(/\\-/, "-"); gsub(/\\&/, ""); gsub(/\\e/, "\\"); print > ("script." n) }
     ' "$1"
@@ -77,12 +76,12 @@ for page in "$top"/man/*.[157]; do
     while [ -f ../block.$n ]; do
         sed -n 's/^[$>] //p' ../block.$n >../script
         grep -v '^[$>] ' ../block.$n >../wanted
-        bash ../script >../got 2>../errors
+        VLM_MODEL="$top/tests/golden/$(cat ../model.$n)" bash ../script >../got 2>../errors
         is "$(cat ../got)" "$(cat ../wanted)" "${page##*/}, example $n"
         [ -s ../errors ] && sed 's/^/# /' ../errors | head -n 5
         n=$((n + 1))
     done
     cd ..
-    rm -rf run block.*
+    rm -rf run block.* model.*
 done
 finish
