@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""compare_tokenizers.py FILTER VOCABULARY [LINES]: our tokenizer against the originals, as TAP.
+"""compare_tokenizers.py FOLDER VOCABULARY LINES [BERT]: our tokenizers against the originals, as TAP.
 
-FILTER is the program build/tests/unit/bpe.  VOCABULARY is bpe_simple_vocab_16e6.txt.gz; where
-openai/CLIP's simple_tokenizer.py lies beside it, that is the original, else open_clip's copy of it.
+FOLDER holds the programs bpe and wordpiece (build/tests/unit).  VOCABULARY is CLIP's
+bpe_simple_vocab_16e6.txt.gz; where openai/CLIP's simple_tokenizer.py lies beside it, that is the
+original, else open_clip's copy of it.  BERT is a vocab.txt; without one, 30,000 pieces are trained.
 """
 import os
 import struct
@@ -53,14 +54,12 @@ def check(name, got, list, reference):
     sys.stdout.flush()
 
 
-def main():
-    filter, vocabulary = sys.argv[1:3]
-    lines = texts.mixed(int(sys.argv[3]) if len(sys.argv) > 3 else 100000)
+def check_clip(program, vocabulary, lines, older):
     simple = originals.simple_tokenizer(vocabulary)
     vectors = [t.encode() for t in VECTORS]
-    check("test vectors", ours(filter, vocabulary, "openai", vectors), vectors,
+    check("CLIP, test vectors", ours(program, vocabulary, "openai", vectors), vectors,
           lambda t: [49406] + [int(i) for i in VECTORS[t].split()] + [49407])
-    got = ours(filter, vocabulary, "openai", lines)
+    got = ours(program, vocabulary, "openai", lines)
     ftfy.fix_text = originals.WITHOUT_REPAIR
     check("OpenAI's, ftfy without repair of encodings", got, lines, originals.framed(simple))
     untouched = [i for i, raw in enumerate(lines)
@@ -70,19 +69,47 @@ def main():
     check("OpenAI's, ftfy as it is, where it repairs no encoding", [got[i] for i in untouched],
           [lines[i] for i in untouched], originals.framed(simple))
     ftfy.fix_text = originals.WITHOUT_REPAIR
-    check("open_clip's", ours(filter, vocabulary, "open_clip", lines), lines,
+    check("open_clip's", ours(program, vocabulary, "open_clip", lines), lines,
           originals.framed(originals.open_clip_tokenizer(vocabulary)))
-    characters = originals.newer()
-    print("# %d characters are newer than the tokenizers package: taken out of its texts" % len(characters))
-    lines = [originals.without(raw, characters) for raw in lines]
     with tempfile.TemporaryDirectory() as folder:
         originals.write_hugging_face(simple, folder)
         hf = originals.hugging_face(folder)
-        check("Hugging Face's, vocab.json and merges.txt", ours(filter, folder, "hf", lines), lines,
+        check("Hugging Face's CLIP, vocab.json and merges.txt", ours(program, folder, "hf", older), older,
               lambda t: hf(t)["input_ids"])
         hub = originals.write_hub_json(hf, folder + "/tokenizer.json")
-        check("Hugging Face's, tokenizer.json", ours(filter, folder, "hf", lines), lines,
+        check("Hugging Face's CLIP, tokenizer.json", ours(program, folder, "hf", older), older,
               lambda t: hub(t)["input_ids"])
+
+
+def ours_bert(program, vocabulary, style, list):
+    """Ids, and the texts they are decoded to."""
+    data = b"".join(struct.pack("<I", len(t)) + t for t in list)
+    out = subprocess.run([program, vocabulary, style], input=data, stdout=subprocess.PIPE, check=True).stdout
+    out = out.decode().split("\n")
+    return [[int(i) for i in line.split()] for line in out[:-1:2]], out[1::2]
+
+
+def check_bert(program, vocabulary, lines, older):
+    check("BERT as in Python", ours_bert(program, vocabulary, "python", lines)[0], lines,
+          originals.bert_python(vocabulary))
+    got, decoded = ours_bert(program, vocabulary, "hf", older)
+    check("Hugging Face's BERT", got, older, originals.bert_fast(vocabulary))
+    back = originals.bert_text(vocabulary)
+    check("BERT, decoded", decoded, [" ".join(map(str, ids)).encode() for ids in got],
+          lambda t: back([int(i) for i in t.split()]).strip())
+
+
+def main():
+    folder, vocabulary, count = sys.argv[1:4]
+    lines = texts.mixed(int(count))
+    characters = originals.newer()
+    print("# %d characters are newer than the tokenizers package: taken out of its texts" % len(characters))
+    older = [originals.without(raw, characters) for raw in lines]
+    check_clip(folder + "/bpe", vocabulary, lines, older)
+    with tempfile.TemporaryDirectory() as trained:
+        bert = sys.argv[4] if len(sys.argv) > 4 else originals.train_bert(
+            [t.decode("utf-8", "replace") for t in texts.mixed(30000, 99)], 30000, 6000, trained)
+        check_bert(folder + "/wordpiece", bert, lines, older)
     print("1..%d" % tests)
 
 
