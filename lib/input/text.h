@@ -105,8 +105,16 @@ void bpe_work_free(struct bpe_work *w);
 uint32_t bpe_letter(int byte); /* the code point that stands for a byte in vocabulary files */
 int bpe_byte(uint32_t letter); /* and back; -1: none */
 
-/* tokenizer.c - the frame, and a table of functions for what is between */
+/* bpe_file.c - merges from files; into t->bpe, by t->vocabulary.  -1 after fail() */
 struct tokenizer;
+struct cJSON;
+int split_merge(const char *line, size_t size, size_t *left_size); /* of "left right" */
+int add_merge_line(struct tokenizer *t, int rank, const char *line, size_t size);
+int read_merges(struct tokenizer *t, const char *path);               /* merges.txt */
+int read_merge_list(struct tokenizer *t, const struct cJSON *merges); /* of a tokenizer.json */
+int find_bytes(struct tokenizer *t, const char *last); /* `last` is behind a byte at the end */
+
+/* tokenizer.c - the frame, and a table of functions for what is between */
 struct tokenizer_kind {
     /* Adds the ids of a text without frame; may stop once more than `enough` were added. */
     void (*encode)(const struct tokenizer *t, const char *text, size_t size, size_t enough,
@@ -155,7 +163,6 @@ bool next_line(const char **at, const char *end, const char **line, size_t *size
 size_t count_lines(const struct buffer *b); /* one behind the last newline counts, if empty too */
 /* The vocabulary from a tokenizer.json or vocab.json: {"string": id, ...}, and from a list of added
  * tokens (may be NULL), which become special. */
-struct cJSON;
 int read_ids(struct tokenizer *t, const struct cJSON *object, const struct cJSON *added);
 
 #endif

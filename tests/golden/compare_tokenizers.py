@@ -62,6 +62,9 @@ def check_clip(program, vocabulary, lines, older):
     got = ours(program, vocabulary, "openai", lines)
     ftfy.fix_text = originals.WITHOUT_REPAIR
     check("OpenAI's, ftfy without repair of encodings", got, lines, originals.framed(simple))
+    every = texts.systematic()
+    check("OpenAI's, every entity, most characters", ours(program, vocabulary, "openai", every), every,
+          originals.framed(simple))
     untouched = [i for i, raw in enumerate(lines)
                  if originals.REAL_FTFY(raw.decode("utf-8", "replace"))
                  == originals.WITHOUT_REPAIR(raw.decode("utf-8", "replace"))]

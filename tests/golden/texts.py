@@ -150,3 +150,19 @@ def mixed(count, seed=1):
         if is_assigned(raw.decode("utf-8", "replace")):
             texts.append(raw)
     return texts
+
+
+def systematic():
+    """Every entity in several spellings, numbers, and most characters beside letters and sigmas."""
+    found = []
+    for name in NAMES:
+        bare = name.rstrip(";")
+        for x in (name, name.upper(), name.lower(), bare, bare.upper(), bare + "x;", name[:-2]):
+            found += ["&" + x, "<&" + x + "a"]
+    for c in list(range(0x3000)) + [0xd800, 0xfdd0, 0xfffe, 0x1ffff, 0x10ffff, 0x110000]:
+        found += ["&#%d;" % c, "&#x%x " % c]
+    for c in ASSIGNED:
+        if c < 0x3000 or 0xa000 <= c < 0xac00 or 0xf900 <= c < 0x20000 or c > 0xe0000:
+            ch = chr(c)
+            found += ["a" + ch + "b", "A" + ch + "\u03a3" + ch + "B " + ch + "\u03a3 A\u03a3" + ch]
+    return [t.encode() for t in found if is_assigned(t)]
