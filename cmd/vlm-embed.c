@@ -44,15 +44,19 @@ static int begin(void)
         options_mistake("--features are of images: they do not go with --text");
     if (npy_path && (features || settings.binary || settings.resume))
         options_mistake("--npy does not go with --features, --binary or --resume");
-    model = model_open(features
-                           ? VLM_FEATURES
-                           : (only_text ? 0 : VLM_EMBED_IMAGE) | (only_image ? 0 : VLM_EMBED_TEXT));
+    /* Asked for neither side, a model without one, or without its tokenizer, does what it can. */
+    model = model_open(features     ? VLM_FEATURES
+                       : only_image ? VLM_EMBED_IMAGE
+                       : only_text  ? VLM_EMBED_TEXT
+                                    : 0);
     if (!model)
         return -1;
+    if (!features && !(vlm_abilities(model) & (VLM_EMBED_IMAGE | VLM_EMBED_TEXT)))
+        return fail("%s cannot embed", vlm_describe(model));
     if (features && !(vlm_abilities(model) & VLM_EMBED_TEXT))
         only_image = true; /* a captioner has a tower, but no space for texts */
     sides = (only_text ? 0 : EMBED_IMAGE) | (only_image ? 0 : EMBED_TEXT);
-    if (features)
+    if (features) /* reads every weight of the tower */
         snprintf(tower, sizeof tower, "%016llx", (unsigned long long)vlm_tower_hash(model));
     filter.drops_failed = npy_path; /* no row, so no id */
     if (npy_path && !(npy = npy_create(npy_path, vlm_width(model))))

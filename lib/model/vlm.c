@@ -149,6 +149,8 @@ size_t vlm_pixels(const struct vlm *v)
 int vlm_read_image(const struct vlm *v, const void *bytes, size_t size, long max_pixels,
                    float *pixels)
 {
+    if (!v->model->image_size)
+        return fail_as("unsupported", "%s has no image tower", v->about);
     return preprocess_bytes(&v->model->preprocess, bytes, size, max_pixels, pixels);
 }
 

@@ -3,7 +3,7 @@
  *
  *     tower                      a table: every workload, median of 5
  *     tower -                    one workload a line from stdin: "ViT-B/32 8"; answers with
- *                                "SECONDS GFLOP" for one pass; "peak": "GFLOP/s" of the processors
+ *                                "SECONDS GFLOP" of one pass; "peak": "GFLOP/s" of the processors
  *
  * GFLOP count what the tower is defined to do, 2 a multiply-add: rows that are skipped because
  * nobody sees them (the last layer's, those behind a text's end) count in time, not in GFLOP, so
@@ -19,8 +19,10 @@
 static const struct workload {
     const char *name;
     struct vit_config vit;
+    struct resnet_config resnet;
     struct text_config text;
-    int tokens; /* of a text */
+    int tokens;   /* of a text */
+    double gflop; /* of an image, where it is not counted here */
 } workloads[] = {
     { .name = "ViT-B/32",
       .vit = { .image = 224, .patch = 32, .width = 768, .mlp = 3072, .layers = 12, .heads = 12 } },
@@ -30,6 +32,9 @@ static const struct workload {
       .vit = { .image = 384, .patch = 16, .width = 768, .mlp = 3072, .layers = 12, .heads = 12 } },
     { .name = "ViT-L/14",
       .vit = { .image = 224, .patch = 14, .width = 1024, .mlp = 4096, .layers = 24, .heads = 16 } },
+    { .name = "RN50",
+      .resnet = { .image = 224, .width = 64, .layers = { 3, 4, 6, 3 }, .out = 1024 },
+      .gflop = 2 * 5.9 },
     { .name = "text-512",
       .text = { .vocabulary = 49408,
                 .width = 512,
@@ -52,8 +57,9 @@ static const struct {
     const char *name;
     int batch;
 } table[] = {
-    { "ViT-B/32", 1 },     { "ViT-B/32", 8 }, { "ViT-L/14", 1 },  { "ViT-L/14", 8 },
-    { "ViT-B/16-384", 1 }, { "text-512", 1 }, { "text-512", 64 }, { "text-512-full", 1 },
+    { "ViT-B/32", 1 }, { "ViT-B/32", 8 },     { "ViT-L/14", 1 },
+    { "ViT-L/14", 8 }, { "ViT-B/16-384", 1 }, { "RN50", 8 },
+    { "text-512", 1 }, { "text-512", 64 },    { "text-512-full", 1 },
 };
 
 static double seconds(void)
@@ -87,6 +93,8 @@ static void fill(struct param *p, struct arena *memory, struct random *random)
     x->data = arena_alloc(memory, (size_t)count * sizeof(float));
     for (long i = 0; i < count; i++)
         x->data[i] = size * (float)(random_uniform(random) - 0.5);
+    for (long i = 0; p->buffer && i < count; i++)
+        x->data[i] = 1; /* mean and variance */
     *p->slot = x;
 }
 
@@ -95,9 +103,11 @@ static struct bench *begin(const struct workload *work)
     struct bench *b = xalloc(1, sizeof *b);
     struct random random = { 1 };
     struct clip_config c = { .embedding = 512,
-                             .has_vision = work->vit.layers > 0,
-                             .has_text = work->text.layers > 0,
+                             .has_vision = !work->tokens,
+                             .is_resnet = work->resnet.image > 0,
+                             .has_text = work->tokens > 0,
                              .vit = work->vit,
+                             .resnet = work->resnet,
                              .text = work->text };
 
     c.vit.eps = c.text.eps = 1e-5f;
@@ -124,7 +134,7 @@ static void end(struct bench *b)
 
 static void pass_images(struct bench *b, int count)
 {
-    long side = b->work->vit.image;
+    long side = clip_image_size(&b->clip.config);
     struct tensor *pixels;
 
     tape_clear(&b->tape);
@@ -167,12 +177,14 @@ static double layer_flop(double width, double mlp, double rows, double wanted)
 static double flop(const struct workload *w, int batch)
 {
     double width = (double)(w->tokens ? w->text.width : w->vit.width);
-    double mlp = (double)(w->tokens ? w->text.mlp : w->vit.mlp);
+    double mlp = (double)(w->tokens ? w->text.mlp : w->vit.mlp), rows, total;
     int layers = w->tokens ? w->text.layers : w->vit.layers;
-    double rows = w->tokens ? w->tokens : vit_tokens(&w->vit);
-    double total = (layers - 1) * layer_flop(width, mlp, rows, rows) +
-                   layer_flop(width, mlp, rows, 1) + 2 * width * 512;
 
+    if (w->gflop > 0)
+        return batch * w->gflop * 1e9;
+    rows = w->tokens ? w->tokens : vit_tokens(&w->vit);
+    total = (layers - 1) * layer_flop(width, mlp, rows, rows) + layer_flop(width, mlp, rows, 1) +
+            2 * width * 512;
     if (!w->tokens)
         total += 2 * (rows - 1) * width * 3 * w->vit.patch * w->vit.patch;
     return batch * total;
@@ -185,24 +197,27 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of five; passes shorter than 50 ms are repeated. */
-static double measure(struct bench *b, int batch)
+/* Seconds of one pass, from a stretch of at least 50 ms. */
+static double stretch(struct bench *b, int batch)
 {
-    double times[5], first;
-    int repeat;
+    double start = seconds(), spent;
+    int passes = 0;
+
+    do {
+        pass(b, batch);
+        passes++;
+        spent = seconds() - start;
+    } while (spent < 0.05);
+    return spent / passes;
+}
+
+static double median_of_five(struct bench *b, int batch)
+{
+    double times[5];
 
     pass(b, batch);
-    first = seconds();
-    pass(b, batch);
-    first = seconds() - first;
-    repeat = first < 0.05 ? (int)(0.05 / first) + 1 : 1;
-    for (int i = 0; i < COUNT(times); i++) {
-        double start = seconds();
-
-        for (int k = 0; k < repeat; k++)
-            pass(b, batch);
-        times[i] = (seconds() - start) / repeat;
-    }
+    for (int i = 0; i < COUNT(times); i++)
+        times[i] = stretch(b, batch);
     qsort(times, COUNT(times), sizeof *times, compare);
     return times[COUNT(times) / 2];
 }
@@ -284,7 +299,8 @@ static void serve(void)
                 b = NULL;
             }
             b = b ? b : begin(w);
-            printf("%.6f %.3f\n", measure(b, batch), flop(w, batch) / 1e9);
+            pass(b, batch);
+            printf("%.6f %.3f\n", stretch(b, batch), flop(w, batch) / 1e9);
         } else {
             printf("unknown\n");
         }
@@ -307,7 +323,7 @@ int main(int argc, char **argv)
     printf("# %s, %d threads, peak %.0f GFLOP/s\n", kernels.name, pool_threads(), most);
     for (int i = 0; i < COUNT(table); i++) {
         struct bench *b = begin(find(table[i].name));
-        double time = measure(b, table[i].batch), work = flop(b->work, table[i].batch) / 1e9;
+        double time = median_of_five(b, table[i].batch), work = flop(b->work, table[i].batch) / 1e9;
 
         printf("%-14s x%-3d %8.2f ms %8.1f /s %7.1f GFLOP/s", table[i].name, table[i].batch,
                1e3 * time, table[i].batch / time, work / time);
