@@ -113,7 +113,6 @@ void vlm_close(struct vlm *v)
 unsigned vlm_abilities(const struct vlm *v)
 {
     unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION;
-
     unsigned all = v->model->abilities | (v->model->feature_tokens ? VLM_FEATURES : 0u);
 
     return all & ~(v->tokenizer_path ? 0u : texts);
