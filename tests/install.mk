@@ -1,13 +1,13 @@
 # Debian packages that the build and the tests need, and how check and demo get them: a package
 # is looked for by a file that it brings, and asked of apt only if that file is not there.
 
-needed = gcc:/usr/bin/gcc pkg-config:/usr/bin/pkg-config jq:/usr/bin/jq \
-    libopenblas-dev:/usr/share/doc/libopenblas-dev libcjson-dev:/usr/include/cjson/cJSON.h \
+needed = gcc:/usr/bin/gcc libc6-dev:/usr/include/stdio.h pkg-config:/usr/bin/pkg-config \
+    perl:/usr/bin/prove jq:/usr/bin/jq libopenblas0-pthread:/usr/share/doc/libopenblas0-pthread libcjson-dev:/usr/include/cjson/cJSON.h \
     libstb-dev:/usr/include/stb/stb_image.h libcbor-dev:/usr/include/cbor.h \
     libutf8proc-dev:/usr/include/utf8proc.h libxxhash-dev:/usr/include/xxhash.h \
     zlib1g-dev:/usr/include/zlib.h libjpeg-dev:/usr/include/jpeglib.h \
     libwebp-dev:/usr/include/webp/decode.h groff:/usr/bin/groff \
-    clang-format:/usr/bin/clang-format parallel:/usr/bin/parallel
+    parallel:/usr/bin/parallel
 
 missing := $(foreach n,$(needed),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n)))))
 
