@@ -63,6 +63,15 @@ static unsigned sides_of(const struct record *r)
                : EMBED_TEXT;
 }
 
+/* What the mode cannot do without; near duplicates of any side take what there is. */
+static unsigned abilities(void)
+{
+    bool asks = queries.count || labels.count, pairs = !asks && threshold < -1;
+
+    return (asks || pairs || by == BY_TEXT ? VLM_EMBED_TEXT : 0) |
+           (pairs || by == BY_IMAGE || (asks && by == BY_ANY) ? VLM_EMBED_IMAGE : 0);
+}
+
 /* Without -m, a stream of vectors needs no model; the first record that does opens it. */
 static struct vlm *model_when_needed(void)
 {
@@ -71,7 +80,7 @@ static struct vlm *model_when_needed(void)
     static char *reason;
 
     pthread_mutex_lock(&lock);
-    if (!model && !tried && !(model = model_open(VLM_EMBED_IMAGE | VLM_EMBED_TEXT)))
+    if (!model && !tried && !(model = model_open(abilities())))
         reason = xstrdup(error_text());
     tried = true;
     pthread_mutex_unlock(&lock);
@@ -248,7 +257,7 @@ static int begin(void)
     if (!top)
         top = queries.count ? 10 : 1;
     if (settings.model || (given && *given) || queries.count || labels.count) {
-        model = model_open(VLM_EMBED_TEXT | (by == BY_TEXT ? 0 : VLM_EMBED_IMAGE));
+        model = model_open(abilities());
         if (!model)
             return -1;
     }
