@@ -37,6 +37,17 @@ static int visible(const struct attention *a, const struct span *s, long row)
     return n > 0 ? (int)n : 0;
 }
 
+static void softmax_rows(const struct attention *a, const struct span *s, float *p, long stride,
+                         long row, int rows)
+{
+    for (int i = 0; i < rows; i++) {
+        int seen = visible(a, s, row + i);
+
+        kernels.softmax(p + i * stride, seen);
+        memset(p + i * stride + seen, 0, (size_t)(s->keys - seen) * sizeof *p);
+    }
+}
+
 void probabilities(const struct attention *a, const struct span *s, const float *keys, float *p,
                    long stride, long row, int rows)
 {
@@ -51,12 +62,60 @@ void probabilities(const struct attention *a, const struct span *s, const float 
                                       .y = p,
                                       .y_stride = stride,
                                   });
-    for (int i = 0; i < rows; i++) {
-        int seen = visible(a, s, row + i);
+    softmax_rows(a, s, p, stride, row, rows);
+}
 
-        kernels.softmax(p + i * stride, seen);
-        memset(p + i * stride + seen, 0, (size_t)(s->keys - seen) * sizeof *p);
+/* The same for all of few rows, with no panels but one at a time. */
+static void probabilities_few(const struct attention *a, const struct span *s, float *panel,
+                              float *p, long stride)
+{
+    struct panels cut = panels_of(kernels.panel, s->keys);
+
+    for (long i = 0; i < cut.count; i++) {
+        long first = panel_first(kernels.panel, &cut, i);
+        int columns = panel_columns(kernels.panel, &cut, i);
+
+        kernels.panel->turn(panel, columns, s->k + first * a->k_stride, a->k_stride, a->head_width,
+                            a->scale);
+        panel_multiply(kernels.panel, &(struct panel_product){
+                                          .x = s->q,
+                                          .x_stride = a->q_stride,
+                                          .rows = s->queries,
+                                          .depth = a->head_width,
+                                          .panels = panel,
+                                          .panel_depth = a->head_width,
+                                          .columns = columns,
+                                          .y = p + first,
+                                          .y_stride = stride,
+                                      });
     }
+    softmax_rows(a, s, p, stride, 0, s->queries);
+}
+
+/* Where the keys and values of one (sequence, head) are read. */
+struct source {
+    const float *keys;   /* panels; NULL: turned one at a time, for few rows */
+    const float *values; /* panels, or in place */
+    long in_place;       /* their stride, or 0 */
+    float *room;         /* of this worker, for what is not packed */
+};
+
+static struct source source_of(const struct attention *a, const struct span *s, int sequence,
+                               int head, float *room)
+{
+    long keys = panels_room(s->keys, a->head_width);
+    bool few = s->queries <= kernels.panel->rows;
+    struct source from = { .room = room };
+
+    if (a->packed)
+        from.keys = packed_keys_at(a->packed, a->key_of ? a->key_of[sequence] : sequence, head);
+    else if (!few || a->head_width % kernels.panel->lanes) {
+        keys_arrange(a, s, room);
+        from.keys = room;
+    }
+    from.values = from.keys ? from.keys + keys : s->v;
+    from.in_place = from.keys ? 0 : a->v_stride;
+    return from;
 }
 
 static void attend(void *argument, long index, int worker)
@@ -65,26 +124,26 @@ static void attend(void *argument, long index, int worker)
     int head = (int)(index % a->heads), high = kernels.panel->rows, i = (int)(index / a->heads);
     struct span s = span_of(a, i, head);
     long stride = row_room(s.keys), blocks = (s.queries + high - 1) / high;
-    float *p = scratch_of(worker), *own = p + TILE_ROWS * stride;
-    const float *keys =
-        a->packed ? packed_keys_at(a->packed, a->key_of ? a->key_of[i] : i, head) : own;
-    const float *values = keys + panels_room(s.keys, a->head_width);
+    float *p = scratch_of(worker);
+    struct source from = source_of(a, &s, i, head, p + TILE_ROWS * stride);
     float *out = a->out + s.query * a->out_stride + (long)head * a->head_width;
 
-    if (!a->packed)
-        keys_arrange(a, &s, own);
     for (long b = 0; b < blocks; b++) {
         long row = s.queries * b / blocks;
         int rows = (int)(s.queries * (b + 1) / blocks - row);
 
-        probabilities(a, &s, keys, p, stride, row, rows);
+        if (from.keys)
+            probabilities(a, &s, from.keys, p, stride, row, rows);
+        else
+            probabilities_few(a, &s, from.room, p, stride);
         panel_multiply(kernels.panel, &(struct panel_product){
                                           .x = p,
                                           .x_stride = stride,
                                           .rows = rows,
                                           .depth = visible(a, &s, row + rows - 1),
-                                          .panels = values,
+                                          .panels = from.values,
                                           .panel_depth = s.keys,
+                                          .in_place = from.in_place,
                                           .columns = a->head_width,
                                           .y = out + row * a->out_stride,
                                           .y_stride = a->out_stride,

@@ -58,7 +58,7 @@ static void product(float *y, long y_stride, bool add, const float *x, long x_st
                     const float *panels, long depth, long columns)
 {
     panel_multiply(kernels.panel, &(struct panel_product){ x, x_stride, rows, depth, panels, depth,
-                                                           columns, y, y_stride, add });
+                                                           0, columns, y, y_stride, add });
 }
 
 static void turn(float *to, const float *x, long rows, long columns)

@@ -58,6 +58,7 @@ static void multiply_tile(const struct work *w, long block, long panel, const fl
                       .rows = rows,
                       .columns = columns,
                       .panel = pack->data + (size_t)(first * pack->inputs) * dtype_size(pack->type),
+                      .panel_stride = round_up(columns, pack->kernel->lanes),
                       .type = pack->type,
                       .depth = pack->inputs,
                   });

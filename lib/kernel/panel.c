@@ -63,7 +63,7 @@ void panels_fill_turned(const struct panel_kernel *kernel, float *panels, const 
 
 void tile_multiply(const struct panel_kernel *kernel, struct tile t)
 {
-    size_t step = (size_t)round_up(t.columns, kernel->lanes) * dtype_size(t.type);
+    size_t step = (size_t)t.panel_stride * dtype_size(t.type);
     long depth = t.depth;
 
     for (long k = 0; k < depth || k == 0; k += TILE_DEPTH) {
@@ -80,21 +80,28 @@ void panel_multiply(const struct panel_kernel *kernel, const struct panel_produc
     struct panels cut = panels_of(kernel, p->columns);
     long blocks = (p->rows + kernel->rows - 1) / kernel->rows;
 
-    for (long i = 0; i < cut.count; i++)
-        for (long b = 0; b < blocks; b++) {
-            long row = p->rows * b / blocks, first = panel_first(kernel, &cut, i);
+    for (long i = 0; i < cut.count; i++) {
+        long first = panel_first(kernel, &cut, i);
+        int columns = panel_columns(kernel, &cut, i);
 
-            tile_multiply(kernel, (struct tile){
-                                      .sums = p->y + row * p->y_stride + first,
-                                      .sums_stride = p->y_stride,
-                                      .add = p->add,
-                                      .x = p->x + row * p->x_stride,
-                                      .x_stride = p->x_stride,
-                                      .rows = (int)(p->rows * (b + 1) / blocks - row),
-                                      .columns = panel_columns(kernel, &cut, i),
-                                      .panel = p->panels + first * p->panel_depth,
-                                      .type = DTYPE_F32,
-                                      .depth = p->depth,
-                                  });
+        for (long b = 0; b < blocks; b++) {
+            long row = p->rows * b / blocks;
+
+            tile_multiply(
+                kernel,
+                (struct tile){
+                    .sums = p->y + row * p->y_stride + first,
+                    .sums_stride = p->y_stride,
+                    .add = p->add,
+                    .x = p->x + row * p->x_stride,
+                    .x_stride = p->x_stride,
+                    .rows = (int)(p->rows * (b + 1) / blocks - row),
+                    .columns = columns,
+                    .panel = p->panels + first * (p->in_place ? 1 : p->panel_depth),
+                    .panel_stride = p->in_place ? p->in_place : round_up(columns, kernel->lanes),
+                    .type = DTYPE_F32,
+                    .depth = p->depth,
+                });
         }
+    }
 }

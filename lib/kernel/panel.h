@@ -27,8 +27,9 @@ struct tile {
     const float *x; /* [rows, depth] */
     long x_stride;
     int rows, columns;
-    const void *panel; /* [depth, stride] */
-    enum dtype type;   /* of the panel: f32, f16, bf16 */
+    const void *panel; /* [depth, panel_stride]: whole vectors are read */
+    long panel_stride;
+    enum dtype type; /* of the panel: f32, f16, bf16 */
     long depth;
 };
 
@@ -79,6 +80,7 @@ struct panel_product {
     long x_stride, rows, depth;
     const float *panels;
     long panel_depth; /* that the panels were filled with, depth or more */
+    long in_place;    /* not 0: `panels` is the matrix itself, of whole vectors, with this stride */
     long columns;
     float *y;
     long y_stride;

@@ -151,7 +151,7 @@ static void tile(const struct tile *t)
 {
     float sums[ROWS][COLUMNS] = { 0 }, wide[COLUMNS];
     const char *panel = t->panel;
-    size_t step = COLUMNS * dtype_size(t->type);
+    size_t step = (size_t)t->panel_stride * dtype_size(t->type);
 
     for (long k = 0; k < t->depth; k++, panel += step) {
         const float *b = (const float *)(const void *)panel;

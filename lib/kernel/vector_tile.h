@@ -39,11 +39,11 @@ INLINE void store_sums(const struct tile *t, const int rows, const int vectors, 
 }
 
 /* Few rows wait for memory: what comes is fetched across the pages at which the processor stops. */
-enum { LINE = 64, FEW = 5, AHEAD = 4096 };
+enum { LINE = 64, FEW = 5, AHEAD = 24 };
 
 INLINE void tile_of(const struct tile *t, const int rows, const int vectors, const enum dtype type)
 {
-    const long size = type == DTYPE_F32 ? 4 : 2, step = vectors * LANES * size;
+    const long size = type == DTYPE_F32 ? 4 : 2, step = t->panel_stride * size;
     const char *panel = t->panel;
     const float *x[ROWS];
     vec sum[ROWS][VECTORS], b[VECTORS];
@@ -60,8 +60,8 @@ INLINE void tile_of(const struct tile *t, const int rows, const int vectors, con
         for (int j = 0; j < vectors; j++)
             b[j] = load_as(panel + j * LANES * size, type);
         if (rows <= FEW) {
-            for (int j = 0; j < step; j += LINE)
-                __builtin_prefetch(panel + AHEAD + j, 0, 2);
+            for (int j = 0; j < vectors * LANES * size; j += LINE)
+                __builtin_prefetch(panel + AHEAD * step + j, 0, 2);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {

@@ -15,7 +15,7 @@
 struct shape {
     const char *name;
     int heads, width, sequences, key_sequences;
-    int queries[5], keys[5], key_of[5];
+    int queries[12], keys[5], key_of[12];
     bool shared, causal;
 };
 
@@ -24,6 +24,16 @@ static const struct shape shapes[] = {
     { "ragged, narrow", 3, 24, 3, 3, { 1, 9, 17 }, { 1, 9, 17 }, { 0 }, false, false },
     { "causal", 2, 80, 3, 3, { 8, 20, 33 }, { 8, 20, 33 }, { 0 }, false, true },
     { "shared keys", 2, 88, 5, 2, { 3, 7, 1, 16, 2 }, { 61, 5 }, { 0, 1, 0, 0, 1 }, true, false },
+    { "beams",
+      2,
+      64,
+      12,
+      3,
+      { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 },
+      { 61, 5, 97 },
+      { 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 0 },
+      true,
+      false },
     { "one key", 1, 104, 2, 2, { 5, 1 }, { 1, 1 }, { 0 }, false, false },
     { "decoding", 2, 64, 3, 3, { 1, 2, 3 }, { 40, 41, 42 }, { 0 }, false, true },
     { "width 1", 5, 1, 2, 2, { 4, 19 }, { 30, 3 }, { 0 }, false, false },
@@ -33,7 +43,7 @@ static const struct shape shapes[] = {
 
 struct data {
     struct attention a;
-    int query_start[6], key_start[5], key_count[5];
+    int query_start[13], key_start[5], key_count[5];
     long queries, keys;
     float *q, *k, *v, *out, *dout, *dq, *dk, *dv;
 };
