@@ -68,11 +68,11 @@ $(benches): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libvlm.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 check: all $(units) $(fuzzers)
-	@BUILD=$(BUILD) VERSION=$(VERSION) prove --failures --timer -e '' $(units) \
+	@BUILD=$(BUILD) VERSION=$(VERSION) prove --failures --timer -e 'sh tests/any' $(units) \
 	    $(filter-out %/tap.sh,$(wildcard tests/command/*.t tests/fuzz/*.t tests/lint/*.t))
 
 check-large: all
-	@BUILD=$(BUILD) prove --failures --timer $(wildcard tests/golden/*.large)
+	@BUILD=$(BUILD) prove --failures --timer -e 'sh tests/any' $(wildcard tests/golden/*.large)
 
 bench: all $(benches)
 	@BUILD=$(BUILD) sh tests/bench/run
@@ -81,7 +81,7 @@ fuzz: $(fuzzers)
 	@BUILD=$(BUILD) sh tests/fuzz/run
 
 lint:
-	@BUILD=$(BUILD) prove --failures $(wildcard tests/lint/*.t tests/lint/*.strict)
+	@BUILD=$(BUILD) prove --failures -e 'sh tests/any' $(wildcard tests/lint/*.t tests/lint/*.strict)
 
 demo: all
 	@BUILD=$(BUILD) sh tests/demo
