@@ -53,15 +53,18 @@ static void *open_library(void)
 {
     static const char *const names[] = { "libopenblas.so.0", "libopenblas.so", "libcblas.so.3",
                                          "libblas.so.3" };
+    const char *wanted = getenv("VLM_BLAS");
+    void *library;
 
-    for (int i = 0; i < COUNT(names); i++) {
-        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-
+    for (int i = 0; i < (wanted ? 1 : COUNT(names)); i++) {
+        library = dlopen(wanted ? wanted : names[i], RTLD_NOW | RTLD_LOCAL);
         if (library && dlsym(library, "cblas_sgemm"))
             return library;
         if (library)
             dlclose(library);
     }
+    if (wanted && strcmp(wanted, "none"))
+        warn("VLM_BLAS=%s has no cblas_sgemm; products are made without BLAS", wanted);
     return NULL;
 }
 

@@ -84,6 +84,8 @@ void multiply_packed(const struct product *p);
 
 /* gemm.c - products of matrices by BLAS, which is loaded at the first use
  *
+ * VLM_BLAS names another library, or is "none": plain loops, as where there is no BLAS.
+ *
  * c = alpha op(a) op(b) + beta c; op(a) [m, k], op(b) [k, n], c [m, n]; row-major with row
  * strides lda, ldb, ldc; split over the pool in tiles that do not depend on the thread count. */
 void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,

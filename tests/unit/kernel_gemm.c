@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * kernel_gemm.c - products by BLAS, and by the plain loops that stand in for it, beside loops in
+ * double
+ *
+ * Tolerance: roundings of 2^-24 of sums that grow as sqrt(k), added as their root mean square, five
+ * deviations: 5 k 2^-24 / 2; and a few units of what was in c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "kernel/kernel.h"
+#include "tests/unit/tap.h"
+
+static float *normal(struct random *r, long count)
+{
+    float *x = xalloc((size_t)count + 1, sizeof *x);
+
+    for (long i = 0; i < count; i++)
+        x[i] = random_normal(r);
+    return x;
+}
+
+static void test_gemm(long m, long n, long k, bool ta, bool tb, float alpha, float beta)
+{
+    struct random r = { 9 };
+    long lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 1, ldc = n + 3;
+    float *a = normal(&r, (ta ? k : m) * lda), *b = normal(&r, (tb ? n : k) * ldb);
+    float *c = normal(&r, m * ldc);
+    float *want = (float *)(void *)xmemdup(c, (size_t)(m * ldc) * sizeof *c);
+    char name[80];
+
+    for (long i = 0; i < m; i++)
+        for (long j = 0; j < n; j++) {
+            double sum = 0;
+
+            for (long l = 0; l < k; l++)
+                sum +=
+                    (double)a[ta ? l * lda + i : i * lda + l] * b[tb ? j * ldb + l : l * ldb + j];
+            want[i * ldc + j] = (float)(alpha * sum + (double)beta * want[i * ldc + j]);
+        }
+    gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    snprintf(name, sizeof name, "gemm %ld x %ld x %ld%s%s", m, n, k, ta ? ", a turned" : "",
+             tb ? ", b turned" : "");
+    is_close(c, want, m * ldc, 2e-6 + 1.5e-7 * (double)k, 3e-7, name);
+    free(a);
+    free(b);
+    free(c);
+    free(want);
+}
+
+static int test_all(void)
+{
+    pool_start(2);
+    note("BLAS: %s", blas_name());
+    for (int t = 0; t < 4; t++) {
+        test_gemm(37, 41, 29, t & 1, t & 2, 1, 0);
+        test_gemm(400, 800, 10, t & 1, t & 2, 0.5f, 1);
+        test_gemm(1, 3, 100, t & 1, t & 2, -1, 0.25f);
+    }
+    pool_stop();
+    return done();
+}
+
+/* The same once more, without BLAS; its report goes nowhere. */
+static void test_without(const char *self)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (!child) {
+        setenv("VLM_BLAS", "none", 1);
+        if (freopen("/dev/null", "w", stdout))
+            execl(self, self, "plain", (char *)NULL);
+        _exit(127);
+    }
+    waitpid(child, &status, 0);
+    if (!ok(status == 0, "plain loops in the place of BLAS"))
+        note("see VLM_BLAS=none %s plain", self);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 1)
+        test_without(argv[0]);
+    return test_all();
+}
