@@ -5,10 +5,10 @@
  */
 #include "input/text.h"
 
+/* clang-format off */
 #define E(name, ...) { name, false, { __VA_ARGS__ } }
 #define L(name, ...) { name, true, { __VA_ARGS__ } }
 
-/* clang-format off */
 const struct entity entities[] = {
     L("AElig", 0xc6), L("AMP", 0x26), L("Aacute", 0xc1), E("Abreve", 0x102), L("Acirc", 0xc2),
     E("Acy", 0x410), E("Afr", 0x1d504), L("Agrave", 0xc0), E("Alpha", 0x391), E("Amacr", 0x100),

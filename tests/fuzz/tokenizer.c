@@ -33,25 +33,8 @@ static void use(const struct tokenizer *t, const char *text, size_t size)
     }
 }
 
-/* Opened once and kept. */
-static const struct tokenizer *known(int kind)
-{
-    static struct tokenizer *list[4];
-    static const char kinds[] = "chbp";
-    const char *folder = "tests/golden/tokenizer/";
-    int i = (int)(strchr(kinds, kind) - kinds);
-    char path[64];
-
-    if (!list[i]) {
-        snprintf(path, sizeof path, "%s%s", folder, i < 2 ? "clip" : "bert");
-        list[i] = i < 2 ? tokenizer_clip(path, i == 0 ? CLEAN_OPENAI : CLEAN_HF)
-                        : tokenizer_bert(path, i == 2 ? CLEAN_HF : CLEAN_OPENAI);
-        assert(list[i]);
-    }
-    return list[i];
-}
-
-static void open_file(bool clip, const uint8_t *data, size_t size)
+/* A vocabulary from memory; NULL if it is refused. */
+static struct tokenizer *open_bytes(bool clip, enum text_clean clean, const void *data, size_t size)
 {
     int fd = memfd_create("vocabulary", 0);
     char path[64];
@@ -59,13 +42,36 @@ static void open_file(bool clip, const uint8_t *data, size_t size)
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
-    t = clip ? tokenizer_clip(path, CLEAN_HF) : tokenizer_bert(path, CLEAN_HF);
+    t = clip ? tokenizer_clip(path, clean) : tokenizer_bert(path, clean);
+    close(fd);
+    assert(t || *error_text());
+    return t;
+}
+
+/* Small ones for texts, opened once and kept. */
+static const struct tokenizer *known(int kind)
+{
+    static const char clip[] = "heading\na b\nab c\nt h\nth e</w>\na n\nan d</w>\n! !\n";
+    static const char bert[] =
+        "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n##a\n##s\ndog\n'\n.\n#\n##\nx\n##x\n";
+    static const char kinds[] = "chbp";
+    static struct tokenizer *list[4];
+    int i = (int)(strchr(kinds, kind) - kinds);
+
+    if (!list[i])
+        list[i] = open_bytes(i < 2, i == 0 || i == 3 ? CLEAN_OPENAI : CLEAN_HF, i < 2 ? clip : bert,
+                             i < 2 ? sizeof clip - 1 : sizeof bert - 1);
+    assert(list[i]);
+    return list[i];
+}
+
+static void open_file(bool clip, const uint8_t *data, size_t size)
+{
+    struct tokenizer *t = open_bytes(clip, CLEAN_HF, data, size);
+
     if (t)
         use(t, (const char *)data, size < 4096 ? size : 4096);
-    else
-        assert(*error_text());
     tokenizer_close(t);
-    close(fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

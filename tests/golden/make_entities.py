@@ -9,10 +9,10 @@ print("""/* SPDX-License-Identifier: MIT
  */
 #include "input/text.h"
 
+/* clang-format off */
 #define E(name, ...) { name, false, { __VA_ARGS__ } }
 #define L(name, ...) { name, true, { __VA_ARGS__ } }
 
-/* clang-format off */
 const struct entity entities[] = {""")
 line = "   "
 for name in sorted(n[:-1] for n in html5 if n.endswith(";")):
