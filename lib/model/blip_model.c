@@ -155,6 +155,7 @@ static int open(struct model *m)
     m->vocabulary = (int)c.text.vocabulary;
     m->scale = b->logit_scale ? expf(b->logit_scale->data[0]) : 1; /* the cosine, as it is */
     m->bert = true;
+    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
     set_writing(m, &c, original);
     describe(m, b);
     return 0;

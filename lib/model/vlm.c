@@ -221,6 +221,18 @@ float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *to
 
 /* --- texts --- */
 
+/* BLIP's authors add two tokens behind the vocabulary, so that a text may spell them. */
+static struct tokenizer *open_bert(const struct model *m, const char *path)
+{
+    struct tokenizer *t = tokenizer_bert(path, m->clean);
+
+    if (t && m->clean != CLEAN_HF && tokenizer_size(t) + 2 == m->vocabulary) {
+        tokenizer_add(t, "[DEC]");
+        tokenizer_add(t, "[ENC]");
+    }
+    return t;
+}
+
 const struct tokenizer *vlm_tokenizer(const struct vlm *v)
 {
     struct vlm *own = (struct vlm *)(uintptr_t)v;
@@ -232,7 +244,7 @@ const struct tokenizer *vlm_tokenizer(const struct vlm *v)
     }
     pthread_mutex_lock(&own->lock);
     if (!own->tokenizer)
-        own->tokenizer = v->model->bert ? tokenizer_bert(v->tokenizer_path, v->model->clean)
+        own->tokenizer = v->model->bert ? open_bert(v->model, v->tokenizer_path)
                                         : tokenizer_clip(v->tokenizer_path, v->model->clean);
     t = own->tokenizer;
     if (t && tokenizer_size(t) > v->model->vocabulary) {

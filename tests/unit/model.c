@@ -284,7 +284,8 @@ static void test_find(void)
     setenv("VLM_MODELS", "/nowhere:tests/golden/clip", 1);
     unsetenv("VLM_MODEL");
     v = vlm_open("hf-vit", NULL);
-    ok(v && vlm_abilities(v) == (VLM_EMBED_IMAGE | VLM_EMBED_TEXT), "a bare name is found");
+    ok(v && vlm_abilities(v) == (VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_FEATURES),
+       "a bare name is found");
     vlm_close(v);
     ok(!vlm_open("no-such-model", NULL) && says("/nowhere, tests/golden/clip") &&
            !strcmp(vlm_error_code(), "not_found"),
@@ -305,7 +306,7 @@ static void test_abilities(void)
 
     if (!ok(v, "a model without its tokenizer opens"))
         return;
-    ok(vlm_abilities(v) == VLM_EMBED_IMAGE, "cannot embed texts");
+    ok(vlm_abilities(v) == (VLM_EMBED_IMAGE | VLM_FEATURES), "cannot embed texts");
     ok(strstr(vlm_describe(v), "bpe_simple_vocab_16e6.txt.gz"), "and says what is missing");
     ok(vlm_read_text(v, "a", 1, &read, &count, NULL) && says("tokenizer"), "once more when asked");
     count = 3;
