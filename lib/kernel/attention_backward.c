@@ -61,19 +61,29 @@ static void product(float *y, long y_stride, bool add, const float *x, long x_st
                                                            0, columns, y, y_stride, add });
 }
 
+/* In strips of a line's width: their lines stay in the first cache. */
 static void turn(float *to, const float *x, long rows, long columns)
 {
-    for (long i = 0; i < rows; i++)
-        for (long j = 0; j < columns; j++)
-            to[j * row_room(rows) + i] = x[i * row_room(columns) + j];
+    enum { STRIP = 16 };
+    long stride = row_room(columns), to_stride = row_room(rows);
+
+    for (long j = 0; j < columns; j += STRIP) {
+        long end = j + STRIP < columns ? j + STRIP : columns;
+
+        for (long i = 0; i < rows; i++)
+            for (long k = j; k < end; k++)
+                to[k * to_stride + i] = x[i * stride + k];
+    }
 }
 
 /* ds holds dp before. */
 static void score_gradients(const struct room *r, long queries, long keys, float scale)
 {
+    long stride = row_room(keys);
+
     for (long i = 0; i < queries; i++) {
-        const float *p = r->p + i * row_room(keys);
-        float *ds = r->ds + i * row_room(keys), mean = kernels.dot(p, ds, keys);
+        const float *p = r->p + i * stride;
+        float *ds = r->ds + i * stride, mean = kernels.dot(p, ds, keys);
 
         for (long j = 0; j < keys; j++)
             ds[j] = scale * p[j] * (ds[j] - mean);

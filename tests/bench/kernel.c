@@ -236,7 +236,7 @@ static void bench_attention(int tokens, int sequences, float *qkv, float *out, d
     struct attention a = {
         qkv,   qkv + WIDTH, qkv + 2L * WIDTH, 3L * WIDTH, 3L * WIDTH, 3L * WIDTH, out,  WIDTH,
         HEADS, HEAD,        sequences,        start,      start,      count,      NULL, 0.125f,
-        false
+        false, NULL
     };
     double flops = 4e-9 * tokens * tokens * WIDTH * sequences, time;
 

@@ -187,10 +187,37 @@ static void test_extremes(void)
     }
 }
 
-int main(void)
+/* What a new process chooses. */
+static void test_choice(const char *self, const char *wanted, const char *chosen)
+{
+    char *command = xprintf("VLM_CPU='%s' '%s' name 2>/dev/null", wanted, self), text[32] = "";
+    char *name = xprintf("VLM_CPU=%s", wanted);
+    FILE *f = popen(command, "r");
+
+    if (f && fscanf(f, "%31s", text) != 1)
+        text[0] = 0;
+    if (f)
+        pclose(f);
+    is_text(text, chosen, name);
+    free(command);
+    free(name);
+}
+
+int main(int argc, char **argv)
 {
     static const char *const variants[] = { "scalar", "avx2", "avx512" };
+    const char *best = "scalar";
 
+    if (argc > 1) {
+        puts(kernels.name);
+        return 0;
+    }
+    for (int i = 0; i < COUNT(variants); i++)
+        best = kernels_supported(variants[i]) ? variants[i] : best;
+    for (int i = 0; i < COUNT(variants); i++)
+        test_choice(argv[0], variants[i], kernels_supported(variants[i]) ? variants[i] : best);
+    test_choice(argv[0], "abacus", best);
+    test_choice(argv[0], "", best);
     ok(kernels_supported("scalar") && !kernels_supported("mmx"), "names of variants");
     for (int i = 0; i < COUNT(variants); i++) {
         if (!kernels_supported(variants[i])) {
