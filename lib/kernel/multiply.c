@@ -38,38 +38,41 @@ static void gather_bias(float *bias, const struct product *p, long first, int co
     }
 }
 
-/* One tile of y.  `bias`: of the panel's columns. */
-static void multiply_tile(const struct work *w, long block, long panel, const float *bias)
+/* A panel of the piece in hand. */
+struct place {
+    long first; /* column */
+    int columns;
+    float bias[TILE_COLUMNS];
+};
+
+/* One tile of y: some rows times one panel. */
+static void multiply_tile(const struct product *p, long row, int rows, const struct place *place)
 {
-    const struct product *p = w->product;
     const struct pack *pack = p->weights;
-    long first = panel_first(pack->kernel, &pack->panels, panel);
-    int columns = panel_columns(pack->kernel, &pack->panels, panel);
-    long row = p->rows * block / w->blocks, at = row * p->y_stride + first;
-    int rows = (int)(p->rows * (block + 1) / w->blocks - row);
+    long at = row * p->y_stride + place->first;
     float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
 
-    tile_multiply(pack->kernel,
-                  (struct tile){
-                      .sums = sums,
-                      .sums_stride = TILE_COLUMNS,
-                      .x = p->x + row * p->x_stride,
-                      .x_stride = p->x_stride,
-                      .rows = rows,
-                      .columns = columns,
-                      .panel = pack->data + (size_t)(first * pack->inputs) * dtype_size(pack->type),
-                      .panel_stride = round_up(columns, pack->kernel->lanes),
-                      .type = pack->type,
-                      .depth = pack->inputs,
-                  });
+    tile_multiply(pack->kernel, (struct tile){
+                                    .sums = sums,
+                                    .sums_stride = TILE_COLUMNS,
+                                    .x = p->x + row * p->x_stride,
+                                    .x_stride = p->x_stride,
+                                    .rows = rows,
+                                    .columns = place->columns,
+                                    .panel = pack->data + (size_t)(place->first * pack->inputs) *
+                                                              dtype_size(pack->type),
+                                    .panel_stride = round_up(place->columns, pack->kernel->lanes),
+                                    .type = pack->type,
+                                    .depth = pack->inputs,
+                                });
     pack->kernel->finish(&(struct finish){
         .y = p->y + at,
         .y_stride = p->y_stride,
         .sums = sums,
-        .bias = bias,
+        .bias = place->bias,
         .residual = p->residual ? p->residual + at : NULL,
         .rows = rows,
-        .columns = columns,
+        .columns = place->columns,
         .activation = p->activation,
     });
 }
@@ -77,18 +80,25 @@ static void multiply_tile(const struct work *w, long block, long panel, const fl
 static void multiply_piece(void *argument, long index, int worker)
 {
     const struct work *w = argument;
-    const struct pack *pack = w->product->weights;
+    const struct product *p = w->product;
+    const struct pack *pack = p->weights;
     long chunk = index / w->groups, first = index % w->groups * w->group;
     long count = pack->panels.count - first < w->group ? pack->panels.count - first : w->group;
-    float bias[GROUP][TILE_COLUMNS];
+    struct place places[GROUP];
 
     (void)worker;
-    for (long i = 0; i < count; i++)
-        gather_bias(bias[i], w->product, panel_first(pack->kernel, &pack->panels, first + i),
-                    panel_columns(pack->kernel, &pack->panels, first + i));
-    for (long b = w->blocks * chunk / w->chunks; b < w->blocks * (chunk + 1) / w->chunks; b++)
+    for (long i = 0; i < count; i++) {
+        places[i].first = panel_first(pack->kernel, &pack->panels, first + i);
+        places[i].columns = panel_columns(pack->kernel, &pack->panels, first + i);
+        gather_bias(places[i].bias, p, places[i].first, places[i].columns);
+    }
+    for (long b = w->blocks * chunk / w->chunks; b < w->blocks * (chunk + 1) / w->chunks; b++) {
+        long row = p->rows * b / w->blocks;
+        int rows = (int)(p->rows * (b + 1) / w->blocks - row);
+
         for (long i = 0; i < count; i++)
-            multiply_tile(w, b, first + i, bias[i]);
+            multiply_tile(p, row, rows, &places[i]);
+    }
 }
 
 /* Panels in a piece: as many as the second cache holds beside x, if enough pieces remain. */
