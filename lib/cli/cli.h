@@ -108,6 +108,7 @@ struct filter {
     bool keeps_records; /* batch takes over records by setting records[i] = NULL */
     bool drops;         /* sets r->dropped: not every record leaves */
     bool drops_failed;  /* records that fail, or came with an error, do not leave either */
+    bool no_input;      /* begin() has read it: no operands, and standard input is left alone */
     bool whole;         /* output depends on the whole input: no --resume */
 };
 /* Options may change `f` until begin() returns. */
@@ -116,6 +117,7 @@ int filter_main(struct filter *f, int argc, char **argv);
  * command that replaces a record by others gives them its index.  From finish(): now. */
 void emit(struct record *r);
 void emit_line(const char *line); /* now: for commands that write no records */
+long records_seen(void);          /* how many came in, failed ones among them; from finish() */
 /* A temporary file that is to be removed if the run is broken off, or no longer. */
 void cleanup_file(const char *path);
 void cleanup_forget(const char *path);

@@ -22,6 +22,11 @@ void emit_line(const char *line)
     output_line(running->output, line);
 }
 
+long records_seen(void)
+{
+    return running->report->records;
+}
+
 static int complain(int status)
 {
     warn("%s", error_text());
@@ -108,7 +113,8 @@ int filter_main(struct filter *f, int argc, char **argv)
     struct output out = { .fd = -1 };
     struct report report;
     struct resume resume = { 0 };
-    int operands, status;
+    char *nothing[] = { "/dev/null" }, **inputs;
+    int operands, status, count;
 
     options_parse(&usage, argc, argv, &operands);
     check_settings(f, &in.shard);
@@ -123,9 +129,13 @@ int filter_main(struct filter *f, int argc, char **argv)
     check_settings(f, &in.shard);
     report_open(&report);
     in.report = &report;
-    if (operands == argc && isatty(STDIN_FILENO) && !settings.quiet)
+    inputs = f->no_input ? nothing : argv + operands;
+    count = f->no_input ? 1 : argc - operands;
+    if (f->no_input && operands < argc)
+        options_mistake("%s: no records are read", argv[operands]);
+    if (!count && isatty(STDIN_FILENO) && !settings.quiet)
         warn("reading records from the terminal");
-    if (input_open(&in, argv + operands, argc - operands) || open_ends(&in, &out, &resume, f)) {
+    if (input_open(&in, inputs, count) || open_ends(&in, &out, &resume, f)) {
         cleanup_files();
         return complain(in.status ? in.status : STATUS_FAILED);
     }

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT
+ * vlm-eval.c - one object of metrics over all records
+ *
+ * A task reads what it needs from a record (on any thread), adds it to what it has (in order), and
+ * at the end sets its metrics.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+#include "eval/eval.h"
+
+enum task { RETRIEVAL, CLASSIFY, CAPTION, ITM, RANKED /* by --ranked */ };
+static const char *const task_names[] = { "retrieval", "classify", "caption", "itm", NULL };
+
+static int task = -1;
+static const char *field, *truth, *id_field, *references_path, *results_path, *split;
+static bool tokenized, ranked;
+static float threshold = 0.5f;
+
+static const struct option_spec options[] = {
+    OPTION_CHOICE('t', "task", "TASK", &task, task_names, "what is measured; to be given"),
+    OPTION_STRING('f', "field", "NAME", &field, "what is judged [caption, label or itm]"),
+    OPTION_STRING(0, "truth", "NAME", &truth,
+                  "what it is judged by [truth; captions: references, captions or text]"),
+    OPTION_STRING(0, "id-field", "NAME", &id_field, "the field that says which image it is"),
+    OPTION_FILE(0, "references", "FILE", &references_path,
+                "captions: a data set's, by COCO, Karpathy or BLIP"),
+    OPTION_FILE(0, "results", "FILE", &results_path,
+                "captions: judge COCO results, FILE, instead of records"),
+    OPTION_STRING(0, "split", "NAME", &split, "only this split of Karpathy's references"),
+    OPTION_FLAG(0, "tokenized", &tokenized, "captions: words are separated by blanks already"),
+    OPTION_FLAG(0, "ranked", &ranked,
+                "retrieval: records are answers to queries, as vlm-itm --queries writes them"),
+    OPTION_FLOAT(0, "threshold", "P", &threshold, -1e6, 1e6, "itm: least score of a yes [0.5]"),
+    OPTIONS_STREAM,
+    OPTIONS_END,
+};
+
+/* What a record holds, and what all have held */
+
+struct work {
+    char *name, *caption, *truth; /* or NULL */
+    bool right;                   /* classify, ranked */
+    struct texts references;      /* caption */
+    long image;                   /* among those of --references */
+    float *vectors[2];            /* retrieval: image, texts; NULL: none */
+    int rows[2];
+    long width;
+    struct judged *pairs; /* itm */
+    long pair_count;
+};
+
+static struct {
+    long records, failed; /* measured; results that were not */
+    struct references *references;
+    struct caption_set *captions;
+    struct recall_set recall;
+    struct answers answers;
+    struct classes classes;
+    struct judged *pairs;
+    long pair_count, pair_room;
+} all;
+
+static bool find(const struct record *r, const char *name, struct span *value)
+{
+    return record_find(r, name, value) && value->data[0] != 'n';
+}
+
+/* A string, or a number as it is written; to free; NULL after fail(). */
+static char *value_text(const struct record *r, const char *name)
+{
+    struct span value;
+    char *text;
+
+    if (!find(r, name, &value)) {
+        fail_as("not_found", "no field %s", name);
+        return NULL;
+    }
+    text = json_text(value);
+    if (!text && (value.data[0] == '[' || value.data[0] == '{'))
+        fail("field %s is neither a string nor a number", name);
+    else if (!text)
+        text = xmemdup(value.data, value.size);
+    return text;
+}
+
+/* The object that is written: numbers as in every record, null where there is nothing to share */
+
+static void set_count(struct record *out, const char *name, long count)
+{
+    char *text = xprintf("%ld", count);
+
+    record_set_json(out, name, text, strlen(text));
+    free(text);
+}
+
+static void set(struct record *out, const char *name, double value)
+{
+    if (isnan(value))
+        record_set_json(out, name, "null", 4);
+    else
+        record_set_number(out, name, (float)value);
+}
+
+static void set_at(struct record *out, const char *name, int at, double value)
+{
+    char *whole = xprintf("%s_%d", name, at);
+
+    set(out, whole, value);
+    free(whole);
+}
+
+/* Captions */
+
+static long find_by(const struct record *r, const char *name, bool may_be_path)
+{
+    struct span value;
+    char *text = find(r, name, &value) ? value_text(r, name) : NULL;
+    long image = text ? references_find_id(all.references, text) : -1;
+
+    if (image < 0 && text && may_be_path)
+        image = references_find_file(all.references, text);
+    free(text);
+    return image;
+}
+
+/* The record's image in --references: by --id-field, or image_id, the image's name, id. */
+static long find_image(const struct record *r)
+{
+    long image = find_by(r, id_field ? id_field : "image_id", id_field);
+    char *path = field_image_name(r);
+
+    if (image < 0 && !id_field)
+        image = references_find_file(all.references, path);
+    if (image < 0 && !id_field)
+        image = find_by(r, "id", false);
+    free(path);
+    return image < 0 ? fail_as("not_found", "its image is not among the references") : image;
+}
+
+/* The first list of references that the record has. */
+static int own_references(const struct record *r, struct texts *t)
+{
+    const char *const names[] = { truth ? truth : "references", truth ? NULL : "captions",
+                                  truth ? NULL : "text" };
+    int found = 0;
+
+    for (int i = 0; i < 3 && !found && names[i]; i++)
+        found = field_texts_named(r, names[i], t);
+    return found ? found : fail_as("not_found", "no %s", truth ? truth : "references");
+}
+
+static int read_caption(const struct record *r, struct work *w)
+{
+    const char *name = field ? field : "caption";
+    struct texts t;
+    int found = field_texts_named(r, name, &t);
+
+    if (found == 0)
+        fail_as("not_found", "no field %s", name);
+    if (found == 1 && t.count != 1)
+        found = fail("field %s holds %d captions: one is judged", name, t.count);
+    if (found > 0)
+        w->caption = xstrdup(t.list[0]);
+    texts_free(&t);
+    if (found <= 0)
+        return -1;
+    if (!all.references)
+        return own_references(r, &w->references) < 0 ? -1 : 0;
+    w->image = find_image(r);
+    return w->image < 0 ? -1 : 0;
+}
+
+static int add_caption(struct work *w)
+{
+    const char *const *list = (const char *const *)w->references.list;
+    int count = w->references.count;
+
+    if (all.references)
+        list = references_take(all.references, w->image, &count);
+    if (!list)
+        return -1;
+    caption_add(all.captions, w->caption, list, count);
+    return 0;
+}
+
+/* An entry of --results. */
+static int add_result(const char *id, const char *caption)
+{
+    struct work w = { .image = references_find_id(all.references, id), .caption = (char *)caption };
+
+    if (w.image < 0)
+        fail_as("not_found", "its image is not among the references");
+    if (w.image >= 0 && add_caption(&w) == 0) {
+        all.records++;
+        return 0;
+    }
+    all.failed++;
+    if (!settings.quiet)
+        warn("%s: image_id %s: %s", results_path, id, error_text());
+    return settings.on_error == ON_ERROR_FAIL ? fail("a result was not usable") : 0;
+}
+
+static void set_captions(struct record *out)
+{
+    struct caption_scores scores = caption_measure(all.captions);
+
+    set_count(out, "references", scores.references);
+    if (all.references)
+        set_count(out, "images_without_caption", references_count(all.references) - scores.images);
+    record_set_string(out, "units", "fractions of 1; cider_d: ten times the mean cosine");
+    for (int k = 0; k < COUNT(scores.bleu); k++)
+        set_at(out, "bleu", k + 1, scores.bleu[k]);
+    set(out, "rouge_l", scores.rouge_l);
+    set(out, "cider_d", scores.cider_d);
+}
+
+/* Retrieval */
+
+static int read_vectors(const struct record *r, struct work *w)
+{
+    static const char *const names[] = { "image_embedding", "text_embedding" };
+
+    for (int side = 0; side < 2; side++) {
+        long width;
+        bool list;
+        float *v = vectors_read(r, names[side], &w->rows[side], &width, &list);
+
+        w->vectors[side] = v;
+        if (!v && *error_text())
+            return -1;
+        if (!v && !id_field)
+            return fail_as("not_found", "no field %s", names[side]);
+        if (!v)
+            continue;
+        if (w->width && w->width != width)
+            return fail_as("mismatch", "its two vectors differ in length");
+        w->width = width;
+        for (int i = 0; i < w->rows[side]; i++)
+            if (!vector_unit(v + i * width, width))
+                return fail("field %s has no direction: zero, or not finite", names[side]);
+    }
+    if (!w->width)
+        return fail_as("not_found", "neither image_embedding nor text_embedding");
+    if (w->vectors[0] && w->rows[0] != 1)
+        return fail("field image_embedding is a matrix");
+    w->name = id_field ? value_text(r, id_field) : NULL;
+    return id_field && !w->name ? -1 : 0;
+}
+
+static int add_vectors(struct work *w)
+{
+    return recall_add(&all.recall, w->name, w->vectors[0], w->vectors[1], w->rows[1], w->width);
+}
+
+/* An answer to a query is right if the query is one of the record's texts. */
+static int read_answer(const struct record *r, struct work *w)
+{
+    struct texts t;
+    int found = truth ? field_texts_named(r, truth, &t) : field_texts(r, &t);
+
+    w->name = found < 0 ? NULL : value_text(r, "query");
+    for (int i = 0; w->name && i < t.count; i++)
+        w->right |= !strcmp(t.list[i], w->name);
+    texts_free(&t);
+    return w->name ? 0 : -1;
+}
+
+static int add_answer(struct work *w)
+{
+    answers_add(&all.answers, w->name, w->right);
+    return 0;
+}
+
+static void set_recalls(struct record *out)
+{
+    double sum = 0;
+    struct recall r;
+
+    if (ranked) {
+        set_count(out, "queries", all.answers.count);
+        record_set_string(out, "units", "fractions of 1");
+        for (int k = 0; k < RECALLS; k++)
+            set_at(out, "image_recall", recall_at[k], answers_recall(&all.answers, k));
+        return;
+    }
+    recall_measure(&all.recall, &r);
+    set_count(out, "images", all.recall.image_count);
+    set_count(out, "texts", all.recall.text_count);
+    record_set_string(out, "units", "fractions of 1");
+    for (int k = 0; k < RECALLS; k++)
+        set_at(out, "text_recall", recall_at[k], r.of_text[k]);
+    for (int k = 0; k < RECALLS; k++)
+        set_at(out, "image_recall", recall_at[k], r.of_image[k]);
+    for (int k = 0; k < RECALLS; k++)
+        sum += r.of_text[k] + r.of_image[k];
+    set(out, "recall_mean", sum / (2 * RECALLS));
+}
+
+/* Classes */
+
+static int read_label(const struct record *r, struct work *w)
+{
+    char *label = value_text(r, field ? field : "label");
+
+    if (!label)
+        return -1;
+    w->truth = value_text(r, truth ? truth : "truth");
+    w->right = w->truth && !strcmp(label, w->truth);
+    free(label);
+    return w->truth ? 0 : -1;
+}
+
+static int add_label(struct work *w)
+{
+    classes_add(&all.classes, w->truth, strlen(w->truth), w->right);
+    return 0;
+}
+
+static void set_classes(struct record *out)
+{
+    set_count(out, "classes", all.classes.names.count);
+    record_set_string(out, "units", "fractions of 1");
+    set(out, "accuracy", classes_accuracy(&all.classes));
+    set(out, "mean_per_class", classes_mean(&all.classes));
+}
+
+/* Matching */
+
+static int read_pairs(const struct record *r, struct work *w)
+{
+    const char *score = field ? field : "itm", *answer = truth ? truth : "truth";
+    struct span scores, truths;
+
+    if (!find(r, score, &scores))
+        return fail_as("not_found", "no field %s", score);
+    if (!find(r, answer, &truths))
+        return fail_as("not_found", "no field %s", answer);
+    return judged_read(scores, truths, &w->pairs, &w->pair_count);
+}
+
+static int add_pairs(struct work *w)
+{
+    while (all.pair_count + w->pair_count > all.pair_room) {
+        all.pair_room = all.pair_room ? 2 * all.pair_room : 64;
+        all.pairs = xresize(all.pairs, (size_t)all.pair_room, sizeof *all.pairs);
+    }
+    for (long i = 0; i < w->pair_count; i++)
+        all.pairs[all.pair_count++] = w->pairs[i];
+    return 0;
+}
+
+static void set_pairs(struct record *out)
+{
+    long yes = 0;
+
+    for (long i = 0; i < all.pair_count; i++)
+        yes += all.pairs[i].truth;
+    set_count(out, "true", yes);
+    set_count(out, "false", all.pair_count - yes);
+    record_set_string(out, "units", "fractions of 1");
+    set(out, "accuracy", judged_accuracy(all.pairs, all.pair_count, (double)threshold));
+    set(out, "auc", judged_auc(all.pairs, all.pair_count));
+}
+
+/* The loop's callbacks */
+
+static const struct {
+    int (*read)(const struct record *r, struct work *w); /* any thread; -1 after fail() */
+    int (*add)(struct work *w);                          /* in order; -1 after fail() */
+    void (*set)(struct record *out);
+} tasks[] = {
+    [RETRIEVAL] = { read_vectors, add_vectors, set_recalls },
+    [CLASSIFY] = { read_label, add_label, set_classes },
+    [CAPTION] = { read_caption, add_caption, set_captions },
+    [ITM] = { read_pairs, add_pairs, set_pairs },
+    [RANKED] = { read_answer, add_answer, set_recalls },
+};
+
+static void not_usable(struct record *r, const char *stage)
+{
+    char *code = xstrdup(error_code()), *message = xstrdup(error_text());
+
+    record_fail(r, stage, code, message);
+    free(code);
+    free(message);
+}
+
+static void prepare(struct record *r)
+{
+    r->work = xalloc(1, sizeof(struct work));
+    if (tasks[task].read(r, r->work))
+        not_usable(r, "read");
+}
+
+static int batch(struct record *records[], int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (tasks[task].add(records[i]->work)) {
+            not_usable(records[i], "measure");
+        } else {
+            records[i]->dropped = true;
+            all.records++;
+        }
+    }
+    return 0;
+}
+
+static void release(struct record *r)
+{
+    struct work *w = r->work;
+
+    texts_free(&w->references);
+    free(w->vectors[0]);
+    free(w->vectors[1]);
+    free(w->name);
+    free(w->caption);
+    free(w->truth);
+    free(w->pairs);
+    free(w);
+    r->work = NULL;
+}
+
+static void check_options(void)
+{
+    if (task < 0)
+        options_mistake("--task is needed: retrieval, classify, caption or itm");
+    if ((references_path || results_path || split || tokenized) && task != CAPTION)
+        options_mistake("--references, --results, --split and --tokenized go with --task=caption");
+    if ((results_path || split) && !references_path)
+        options_mistake("--results and --split go with --references");
+    if (references_path && truth)
+        options_mistake("--references and --truth exclude each other");
+    if (results_path && (field || id_field))
+        options_mistake("--results are no records: without --field and --id-field");
+    if (id_field && task != RETRIEVAL && !references_path)
+        options_mistake("--id-field goes with --task=retrieval or --references");
+    if (ranked && (task != RETRIEVAL || id_field))
+        options_mistake("--ranked goes with --task=retrieval, without --id-field");
+    if (task == RETRIEVAL && (field || (truth && !ranked)))
+        options_mistake("--task=retrieval looks at image_embedding and text_embedding");
+}
+
+static struct filter filter;
+
+static int begin(void)
+{
+    check_options();
+    if (ranked)
+        task = RANKED;
+    all.captions = caption_open(tokenized);
+    if (references_path && !(all.references = references_read(references_path, split)))
+        return 1;
+    filter.no_input = results_path;
+    return results_path && results_read(results_path, add_result) ? 1 : 0;
+}
+
+static int finish(void)
+{
+    struct record *out = record_new("{}", 2);
+
+    record_set_string(out, "task", task_names[ranked ? RETRIEVAL : task]);
+    set_count(out, "records", all.records);
+    set_count(out, "failed", all.failed + records_seen() - (results_path ? 0 : all.records));
+    tasks[task].set(out);
+    emit(out);
+    return 0;
+}
+
+static void end(void)
+{
+    references_free(all.references);
+    caption_close(all.captions);
+    recall_free(&all.recall);
+    answers_free(&all.answers);
+    classes_free(&all.classes);
+    free(all.pairs);
+}
+
+static struct filter filter = {
+    .name = "vlm-eval",
+    .args = "[FILE...]",
+    .about = "measure captions, retrieval, classes and matching over all records",
+    .options = options,
+    .begin = begin,
+    .prepare = prepare,
+    .batch = batch,
+    .finish = finish,
+    .release = release,
+    .end = end,
+    .drops = true,
+    .drops_failed = true,
+    .whole = true,
+};
+
+int main(int argc, char **argv)
+{
+    return filter_main(&filter, argc, argv);
+}
