@@ -137,7 +137,8 @@ class Graph:
         return name
 
     def weight(self, *shape):
-        return self.value(self.random.standard_normal(shape, np.float32) / np.sqrt(shape[0]))
+        numbers = self.random.standard_normal(shape, np.float32)
+        return self.value(numbers * np.float32(shape[0] ** -0.5))
 
     def ints(self, *numbers):
         return self.value(np.array(numbers, np.int64))
@@ -185,7 +186,7 @@ def onnx_tower(name, batch):
     x = g.node("Gather", x, g.value(np.int64(0)), axis=1)
     x = g.node("MatMul", g.norm(x, width), g.weight(width, 512))
     given = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [batch, 3, image, image])
-    result = helper.make_tensor_value_info(x, TensorProto.FLOAT, [batch, 512])
+    result = helper.make_tensor_value_info(x, TensorProto.FLOAT, [batch, 1, 512])
     graph = helper.make_graph(g.nodes, "tower", [given], [result], g.values)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
