@@ -30,7 +30,7 @@ endif
 HAVE     = $(foreach p,$(found),-DHAVE_$(shell echo $(p) | tr a-z A-Z))
 
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(SANFLAGS)
-CPPFLAGS += -Ilib -I. -D_POSIX_C_SOURCE=200809L -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"' $(HAVE) $(PKGFLAGS)
+CPPFLAGS += -Ilib -I. -D_POSIX_C_SOURCE=200809L -DVERSION='"$(VERSION)"' -DINSTALLED='"$(PREFIX)"' $(HAVE) $(PKGFLAGS)
 LDLIBS  += $(PKGLIBS) -lz -ldl -lpthread -lm
 LDFLAGS += $(SANFLAGS)
 

@@ -11,8 +11,8 @@
 #include <unistd.h>
 #include "model/model.h"
 
-#ifndef PREFIX
-#define PREFIX "/usr/local"
+#ifndef INSTALLED
+#define INSTALLED "/usr/local"
 #endif
 
 static char *user_folder(void)
@@ -80,7 +80,7 @@ static char *search(const char *name, struct buffer *tried)
     if (!path)
         path = look(beside_program(), name, tried);
     if (!path)
-        path = look(xstrdup(PREFIX "/share/vlm/models"), name, tried);
+        path = look(xstrdup(INSTALLED "/share/vlm/models"), name, tried);
     return path;
 }
 
