@@ -32,8 +32,10 @@ static float *read_rows(struct span value, const char *name, int *rows, long *wi
 
     *rows = 0;
     while (json_each(value, &at, &none, &item)) {
+        row = NULL;
         if (!json_floats(item, &row, &count) || count < 1 || (*rows && count != *width)) {
             fail("field %s is no matrix of numbers", name);
+            free(row);
             free(all);
             return NULL;
         }
@@ -65,8 +67,10 @@ float *vectors_read(const struct record *r, const char *name, int *rows, long *w
     *list = value.data[0] == '[' && inner < value.size && value.data[inner] == '[';
     if (*list)
         return read_rows(value, name, rows, width);
+    row = NULL;
     if (json_floats(value, &row, width) && *width > 0)
         return row;
+    free(row);
     fail("field %s is no vector of numbers", name);
     return NULL;
 }
