@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: MIT
-# blip_peer.py - blip.c's workloads by transformers, PyTorch and ONNX Runtime, random weights
+# blip_peer.py - blip.c's workloads by transformers and PyTorch, random weights
 #
-#     blip_peer.py [WORKLOAD...]            "NAME VALUE UNIT" a line, medians of 5
-#     blip_peer.py --beside PROGRAM [...]   alternates with PROGRAM (build/tests/bench/blip): a line
-#                                           "NAME PROGRAM'S PEER'S UNIT RATIO"; 1 and more: faster
+#     blip_peer.py BUILD [WORKLOAD...]      alternates with BUILD/tests/bench/blip, medians of 5
+#                                           (PEER_ROUNDS): "NAME OURS THEIRS UNIT RATIO"; above 1
+#                                           we are faster
+#     blip_peer.py - [WORKLOAD...]          alone: "NAME VALUE UNIT"
 #
 # Captions are those of BlipForConditionalGeneration.  Matching is plain PyTorch around the modules
 # of BlipForImageTextRetrieval: keys and values of an image are computed once and shared, and texts
-# are folded into the query axis; which is faster than the class itself.  The image tower is the
-# faster of transformers (scaled dot product attention) and, if it is there, ONNX Runtime.
-# With OMP_NUM_THREADS=1 processor time counts, as in blip.c.
+# are folded into the query axis; which is faster than the class itself.  Image towers beside ONNX
+# Runtime are peers.py's affair.  With OMP_NUM_THREADS=1 processor time counts, as in blip.c.
 import os
 import statistics
 import subprocess
 import sys
 import time
 
-THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
+THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
-import torch
-import transformers
-import transformers.utils.logging
-from torch.nn import functional as F
+try:
+    import torch
+    import transformers
+    import transformers.utils.logging
+    from torch.nn import functional as F
+except ImportError:
+    sys.exit("# transformers is not installed")
 
 SIDE, TOKENS, WIDTH, HEADS, STEPS = 384, 577, 768, 12, 20
 
@@ -41,41 +44,10 @@ class Peer:
         self.writer = transformers.BlipForConditionalGeneration(config()).eval()
         self.matcher = transformers.BlipForImageTextRetrieval(config()).eval()
         self.image = torch.randn(1, TOKENS, WIDTH)
-        self.sessions = {}
-
-    def see(self, count):
-        return self.writer.vision_model(torch.zeros(count, 3, SIDE, SIDE))[0]
-
-    def session(self, count):
-        """ONNX Runtime's, or None."""
-        try:
-            import onnx  # noqa: F401: the exporter wants it
-            import onnxruntime
-        except ImportError:
-            return None
-        if count not in self.sessions:
-            import io
-            file = io.BytesIO()
-            tower = self.writer.vision_model
-
-            class Tower(torch.nn.Module):
-                def forward(self, pixels):
-                    return tower(pixels)[0]
-            torch.onnx.export(Tower(), (torch.zeros(count, 3, SIDE, SIDE),), file, dynamo=False)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = THREADS
-            self.sessions[count] = onnxruntime.InferenceSession(
-                file.getvalue(), options, providers=["CPUExecutionProvider"])
-        return self.sessions[count]
 
     def vit(self, count, _):
         pixels = torch.zeros(count, 3, SIDE, SIDE)
-        times = [timed(lambda: self.see(count))]
-        session = self.session(count)
-        if session:
-            feed = {session.get_inputs()[0].name: pixels.numpy()}
-            times.append(timed(lambda: session.run(None, feed)))
-        return min(times) / count
+        return timed(lambda: self.writer.vision_model(pixels)) / count
 
     def keys(self, *_):
         layers = self.writer.text_decoder.bert.encoder.layer
@@ -160,16 +132,15 @@ def beside(program, peer, names, rounds):
 
 
 def main():
-    args, program = sys.argv[1:], None
-    if args[:1] == ["--beside"]:
-        program, args = args[1], args[2:]
-    names = args or list(WORKLOADS)
-    rounds = int(os.environ.get("ROUNDS", 5))
+    if len(sys.argv) < 2:
+        sys.exit("usage: blip_peer.py BUILD|- [WORKLOAD...]")
+    build, names = sys.argv[1], sys.argv[2:] or list(WORKLOADS)
+    rounds = int(os.environ.get("PEER_ROUNDS", 5))
     transformers.utils.logging.set_verbosity_error()
     with torch.inference_mode():
         peer = Peer()
-        if program:
-            return beside(program, peer, names, rounds)
+        if build != "-":
+            return beside(os.path.join(build, "tests/bench/blip"), peer, names, rounds)
         for name in names:
             pass_, count, tokens, unit = WORKLOADS[name]
             pass_(peer, count, tokens)

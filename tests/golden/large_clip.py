@@ -3,18 +3,18 @@
 
     large_clip.py VLM_EMBED
 """
-import glob, gzip, json, os, shutil, subprocess, sys, tempfile, time, warnings
+import gzip, json, os, shutil, subprocess, sys, tempfile, time, warnings
 
 warnings.filterwarnings("ignore")
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from photographs import photographs
 
 repo = os.environ["VLM_CLIP_REPO"]
 sys.path.insert(0, repo)
 embed = os.path.abspath(sys.argv[1])
 PHOTOGRAPHS, NEEDED, LIMIT = 24, 20, 0.999999
-PNG = ("astronaut", "camera", "chelsea", "coffee", "coins", "motorcycle_left")
 TEXTS = ["a photo of a cat", "two dogs playing on a beach at sunset, one of them with a red ball",
          "a diagram", "An Astronaut's portrait -- in ORANGE, with a flag & a shuttle!", "déjà vu",
          "the quick brown fox jumps over the lazy dog " * 12]
@@ -25,20 +25,6 @@ def ok(good, text):
     global count
     count += 1
     print(f"{'ok' if good else 'not ok'} {count} - {text}", flush=True)
-
-
-def photographs():
-    packages = "/usr/lib/python3/dist-packages"
-    folders = os.environ.get("VLM_PHOTOS", ":".join([
-        "/usr/share/backgrounds/mate/nature", packages + "/skimage/data",
-        packages + "/sklearn/datasets/images"])).split(":")
-    found = []
-    for folder in folders:
-        for path in sorted(glob.glob(os.path.join(folder, "*"))):
-            stem, ending = os.path.splitext(os.path.basename(path))
-            if ending == ".jpg" and os.path.getsize(path) > 20000 or ending == ".png" and stem in PNG:
-                found.append(path)
-    return found[:PHOTOGRAPHS]
 
 
 def disturb(model, seed):
@@ -161,7 +147,7 @@ def check(name, made, photos):
 
 
 def main():
-    photos = photographs()
+    photos = photographs(PHOTOGRAPHS)
     if len(photos) < NEEDED:
         print(f"1..0 # SKIP {len(photos)} photographs found, {NEEDED} needed: set VLM_PHOTOS")
         return
