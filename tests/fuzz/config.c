@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ * config.c - fuzz target: any JSON as the configuration of a CLIP, its parameters listed
+ */
+#include <stdlib.h>
+#include "model/clip.h"
+#include "model/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What a configuration that was taken promises: sizes that can be multiplied, heads that divide. */
+static void list_params(const struct clip_config *c)
+{
+    struct clip m;
+    struct params p = { 0 };
+
+    clip_init(&m, c);
+    clip_params(&m, &p);
+    for (int i = 0; i < p.count; i++) {
+        long count = 1;
+
+        for (int k = 0; k < p.list[i].rank; k++)
+            if (p.list[i].shape[k] <= 0 ||
+                __builtin_mul_overflow(count, p.list[i].shape[k], &count))
+                abort();
+    }
+    if (c->has_vision && (clip_image_size(c) <= 0 || clip_feature_tokens(c) <= 0))
+        abort();
+    clip_close(&m);
+    params_free(&p);
+}
+
+static void judge(int result, const struct clip_config *c)
+{
+    if (result == 0)
+        list_params(c);
+    else if (!*error_text())
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cJSON *json = json_parse((const char *)data, size);
+    struct clip_config c;
+    struct preprocess p;
+
+    if (!json)
+        return 0;
+    error_clear();
+    judge(clip_config_hf(json, &c), &c);
+    error_clear();
+    judge(clip_config_own(json, &c), &c);
+    error_clear();
+    judge(clip_config_open_clip(json_get(json, "model_cfg"), &c), &c);
+    error_clear();
+    if (preprocess_hf(&p, json, 224) && !*error_text())
+        abort();
+    error_clear();
+    if (preprocess_open_clip(&p, json_get(json, "preprocess_cfg"), 224) && !*error_text())
+        abort();
+    cJSON_Delete(json);
+    return 0;
+}
