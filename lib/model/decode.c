@@ -36,6 +36,7 @@ struct pass {
     struct item *items;
     int rows;            /* cache rows an item */
     int *first;          /* where an item's rows begin among those fed */
+    int *owner, fed;     /* item of each row fed, and how many there are */
     float *logits, *raw; /* [fed rows, vocabulary] */
 };
 
@@ -115,32 +116,29 @@ static void score_row(const struct pass *p, float *scores, float *raw, const int
     scores_process(&s);
 }
 
-static void item_search(const struct pass *p, struct item *item, float *scores, float *raw)
+/* Rows of a search are scored side by side, also those of one item. */
+static void beam_score(void *pass, long row, int worker)
+{
+    const struct pass *p = pass;
+    int item = p->owner[row], count;
+    const int *ids = beam_ids(p->items[item].beam, (int)row - p->first[item], &count);
+    long at = row * p->model->vocabulary;
+
+    (void)worker;
+    score_row(p, p->logits + at, p->raw + at, ids, count);
+}
+
+static void item_search(const struct pass *p, struct item *item, const float *scores,
+                        const float *raw)
 {
     struct beam_step *next = xalloc((size_t)p->rows, sizeof *next);
-    int before = beam_running(item->beam), vocabulary = p->model->vocabulary;
+    int before = beam_running(item->beam);
 
-    for (int i = 0; i < before; i++) {
-        int count;
-        const int *ids = beam_ids(item->beam, i, &count);
-
-        score_row(p, scores + (long)i * vocabulary, raw + (long)i * vocabulary, ids, count);
-    }
-    item->done = !beam_advance(item->beam, scores, raw, vocabulary, next);
+    item->done = !beam_advance(item->beam, scores, raw, p->model->vocabulary, next);
     item->live = beam_running(item->beam);
     if (!item->done)
         reorder(p->model, item->lines, next, before, item->live, p->rows);
     free(next);
-}
-
-static int best_of(const float *scores, int count)
-{
-    int at = 0;
-
-    for (int i = 1; i < count; i++)
-        if (scores[i] > scores[at])
-            at = i;
-    return at;
 }
 
 static void text_advance(const struct pass *p, struct text *t, struct line *line, float *scores,
@@ -152,7 +150,7 @@ static void text_advance(const struct pass *p, struct text *t, struct line *line
     if (d->sample)
         line->token = scores_draw(&s, d->draw ? d->draw(d->draw_from) : random_uniform(&t->random));
     else
-        line->token = best_of(scores, p->model->vocabulary);
+        line->token = scores_best(scores, p->model->vocabulary);
     t->raw += raw[line->token];
     t->ids[t->count++] = line->token;
     line->done = line->token == d->end || t->count >= d->max_length;
@@ -204,7 +202,7 @@ static void item_advance(void *pass, long index, int worker)
 }
 
 /* Feeds the last token of every live line of every item; false if none is left. */
-static bool feed_tokens(const struct pass *p, int count, int *row, int *counts, int *ids)
+static bool feed_tokens(struct pass *p, int count, int *row, int *counts, int *ids)
 {
     int fed = 0;
 
@@ -215,17 +213,19 @@ static bool feed_tokens(const struct pass *p, int count, int *row, int *counts, 
         for (int k = 0; !item->done && k < item->live; k++) {
             if (item->lines[k].done)
                 continue;
+            p->owner[fed] = i;
             row[fed] = item->lines[k].cache;
             ids[fed] = item->lines[k].token;
             counts[fed++] = 1;
         }
     }
+    p->fed = fed;
     if (fed)
         p->model->feed(p->model->self, fed, row, counts, ids, p->logits);
     return fed > 0;
 }
 
-static void feed_prompts(const struct pass *p, const struct prompt *prompts, int count, int *row,
+static void feed_prompts(struct pass *p, const struct prompt *prompts, int count, int *row,
                          int *counts)
 {
     int *ids = NULL, total = 0;
@@ -236,8 +236,9 @@ static void feed_prompts(const struct pass *p, const struct prompt *prompts, int
         total += prompts[i].count;
         row[i] = p->items[i].lines[0].cache;
         counts[i] = prompts[i].count;
-        p->first[i] = i;
+        p->first[i] = p->owner[i] = i;
     }
+    p->fed = count;
     p->model->feed(p->model->self, count, row, counts, ids, p->logits);
     free(ids);
 }
@@ -265,7 +266,7 @@ int decode(const struct language_model *m, const struct decoding *d, const struc
 {
     struct pass p = { .model = m, .rules = d, .rows = decode_rows(d) };
     size_t rows = (size_t)count * (size_t)p.rows, scores = rows * (size_t)m->vocabulary;
-    int *row = xalloc(rows, 3 * sizeof *row), *counts = row + rows, *ids = counts + rows;
+    int *row = xalloc(rows, 4 * sizeof *row), *counts = row + rows, *ids = counts + rows;
     int status = 0;
 
     for (int i = 0; i < count && !status; i++)
@@ -274,15 +275,18 @@ int decode(const struct language_model *m, const struct decoding *d, const struc
                           prompts[i].count, d->max_length);
     p.items = xalloc((size_t)count, sizeof *p.items);
     p.first = xalloc((size_t)count, sizeof *p.first);
+    p.owner = ids + rows;
     p.logits = xresize(NULL, scores, sizeof *p.logits);
     p.raw = xresize(NULL, scores, sizeof *p.raw);
     if (!status && count) {
         for (int i = 0; i < count; i++)
             item_start(&p.items[i], d, &prompts[i], i * p.rows);
         feed_prompts(&p, prompts, count, row, counts);
-        do
+        do {
+            if (searching(d))
+                pool_run(beam_score, &p, p.fed);
             pool_run(item_advance, &p, count);
-        while (feed_tokens(&p, count, row, counts, ids));
+        } while (feed_tokens(&p, count, row, counts, ids));
         for (int i = 0; i < count; i++)
             item_results(&p.items[i], d, &prompts[i], out + (size_t)i * (size_t)d->sequences);
     }

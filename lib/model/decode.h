@@ -73,7 +73,9 @@ struct scoring {
     int count;
 };
 void scores_log_softmax(float *scores, int count);
-void scores_process(const struct scoring *s); /* repetition penalty, minimum length */
+float scores_largest(const float *scores, int count); /* -INFINITY of none */
+int scores_best(const float *scores, int count);      /* of equals the first */
+void scores_process(const struct scoring *s);         /* repetition penalty, minimum length */
 /* Draws an id by temperature, top-k, top-p and the uniform number u; scores are used up. */
 int scores_draw(const struct scoring *s, double u);
 

@@ -19,6 +19,8 @@
 #include <string.h>
 #include "model/decode.h"
 
+enum { BLOCK = 128 }; /* scores looked over at once */
+
 struct row {
     int *ids; /* [max_length] */
     int count;
@@ -84,7 +86,23 @@ int beam_running(const struct beam_search *b)
     return b->running;
 }
 
-/* The best `wanted` of all continuations, best first; of equals the one that comes first. */
+/* Puts one continuation where it belongs among at most `wanted`, best first. */
+static int let_in(struct candidate *list, int count, int wanted, struct candidate c)
+{
+    int at = count;
+
+    if (count < wanted)
+        count++;
+    else
+        at--;
+    for (; at > 0 && c.score > list[at - 1].score; at--)
+        list[at] = list[at - 1];
+    list[at] = c;
+    return count;
+}
+
+/* The best `wanted` of all continuations, best first; of equals the one that comes first.  Blocks
+ * in which nothing beats the last of a full list are passed over. */
 static int candidates(const struct beam_search *b, const float *scores, int vocabulary,
                       struct candidate *list, int wanted)
 {
@@ -94,19 +112,18 @@ static int candidates(const struct beam_search *b, const float *scores, int voca
         const float *row = scores + (size_t)beam * (size_t)vocabulary;
         float sum = (float)b->rows[beam].score;
 
-        for (int token = 0; token < vocabulary; token++) {
-            float score = row[token] + sum;
-            int at = count;
+        for (int from = 0; from < vocabulary; from += BLOCK) {
+            int end = from + BLOCK < vocabulary ? from + BLOCK : vocabulary;
 
-            if (count == wanted && !(score > list[count - 1].score))
+            if (count == wanted &&
+                !(scores_largest(row + from, end - from) + sum > list[count - 1].score))
                 continue;
-            if (count < wanted)
-                count++;
-            else
-                at--;
-            for (; at > 0 && score > list[at - 1].score; at--)
-                list[at] = list[at - 1];
-            list[at] = (struct candidate){ score, beam, token };
+            for (int token = from; token < end; token++) {
+                struct candidate c = { row[token] + sum, beam, token };
+
+                if (count < wanted || c.score > list[count - 1].score)
+                    count = let_in(list, count, wanted, c);
+            }
         }
     }
     return count;

@@ -10,20 +10,40 @@
 #include "model/decode.h"
 #include "tensor/tensor.h"
 
-static int best(const float *scores, int count)
-{
-    int at = 0;
+enum { LANES = 8 };
 
-    for (int i = 1; i < count; i++)
-        if (scores[i] > scores[at])
-            at = i;
-    return at;
+/* Eight chains of maxima, so that a plain loop fills vector registers. */
+float scores_largest(const float *scores, int count)
+{
+    float most[LANES], all = -INFINITY;
+    int i = 0;
+
+    for (int k = 0; k < LANES; k++)
+        most[k] = -INFINITY;
+    for (; i + LANES <= count; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            most[k] = scores[i + k] > most[k] ? scores[i + k] : most[k];
+    for (; i < count; i++)
+        all = scores[i] > all ? scores[i] : all;
+    for (int k = 0; k < LANES; k++)
+        all = most[k] > all ? most[k] : all;
+    return all;
+}
+
+int scores_best(const float *scores, int count)
+{
+    float largest = scores_largest(scores, count);
+
+    for (int i = 0; i < count; i++)
+        if (scores[i] == largest)
+            return i;
+    return 0; /* all are NaN */
 }
 
 /* log softmax(x)_i = x_i - max + log softmax(x)_argmax, for softmax(x)_argmax = 1 / sum */
 void scores_log_softmax(float *scores, int count)
 {
-    int top = best(scores, count);
+    int top = scores_best(scores, count);
     float max = scores[top], *p = xresize(NULL, (size_t)count, sizeof *p), shift;
 
     memcpy(p, scores, (size_t)count * sizeof *p);

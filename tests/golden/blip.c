@@ -246,6 +246,33 @@ static void captions(struct fixture *f, const char *name, const struct decoding 
     blip_writer_close(&w);
 }
 
+/* What is written of an image, bytes of the scores included, alone and among others. */
+static void captions_alone(struct fixture *f, const struct decoding *rules, const int *ids,
+                           int count, struct tensor *states)
+{
+    const struct prompt prompts[3] = { { ids, count, 0 }, { ids, count, 0 }, { ids, count, 0 } };
+    struct hypothesis all[3], one;
+    struct blip_writer w;
+    int bad = 0;
+
+    blip_writer_open(&w, &f->model, states, spans_even(&f->tape, 3, 5), rules);
+    bad += decode(&w.language, rules, prompts, 3, all) != 0;
+    blip_writer_close(&w);
+    for (int i = 0; i < 3 && !bad; i++) {
+        blip_writer_open(&w, &f->model, tensor_rows(&f->tape, states, 5L * i, 5),
+                         spans_even(&f->tape, 1, 5), rules);
+        bad += decode(&w.language, rules, prompts, 1, &one) != 0;
+        blip_writer_close(&w);
+        bad += one.count != all[i].count || one.score != all[i].score ||
+               one.logprob != all[i].logprob ||
+               memcmp(one.ids, all[i].ids, (size_t)one.count * sizeof *one.ids);
+        free(one.ids);
+        free(all[i].ids);
+    }
+    ok(!bad, "%s: %d beams, an image alone gives the bytes that it gives among others", f->name,
+       rules->beams);
+}
+
 /* Image i draws the fixture's numbers from number i on. */
 static void sampled(struct fixture *f, struct decoding *rules, const int *ids, int count,
                     struct tensor *states)
@@ -311,6 +338,7 @@ static void captioner(const char *name, const char *file, bool original)
     captions(&f, "greedy", &d, prompt, prompt_length, image, images);
     d.beams = 3;
     captions(&f, "beam3", &d, prompt, prompt_length, image, images);
+    captions_alone(&f, &d, prompt, prompt_length, image);
     d.repetition_penalty = original ? 1.1 : 1.2;
     d.min_length = original ? 10 : 8;
     d.max_length = original ? 30 : 20;
@@ -345,6 +373,25 @@ static void captioner(const char *name, const char *file, bool original)
     close_fixture(&f);
 }
 
+/* Logits of a text: alone, or among others that look at the same image or at another. */
+static void match_alone(struct fixture *f, struct tensor *image, const struct ragged *r)
+{
+    static const int image_of[] = { 1, 1, 2 };
+    const struct spans *images = spans_even(&f->tape, 3, 5);
+    struct tensor *all = blip_match(&f->tape, &f->model, image, images, r->ids, r->spans, image_of);
+    bool same = true;
+
+    for (int i = 0; i < 3; i++) {
+        int length = r->spans->start[i + 1] - r->spans->start[i];
+        struct tensor *one =
+            blip_match(&f->tape, &f->model, image, images, r->ids + r->spans->start[i],
+                       spans_of(&f->tape, 1, &length), image_of + i);
+
+        same = same && !memcmp(one->data, all->data + i * all->stride, 2 * sizeof(float));
+    }
+    ok(same, "%s: a text alone gives the bytes that it gives among others", f->name);
+}
+
 static struct tensor *diagonal(struct fixture *f, struct tensor *u, struct tensor *v)
 {
     struct tensor *s = matmul_transposed(&f->tape, u, v), *d = tensor_make(&f->tape, rows(u));
@@ -372,6 +419,7 @@ static void matcher(const char *name, const char *file, bool original)
     v = blip_text_embedding(&f.tape, &f.model, cls.ids, cls.spans);
     close_to(&f, diagonal(&f, u, v), "itc");
     close_to(&f, blip_match(&f.tape, &f.model, image, images, cls.ids, cls.spans, NULL), "itm_cls");
+    match_alone(&f, image, &cls);
     if (!original) {
         close_fixture(&f);
         return;
