@@ -4,7 +4,6 @@
  * A task reads what it needs from a record (on any thread), adds it to what it has (in order), and
  * at the end sets its metrics.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli/cli.h"
@@ -47,8 +46,7 @@ struct work {
     float *vectors[2];            /* retrieval: image, texts; NULL: none */
     int rows[2];
     long width;
-    struct judged *pairs; /* itm */
-    long pair_count;
+    struct span score, answer; /* itm; they belong to the record */
 };
 
 static struct {
@@ -58,8 +56,7 @@ static struct {
     struct recall_set recall;
     struct answers answers;
     struct classes classes;
-    struct judged *pairs;
-    long pair_count, pair_room;
+    struct judgements judgements;
 } all;
 
 static bool find(const struct record *r, const char *name, struct span *value)
@@ -83,32 +80,6 @@ static char *value_text(const struct record *r, const char *name)
     else if (!text)
         text = xmemdup(value.data, value.size);
     return text;
-}
-
-/* The object that is written: numbers as in every record, null where there is nothing to share */
-
-static void set_count(struct record *out, const char *name, long count)
-{
-    char *text = xprintf("%ld", count);
-
-    record_set_json(out, name, text, strlen(text));
-    free(text);
-}
-
-static void set(struct record *out, const char *name, double value)
-{
-    if (isnan(value))
-        record_set_json(out, name, "null", 4);
-    else
-        record_set_number(out, name, (float)value);
-}
-
-static void set_at(struct record *out, const char *name, int at, double value)
-{
-    char *whole = xprintf("%s_%d", name, at);
-
-    set(out, whole, value);
-    free(whole);
 }
 
 /* Captions */
@@ -179,10 +150,7 @@ static int add_caption(struct work *w)
 
     if (all.references)
         list = references_take(all.references, w->image, &count);
-    if (!list)
-        return -1;
-    caption_add(all.captions, w->caption, list, count);
-    return 0;
+    return list ? caption_add(all.captions, w->caption, list, count) : -1;
 }
 
 /* An entry of --results. */
@@ -200,20 +168,6 @@ static int add_result(const char *id, const char *caption)
     if (!settings.quiet)
         warn("%s: image_id %s: %s", results_path, id, error_text());
     return settings.on_error == ON_ERROR_FAIL ? fail("a result was not usable") : 0;
-}
-
-static void set_captions(struct record *out)
-{
-    struct caption_scores scores = caption_measure(all.captions);
-
-    set_count(out, "references", scores.references);
-    if (all.references)
-        set_count(out, "images_without_caption", references_count(all.references) - scores.images);
-    record_set_string(out, "units", "fractions of 1; cider_d: ten times the mean cosine");
-    for (int k = 0; k < COUNT(scores.bleu); k++)
-        set_at(out, "bleu", k + 1, scores.bleu[k]);
-    set(out, "rouge_l", scores.rouge_l);
-    set(out, "cider_d", scores.cider_d);
 }
 
 /* Retrieval */
@@ -273,31 +227,6 @@ static int add_answer(struct work *w)
     return 0;
 }
 
-static void set_recalls(struct record *out)
-{
-    double sum = 0;
-    struct recall r;
-
-    if (ranked) {
-        set_count(out, "queries", all.answers.count);
-        record_set_string(out, "units", "fractions of 1");
-        for (int k = 0; k < RECALLS; k++)
-            set_at(out, "image_recall", recall_at[k], answers_recall(&all.answers, k));
-        return;
-    }
-    recall_measure(&all.recall, &r);
-    set_count(out, "images", all.recall.image_count);
-    set_count(out, "texts", all.recall.text_count);
-    record_set_string(out, "units", "fractions of 1");
-    for (int k = 0; k < RECALLS; k++)
-        set_at(out, "text_recall", recall_at[k], r.of_text[k]);
-    for (int k = 0; k < RECALLS; k++)
-        set_at(out, "image_recall", recall_at[k], r.of_image[k]);
-    for (int k = 0; k < RECALLS; k++)
-        sum += r.of_text[k] + r.of_image[k];
-    set(out, "recall_mean", sum / (2 * RECALLS));
-}
-
 /* Classes */
 
 static int read_label(const struct record *r, struct work *w)
@@ -318,50 +247,22 @@ static int add_label(struct work *w)
     return 0;
 }
 
-static void set_classes(struct record *out)
-{
-    set_count(out, "classes", all.classes.names.count);
-    record_set_string(out, "units", "fractions of 1");
-    set(out, "accuracy", classes_accuracy(&all.classes));
-    set(out, "mean_per_class", classes_mean(&all.classes));
-}
-
 /* Matching */
 
 static int read_pairs(const struct record *r, struct work *w)
 {
     const char *score = field ? field : "itm", *answer = truth ? truth : "truth";
-    struct span scores, truths;
 
-    if (!find(r, score, &scores))
+    if (!find(r, score, &w->score))
         return fail_as("not_found", "no field %s", score);
-    if (!find(r, answer, &truths))
+    if (!find(r, answer, &w->answer))
         return fail_as("not_found", "no field %s", answer);
-    return judged_read(scores, truths, &w->pairs, &w->pair_count);
+    return 0;
 }
 
 static int add_pairs(struct work *w)
 {
-    while (all.pair_count + w->pair_count > all.pair_room) {
-        all.pair_room = all.pair_room ? 2 * all.pair_room : 64;
-        all.pairs = xresize(all.pairs, (size_t)all.pair_room, sizeof *all.pairs);
-    }
-    for (long i = 0; i < w->pair_count; i++)
-        all.pairs[all.pair_count++] = w->pairs[i];
-    return 0;
-}
-
-static void set_pairs(struct record *out)
-{
-    long yes = 0;
-
-    for (long i = 0; i < all.pair_count; i++)
-        yes += all.pairs[i].truth;
-    set_count(out, "true", yes);
-    set_count(out, "false", all.pair_count - yes);
-    record_set_string(out, "units", "fractions of 1");
-    set(out, "accuracy", judged_accuracy(all.pairs, all.pair_count, (double)threshold));
-    set(out, "auc", judged_auc(all.pairs, all.pair_count));
+    return judged_read(&all.judgements, w->score, w->answer);
 }
 
 /* The loop's callbacks */
@@ -369,13 +270,10 @@ static void set_pairs(struct record *out)
 static const struct {
     int (*read)(const struct record *r, struct work *w); /* any thread; -1 after fail() */
     int (*add)(struct work *w);                          /* in order; -1 after fail() */
-    void (*set)(struct record *out);
 } tasks[] = {
-    [RETRIEVAL] = { read_vectors, add_vectors, set_recalls },
-    [CLASSIFY] = { read_label, add_label, set_classes },
-    [CAPTION] = { read_caption, add_caption, set_captions },
-    [ITM] = { read_pairs, add_pairs, set_pairs },
-    [RANKED] = { read_answer, add_answer, set_recalls },
+    [RETRIEVAL] = { read_vectors, add_vectors }, [CLASSIFY] = { read_label, add_label },
+    [CAPTION] = { read_caption, add_caption },   [ITM] = { read_pairs, add_pairs },
+    [RANKED] = { read_answer, add_answer },
 };
 
 static void not_usable(struct record *r, const char *stage)
@@ -417,7 +315,6 @@ static void release(struct record *r)
     free(w->name);
     free(w->caption);
     free(w->truth);
-    free(w->pairs);
     free(w);
     r->work = NULL;
 }
@@ -456,14 +353,35 @@ static int begin(void)
     return results_path && results_read(results_path, add_result) ? 1 : 0;
 }
 
+static void set_metrics(struct record *out)
+{
+    switch (task) {
+    case RETRIEVAL:
+        metrics_recall(out, &all.recall);
+        break;
+    case CLASSIFY:
+        metrics_classes(out, &all.classes);
+        break;
+    case CAPTION:
+        metrics_captions(out, all.captions, all.references);
+        break;
+    case ITM:
+        metrics_judged(out, &all.judgements, (double)threshold);
+        break;
+    case RANKED:
+        metrics_answers(out, &all.answers);
+        break;
+    }
+}
+
 static int finish(void)
 {
     struct record *out = record_new("{}", 2);
 
     record_set_string(out, "task", task_names[ranked ? RETRIEVAL : task]);
-    set_count(out, "records", all.records);
-    set_count(out, "failed", all.failed + records_seen() - (results_path ? 0 : all.records));
-    tasks[task].set(out);
+    metrics_count(out, "records", all.records);
+    metrics_count(out, "failed", all.failed + records_seen() - (results_path ? 0 : all.records));
+    set_metrics(out);
     emit(out);
     return 0;
 }
@@ -475,7 +393,7 @@ static void end(void)
     recall_free(&all.recall);
     answers_free(&all.answers);
     classes_free(&all.classes);
-    free(all.pairs);
+    free(all.judgements.list);
 }
 
 static struct filter filter = {

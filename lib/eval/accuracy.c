@@ -52,13 +52,13 @@ void classes_free(struct classes *c)
     *c = (struct classes){ 0 };
 }
 
-double judged_accuracy(const struct judged *list, long count, double threshold)
+double judged_accuracy(const struct judgements *j, double threshold)
 {
     long right = 0;
 
-    for (long i = 0; i < count; i++)
-        right += (list[i].score >= threshold) == list[i].truth;
-    return count ? (double)right / (double)count : NAN;
+    for (long i = 0; i < j->count; i++)
+        right += (j->list[i].score >= threshold) == j->list[i].truth;
+    return j->count ? (double)right / (double)j->count : NAN;
 }
 
 static int by_score(const void *a, const void *b)
@@ -68,13 +68,15 @@ static int by_score(const void *a, const void *b)
     return (x->score > y->score) - (x->score < y->score);
 }
 
-double judged_auc(struct judged *list, long count)
+double judged_auc(struct judgements *j)
 {
+    const struct judged *list = j->list;
+    long count = j->count;
     double wins = 0, no_before = 0, yes_all = 0;
 
     if (count)
-        qsort(list, (size_t)count, sizeof *list, by_score);
-    for (long i = 0, end; i < count; i = end) { /* from .. to of one score */
+        qsort(j->list, (size_t)count, sizeof *list, by_score);
+    for (long i = 0, end; i < count; i = end) { /* i .. end of one score */
         double yes = 0, no = 0;
 
         for (end = i; end < count && list[end].score == list[i].score; end++) {

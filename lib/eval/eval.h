@@ -36,8 +36,9 @@ struct caption_scores {
     double cider_d; /* ten times the mean cosine, as the toolkit has it */
 };
 struct caption_set *caption_open(bool tokenized); /* texts are words between blanks already */
-void caption_add(struct caption_set *s, const char *caption, const char *const *references,
-                 int count);                                        /* count > 0 */
+/* count > 0; -1 after fail(): a text too long for a caption. */
+int caption_add(struct caption_set *s, const char *caption, const char *const *references,
+                int count);
 struct caption_scores caption_measure(const struct caption_set *s); /* of what was added so far */
 void caption_close(struct caption_set *s);
 
@@ -107,12 +108,23 @@ struct judged {
     double score;
     bool truth;
 };
-/* pairs.c: a score and true, false, 1 or 0; or lists of them.  How many are appended; -1 after
- * fail(). */
-int judged_read(struct span scores, struct span truths, struct judged **list, long *count);
-double judged_accuracy(const struct judged *list, long count, double threshold); /* >= is yes */
+struct judgements {      /* zeroed: empty */
+    struct judged *list; /* to free */
+    long count, room;
+};
+/* Appends a score and true, false, 1 or 0; or lists of them.  -1 after fail(), nothing appended. */
+int judged_read(struct judgements *j, struct span scores, struct span truths);
+double judged_accuracy(const struct judgements *j, double threshold); /* >= is yes */
 /* The chance that a true one scores higher than a false one, equals counted half; sorts the list.
  */
-double judged_auc(struct judged *list, long count);
+double judged_auc(struct judgements *j);
+
+/* metrics.c - the members of the object that is written; NAN becomes null */
+void metrics_count(struct record *out, const char *name, long count);
+void metrics_captions(struct record *out, const struct caption_set *s, const struct references *r);
+void metrics_recall(struct record *out, const struct recall_set *s);
+void metrics_answers(struct record *out, const struct answers *a);
+void metrics_classes(struct record *out, const struct classes *c);
+void metrics_judged(struct record *out, struct judgements *j, double threshold);
 
 #endif

@@ -15,7 +15,7 @@
 #include "eval/eval.h"
 #include "vlm.h"
 
-enum { BLOCK = 64 };
+enum { BLOCK = 64, STRIP = 1024 }; /* images at once; texts that one thread counts for */
 
 const int recall_at[RECALLS] = { 1, 5, 10 };
 
@@ -52,6 +52,8 @@ int recall_add(struct recall_set *s, const char *name, const float *image, const
         return fail_as("mismatch", "its vectors and those before differ in length");
     assert(!name == !s->names.count || !s->group_count); /* all have names, or none */
     s->width = (int)width;
+    if (s->text_count + count > INT32_MAX || s->image_count == INT32_MAX)
+        return fail_as("too_large", "more vectors than can be counted");
     group = group_of(s, name);
     if (image && s->image_of[group] < 0) {
         s->image_of[group] = s->image_count;
@@ -68,30 +70,95 @@ int recall_add(struct recall_set *s, const char *name, const float *image, const
     return 0;
 }
 
-static long image_of(const struct recall_set *s, long text) /* -1: it did not come */
-{
-    return s->image_of[s->group_of[text]];
-}
+/* A measurement under way */
+struct ranking {
+    const struct recall_set *s;
+    int *image_of;      /* [texts], -1: it did not come */
+    float *own;         /* [texts] the score with that image; INFINITY: none */
+    int *ranks;         /* [texts] images so far that rank before it */
+    int *sorted;        /* texts by image */
+    long *first;        /* [images + 1] where an image's begin in sorted */
+    float *scores;      /* [BLOCK, texts] */
+    long at, rows;      /* the block's images */
+    long places[BLOCK]; /* texts that rank before the best right one; -1: there is none */
+};
 
-/* Does x at place i rank before y at place k? */
-static bool before(float x, long i, float y, long k)
+static void open_ranking(struct ranking *k, const struct recall_set *s)
 {
-    return x > y || (x == y && i < k);
-}
+    size_t texts = (size_t)s->text_count + 1, images = (size_t)s->image_count + 2;
 
-/* How many texts rank before the best right one; -1: there is no right one. */
-static long rank_in_row(const struct recall_set *s, const float *scores, long image)
-{
-    long best = -1, rank = 0;
-
+    *k = (struct ranking){ .s = s };
+    k->image_of = xalloc(texts, sizeof *k->image_of);
+    k->own = xalloc(texts, sizeof *k->own);
+    k->ranks = xalloc(texts, sizeof *k->ranks);
+    k->sorted = xalloc(texts, sizeof *k->sorted);
+    k->first = xalloc(images, sizeof *k->first);
+    k->scores = xalloc(texts * BLOCK, sizeof *k->scores);
+    for (long t = 0; t < s->text_count; t++) {
+        k->image_of[t] = (int)s->image_of[s->group_of[t]];
+        k->own[t] = INFINITY;
+        if (k->image_of[t] < 0)
+            continue;
+        vlm_dot(s->images + (long)k->image_of[t] * s->width, 1, s->texts + t * s->width, 1,
+                s->width, &k->own[t]);
+        k->first[k->image_of[t] + 2]++;
+    }
+    for (long i = 0; i < s->image_count; i++)
+        k->first[i + 2] += k->first[i + 1]; /* one place further on: the next loop counts it up */
     for (long t = 0; t < s->text_count; t++)
-        if (image_of(s, t) == image && (best < 0 || scores[t] > scores[best]))
-            best = t;
+        if (k->image_of[t] >= 0)
+            k->sorted[k->first[k->image_of[t] + 1]++] = (int)t;
+}
+
+static void close_ranking(struct ranking *k)
+{
+    free(k->image_of);
+    free(k->own);
+    free(k->ranks);
+    free(k->sorted);
+    free(k->first);
+    free(k->scores);
+}
+
+/* Among the texts of one image's row. */
+static void rank_texts(void *argument, long row, int worker)
+{
+    struct ranking *k = argument;
+    const float *scores = k->scores + row * k->s->text_count;
+    long image = k->at + row, best = -1, place = 0;
+    float score;
+
+    (void)worker;
+    for (long i = k->first[image]; i < k->first[image + 1]; i++)
+        if (best < 0 || scores[k->sorted[i]] > scores[best])
+            best = k->sorted[i];
+    k->places[row] = -1;
     if (best < 0)
-        return -1;
-    for (long t = 0; t < s->text_count; t++)
-        rank += before(scores[t], t, scores[best], best);
-    return rank;
+        return;
+    score = scores[best];
+    for (long t = 0; t < best; t++)
+        place += scores[t] >= score;
+    for (long t = best + 1; t < k->s->text_count; t++)
+        place += scores[t] > score;
+    k->places[row] = place;
+}
+
+/* The block's images among all, for some of the texts. */
+static void rank_images(void *argument, long strip, int worker)
+{
+    struct ranking *k = argument;
+    long from = strip * STRIP,
+         to = from + STRIP < k->s->text_count ? from + STRIP : k->s->text_count;
+
+    (void)worker;
+    for (long i = 0; i < k->rows; i++) {
+        const float *scores = k->scores + i * k->s->text_count;
+        int image = (int)(k->at + i);
+
+        for (long t = from; t < to; t++)
+            k->ranks[t] +=
+                (scores[t] > k->own[t]) | ((scores[t] == k->own[t]) & (image < k->image_of[t]));
+    }
 }
 
 static void hit(double *hits, long rank)
@@ -100,51 +167,42 @@ static void hit(double *hits, long rank)
         hits[k] += rank < recall_at[k];
 }
 
-static void measure_block(const struct recall_set *s, struct recall *r, long first, long rows,
-                          float *scores, const float *own, long *ranks)
+static void measure_block(struct ranking *k, struct recall *r)
 {
-    vlm_dot(s->images + first * s->width, rows, s->texts, s->text_count, s->width, scores);
-    for (long i = 0; i < rows; i++) {
-        const float *row = scores + i * s->text_count;
-        long rank = rank_in_row(s, row, first + i);
+    const struct recall_set *s = k->s;
 
-        if (rank >= 0) {
+    vlm_dot(s->images + k->at * s->width, k->rows, s->texts, s->text_count, s->width, k->scores);
+    pool_run(rank_texts, k, k->rows);
+    pool_run(rank_images, k, (s->text_count + STRIP - 1) / STRIP);
+    for (long i = 0; i < k->rows; i++) {
+        if (k->places[i] >= 0) {
             r->image_queries++;
-            hit(r->of_text, rank);
+            hit(r->of_text, k->places[i]);
         }
-        for (long t = 0; t < s->text_count; t++)
-            if (image_of(s, t) >= 0)
-                ranks[t] += before(row[t], first + i, own[t], image_of(s, t));
     }
 }
 
 void recall_measure(const struct recall_set *s, struct recall *r)
 {
-    float *scores = xalloc((size_t)s->text_count * BLOCK + 1, sizeof *scores);
-    float *own = xalloc((size_t)s->text_count + 1, sizeof *own);
-    long *ranks = xalloc((size_t)s->text_count + 1, sizeof *ranks);
+    struct ranking k;
 
     *r = (struct recall){ 0 };
-    for (long t = 0; t < s->text_count; t++)
-        if (image_of(s, t) >= 0)
-            vlm_dot(s->images + image_of(s, t) * s->width, 1, s->texts + t * s->width, 1, s->width,
-                    &own[t]);
-    for (long i = 0; i < s->image_count && s->text_count; i += BLOCK)
-        measure_block(s, r, i, s->image_count - i < BLOCK ? s->image_count - i : BLOCK, scores, own,
-                      ranks);
+    open_ranking(&k, s);
+    for (; k.at < s->image_count && s->text_count; k.at += BLOCK) {
+        k.rows = s->image_count - k.at < BLOCK ? s->image_count - k.at : BLOCK;
+        measure_block(&k, r);
+    }
     for (long t = 0; t < s->text_count; t++) {
-        if (image_of(s, t) >= 0) {
+        if (k.image_of[t] >= 0) {
             r->text_queries++;
-            hit(r->of_image, ranks[t]);
+            hit(r->of_image, k.ranks[t]);
         }
     }
-    for (int k = 0; k < RECALLS; k++) {
-        r->of_text[k] = r->image_queries ? r->of_text[k] / (double)r->image_queries : NAN;
-        r->of_image[k] = r->text_queries ? r->of_image[k] / (double)r->text_queries : NAN;
+    for (int i = 0; i < RECALLS; i++) {
+        r->of_text[i] = r->image_queries ? r->of_text[i] / (double)r->image_queries : NAN;
+        r->of_image[i] = r->text_queries ? r->of_image[i] / (double)r->text_queries : NAN;
     }
-    free(scores);
-    free(own);
-    free(ranks);
+    close_ranking(&k);
 }
 
 void recall_free(struct recall_set *s)

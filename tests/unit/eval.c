@@ -125,6 +125,21 @@ static void captions(void)
     caption_close(s);
 }
 
+/* "w" is in the references of two of three images, "q" in none. */
+static void rarity(void)
+{
+    static const char *const w[] = { "w" }, *const z[] = { "z" };
+    struct caption_set *s = caption_open(true);
+    double a = log(1.5), b = log(3);
+
+    caption_add(s, "w", w, 1);
+    caption_add(s, "w q", w, 1);
+    caption_add(s, "z", z, 1);
+    near(caption_measure(s).cider_d, 10.0 / 3 * (2 + a / sqrt(a * a + b * b) * exp(-1 / 72.0)) / 4,
+         "CIDEr-D counts images, not texts");
+    caption_close(s);
+}
+
 static void recall(void)
 {
     struct recall_set s = { 0 };
@@ -237,28 +252,45 @@ static void judged(void)
     struct judged list[] = {
         { 0.9, true }, { 0.5, false }, { 0.5, true }, { 0.2, true }, { 0.1, false }
     };
+    struct judgements none = { 0 }, one = { list, 1, 1 }, five = { list, 5, 5 };
 
-    near(judged_auc(list, 0), NAN, "nothing judged");
-    near(judged_auc(list, 1), NAN, "nothing false");
+    near(judged_auc(&none), NAN, "nothing judged");
+    near(judged_auc(&one), NAN, "nothing false");
     /* of 3 x 2 pairs: 0.9 wins 2, 0.5 wins 1 and draws 1, 0.2 wins 1 */
-    near(judged_auc(list, 5), 4.5 / 6, "AUC, equals half");
-    near(judged_accuracy(list, 5, 0.5), 3.0 / 5, "the threshold itself is a yes");
+    near(judged_auc(&five), 4.5 / 6, "AUC, equals half");
+    near(judged_accuracy(&five, 0.5), 3.0 / 5, "the threshold itself is a yes");
 }
 
 static void pairs(void)
 {
-    struct judged *list = NULL;
-    long count = 0;
+    struct judgements j = { 0 };
     struct span scores = { "[0.5, 1]", 8 }, truths = { "[true,0]", 8 }, one = { "0.25", 4 },
                 yes = { "1", 1 }, two = { "2", 1 }, few = { "[true]", 6 };
 
-    ok(judged_read(scores, truths, &list, &count) == 0 && count == 2, "two lists");
-    ok(list[0].score == 0.5 && list[0].truth && list[1].score == 1 && !list[1].truth, "are read");
-    ok(judged_read(one, yes, &list, &count) == 0 && count == 3 && list[2].truth, "one of each");
-    is_long(judged_read(one, two, &list, &count), -1, "2 is not true");
-    is_long(judged_read(scores, few, &list, &count), -1, "more scores");
-    is_long(judged_read(few, truths, &list, &count), -1, "a score that is none");
-    free(list);
+    ok(judged_read(&j, scores, truths) == 0 && j.count == 2, "two lists");
+    ok(j.list[0].score == 0.5 && j.list[0].truth && j.list[1].score == 1 && !j.list[1].truth,
+       "are read");
+    ok(judged_read(&j, one, yes) == 0 && j.count == 3 && j.list[2].truth, "one of each");
+    is_long(judged_read(&j, one, two), -1, "2 is not true");
+    is_long(judged_read(&j, scores, few), -1, "more scores");
+    is_long(judged_read(&j, few, truths), -1, "a score that is none");
+    is_long(j.count, 3, "what fails leaves nothing behind");
+    free(j.list);
+}
+
+static void too_long(void)
+{
+    struct caption_set *s = caption_open(false);
+    char *text = xalloc(70001, 1);
+    const char *const references[] = { text };
+
+    for (int i = 0; i < 70000; i++)
+        text[i] = i % 2 ? ' ' : 'a';
+    is_long(caption_add(s, "a", references, 1), -1, "a text that is no caption");
+    is_text(error_code(), "too_large", "code");
+    is_long(caption_measure(s).images, 0, "is not measured");
+    caption_close(s);
+    free(text);
 }
 
 int main(void)
@@ -267,11 +299,13 @@ int main(void)
     words();
     words_of_toolkit();
     captions();
+    rarity();
     recall();
     recall_in_blocks();
     answers();
     accuracy();
     judged();
     pairs();
+    too_long();
     return done();
 }
