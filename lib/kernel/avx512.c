@@ -111,8 +111,9 @@ INLINE void store_half(uint16_t *p, vec v)
     CASE(3, 3)                                                                                     \
     CASE(4, 1)                                                                                     \
     CASE(4, 2)                                                                                     \
-    CASE(4, 3) CASE(5, 1) CASE(5, 2) CASE(5, 3) CASE(6, 1) CASE(6, 2) CASE(6, 3) CASE(7, 1)        \
-        CASE(7, 2) CASE(7, 3) CASE(8, 1) CASE(8, 2) CASE(8, 3)
+    CASE(4, 3)                                                                                     \
+    CASE(5, 1) CASE(5, 2) CASE(5, 3) CASE(6, 1) CASE(6, 2) CASE(6, 3) CASE(7, 1) CASE(7, 2)        \
+        CASE(7, 3) CASE(8, 1) CASE(8, 2) CASE(8, 3)
 
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"

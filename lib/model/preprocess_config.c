@@ -110,8 +110,7 @@ int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
     p->height = p->width;
     if (!read_flag(&r, "do_resize", true))
         p->resize = 0;
-    p->scale =
-        read_flag(&r, "do_rescale", true) ? read_real(&r, "rescale_factor", 1 / 255.0) : 1;
+    p->scale = read_flag(&r, "do_rescale", true) ? read_real(&r, "rescale_factor", 1 / 255.0) : 1;
     if (read_flag(&r, "do_normalize", true)) {
         read_three(&r, "image_mean", p->mean);
         read_three(&r, "image_std", p->std);
