@@ -109,8 +109,10 @@ static bool open_pooling(struct reader *r, struct text_config *x)
 
 static bool open_text(const cJSON *o, bool quick, struct clip_config *c)
 {
-    static const char *const unsupported[] = { "hf_model_name", "embed_cls",  "proj_bias",
-                                               "ls_init_value", "act_kwargs", NULL };
+    static const char *const unsupported[] = { "hf_model_name",    "hf_tokenizer_name",
+                                               "tokenizer_kwargs", "embed_cls",
+                                               "proj_bias",        "ls_init_value",
+                                               "act_kwargs",       NULL };
     struct reader r = { o, "open_clip_config.json: text_cfg", false };
     struct text_config *x = &c->text;
 

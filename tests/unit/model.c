@@ -228,6 +228,8 @@ static void test_configs(void)
         { "{\"vision_cfg\":{\"head_width\":0}}", "0 heads" },
         { "{\"text_cfg\":{\"hf_model_name\":\"roberta-base\"}}", "hf_model_name" },
         { "{\"text_cfg\":{\"embed_cls\":true}}", "embed_cls" },
+        { "{\"text_cfg\":{\"tokenizer_kwargs\":{\"clean\":\"canonicalize\"}}}",
+          "tokenizer_kwargs" },
         { "{\"text_cfg\":{\"heads\":7}}", "7 heads" },
         { "{\"text_cfg\":{\"width\":1e30}}", "width" },
         { "{\"text_cfg\":{\"context_length\":\"long\"}}", "context_length" },
