@@ -99,21 +99,13 @@ INLINE void store_half(uint16_t *p, vec v)
     _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* clang-format off */
 #define CASES                                                                                      \
-    CASE(1, 1)                                                                                     \
-    CASE(1, 2)                                                                                     \
-    CASE(1, 3)                                                                                     \
-    CASE(2, 1)                                                                                     \
-    CASE(2, 2)                                                                                     \
-    CASE(2, 3)                                                                                     \
-    CASE(3, 1)                                                                                     \
-    CASE(3, 2)                                                                                     \
-    CASE(3, 3)                                                                                     \
-    CASE(4, 1)                                                                                     \
-    CASE(4, 2)                                                                                     \
-    CASE(4, 3)                                                                                     \
-    CASE(5, 1) CASE(5, 2) CASE(5, 3) CASE(6, 1) CASE(6, 2) CASE(6, 3) CASE(7, 1) CASE(7, 2)        \
-        CASE(7, 3) CASE(8, 1) CASE(8, 2) CASE(8, 3)
+    CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(2, 1) CASE(2, 2) CASE(2, 3)                              \
+    CASE(3, 1) CASE(3, 2) CASE(3, 3) CASE(4, 1) CASE(4, 2) CASE(4, 3)                              \
+    CASE(5, 1) CASE(5, 2) CASE(5, 3) CASE(6, 1) CASE(6, 2) CASE(6, 3)                              \
+    CASE(7, 1) CASE(7, 2) CASE(7, 3) CASE(8, 1) CASE(8, 2) CASE(8, 3)
+/* clang-format on */
 
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
