@@ -10,7 +10,7 @@ key and value, scaled_dot_product_attention and inference_mode, eagerly and (PEE
 torch.compile with frozen weights; its better figure counts.  ONNX Runtime gets the plain graph of
 the same tower and optimises it as it can.  Neither skips rows that nobody sees; ours does.
 """
-import importlib, os, statistics, subprocess, sys, time
+import importlib, os, statistics, subprocess, sys, tempfile, time
 
 threads = len(os.sched_getaffinity(0))
 os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -195,8 +195,10 @@ def onnx_run(name, batch):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(onnx_tower(name, batch).SerializeToString(), options,
-                                           providers=["CPUExecutionProvider"])
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:  # from bytes it would keep those too
+        onnx.save(onnx_tower(name, batch), file.name)
+        session = onnxruntime.InferenceSession(file.name, options,
+                                               providers=["CPUExecutionProvider"])
     pixels = np.random.default_rng(2).standard_normal((batch, 3, VIT[name][0], VIT[name][0]),
                                                       np.float32)
     return lambda: session.run(None, {"pixels": pixels})
