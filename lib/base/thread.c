@@ -8,8 +8,9 @@
  *
  * A thread reads the ticket, then the slot's fields, then claims the index by compare-and-swap.
  * A claim that succeeds proves that the fields belong to that generation, so a thread that comes
- * late can do no harm.  Idle threads look again for SPIN rounds (some tens of microseconds), then
- * sleep.  Jobs in the background wait in a list under a lock; their pieces are milliseconds long.
+ * late can do no harm.  Idle threads look again for SPIN rounds, some microseconds, then sleep:
+ * on a core shared with a busy neighbour, time spent looking is taken from the work that follows.
+ * Jobs in the background wait in a list under a lock; their pieces are milliseconds long.
  */
 #define _GNU_SOURCE
 #include <assert.h>
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include "base/base.h"
 
-enum { SPIN = 2000 };
+enum { SPIN = 200 };
 
 struct job {
     pool_task task;
