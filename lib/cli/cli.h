@@ -160,6 +160,8 @@ struct embedding {
     float *image, *text;  /* vectors: [width], [texts, width]; NULL: none */
     long width;           /* of both; 0: not known yet */
 };
+/* A record's image, decoded for the model; to free; NULL after record_fail(); any thread. */
+float *pixels_read(const struct vlm *m, struct record *r);
 /* Each returns 0, or -1 after record_fail(); any thread. */
 int embed_known(struct embedding *e, struct record *r, unsigned sides);
 int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsigned sides);

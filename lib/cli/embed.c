@@ -49,21 +49,23 @@ int embed_known(struct embedding *e, struct record *r, unsigned sides)
                               : 0;
 }
 
-static int read_image(struct embedding *e, const struct vlm *m, struct record *r)
+float *pixels_read(const struct vlm *m, struct record *r)
 {
     struct buffer bytes = { 0 };
-    const char *stage = "read";
-    int result = field_image_bytes(r, &bytes);
+    float *pixels = NULL;
 
-    if (!result) {
-        stage = "decode";
-        e->pixels = xresize(NULL, vlm_pixels(m), sizeof *e->pixels);
-        result = vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, e->pixels);
+    if (field_image_bytes(r, &bytes)) {
+        field_image_fail(r, "read");
+    } else {
+        pixels = xresize(NULL, vlm_pixels(m), sizeof *pixels);
+        if (vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, pixels)) {
+            field_image_fail(r, "decode");
+            free(pixels);
+            pixels = NULL;
+        }
     }
     buffer_free(&bytes);
-    if (result)
-        field_image_fail(r, stage);
-    return result;
+    return pixels;
 }
 
 static int read_texts(struct embedding *e, const struct vlm *m, struct record *r,
@@ -98,7 +100,7 @@ int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsig
     if (has < 0)
         return failed(r, "read");
     if (sides & EMBED_IMAGE && field_has_image(r))
-        result = read_image(e, m, r);
+        result = (e->pixels = pixels_read(m, r)) ? 0 : -1;
     if (!result && has)
         result = read_texts(e, m, r, &t);
     if (has)

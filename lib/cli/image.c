@@ -33,20 +33,12 @@ static bool take_features(struct record *r, const struct vlm *m, struct image_wo
 
 void cli_image_read(struct record *r, const struct vlm *m, struct image_work *w)
 {
-    struct buffer bytes = { 0 };
-
     if (take_features(r, m, w))
         return;
-    if (!field_has_image(r)) {
+    if (!field_has_image(r))
         record_fail(r, "read", "no_image", "the record has no image");
-    } else if (field_image_bytes(r, &bytes)) {
-        field_image_fail(r, "read");
-    } else {
-        w->pixels = xresize(NULL, vlm_pixels(m), sizeof *w->pixels);
-        if (vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, w->pixels))
-            field_image_fail(r, "decode");
-    }
-    buffer_free(&bytes);
+    else
+        w->pixels = pixels_read(m, r);
 }
 
 float *cli_image_features(struct vlm *m, struct image_work *const *list, int count)
