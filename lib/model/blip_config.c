@@ -3,10 +3,9 @@
  *
  * Ids: [DEC] and [ENC] were appended to the vocabulary in this order, so they are the last two.
  */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include "model/blip_files.h"
+#include "model/sizes.h"
 
 const char *const blip_ignored[] = {
     "*visual_encoder_m.",
@@ -30,68 +29,33 @@ const char *const blip_ignored[] = {
     NULL,
 };
 
-static bool has(const struct weights *w, const char *name)
-{
-    return weights_find(w, name) != NULL;
-}
-
 bool blip_is_original(const struct weights *w)
 {
-    return has(w, "visual_encoder.patch_embed.proj.weight") &&
-           (has(w, "text_encoder.encoder.layer.0.crossattention.self.key.weight") ||
-            has(w, "text_decoder.bert.encoder.layer.0.crossattention.self.key.weight"));
-}
-
-static long dim(const struct weights *w, const char *name, int axis)
-{
-    const struct stored *s = weights_find(w, name);
-
-    return s && axis < s->rank ? s->shape[axis] : 0;
-}
-
-static int count_layers(const struct weights *w, const char *pattern)
-{
-    char name[160];
-    int n = 0;
-
-    do
-        snprintf(name, sizeof name, pattern, n);
-    while (has(w, name) && ++n < 1000);
-    return n;
+    return sizes_has(w, "visual_encoder.patch_embed.proj.weight") &&
+           (sizes_has(w, "text_encoder.encoder.layer.0.crossattention.self.key.weight") ||
+            sizes_has(w, "text_decoder.bert.encoder.layer.0.crossattention.self.key.weight"));
 }
 
 static void roles(const struct weights *w, struct blip_config *c)
 {
-    c->contrastive = has(w, "text_model.pooler.dense.weight");
-    c->encoder = has(w, "text_encoder.embeddings.word_embeddings.weight");
-    c->decoder = has(w, "text_decoder.bert.embeddings.word_embeddings.weight");
-    c->match = c->encoder && has(w, "itm_head.weight") && has(w, "vision_proj.weight") &&
-               has(w, "text_proj.weight");
-    c->answers = c->encoder && c->decoder && !has(w, "vision_proj.weight");
-    c->embedding = dim(w, c->contrastive ? "visual_projection.weight" : "vision_proj.weight", 0);
+    c->contrastive = sizes_has(w, "text_model.pooler.dense.weight");
+    c->encoder = sizes_has(w, "text_encoder.embeddings.word_embeddings.weight");
+    c->decoder = sizes_has(w, "text_decoder.bert.embeddings.word_embeddings.weight");
+    c->match = c->encoder && sizes_has(w, "itm_head.weight") &&
+               sizes_has(w, "vision_proj.weight") && sizes_has(w, "text_proj.weight");
+    c->answers = c->encoder && c->decoder && !sizes_has(w, "vision_proj.weight");
+    c->embedding =
+        sizes_dim(w, c->contrastive ? "visual_projection.weight" : "vision_proj.weight", 0);
     c->encoder = c->encoder || c->contrastive;
 }
 
 static int check(const struct blip_config *c)
 {
-    const struct vit_config *v = &c->vision;
-    const struct bert_config *t = &c->text;
-
     if (!c->encoder && !c->decoder)
         return fail("the BLIP model has neither a text encoder nor a text decoder");
-    if (v->width < 1 || v->width > 65536 || v->layers < 1 || v->layers > 1000 || v->heads < 1 ||
-        v->width % v->heads || v->patch < 1 || v->patch > 1024 || v->image < v->patch ||
-        v->image > 16384 || v->image % v->patch || v->mlp < 1 || v->mlp > 1 << 20)
-        return fail("the BLIP model's image tower makes no sense: width %ld, %d heads, %d layers, "
-                    "image %d, patch %d",
-                    v->width, v->heads, v->layers, v->image, v->patch);
-    if (t->width < 1 || t->width > 65536 || t->layers < 1 || t->layers > 1000 || t->heads < 1 ||
-        t->width % t->heads || t->vocabulary < 8 || t->vocabulary > 1 << 24 || t->positions < 2 ||
-        t->positions > 1 << 20 || t->mlp < 1 || t->mlp > 1 << 20 || t->cross_width < 1)
-        return fail("the BLIP model's text transformer makes no sense: width %ld, %d heads, %d "
-                    "layers, vocabulary %ld",
-                    t->width, t->heads, t->layers, t->vocabulary);
-    return 0;
+    if (sizes_check_vit("BLIP", &c->vision))
+        return -1;
+    return sizes_check_bert("BLIP", &c->text);
 }
 
 static void ids(struct blip_config *c)
@@ -105,39 +69,10 @@ static void ids(struct blip_config *c)
 
 int blip_config_original(const struct weights *w, struct blip_config *c)
 {
-    const char *text;
-    char name[160];
-    long tokens;
-
     *c = (struct blip_config){ 0 };
     roles(w, c);
-    text = c->encoder ? "text_encoder." : "text_decoder.bert.";
-    c->vision = (struct vit_config){
-        .patch = (int)dim(w, "visual_encoder.patch_embed.proj.weight", 3),
-        .width = dim(w, "visual_encoder.patch_embed.proj.weight", 0),
-        .mlp = dim(w, "visual_encoder.blocks.0.mlp.fc1.weight", 0),
-        .layers = count_layers(w, "visual_encoder.blocks.%d.norm1.weight"),
-        .eps = 1e-6f,
-        .activation = ACTIVATION_GELU,
-        .patch_bias = true,
-        .norm_after = true,
-    };
-    tokens = dim(w, "visual_encoder.pos_embed", 1);
-    c->vision.image = (int)lround(sqrt((double)tokens - 1)) * c->vision.patch;
-    snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", text);
-    c->text.vocabulary = dim(w, name, 0);
-    c->text.width = dim(w, name, 1);
-    snprintf(name, sizeof name, "%sembeddings.position_embeddings.weight", text);
-    c->text.positions = dim(w, name, 0);
-    snprintf(name, sizeof name, "%sencoder.layer.0.intermediate.dense.weight", text);
-    c->text.mlp = dim(w, name, 0);
-    snprintf(name, sizeof name, "%sencoder.layer.0.crossattention.self.key.weight", text);
-    c->text.cross_width = dim(w, name, 1);
-    snprintf(name, sizeof name, "%sencoder.layer.%%d.output.dense.weight", text);
-    c->text.layers = count_layers(w, name);
-    /* Heads are 64 wide in every released file; no tensor tells.  Tiny ones have two. */
-    c->vision.heads = c->vision.width % 64 ? 2 : (int)(c->vision.width / 64);
-    c->text.heads = c->text.width % 64 ? 2 : (int)(c->text.width / 64);
+    sizes_vit(w, "visual_encoder.", &c->vision);
+    sizes_bert(w, c->encoder ? "text_encoder." : "text_decoder.bert.", &c->text);
     ids(c);
     return check(c);
 }

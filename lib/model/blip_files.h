@@ -18,8 +18,5 @@ bool blip_is_original(const struct weights *w); /* by its tensors */
  * its tensors. */
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c);
 int blip_config_original(const struct weights *w, struct blip_config *c);
-/* Bicubic, without antialiasing, a = -0.75 (torch.nn.functional.interpolate, align_corners false):
- * [1 + from^2, width] -> [1 + to^2, width]; the class token's row stays. */
-void position_resize(float *to, int to_side, const float *from, int from_side, long width);
 
 #endif

@@ -5,37 +5,6 @@
  */
 #include "model/blip_files.h"
 
-static const struct rename bert[] = {
-    { .ours = "words", .theirs = "embeddings.word_embeddings.weight" },
-    { .ours = "positions", .theirs = "embeddings.position_embeddings.weight" },
-    { .ours = "norm.", .theirs = "embeddings.LayerNorm." },
-    { 0 },
-};
-
-static const struct rename bert_layer[] = {
-    { .ours = "self.query.", .theirs = "attention.self.query." },
-    { .ours = "self.key.", .theirs = "attention.self.key." },
-    { .ours = "self.value.", .theirs = "attention.self.value." },
-    { .ours = "self.out.", .theirs = "attention.output.dense." },
-    { .ours = "self.norm.", .theirs = "attention.output.LayerNorm." },
-    { .ours = "cross.query.", .theirs = "crossattention.self.query." },
-    { .ours = "cross.key.", .theirs = "crossattention.self.key." },
-    { .ours = "cross.value.", .theirs = "crossattention.self.value." },
-    { .ours = "cross.out.", .theirs = "crossattention.output.dense." },
-    { .ours = "cross.norm.", .theirs = "crossattention.output.LayerNorm." },
-    { .ours = "fc1.", .theirs = "intermediate.dense." },
-    { .ours = "fc2.", .theirs = "output.dense." },
-    { .ours = "norm.", .theirs = "output.LayerNorm." },
-    { 0 },
-};
-
-static const struct rename bert_head[] = {
-    { .ours = "transform.", .theirs = "transform.dense." },
-    { .ours = "norm.", .theirs = "transform.LayerNorm." },
-    { .ours = "bias", .theirs = "bias" },
-    { 0 },
-};
-
 static const struct rename heads[] = {
     { .ours = "vision_projection.", .theirs = "vision_proj." },
     { .ours = "text_projection.", .theirs = "text_proj." },
@@ -48,28 +17,6 @@ static const struct rename pooled_heads[] = {
     { .ours = "text_projection.", .theirs = "text_projection." },
     { .ours = "pooler.", .theirs = "text_model.pooler.dense." },
     { .ours = "logit_scale", .theirs = "logit_scale" },
-    { 0 },
-};
-
-static const struct rename original_vit[] = {
-    { .ours = "patch.", .theirs = "patch_embed.proj." },
-    { .ours = "class", .theirs = "cls_token" },
-    { .ours = "position", .theirs = "pos_embed" },
-    { .ours = "norm_after.", .theirs = "norm." },
-    { 0 },
-};
-
-static const struct rename original_block[] = {
-    { "attention.query.weight", "attn.qkv.weight", 0, 3, false },
-    { "attention.key.weight", "attn.qkv.weight", 1, 3, false },
-    { "attention.value.weight", "attn.qkv.weight", 2, 3, false },
-    { "attention.query.bias", "attn.qkv.bias", 0, 3, false },
-    { "attention.key.bias", "attn.qkv.bias", 1, 3, false },
-    { "attention.value.bias", "attn.qkv.bias", 2, 3, false },
-    { .ours = "attention.out.", .theirs = "attn.proj." },
-    { .ours = "norm1.", .theirs = "norm1." },
-    { .ours = "norm2.", .theirs = "norm2." },
-    { .ours = "mlp.", .theirs = "mlp." },
     { 0 },
 };
 
@@ -96,18 +43,18 @@ static const struct rename hf_block[] = {
 };
 
 #define TEXT_SECTIONS                                                                              \
-    { "encoder.layer.*.", "text_encoder.encoder.layer.*.", bert_layer },                           \
-        { "encoder.", "text_encoder.", bert },                                                     \
-        { "decoder.layer.*.", "text_decoder.bert.encoder.layer.*.", bert_layer },                  \
-        { "decoder.head.", "text_decoder.cls.predictions.", bert_head },                           \
-        { "decoder.", "text_decoder.bert.", bert },                                                \
+    { "encoder.layer.*.", "text_encoder.encoder.layer.*.", layout_bert_layer },                    \
+        { "encoder.", "text_encoder.", layout_bert },                                              \
+        { "decoder.layer.*.", "text_decoder.bert.encoder.layer.*.", layout_bert_layer },           \
+        { "decoder.head.", "text_decoder.cls.predictions.", layout_bert_head },                    \
+        { "decoder.", "text_decoder.bert.", layout_bert },                                         \
     {                                                                                              \
         "", "", heads                                                                              \
     }
 
 static const struct section original[] = {
-    { "vision.block.*.", "visual_encoder.blocks.*.", original_block },
-    { "vision.", "visual_encoder.", original_vit },
+    { "vision.block.*.", "visual_encoder.blocks.*.", layout_vit_block },
+    { "vision.", "visual_encoder.", layout_vit },
     TEXT_SECTIONS,
     { 0 },
 };
@@ -124,8 +71,8 @@ const struct layout blip_layout_hf = { "Hugging Face", hf };
 static const struct section hf_pooled[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
     { "vision.", "vision_model.", hf_vit },
-    { "encoder.layer.*.", "text_model.encoder.layer.*.", bert_layer },
-    { "encoder.", "text_model.", bert },
+    { "encoder.layer.*.", "text_model.encoder.layer.*.", layout_bert_layer },
+    { "encoder.", "text_model.", layout_bert },
     { "", "", pooled_heads },
     { 0 },
 };

@@ -15,6 +15,7 @@
 #include "model/blip_files.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "model/position.h"
 
 enum { TEXT_LIMIT = 35 }; /* ids of a text that is matched, or of a question */
 
@@ -28,23 +29,6 @@ static bool knows(const struct model *m)
     return is_hf(m) || blip_is_original(m->weights);
 }
 
-/* Another image size than the checkpoint's: its position embeddings are interpolated. */
-static void resize_positions(struct model *m, struct blip *b)
-{
-    struct vit_config *c = &b->vision.config;
-    struct tensor *old = b->vision.position, *new = arena_alloc(&m->memory, sizeof *new);
-    int from = c->image / c->patch, to = m->wanted_size / c->patch;
-
-    *new = *old;
-    new->shape[0] = (long)to *to + 1;
-    new->stride = c->width;
-    new->mapped = false;
-    new->data = arena_alloc(&m->memory, (size_t)tensor_count(new) * sizeof *new->data);
-    position_resize(new->data, to, old->data, from, c->width);
-    b->vision.position = new;
-    c->image = b->config.vision.image = m->wanted_size;
-}
-
 static int prepare_images(struct model *m, const struct blip_config *c)
 {
     char *path = path_join(m->folder, "preprocessor_config.json");
@@ -52,10 +36,7 @@ static int prepare_images(struct model *m, const struct blip_config *c)
     int status = is_hf(m) && path_exists(path) && !root ? -1 : 0;
 
     free(path);
-    preprocess_clip(&m->preprocess, c->vision.image);
-    m->preprocess.geometry = GEOMETRY_SQUASH;
-    m->preprocess.center_crop = false;
-    m->preprocess.convert_first = true;
+    preprocess_squash(&m->preprocess, c->vision.image);
     if (root)
         status = preprocess_hf(&m->preprocess, root, c->vision.image);
     cJSON_Delete(root);
@@ -118,14 +99,6 @@ static int configure(struct model *m, struct blip_config *c)
     return 0;
 }
 
-static int check_size(const struct model *m, const struct blip_config *c)
-{
-    if (m->wanted_size && m->wanted_size % c->vision.patch)
-        return fail("--image-size=%d is not a multiple of the patch size %d", m->wanted_size,
-                    c->vision.patch);
-    return 0;
-}
-
 static int open(struct model *m)
 {
     struct blip *b = xalloc(1, sizeof *b);
@@ -133,16 +106,16 @@ static int open(struct model *m)
     bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m);
 
     m->self = b;
-    if (configure(m, &c) || check_size(m, &c))
+    if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
     c.vision.eps = m->compat ? (original ? 1e-6f : 1e-5f) : c.vision.eps;
     blip_init(b, &c);
     blip_params(b, &m->params);
     if (params_bind(&m->params, m->weights, m->layout, blip_ignored, &m->memory))
         return -1;
-    if (m->wanted_size && m->wanted_size != c.vision.image)
-        resize_positions(m, b);
-    m->image_size = b->vision.config.image;
+    if (position_fit(&b->vision, m->wanted_size, &m->memory))
+        return fail("%s: %s", m->path, error_text());
+    m->image_size = b->config.vision.image = b->vision.config.image;
     if (prepare_images(m, &c))
         return fail("%s: %s", m->path, error_text());
     m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |

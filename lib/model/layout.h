@@ -31,6 +31,10 @@ struct place { /* where a parameter lies */
 };
 bool layout_place(const struct layout *l, const char *ours, struct place *place);
 
+/* layout_tables.c - BERT as Hugging Face spells it, and timm's vision transformer */
+extern const struct rename layout_bert[], layout_bert_layer[], layout_bert_head[];
+extern const struct rename layout_vit[], layout_vit_block[];
+
 /* bind.c - tensors of a file become parameters
  *
  * A parameter that lies in one piece points into the mapped file; others, and running statistics,

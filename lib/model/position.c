@@ -6,7 +6,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "model/blip_files.h"
+#include "model/position.h"
 
 static void weights_at_fraction(float t, float w[4])
 {
@@ -50,4 +50,26 @@ void position_resize(float *to, int to_side, const float *from, int from_side, l
                 }
         }
     }
+}
+
+int position_fit(struct vit *v, int size, struct arena *memory)
+{
+    struct vit_config *c = &v->config;
+    struct tensor *old = v->position, *new;
+    int from = c->image / c->patch, to = size / c->patch;
+
+    if (!size || size == c->image)
+        return 0;
+    if (size % c->patch)
+        return fail("--image-size=%d is not a multiple of the patch size %d", size, c->patch);
+    new = arena_alloc(memory, sizeof *new);
+    *new = *old;
+    new->shape[0] = (long)to *to + 1;
+    new->stride = c->width;
+    new->mapped = false;
+    new->data = arena_alloc(memory, (size_t)tensor_count(new) * sizeof *new->data);
+    position_resize(new->data, to, old->data, from, c->width);
+    v->position = new;
+    c->image = size;
+    return 0;
 }

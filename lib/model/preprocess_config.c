@@ -26,6 +26,14 @@ void preprocess_clip(struct preprocess *p, int size)
     memcpy(p->std, clip_std, sizeof clip_std);
 }
 
+void preprocess_squash(struct preprocess *p, int size)
+{
+    preprocess_clip(p, size);
+    p->geometry = GEOMETRY_SQUASH;
+    p->center_crop = false;
+    p->convert_first = true;
+}
+
 static void read_three(struct reader *r, const char *name, float out[3])
 {
     const cJSON *list = r->object ? json_get(r->object, name) : NULL;

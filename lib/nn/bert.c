@@ -223,6 +223,7 @@ static struct tensor *cross_attention(struct tape *t, struct bert *b, struct ber
     long w = b->config.width;
     struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL;
     struct attention_plan a = bert_plan(b, texts, in->images);
+    bool second = in->other && ((l - b->layers) - b->config.cross_from) % 2;
 
     if (in->image_of)
         look_together(t, in, &a);
@@ -230,7 +231,7 @@ static struct tensor *cross_attention(struct tape *t, struct bert *b, struct ber
         a.packed = in->cache->image[l - b->layers];
         a.keys = in->cache->image_spans;
     } else {
-        k = linear(t, &l->cross_key_value, in->image, ACTIVATION_NONE);
+        k = linear(t, &l->cross_key_value, second ? in->other : in->image, ACTIVATION_NONE);
         v = tensor_columns(t, k, w, w);
         k = tensor_columns(t, k, 0, w);
     }
@@ -258,11 +259,12 @@ struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_in
 {
     const struct spans *keys = in->cache ? cached_spans(t, in) : in->texts, *texts = in->texts;
     bool grounded = in->image || (in->cache && in->cache->image);
-    struct tensor *x = embeddings(t, b, in);
+    int to = in->to ? in->to : b->config.layers;
+    struct tensor *x = in->states ? in->states : embeddings(t, b, in);
 
     check(in);
-    for (int i = 0; i < b->config.layers; i++) {
-        bool skip = in->first_only && i == b->config.layers - 1 && rows(x) > texts->count;
+    for (int i = in->from; i < to; i++) {
+        bool skip = in->first_only && i == to - 1 && rows(x) > texts->count;
         struct bert_layer *l = &b->layers[i];
         struct tensor *onto = skip ? take_rows(t, x, in->first_only, texts->count) : x;
         const struct spans *left = skip ? spans_even(t, texts->count, 1) : texts;

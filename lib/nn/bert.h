@@ -49,9 +49,14 @@ struct bert_cache {
 
 struct bert_input {
     const int *ids;
+    struct tensor *states; /* in place of ids, what layer `from` takes: [rows, width], written over
+                              where nothing is remembered; NULL: none */
+    int from, to;          /* layers from .. to - 1 alone; to 0: up to the last */
     const struct spans *texts; /* which ids make a text */
     bool causal;
     struct tensor *image; /* [image rows, cross_width]; NULL: no cross-attention */
+    struct tensor *other; /* shaped like image: every second layer with cross-attention looks at
+                             this one instead, as ALBEF compares two pictures; NULL: none */
     const struct spans *images;
     const int *image_of;      /* [texts] or NULL: text i looks at image i */
     struct bert_cache *cache; /* NULL: none.  Its images are used, `image` is not */

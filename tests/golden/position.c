@@ -5,7 +5,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "model/blip_files.h"
+#include "model/position.h"
+#include "weights/weights.h"
 #include "tests/unit/tap.h"
 
 int main(void)
