@@ -142,7 +142,7 @@ static char *name_of(const struct record *r)
     struct span value;
     char *text;
 
-    if (!field_id(r, &value, NULL) && !field_image(r, &value, NULL))
+    if (!record_id(r, &value, NULL) && !record_image(r, &settings.fields, &value, NULL))
         return xstrdup("");
     text = json_text(value);
     if (text && !text[strcspn(text, "\n\r")])

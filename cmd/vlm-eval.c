@@ -100,7 +100,7 @@ static long find_by(const struct record *r, const char *name, bool may_be_path)
 static long find_image(const struct record *r)
 {
     long image = find_by(r, id_field ? id_field : "image_id", id_field);
-    char *path = field_image_name(r);
+    char *path = record_image_name(r, &settings.fields);
 
     if (image < 0 && !id_field)
         image = references_find_file(all.references, path);
@@ -118,7 +118,7 @@ static int own_references(const struct record *r, struct texts *t)
     int found = 0;
 
     for (int i = 0; i < 3 && !found && names[i]; i++)
-        found = field_texts_named(r, names[i], t);
+        found = record_texts_named(r, names[i], t);
     return found ? found : fail_as("not_found", "no %s", truth ? truth : "references");
 }
 
@@ -126,7 +126,7 @@ static int read_caption(const struct record *r, struct work *w)
 {
     const char *name = field ? field : "caption";
     struct texts t;
-    int found = field_texts_named(r, name, &t);
+    int found = record_texts_named(r, name, &t);
 
     if (found == 0)
         fail_as("not_found", "no field %s", name);
@@ -212,7 +212,7 @@ static int add_vectors(struct work *w)
 static int read_answer(const struct record *r, struct work *w)
 {
     struct texts t;
-    int found = truth ? field_texts_named(r, truth, &t) : field_texts(r, &t);
+    int found = truth ? record_texts_named(r, truth, &t) : record_texts(r, &settings.fields, &t);
 
     w->name = found < 0 ? NULL : value_text(r, "query");
     for (int i = 0; w->name && i < t.count; i++)

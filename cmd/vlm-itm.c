@@ -78,7 +78,7 @@ static void read_field(struct record *r, struct work *w, const char *name)
 {
     struct texts t;
 
-    int found = field_texts_named(r, name, &t);
+    int found = record_texts_named(r, name, &t);
 
     if (found < 0)
         record_fail(r, "read", error_code(), error_text());
@@ -95,7 +95,7 @@ static void read_usual(struct record *r, struct work *w)
     const char *name = NULL;
     struct texts t;
 
-    int found = field_texts(r, &t);
+    int found = record_texts(r, &settings.fields, &t);
 
     if (found < 0)
         record_fail(r, "read", error_code(), error_text());
@@ -103,7 +103,7 @@ static void read_usual(struct record *r, struct work *w)
         return;
     read_texts(r, w, &t, NULL);
     texts_free(&t);
-    field_text(r, &value, &name);
+    record_text(r, &settings.fields, &value, &name);
     if (strcmp(name, "caption") && strcmp(name, "captions")) {
         read_field(r, w, "caption");
         read_field(r, w, "captions");

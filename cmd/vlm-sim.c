@@ -58,7 +58,7 @@ static unsigned sides_of(const struct record *r)
     if (by != BY_ANY)
         return by == BY_IMAGE ? EMBED_IMAGE : EMBED_TEXT;
     return record_member(r, "image_embedding") || record_find(r, "image_embedding", &value) ||
-                   field_has_image(r)
+                   record_has_image(r, &settings.fields)
                ? EMBED_IMAGE
                : EMBED_TEXT;
 }
@@ -99,9 +99,9 @@ static void prepare(struct record *r)
     if (embed_known(e, r, sides))
         return;
     sides &= ~((e->image ? EMBED_IMAGE : 0u) | (e->text ? EMBED_TEXT : 0u));
-    if (sides & EMBED_IMAGE && !field_has_image(r))
+    if (sides & EMBED_IMAGE && !record_has_image(r, &settings.fields))
         record_fail(r, "read", "nothing_to_compare", "neither image nor image_embedding");
-    else if (sides & EMBED_TEXT && !field_text(r, &value, NULL))
+    else if (sides & EMBED_TEXT && !record_text(r, &settings.fields, &value, NULL))
         record_fail(r, "read", "nothing_to_compare", "neither text nor text_embedding");
     else if (sides && !model_when_needed())
         record_fail(r, "model", "no_model", error_text());

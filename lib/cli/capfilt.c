@@ -87,9 +87,9 @@ static const char *web_field(const struct record *r, bool *generated)
     const char *name = NULL;
 
     *generated = false;
-    if (!field_text(r, &value, &name))
+    if (!record_text(r, &settings.fields, &value, &name))
         return NULL;
-    *generated = !settings.text_field && (!strcmp(name, "caption") || !strcmp(name, "captions"));
+    *generated = !settings.fields.text && (!strcmp(name, "caption") || !strcmp(name, "captions"));
     return name;
 }
 

@@ -73,8 +73,8 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *compat, *output, *root, *image_field, *text_field, *resume,
-        *shard;
+    const char *model, *tokenizer, *compat, *output, *resume, *shard;
+    struct fields fields;
     bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
     int from;           /* enum format */
@@ -121,28 +121,6 @@ long records_seen(void);          /* how many came in, failed ones among them; f
 /* A temporary file that is to be removed if the run is broken off, or no longer. */
 void cleanup_file(const char *path);
 void cleanup_forget(const char *path);
-
-/* field.c - the fields of records.md: the first that exists, or the one the option names */
-bool field_image(const struct record *r, struct span *value, const char **name);
-bool field_text(const struct record *r, struct span *value, const char **name);
-bool field_id(const struct record *r, struct span *value, const char **name);
-bool field_has_image(const struct record *r); /* a path, a data: URI, or in band */
-/* The encoded bytes of a record's image.  Appends to b; -1 after fail(). */
-int field_image_bytes(const struct record *r, struct buffer *b);
-/* What to call a record's image in a message: its path, or "image"; to free. */
-char *field_image_name(const struct record *r);
-/* record_fail() with error_code() and "NAME: " before error_text(), unless it begins so. */
-void field_image_fail(struct record *r, const char *stage);
-/* The record's texts: one, or a list; to free with texts_free. */
-struct texts {
-    char **list;
-    size_t *sizes;
-    int count;
-    bool is_list;
-};
-int field_texts(const struct record *r, struct texts *t); /* 1; 0: has none; -1 after fail() */
-int field_texts_named(const struct record *r, const char *name, struct texts *t); /* the same */
-void texts_free(struct texts *t);
 
 /* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */
 struct vlm *model_open(unsigned abilities);

@@ -54,12 +54,12 @@ float *pixels_read(const struct vlm *m, struct record *r)
     struct buffer bytes = { 0 };
     float *pixels = NULL;
 
-    if (field_image_bytes(r, &bytes)) {
-        field_image_fail(r, "read");
+    if (record_image_bytes(r, &settings.fields, &bytes)) {
+        record_image_fail(r, &settings.fields, "read");
     } else {
         pixels = xresize(NULL, vlm_pixels(m), sizeof *pixels);
         if (vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, pixels)) {
-            field_image_fail(r, "decode");
+            record_image_fail(r, &settings.fields, "decode");
             free(pixels);
             pixels = NULL;
         }
@@ -94,12 +94,12 @@ static int read_texts(struct embedding *e, const struct vlm *m, struct record *r
 int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsigned sides)
 {
     struct texts t;
-    int has = sides & EMBED_TEXT ? field_texts(r, &t) : 0;
+    int has = sides & EMBED_TEXT ? record_texts(r, &settings.fields, &t) : 0;
     int result = 0;
 
     if (has < 0)
         return failed(r, "read");
-    if (sides & EMBED_IMAGE && field_has_image(r))
+    if (sides & EMBED_IMAGE && record_has_image(r, &settings.fields))
         result = (e->pixels = pixels_read(m, r)) ? 0 : -1;
     if (!result && has)
         result = read_texts(e, m, r, &t);

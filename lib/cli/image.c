@@ -35,7 +35,7 @@ void cli_image_read(struct record *r, const struct vlm *m, struct image_work *w)
 {
     if (take_features(r, m, w))
         return;
-    if (!field_has_image(r))
+    if (!record_has_image(r, &settings.fields))
         record_fail(r, "read", "no_image", "the record has no image");
     else
         w->pixels = pixels_read(m, r);

@@ -104,6 +104,44 @@ void record_fail(struct record *r, const char *stage, const char *code, const ch
 uint64_t record_hash(const struct record *r);
 void record_seal(struct record *r); /* what it holds now is what came in: for readers */
 
+/* field.c - the fields of vlm-stream(5): the first that exists, or the one that is named
+ *
+ * null is as good as absent.
+ */
+struct fields {
+    const char *root;         /* the folder of relative paths; NULL: the working directory */
+    const char *image, *text; /* names; NULL: the usual ones */
+};
+bool record_image(const struct record *r, const struct fields *f, struct span *value,
+                  const char **name);
+bool record_text(const struct record *r, const struct fields *f, struct span *value,
+                 const char **name);
+bool record_id(const struct record *r, struct span *value, const char **name);
+/* An encoded image that travels in the record; NULL: none. */
+const struct member *record_image_member(const struct record *r, const struct fields *f);
+bool record_has_image(const struct record *r, const struct fields *f); /* in band or by name */
+/* What the image field says, a path or a data: URI; to free; NULL after fail(). */
+char *record_image_reference(const struct record *r, const struct fields *f);
+/* The encoded bytes behind such a reference; appends to b; -1 after fail(). */
+int image_reference_read(struct buffer *b, const char *root, const char *reference);
+/* The encoded bytes of a record's image.  Appends to b; -1 after fail(). */
+int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b);
+/* What to call a record's image in a message: its path, or "image"; to free. */
+char *record_image_name(const struct record *r, const struct fields *f);
+/* record_fail() with error_code() and "NAME: " before error_text(), unless it begins so. */
+void record_image_fail(struct record *r, const struct fields *f, const char *stage);
+/* The record's texts: one, or a list; to free with texts_free. */
+struct texts {
+    char **list;
+    size_t *sizes;
+    int count;
+    bool is_list;
+};
+/* 1; 0: has none; -1 after fail() */
+int record_texts(const struct record *r, const struct fields *f, struct texts *t);
+int record_texts_named(const struct record *r, const char *name, struct texts *t); /* the same */
+void texts_free(struct texts *t);
+
 /* reader.c - whatever comes in, as records
  *
  * The format is sniffed from the first bytes of every source: JSONL, CBOR sequence, tar, image,

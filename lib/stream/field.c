@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "cli/cli.h"
+#include "stream/stream.h"
 
 static const size_t most_bytes = (size_t)1 << 30; /* of an encoded image */
 
@@ -36,35 +36,35 @@ static bool find_first(const struct record *r, const char *option, const char *c
     return false;
 }
 
-bool field_image(const struct record *r, struct span *value, const char **name)
+bool record_image(const struct record *r, const struct fields *f, struct span *value,
+                  const char **name)
 {
-    return find_first(r, settings.image_field, images, value, name);
+    return find_first(r, f->image, images, value, name);
 }
 
-bool field_text(const struct record *r, struct span *value, const char **name)
+bool record_text(const struct record *r, const struct fields *f, struct span *value,
+                 const char **name)
 {
-    return find_first(r, settings.text_field, texts, value, name);
+    return find_first(r, f->text, texts, value, name);
 }
 
-bool field_id(const struct record *r, struct span *value, const char **name)
+bool record_id(const struct record *r, struct span *value, const char **name)
 {
     return find_first(r, NULL, ids, value, name);
 }
 
-/* An encoded image that travels in the record. */
-static const struct member *in_band(const struct record *r)
+const struct member *record_image_member(const struct record *r, const struct fields *f)
 {
-    const struct member *m =
-        record_member(r, settings.image_field ? settings.image_field : images[0]);
+    const struct member *m = record_member(r, f->image ? f->image : images[0]);
 
     return m && m->kind == MEMBER_BYTES ? m : NULL;
 }
 
-bool field_has_image(const struct record *r)
+bool record_has_image(const struct record *r, const struct fields *f)
 {
     struct span value;
 
-    return in_band(r) || field_image(r, &value, NULL);
+    return record_image_member(r, f) || record_image(r, f, &value, NULL);
 }
 
 static int base64_value(int c)
@@ -110,10 +110,10 @@ static int read_uri(struct buffer *b, const char *uri)
     return read_base64(b, comma + 1);
 }
 
-/* An error names the path as the record has it, without --root. */
-static int read_path(struct buffer *b, const char *name)
+/* An error names the path as the record has it, without the root. */
+static int read_path(struct buffer *b, const char *root, const char *name)
 {
-    char *path = path_join(settings.root, name);
+    char *path = path_join(root, name);
     struct stat status;
     int result = -1;
 
@@ -133,34 +133,51 @@ static int read_path(struct buffer *b, const char *name)
     return result;
 }
 
-int field_image_bytes(const struct record *r, struct buffer *b)
+char *record_image_reference(const struct record *r, const struct fields *f)
 {
-    const struct member *m = in_band(r);
     const char *name;
     struct span value;
     char *text;
+
+    if (!record_image(r, f, &value, &name)) {
+        fail_as("not_found", "no image");
+        return NULL;
+    }
+    text = r->path && !strcmp(name, "image") ? xstrdup(r->path) : json_text(value);
+    if (!text)
+        fail("field %s is not a string", name);
+    return text;
+}
+
+int image_reference_read(struct buffer *b, const char *root, const char *reference)
+{
+    return strncmp(reference, "data:", 5) ? read_path(b, root, reference) : read_uri(b, reference);
+}
+
+int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b)
+{
+    const struct member *m = record_image_member(r, f);
+    char *reference;
     int result;
 
     if (m) {
         buffer_add(b, m->data, m->size);
         return 0;
     }
-    if (!field_image(r, &value, &name))
-        return fail_as("not_found", "no image");
-    text = r->path && !strcmp(name, "image") ? xstrdup(r->path) : json_text(value);
-    if (!text)
-        return fail("field %s is not a string", name);
-    result = strncmp(text, "data:", 5) ? read_path(b, text) : read_uri(b, text);
-    free(text);
+    reference = record_image_reference(r, f);
+    if (!reference)
+        return -1;
+    result = image_reference_read(b, f->root, reference);
+    free(reference);
     return result;
 }
 
-char *field_image_name(const struct record *r)
+char *record_image_name(const struct record *r, const struct fields *f)
 {
     struct span value;
     char *text = NULL;
 
-    if (!in_band(r) && field_image(r, &value, NULL))
+    if (!record_image_member(r, f) && record_image(r, f, &value, NULL))
         text = json_text(value);
     if (text && strncmp(text, "data:", 5))
         return text;
@@ -169,9 +186,9 @@ char *field_image_name(const struct record *r)
     return text ? text : xstrdup("image");
 }
 
-void field_image_fail(struct record *r, const char *stage)
+void record_image_fail(struct record *r, const struct fields *f, const char *stage)
 {
-    char *name = field_image_name(r), *code = xstrdup(error_code()), *message;
+    char *name = record_image_name(r, f), *code = xstrdup(error_code()), *message;
     bool named = !strncmp(error_text(), name, strlen(name));
 
     message = xprintf("%s%s%s", named ? "" : name, named ? "" : ": ", error_text());
@@ -211,16 +228,16 @@ static int read_texts(struct texts *t, struct span value, const char *name)
     return t->count > 0;
 }
 
-int field_texts(const struct record *r, struct texts *t)
+int record_texts(const struct record *r, const struct fields *f, struct texts *t)
 {
     struct span value;
     const char *name;
 
     *t = (struct texts){ 0 };
-    return field_text(r, &value, &name) ? read_texts(t, value, name) : 0;
+    return record_text(r, f, &value, &name) ? read_texts(t, value, name) : 0;
 }
 
-int field_texts_named(const struct record *r, const char *name, struct texts *t)
+int record_texts_named(const struct record *r, const char *name, struct texts *t)
 {
     struct span value;
 
