@@ -84,6 +84,11 @@ extern const struct family family_blip;
  * share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
 char *model_find(const char *name);
 
+/* texts.c - the tokenizer that belongs to a model */
+char *model_tokenizer_path(const struct model *m); /* beside the model; to free; NULL: none there */
+/* From a file or folder; NULL after fail(), also if it knows more ids than the model. */
+struct tokenizer *model_tokenizer(const struct model *m, const char *path);
+
 /* hash.c - of the vision tower's numbers and of the preparation of images */
 uint64_t model_tower_hash(const struct model *m);
 

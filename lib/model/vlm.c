@@ -39,24 +39,6 @@ const char *vlm_hardware(void)
 
 /* --- opening --- */
 
-static const char *const tokenizer_files[] = { "tokenizer.json", "vocab.json", "vocab.txt",
-                                               "bpe_simple_vocab_16e6.txt.gz",
-                                               "bpe_simple_vocab_16e6.txt" };
-
-static char *tokenizer_beside(const struct model *m)
-{
-    for (int i = 0; i < COUNT(tokenizer_files); i++) {
-        char *path = path_join(m->folder, tokenizer_files[i]);
-
-        if (path_exists(path)) {
-            free(path);
-            return xstrdup(m->folder);
-        }
-        free(path);
-    }
-    return NULL;
-}
-
 static void describe(struct vlm *v)
 {
     const struct model *m = v->model;
@@ -92,7 +74,7 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
     v->model = m;
     v->clean_text = options->clean_text;
     pthread_mutex_init(&v->lock, NULL);
-    v->tokenizer_path = options->tokenizer ? xstrdup(options->tokenizer) : tokenizer_beside(m);
+    v->tokenizer_path = options->tokenizer ? xstrdup(options->tokenizer) : model_tokenizer_path(m);
     describe(v);
     return v;
 }
@@ -221,18 +203,6 @@ float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *to
 
 /* --- texts --- */
 
-/* BLIP's authors add two tokens behind the vocabulary, so that a text may spell them. */
-static struct tokenizer *open_bert(const struct model *m, const char *path)
-{
-    struct tokenizer *t = tokenizer_bert(path, m->clean);
-
-    if (t && m->clean != CLEAN_HF && tokenizer_size(t) + 2 == m->vocabulary) {
-        tokenizer_add(t, "[DEC]");
-        tokenizer_add(t, "[ENC]");
-    }
-    return t;
-}
-
 const struct tokenizer *vlm_tokenizer(const struct vlm *v)
 {
     struct vlm *own = (struct vlm *)(uintptr_t)v;
@@ -244,14 +214,8 @@ const struct tokenizer *vlm_tokenizer(const struct vlm *v)
     }
     pthread_mutex_lock(&own->lock);
     if (!own->tokenizer)
-        own->tokenizer = v->model->bert ? open_bert(v->model, v->tokenizer_path)
-                                        : tokenizer_clip(v->tokenizer_path, v->model->clean);
+        own->tokenizer = model_tokenizer(v->model, v->tokenizer_path);
     t = own->tokenizer;
-    if (t && tokenizer_size(t) > v->model->vocabulary) {
-        fail("%s: %d tokens, but the model knows %d", v->tokenizer_path, tokenizer_size(t),
-             v->model->vocabulary);
-        t = NULL;
-    }
     pthread_mutex_unlock(&own->lock);
     return t;
 }

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * texts.c - the tokenizer that belongs to a model
+ */
+#include <stdlib.h>
+#include "model/model.h"
+
+static const char *const files[] = { "tokenizer.json", "vocab.json", "vocab.txt",
+                                     "bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt" };
+
+char *model_tokenizer_path(const struct model *m)
+{
+    for (int i = 0; i < COUNT(files); i++) {
+        char *path = path_join(m->folder, files[i]);
+        bool there = path_exists(path);
+
+        free(path);
+        if (there)
+            return xstrdup(m->folder);
+    }
+    return NULL;
+}
+
+/* BLIP's authors add two tokens behind the vocabulary, so that a text may spell them. */
+static struct tokenizer *open_bert(const struct model *m, const char *path)
+{
+    struct tokenizer *t = tokenizer_bert(path, m->clean);
+
+    if (t && m->clean != CLEAN_HF && tokenizer_size(t) + 2 == m->vocabulary) {
+        tokenizer_add(t, "[DEC]");
+        tokenizer_add(t, "[ENC]");
+    }
+    return t;
+}
+
+struct tokenizer *model_tokenizer(const struct model *m, const char *path)
+{
+    struct tokenizer *t = m->bert ? open_bert(m, path) : tokenizer_clip(path, m->clean);
+
+    if (t && tokenizer_size(t) > m->vocabulary) {
+        fail("%s: %d tokens, but the model knows %d", path, tokenizer_size(t), m->vocabulary);
+        tokenizer_close(t);
+        return NULL;
+    }
+    return t;
+}
