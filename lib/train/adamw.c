@@ -5,6 +5,7 @@
  *     p -= rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "train/train.h"
 
@@ -41,6 +42,25 @@ void adamw_begin(struct adamw *a, const struct learning *l)
     a->memory = (struct arena){ 0 };
     a->mean = memset(arena_alloc(&a->memory, bytes), 0, bytes);
     a->square = memset(arena_alloc(&a->memory, bytes), 0, bytes);
+    a->reached = memset(arena_alloc(&a->memory, (size_t)l->params + 1), 0, (size_t)l->params + 1);
+}
+
+static bool any(const float *x, long count)
+{
+    for (long i = 0; i < count; i++)
+        if (x[i] != 0) /* a NaN too */
+            return true;
+    return false;
+}
+
+void adamw_resume(struct adamw *a, const struct learning *l, long step)
+{
+    a->step = step;
+    for (int i = 0; i < l->params; i++) {
+        const struct tensor *x = *l->list[i]->slot;
+
+        a->reached[i] = any(a->mean + (x->data - l->data), tensor_count(x));
+    }
 }
 
 void adamw_step(struct adamw *a, struct learning *l)
@@ -55,6 +75,9 @@ void adamw_step(struct adamw *a, struct learning *l)
         bool decays = !a->decays || a->decays(l->list[i]);
         long at = x->data - l->data;
 
+        a->reached[i] = a->reached[i] || any(x->grad, tensor_count(x));
+        if (!a->reached[i])
+            continue;
         pass.p = x->data;
         pass.g = x->grad;
         pass.m = a->mean + at;
@@ -87,4 +110,55 @@ void clamp_parameter(struct tensor *x, float least, float most)
 {
     for (long i = 0; i < tensor_count(x); i++)
         x->data[i] = fminf(fmaxf(x->data[i], least), most);
+}
+
+struct block {
+    float *numbers;
+    double *sums; /* of the pieces' squares */
+    long count;
+    float by;
+};
+
+static void square_piece(void *argument, long index, int worker)
+{
+    const struct block *b = argument;
+    long first = index * PIECE, last = first + PIECE < b->count ? first + PIECE : b->count;
+    double sums[8] = { 0 }; /* lanes, so that the loop fills vectors without being reordered */
+
+    (void)worker;
+    for (long i = first; i < last; i++)
+        sums[i % 8] += (double)b->numbers[i] * (double)b->numbers[i];
+    for (int k = 1; k < 8; k++)
+        sums[0] += sums[k];
+    b->sums[index] = sums[0];
+}
+
+double learning_norm(const struct learning *l)
+{
+    long pieces = (l->count + PIECE - 1) / PIECE;
+    struct block b = { l->grad, xalloc((size_t)pieces + 1, sizeof *b.sums), l->count, 1 };
+    double sum = 0;
+
+    pool_run(square_piece, &b, pieces);
+    for (long i = 0; i < pieces; i++)
+        sum += b.sums[i];
+    free(b.sums);
+    return sqrt(sum);
+}
+
+static void scale_piece(void *argument, long index, int worker)
+{
+    const struct block *b = argument;
+    long first = index * PIECE, last = first + PIECE < b->count ? first + PIECE : b->count;
+
+    (void)worker;
+    for (long i = first; i < last; i++)
+        b->numbers[i] *= b->by;
+}
+
+void learning_scale(struct learning *l, float by)
+{
+    struct block b = { l->grad, NULL, l->count, by };
+
+    pool_run(scale_piece, &b, (l->count + PIECE - 1) / PIECE);
 }

@@ -39,6 +39,47 @@ static void test_steps(struct tensor *matrix, struct tensor *bias, struct learni
     adamw_end(&a);
 }
 
+/* A matrix whose gradient stays zero is left as it is until one comes; a bias that had one before
+ * goes on without. */
+static void test_unreached(struct tensor *matrix, struct tensor *bias, struct learning *l)
+{
+    struct adamw a = {
+        .rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-6f, .weight_decay = 0.2f
+    };
+    float before = matrix->data[0], between, between_bias;
+
+    adamw_begin(&a, l);
+    learning_zero(l);
+    bias->grad[0] = 1;
+    adamw_step(&a, l);
+    ok(matrix->data[0] == before, "without a gradient there is no decay either");
+    between_bias = bias->data[0];
+    bias->grad[0] = 0;
+    matrix->grad[3] = 1;
+    adamw_step(&a, l);
+    ok(matrix->data[0] == before * (1 - 1e-2f * 0.2f), "with one, all of the matrix decays");
+    ok(bias->data[0] != between_bias, "moments go on where the gradient has gone");
+    between = matrix->data[3];
+    adamw_resume(&a, l, 2);
+    matrix->grad[3] = 0;
+    adamw_step(&a, l);
+    ok(matrix->data[3] != between && a.step == 3, "also behind a pause");
+    adamw_end(&a);
+}
+
+static void test_norm(struct tensor *matrix, struct tensor *bias, struct learning *l)
+{
+    const float third[] = { 1, 2.0f / 3 };
+
+    learning_zero(l);
+    matrix->grad[1] = 2;
+    bias->grad[0] = -2;
+    bias->grad[1] = 1;
+    ok(learning_norm(l) == 3, "the norm of all gradients");
+    learning_scale(l, 1.0f / 3);
+    ok(matrix->grad[1] == third[1] && bias->grad[1] == 1.0f / 3, "scaled");
+}
+
 static void test_decays(struct params *p)
 {
     ok(decays_matrices(&p->list[0]) && !decays_matrices(&p->list[1]), "matrices decay");
@@ -61,6 +102,8 @@ int main(void)
     bias = tensor_from(&t, (float[]){ 0.75f, -0.3f }, 1, (long[]){ 2 });
     l = params_learn(&p, NULL);
     test_steps(matrix, bias, l);
+    test_unreached(matrix, bias, l);
+    test_norm(matrix, bias, l);
     test_decays(&p);
     learning_free(l);
     params_free(&p);
