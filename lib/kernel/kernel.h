@@ -41,8 +41,8 @@ struct kernels {
     void (*add)(float *y, const float *a, const float *b, long count);     /* y = a + b */
     void (*add_scaled)(float *y, const float *x, float scale, long count); /* y += scale x */
     float (*dot)(const float *a, const float *b, long count);
-    void (*widen)(float *y, const void *x, enum dtype type, long count); /* f32 f16 bf16 */
-    void (*narrow)(void *y, const float *x, enum dtype type, long count);
+    void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */
+    void (*narrow)(void *y, const float *x, enum dtype type, long count); /* f32 f16 bf16 */
 
     const struct panel_kernel *panel; /* tiles of products; kernel/'s own affair, see panel.h */
 };
@@ -53,13 +53,15 @@ bool kernels_supported(const char *name);
 /* pack.c - weights of a linear layer in the order in which the product reads them
  *
  * A layer's weight may come in up to PACK_PARTS matrices [outputs_i, inputs] stacked along the
- * outputs (query, key and value).  f16 and bf16 stay as they are and are widened in registers.
+ * outputs (query, key and value).  f16, bf16 and i8 stay as they are and are widened in registers;
+ * the scales of i8 rows multiply the finished sums.
  */
 enum { PACK_PARTS = 3 };
 struct matrix {
     const void *data; /* row-major, [rows, inputs] */
-    enum dtype type;  /* f32, f16 or bf16; the same in all parts */
+    enum dtype type;  /* f32, f16, bf16 or i8; the same in all parts */
     long rows;
+    const float *scale; /* [rows], of i8, copied; else NULL */
 };
 struct pack;
 struct pack *pack_weights(const struct matrix *parts, int count, long inputs); /* on the pool */

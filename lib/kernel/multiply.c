@@ -69,6 +69,7 @@ static void multiply_tile(const struct product *p, long row, int rows, const str
         .y = p->y + at,
         .y_stride = p->y_stride,
         .sums = sums,
+        .scale = pack->scale ? pack->scale + place->first : NULL,
         .bias = place->bias,
         .residual = p->residual ? p->residual + at : NULL,
         .rows = rows,

@@ -62,10 +62,12 @@ static void pack_panel(void *argument, long i, int worker)
     (void)worker;
     if (together && p->type == DTYPE_F32)
         p->kernel->turn(to, columns, (const void *)x, depth, depth, 1);
-    else if (together && p->type != DTYPE_F32 && p->kernel->turn_half)
+    else if (together && dtype_size(p->type) == 2 && p->kernel->turn_half)
         p->kernel->turn_half(to, columns, (const void *)x, depth, depth);
     else if (p->type == DTYPE_F32)
         fill(w, to, first, columns, stride, sizeof(float));
+    else if (p->type == DTYPE_I8)
+        fill(w, to, first, columns, stride, 1);
     else
         fill(w, to, first, columns, stride, sizeof(uint16_t));
 }
@@ -84,6 +86,15 @@ static void allocate(struct pack *p, size_t bytes)
         madvise((void *)start, bytes / PAGE * PAGE - PAGE, MADV_HUGEPAGE);
 }
 
+static void copy_scales(struct pack *p, const struct matrix *parts)
+{
+    if (p->type != DTYPE_I8)
+        return;
+    p->scale = xalloc((size_t)p->outputs, sizeof *p->scale);
+    for (int i = 0; i < p->parts; i++)
+        memcpy(p->scale + p->first[i], parts[i].scale, (size_t)parts[i].rows * sizeof *p->scale);
+}
+
 struct pack *pack_weights(const struct matrix *parts, int count, long inputs)
 {
     struct pack *p = xalloc(1, sizeof *p);
@@ -96,9 +107,11 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs)
     p->inputs = inputs;
     for (int i = 0; i < count; i++) {
         assert(parts[i].type == p->type && parts[i].rows > 0);
+        assert(!parts[i].scale == (p->type != DTYPE_I8));
         p->first[i + 1] = p->first[i] + parts[i].rows;
     }
     p->outputs = p->first[count];
+    copy_scales(p, parts);
     p->panels = panels_of(p->kernel, p->outputs);
     allocate(p, (size_t)panels_size(p->kernel, &p->panels, inputs) * dtype_size(p->type));
     pool_run(pack_panel, &w, p->panels.count);
@@ -110,6 +123,7 @@ void pack_free(struct pack *p)
     if (!p)
         return;
     free(p->memory);
+    free(p->scale);
     free(p);
 }
 

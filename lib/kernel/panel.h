@@ -29,15 +29,16 @@ struct tile {
     int rows, columns;
     const void *panel; /* [depth, panel_stride]: whole vectors are read */
     long panel_stride;
-    enum dtype type; /* of the panel: f32, f16, bf16 */
+    enum dtype type; /* of the panel: f32, f16, bf16, i8 */
     long depth;
 };
 
-/* y = activation(sums + bias) + residual */
+/* y = activation(scale sums + bias) + residual */
 struct finish {
     float *y; /* [rows, columns] */
     long y_stride;
     const float *sums;     /* [rows, TILE_COLUMNS] */
+    const float *scale;    /* [columns], or NULL */
     const float *bias;     /* [columns] */
     const float *residual; /* as y, or NULL */
     int rows, columns;
@@ -101,6 +102,7 @@ struct pack {
     char *data; /* 64-byte aligned, inside `memory` */
     void *memory;
     size_t bytes;
+    float *scale; /* [outputs], of i8; else NULL */
 };
 
 /* attention.c - one (sequence, head): pointers at the head's columns of the first row */

@@ -124,6 +124,9 @@ static void widen(float *y, const void *x, enum dtype type, long count)
 
     if (type == DTYPE_F32)
         memmove(y, x, (size_t)count * sizeof *y);
+    else if (type == DTYPE_I8)
+        for (long i = 0; i < count; i++)
+            y[i] = (float)((const int8_t *)x)[i];
     else if (type == DTYPE_F16)
         for (long i = 0; i < count; i++)
             y[i] = half_to_float(half[i]);
@@ -177,7 +180,7 @@ static void finish(const struct finish *f)
     for (int i = 0; i < f->rows; i++)
         for (int j = 0; j < f->columns; j++) {
             long at = i * f->y_stride + j;
-            float sum = f->sums[i * TILE_COLUMNS + j] + f->bias[j];
+            float sum = f->sums[i * TILE_COLUMNS + j] * (f->scale ? f->scale[j] : 1) + f->bias[j];
 
             f->y[at] = active(sum, f->activation) + (f->residual ? f->residual[at] : 0);
         }

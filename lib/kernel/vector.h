@@ -7,7 +7,7 @@
  *     load store set          load_some store_some: the first n lanes; the rest 0, untouched
  *     muladd(a, b, c) a b + c    smaller larger (the second where one is NaN)   nearest: to
  * integers power(p, n) p 2^n       where_below(x, limit, a, b): x < limit ? a : b lanes_sum
- * lanes_largest    load_half load_bfloat store_half: LANES of them
+ * lanes_largest    load_half load_bfloat load_byte store_half: LANES of them
  */
 #include <math.h>
 #include <string.h>
@@ -213,12 +213,17 @@ static void add_scaled(float *y, const float *x, float scale, long count)
 static void widen(float *y, const void *x, enum dtype type, long count)
 {
     const uint16_t *half = x;
+    const int8_t *byte = x;
     long i = 0;
 
     if (type == DTYPE_F32) {
         memmove(y, x, (size_t)count * sizeof *y);
         return;
     }
+    for (; type == DTYPE_I8 && i + LANES <= count; i += LANES)
+        store(y + i, load_byte(byte + i));
+    for (; type == DTYPE_I8 && i < count; i++)
+        y[i] = byte[i];
     for (; i + LANES <= count; i += LANES)
         store(y + i, type == DTYPE_F16 ? load_half(half + i) : load_bfloat(half + i));
     for (; i < count; i++)

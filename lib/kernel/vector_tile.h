@@ -13,7 +13,10 @@ INLINE vec load_as(const char *at, enum dtype type)
 {
     const void *p = at;
 
-    return type == DTYPE_F32 ? load(p) : type == DTYPE_F16 ? load_half(p) : load_bfloat(p);
+    return type == DTYPE_F32   ? load(p)
+           : type == DTYPE_F16 ? load_half(p)
+           : type == DTYPE_I8  ? load_byte(p)
+                               : load_bfloat(p);
 }
 
 INLINE void store_sums(const struct tile *t, const int rows, const int vectors, vec (*sum)[VECTORS])
@@ -43,7 +46,10 @@ enum { LINE = 64, FEW = 5, AHEAD = 24 };
 
 INLINE void tile_of(const struct tile *t, const int rows, const int vectors, const enum dtype type)
 {
-    const long size = type == DTYPE_F32 ? 4 : 2, step = t->panel_stride * size;
+    const long size = type == DTYPE_F32  ? 4
+                      : type == DTYPE_I8 ? 1
+                                         : 2,
+               step = t->panel_stride * size;
     const char *panel = t->panel;
     const float *x[ROWS];
     vec sum[ROWS][VECTORS], b[VECTORS];
@@ -102,12 +108,19 @@ static void tile_bf16(const struct tile *t)
     tile_choose(t, DTYPE_BF16);
 }
 
+static void tile_i8(const struct tile *t)
+{
+    tile_choose(t, DTYPE_I8);
+}
+
 static void tile(const struct tile *t)
 {
     if (t->type == DTYPE_F32)
         tile_f32(t);
     else if (t->type == DTYPE_F16)
         tile_f16(t);
+    else if (t->type == DTYPE_I8)
+        tile_i8(t);
     else
         tile_bf16(t);
 }
@@ -121,15 +134,21 @@ INLINE void finish_all(const struct finish *f, const enum activation which)
         int j = 0, n;
 
         for (; j + LANES <= f->columns; j += LANES) {
-            vec v = active(load(sums + j) + load(f->bias + j), which);
+            vec v = load(sums + j);
 
+            if (f->scale)
+                v *= load(f->scale + j);
+            v = active(v + load(f->bias + j), which);
             if (residual)
                 v += load(residual + j);
             store(y + j, v);
         }
         if ((n = f->columns - j) > 0) {
-            vec v = active(load_some(sums + j, n) + load_some(f->bias + j, n), which);
+            vec v = load_some(sums + j, n);
 
+            if (f->scale)
+                v *= load_some(f->scale + j, n);
+            v = active(v + load_some(f->bias + j, n), which);
             if (residual)
                 v += load_some(residual + j, n);
             store_some(y + j, v, n);

@@ -28,6 +28,7 @@ static void fold(struct tape *t, struct linear *layer, const struct batchnorm *n
 
     bias = tensor_floats(t, layer->bias[0]);
     scaled.type = DTYPE_F32;
+    scaled.scale = NULL;
     scaled.data = tape_floats(t, tensor_count(&scaled));
     layer->folded = xalloc((size_t)at->out, sizeof *layer->folded);
     for (long o = 0; o < at->out; o++) {

@@ -39,11 +39,9 @@ static void forward_rows(const void *argument, long first, long last)
 {
     const struct pass *p = argument;
     const struct tensor *table = p->table;
-    size_t stride = (size_t)table->stride * dtype_size(table->type);
 
     for (long i = first; i < last; i++)
-        kernels.widen(row_of(p->y, i), (const char *)table->bytes + (size_t)p->index[i] * stride,
-                      table->type, width(table));
+        tensor_read(table, p->index[i] * table->stride, width(table), row_of(p->y, i));
 }
 
 struct tensor *embed(struct tape *t, struct tensor *table, const int *ids, long count)

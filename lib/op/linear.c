@@ -86,8 +86,8 @@ static void pack_layer(struct linear *l)
     struct matrix parts[PACK_PARTS];
 
     for (int i = 0; i < l->parts; i++)
-        parts[i] =
-            (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]) };
+        parts[i] = (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]),
+                                    l->weight[i]->scale };
     l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]));
     for (int i = 0; i < l->parts; i++) {
         const struct tensor *w = l->weight[i];

@@ -127,7 +127,7 @@ struct pack *window_pack(const struct tensor *weight, const struct window *at)
 {
     size_t size = dtype_size(weight->type);
     char *turned = xalloc((size_t)tensor_count(weight), size);
-    struct matrix part = { turned, weight->type, at->out };
+    struct matrix part = { turned, weight->type, at->out, weight->scale };
     struct pack *pack;
 
     turn_weight(turned, weight->bytes, at, size);

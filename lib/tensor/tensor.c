@@ -119,6 +119,27 @@ struct tensor *tensor_reshape(struct tape *t, struct tensor *base, int rank, con
     return x;
 }
 
+static void scale_up(const struct tensor *x, long first, long count, float *to)
+{
+    long one = tensor_count(x) / x->shape[0]; /* numbers under one scale */
+
+    assert(x->scale && x->stride == width(x));
+    for (long i = 0; i < count;) {
+        float scale = x->scale[(first + i) / one];
+        long end = i + one - (first + i) % one;
+
+        for (end = end < count ? end : count; i < end; i++)
+            to[i] *= scale;
+    }
+}
+
+void tensor_read(const struct tensor *x, long first, long count, float *to)
+{
+    kernels.widen(to, (const char *)x->bytes + (size_t)first * dtype_size(x->type), x->type, count);
+    if (x->type == DTYPE_I8)
+        scale_up(x, first, count, to);
+}
+
 const float *tensor_floats(struct tape *t, const struct tensor *x)
 {
     float *wide;
@@ -127,6 +148,6 @@ const float *tensor_floats(struct tape *t, const struct tensor *x)
         return x ? x->data : NULL;
     assert(x->stride == width(x));
     wide = tape_floats(t, tensor_count(x));
-    kernels.widen(wide, x->bytes, x->type, tensor_count(x));
+    tensor_read(x, 0, tensor_count(x), wide);
     return wide;
 }

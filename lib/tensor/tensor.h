@@ -23,7 +23,8 @@ struct tensor {
         float *data; /* f32 */
         void *bytes; /* any type */
     };
-    float *grad; /* rows as in data; NULL: none wanted */
+    const float *scale; /* i8: [shape[0]], each number counts scale[i] times; else NULL */
+    float *grad;        /* rows as in data; NULL: none wanted */
     bool needs_grad;
     bool mapped; /* bytes lie in a mapped file: file_release() may drop their resident copy */
 };
@@ -70,7 +71,9 @@ struct tensor *tensor_columns(struct tape *t, struct tensor *x, long first, long
 /* Rows first .. first + count, as [count, width]; shares data and gradient. */
 struct tensor *tensor_rows(struct tape *t, struct tensor *x, long first, long count);
 struct tensor *tensor_reshape(struct tape *t, struct tensor *x, int rank, const long *shape);
-/* A short float widened into the tape's memory, contiguous; x's own data where it is f32. */
+/* The values of count numbers of x from the one at `first` on, in order of memory. */
+void tensor_read(const struct tensor *x, long first, long count, float *to);
+/* A short number widened into the tape's memory, contiguous; x's own data where it is f32. */
 const float *tensor_floats(struct tape *t, const struct tensor *x); /* NULL for NULL */
 void *tape_alloc(struct tape *t, size_t bytes);
 float *tape_floats(struct tape *t, long count);

@@ -39,11 +39,15 @@ static const struct shape shapes[] = {
     { 3, 99, 3, { 70, 7, 1 }, DTYPE_F16, ACTIVATION_NONE, true, true },
     { 13, 640, 1, { 33 }, DTYPE_BF16, ACTIVATION_NONE, true, false },
     { 1, 127, 2, { 65, 3 }, DTYPE_BF16, ACTIVATION_QUICK_GELU, false, true },
+    { 12, 257, 1, { 130 }, DTYPE_I8, ACTIVATION_NONE, true, true },
+    { 1, 1000, 3, { 31, 64, 2 }, DTYPE_I8, ACTIVATION_GELU, true, false },
+    { 90, 64, 1, { 96 }, DTYPE_I8, ACTIVATION_NONE, false, false },
 };
 
 struct data {
     long outputs, x_stride, y_stride;
     float *x, *w, *bias, *residual; /* w: widened */
+    float *scale;                   /* of i8 */
     void *stored[PACK_PARTS];       /* w as it is given, at an odd address */
     struct pack *pack;
 };
@@ -62,6 +66,17 @@ static double tolerance(long inputs)
     return 1e-6 + 1.5e-7 * sqrt((double)inputs * (inputs < 256 ? (double)inputs : 256));
 }
 
+/* And w becomes what was stored. */
+static void quantise(int8_t *to, float *w, const float *scale, long rows, long inputs)
+{
+    for (long i = 0; i < rows * inputs; i++) {
+        long near = lrintf(w[i] / scale[i / inputs]);
+
+        to[i] = (int8_t)(near > 127 ? 127 : near < -127 ? -127 : near);
+        w[i] = to[i] * scale[i / inputs];
+    }
+}
+
 static void make(struct data *d, const struct shape *s)
 {
     struct random r = { 5 };
@@ -76,14 +91,23 @@ static void make(struct data *d, const struct shape *s)
     d->x = normal(&r, s->rows * d->x_stride);
     d->w = normal(&r, d->outputs * s->inputs);
     d->bias = normal(&r, d->outputs);
+    d->scale = normal(&r, d->outputs);
+    for (long i = 0; i < d->outputs; i++)
+        d->scale[i] = (fabsf(d->scale[i]) + 1) / 73;
     d->residual = normal(&r, s->rows * d->y_stride);
     for (int i = 0; i < s->parts; i++) {
         long count = s->outputs[i] * s->inputs;
 
         d->stored[i] = xalloc((size_t)count + 1, size);
-        parts[i] = (struct matrix){ (char *)d->stored[i] + size, s->type, s->outputs[i] };
-        kernels.narrow((char *)d->stored[i] + size, d->w + at, s->type, count);
-        kernels.widen(d->w + at, (char *)d->stored[i] + size, s->type, count);
+        parts[i] = (struct matrix){ (char *)d->stored[i] + size, s->type, s->outputs[i], NULL };
+        if (s->type == DTYPE_I8) {
+            parts[i].scale = d->scale + at / s->inputs;
+            quantise((int8_t *)d->stored[i] + 1, d->w + at, parts[i].scale, parts[i].rows,
+                     s->inputs);
+        } else {
+            kernels.narrow((char *)d->stored[i] + size, d->w + at, s->type, count);
+            kernels.widen(d->w + at, (char *)d->stored[i] + size, s->type, count);
+        }
         at += count;
     }
     d->pack = pack_weights(parts, s->parts, s->inputs);
@@ -95,6 +119,7 @@ static void drop(struct data *d)
     free(d->x);
     free(d->w);
     free(d->bias);
+    free(d->scale);
     free(d->residual);
     for (int i = 0; i < PACK_PARTS; i++)
         free(d->stored[i]);

@@ -58,6 +58,23 @@ static void test_short_floats(void)
     tape_free(&t);
 }
 
+static void test_scaled(void)
+{
+    static int8_t bytes[] = { 1, -2, 3, 127, -127, 0 };
+    static const float scale[] = { 0.5f, 2 };
+    struct tensor x = {
+        .type = DTYPE_I8, .rank = 2, .shape = { 2, 3 }, .stride = 3, .bytes = bytes, .scale = scale
+    };
+    static const float want[] = { 0.5f, -1, 1.5f, 254, -254, 0 };
+    struct tape t = { 0 };
+    float part[3];
+
+    is_close(tensor_floats(&t, &x), want, 6, 0, 0, "bytes times the scale of their row");
+    tensor_read(&x, 2, 3, part);
+    is_close(part, want + 2, 3, 0, 0, "from the middle of a row on");
+    tape_free(&t);
+}
+
 static void test_trail(void)
 {
     float data[] = { 3 }, grad[] = { 10 };
@@ -205,6 +222,7 @@ int main(void)
 {
     test_shapes();
     test_short_floats();
+    test_scaled();
     test_trail();
     test_marks();
     test_params();
