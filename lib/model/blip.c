@@ -51,6 +51,8 @@ void blip_params(struct blip *m, struct params *p)
                       true);
         linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width, true);
         linear_params(&m->match_head, p, "match_head", 2, c->text.width, true);
+        param_scalar(p, &m->temperature, "temperature");
+        params_optional(p);
     }
 }
 
@@ -121,14 +123,30 @@ struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
     return linear(t, &m->match_head, bert_forward(t, &m->encoder, &in), ACTIVATION_NONE);
 }
 
-struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
-                           const struct spans *images, const int *ids, const struct spans *texts)
+static struct tensor *decoder_states(struct tape *t, struct blip *m, struct tensor *image,
+                                     const struct spans *images, const int *ids,
+                                     const struct spans *texts)
 {
     struct bert_input in = {
         .ids = ids, .texts = texts, .image = image, .images = images, .causal = true
     };
 
-    return bert_logits(t, &m->decoder, bert_forward(t, &m->decoder, &in));
+    return bert_forward(t, &m->decoder, &in);
+}
+
+struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
+                           const struct spans *images, const int *ids, const struct spans *texts)
+{
+    return bert_logits(t, &m->decoder, decoder_states(t, m, image, images, ids, texts));
+}
+
+struct tensor *blip_decode_rows(struct tape *t, struct blip *m, struct tensor *image,
+                                const struct spans *images, const int *ids,
+                                const struct spans *texts, const int *at, long count)
+{
+    struct tensor *x = decoder_states(t, m, image, images, ids, texts);
+
+    return bert_logits(t, &m->decoder, take_rows(t, x, at, count));
 }
 
 struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,

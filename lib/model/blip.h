@@ -31,6 +31,7 @@ struct blip {
     struct vit vision;
     struct bert encoder, decoder;
     struct linear vision_projection, text_projection, match_head, pooler;
+    struct tensor *temperature; /* of ITC, for learning alone; or NULL */
     struct tensor *logit_scale; /* contrastive alone */
 };
 
@@ -52,6 +53,11 @@ struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
 /* Decoder logits [rows, vocabulary] of whole texts that begin with config.begin. */
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts);
+
+/* The same of some of the rows. */
+struct tensor *blip_decode_rows(struct tape *t, struct blip *m, struct tensor *image,
+                                const struct spans *images, const int *ids,
+                                const struct spans *texts, const int *at, long count);
 
 /* A decoder at work on some images, or on questions about them. */
 struct blip_writer {

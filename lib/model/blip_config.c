@@ -36,6 +36,29 @@ bool blip_is_original(const struct weights *w)
             sizes_has(w, "text_decoder.bert.encoder.layer.0.crossattention.self.key.weight"));
 }
 
+/* Of a new model: what config.json says it is made for. */
+static void roles_wanted(const cJSON *root, struct blip_config *c)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, json_get(root, "architectures"))
+    {
+        const char *name = cJSON_IsString(item) ? item->valuestring : "";
+
+        c->contrastive |= !strcmp(name, "BlipModel");
+        c->match |= !strcmp(name, "BlipForImageTextRetrieval");
+        c->decoder |= !strcmp(name, "BlipForConditionalGeneration");
+        c->answers |= !strcmp(name, "BlipForQuestionAnswering");
+    }
+    c->contrastive = c->contrastive && !c->match && !c->decoder && !c->answers;
+    c->answers = c->answers && !c->match && !c->decoder;
+    c->decoder |= c->answers;
+    c->encoder = c->match || c->answers || c->contrastive;
+    c->embedding =
+        (long)json_number(root, c->contrastive ? "projection_dim" : "image_text_hidden_size",
+                          c->contrastive ? 512 : 256);
+}
+
 static void roles(const struct weights *w, struct blip_config *c)
 {
     c->contrastive = sizes_has(w, "text_model.pooler.dense.weight");
@@ -53,6 +76,8 @@ static int check(const struct blip_config *c)
 {
     if (!c->encoder && !c->decoder)
         return fail("the BLIP model has neither a text encoder nor a text decoder");
+    if (c->match && (c->embedding < 1 || c->embedding > 65536))
+        return fail("the BLIP model's embeddings of %ld numbers make no sense", c->embedding);
     if (sizes_check_vit("BLIP", &c->vision))
         return -1;
     return sizes_check_bert("BLIP", &c->text);
@@ -101,7 +126,10 @@ int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_confi
     const cJSON *text = json_get(root, "text_config"), *vision = json_get(root, "vision_config");
 
     *c = (struct blip_config){ 0 };
-    roles(w, c);
+    if (w)
+        roles(w, c);
+    else
+        roles_wanted(root, c);
     c->text = (struct bert_config){
         .vocabulary = (long)json_number(text, "vocab_size", 30524),
         .positions = (long)json_number(text, "max_position_embeddings", 512),

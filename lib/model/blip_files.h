@@ -15,7 +15,7 @@ extern const char *const blip_ignored[];
 
 bool blip_is_original(const struct weights *w); /* by its tensors */
 /* 0, or -1 after fail().  `root` is config.json; sizes and roles of an original file are read off
- * its tensors. */
+ * its tensors.  Without weights "architectures" says the roles. */
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c);
 int blip_config_original(const struct weights *w, struct blip_config *c);
 

@@ -9,6 +9,7 @@ static const struct rename heads[] = {
     { .ours = "vision_projection.", .theirs = "vision_proj." },
     { .ours = "text_projection.", .theirs = "text_proj." },
     { .ours = "match_head.", .theirs = "itm_head." },
+    { .ours = "temperature", .theirs = "temp" },
     { 0 },
 };
 

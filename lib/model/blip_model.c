@@ -14,7 +14,7 @@
 #include <string.h>
 #include "model/blip_files.h"
 #include "model/config.h"
-#include "model/model.h"
+#include "model/learn.h"
 #include "model/position.h"
 
 enum { TEXT_LIMIT = 35 }; /* ids of a text that is matched, or of a question */
@@ -111,7 +111,7 @@ static int open(struct model *m)
     c.vision.eps = m->compat ? (original ? 1e-6f : 1e-5f) : c.vision.eps;
     blip_init(b, &c);
     blip_params(b, &m->params);
-    if (params_bind(&m->params, m->weights, m->layout, blip_ignored, &m->memory))
+    if (model_bind(m, blip_ignored))
         return -1;
     if (position_fit(&b->vision, m->wanted_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
@@ -239,4 +239,5 @@ const struct family family_blip = {
     .text = text,
     .match = match,
     .write = write,
+    .learn = &blip_learner,
 };

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "model/clip.h"
 #include "model/config.h"
-#include "model/model.h"
+#include "model/learn.h"
 
 /* Buffers without data of their own. */
 static const char *const ignored[] = {
@@ -93,6 +93,8 @@ static void leave_out_absent(const struct model *m, struct clip_config *c)
 {
     struct place place;
 
+    if (!m->weights)
+        return;
     if (layout_place(m->layout, "text.token", &place) && !weights_find(m->weights, place.name))
         c->has_text = false;
     if (!c->is_resnet && layout_place(m->layout, "vision.class", &place) &&
@@ -187,9 +189,11 @@ static int open(struct model *m)
     if (m->wanted_size && m->wanted_size != clip_image_size(&c))
         return fail_as("unsupported", "%s: takes images of %d pixels, no others", m->path,
                        clip_image_size(&c));
+    if (!m->weights && c.is_resnet)
+        return fail_as("unsupported", "%s: a new model with a ResNet cannot be made", m->path);
     clip_init(clip, &c);
     clip_params(clip, &m->params);
-    if (params_bind(&m->params, m->weights, m->layout, ignored, &m->memory))
+    if (model_bind(m, ignored))
         return -1;
     unify(m, clip);
     m->abilities = (c.has_vision ? VLM_EMBED_IMAGE : 0) | (c.has_text ? VLM_EMBED_TEXT : 0);
@@ -240,4 +244,5 @@ const struct family family_clip = {
     .image = image,
     .image_of = image_of,
     .text = text,
+    .learn = &clip_learner,
 };

@@ -15,6 +15,7 @@
 #include "vlm.h"
 
 struct model;
+struct learner;
 struct family {
     const char *name;
     bool (*knows)(const struct model *m);
@@ -34,14 +35,16 @@ struct family {
     /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
     int (*write)(struct tape *t, struct model *m, struct tensor *features,
                  const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
+    const struct learner *learn; /* learn.h */
 };
 
 struct model {
     const struct family *family;
-    char *path, *folder; /* what was opened; where the files beside it are */
-    cJSON *config;       /* config.json, or NULL */
-    cJSON *open_clip;    /* open_clip_config.json, or NULL */
-    struct weights *weights;
+    char *path, *folder;     /* what was opened; where the files beside it are */
+    cJSON *config;           /* config.json, or NULL */
+    cJSON *open_clip;        /* open_clip_config.json, or NULL */
+    struct weights *weights; /* NULL: a new model, or a twin */
+    uint64_t seed;           /* of a new model's numbers */
     const struct layout *layout;
     struct params params;
     struct arena memory; /* the tensors' headers, and copies where the mapping does not do */

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "model/model.h"
+#include "model/learn.h"
 
 static const struct family *const families[] = { &family_clip, &family_blip };
 
@@ -58,7 +58,7 @@ static int choose_family(struct model *m)
                    m->path);
 }
 
-struct model *model_load(const char *path, const struct vlm_options *options)
+static struct model *model_new(const char *path, const struct vlm_options *options)
 {
     struct model *m = xalloc(1, sizeof *m);
 
@@ -66,7 +66,32 @@ struct model *model_load(const char *path, const struct vlm_options *options)
     m->folder = folder_of(path);
     m->compat = options ? options->compat : NULL;
     m->wanted_size = options ? options->image_size : 0;
+    return m;
+}
+
+struct model *model_load(const char *path, const struct vlm_options *options)
+{
+    struct model *m = model_new(path, options);
+
     if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
+        return m;
+    model_free(m);
+    return NULL;
+}
+
+static int read_description(struct model *m)
+{
+    if (read_beside(m, "config.json", &m->config))
+        return -1;
+    return m->config ? 0 : fail_as("not_found", "%s: has no config.json", m->folder);
+}
+
+struct model *model_create(const char *folder, uint64_t seed, const struct vlm_options *options)
+{
+    struct model *m = model_new(folder, options);
+
+    m->seed = seed;
+    if (read_description(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
         return m;
     model_free(m);
     return NULL;

@@ -71,6 +71,12 @@ static bool weights_learn(const struct linear *l)
     return false;
 }
 
+/* Not to be packed, though nothing is remembered. */
+static bool moves(const struct linear *l)
+{
+    return l->weight[0]->moves;
+}
+
 bool linear_learns(const struct linear *l)
 {
     for (int i = 0; i < l->parts; i++)
@@ -131,8 +137,17 @@ static void fill_rows(const void *argument, long first, long last)
             row_of(f->y, i)[f->first + j] = f->bias[j];
 }
 
+static void add_bias(const void *argument, long first, long last)
+{
+    const struct fill *f = argument;
+
+    for (long i = first; i < last; i++)
+        kernels.add(row_of(f->y, i) + f->first, row_of(f->y, i) + f->first, f->bias, f->count);
+}
+
+/* onto: y has numbers, to which it is added */
 static void forward_blas(struct tape *t, const struct linear *l, const struct tensor *x,
-                         struct tensor *y)
+                         struct tensor *y, bool onto)
 {
     long first = 0;
 
@@ -141,9 +156,9 @@ static void forward_blas(struct tape *t, const struct linear *l, const struct te
         struct fill fill = { y, tensor_floats(t, b), first, outputs(w) };
 
         if (b)
-            over_rows(fill_rows, &fill, rows(x), fill.count);
+            over_rows(onto ? add_bias : fill_rows, &fill, rows(x), fill.count);
         gemm(false, true, rows(x), fill.count, width(x), 1, x->data, x->stride, tensor_floats(t, w),
-             width(x), b ? 1 : 0, y->data + first, y->stride);
+             width(x), b || onto ? 1 : 0, y->data + first, y->stride);
         first += fill.count;
     }
 }
@@ -162,12 +177,12 @@ struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum a
     struct tensor *y = tensor_widened(t, x, all_outputs(l)), *in[IN_COUNT] = { x };
 
     check(l, x);
-    if (!wants(x) && !linear_learns(l)) {
+    if (!wants(x) && !linear_learns(l) && !moves(l)) {
         linear_packed(t, l, x, y, act, NULL);
         return y;
     }
-    if (weights_learn(l))
-        forward_blas(t, l, x, y);
+    if (weights_learn(l) || moves(l))
+        forward_blas(t, l, x, y, false);
     else
         linear_packed(t, l, x, y, ACTIVATION_NONE, NULL);
     for (int i = 0; i < l->parts; i++) {
@@ -184,7 +199,10 @@ struct tensor *linear_onto(struct tape *t, struct linear *l, struct tensor *x, s
     assert(rows(x) == rows(h) && width(x) == all_outputs(l));
     if (wants(x) || wants(h) || linear_learns(l))
         return add(t, x, linear(t, l, h, ACTIVATION_NONE));
-    linear_packed(t, l, h, x, ACTIVATION_NONE, x->data);
+    if (moves(l))
+        forward_blas(t, l, h, x, true);
+    else
+        linear_packed(t, l, h, x, ACTIVATION_NONE, x->data);
     return x;
 }
 

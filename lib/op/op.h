@@ -103,6 +103,11 @@ struct tensor *cross_entropy(struct tape *t, struct tensor *logits, const int *t
 struct tensor *contrastive(struct tape *t, struct tensor *u, struct tensor *v,
                            struct tensor *logit_scale);
 
+/* soft.c - targets that are distributions: mean over rows of -sum y log softmax(logits).
+ * targets: [rows, classes], not copied: they live as long as the pass */
+struct tensor *soft_cross_entropy(struct tape *t, struct tensor *logits, const float *targets);
+float *softmax_rows(struct tape *t, const struct tensor *logits); /* [rows, classes], a copy */
+
 /* conv.c, batchnorm.c, convnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
 struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
 /* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2; `layer` keeps the packed weight

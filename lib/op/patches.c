@@ -86,7 +86,7 @@ struct tensor *patches(struct tape *t, struct linear *layer, struct tensor *pixe
     struct tape_mark mark;
 
     assert(pixels->rank == 4 && pixels->stride == width(pixels) && layer->parts == 1);
-    if (wants(pixels) || linear_learns(layer))
+    if (wants(pixels) || linear_learns(layer) || layer->weight[0]->moves)
         return linear(t, layer, squares(t, pixels, patch), ACTIVATION_NONE);
     y = tensor_make(t, pixels->shape[0], across * down, layer->weight[0]->shape[0]);
     mark = tape_mark(t); /* the squares are as many as the pixels: not kept */

@@ -26,6 +26,7 @@ struct tensor {
     const float *scale; /* i8: [shape[0]], each number counts scale[i] times; else NULL */
     float *grad;        /* rows as in data; NULL: none wanted */
     bool needs_grad;
+    bool moves;  /* numbers change from pass to pass without a gradient: never packed */
     bool mapped; /* bytes lie in a mapped file: file_release() may drop their resident copy */
 };
 long tensor_count(const struct tensor *x);

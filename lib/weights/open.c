@@ -242,7 +242,7 @@ const struct stored *weights_at(const struct weights *w, int index)
 
 const struct stored *weights_find(const struct weights *w, const char *name)
 {
-    int found = table_find(&w->names, name);
+    int found = w ? table_find(&w->names, name) : -1;
 
     return found < 0 ? NULL : &w->list[found];
 }
@@ -254,7 +254,7 @@ const char *weights_path(const struct weights *w)
 
 const char *weights_kind(const struct weights *w)
 {
-    return w->kind;
+    return w ? w->kind : "";
 }
 
 const char *weights_metadata(const struct weights *w)

@@ -33,13 +33,13 @@ struct weights;
 struct weights *weights_open(const char *path);
 /* The same from memory, which stays the caller's and must outlive it; `name` is for messages. */
 struct weights *weights_open_bytes(const char *name, const void *data, size_t size);
-void weights_close(struct weights *w); /* NULL is nothing */
+void weights_close(struct weights *w); /* NULL is nothing; weights_find() finds nothing in it */
 int weights_count(const struct weights *w);
 const struct stored *weights_at(const struct weights *w, int index);
 const struct stored *weights_find(const struct weights *w, const char *name); /* or NULL */
 const char *weights_path(const struct weights *w); /* the file, or the index's folder */
 const char *
-weights_kind(const struct weights *w); /* "safetensors" "torch" "torchscript" "legacy" */
+weights_kind(const struct weights *w); /* "safetensors" "torch" "torchscript" "legacy"; "" */
 const char *weights_metadata(const struct weights *w); /* safetensors: its JSON object; or NULL */
 /* Reads every byte once: the zip containers' CRC-32.  0 also where the container has none. */
 int weights_verify(const struct weights *w);

@@ -178,8 +178,11 @@ static void gradients(struct fixture *f, const char *prefix)
         const struct stored *s;
         char *name;
         double d;
-        long count = tensor_count(*p->slot);
+        long count;
 
+        if (!*p->slot) /* the temperature of a checkpoint that is not for learning */
+            continue;
+        count = tensor_count(*p->slot);
         layout_place(f->layout, p->name, &place);
         name = xprintf("%s.%s", prefix, place.name);
         s = weights_find(f->wanted, name);

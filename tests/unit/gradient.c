@@ -309,6 +309,16 @@ static struct tensor *run_cross_entropy_smooth(struct tape *t, struct tensor *co
     return cross_entropy(t, in[0], target, 0.1f);
 }
 
+static struct tensor *run_soft_cross_entropy(struct tape *t, struct tensor *const *in)
+{
+    struct tensor fixed = *in[1];
+
+    fixed.data = softmax_rows(t, in[1]);
+    for (long j = 0; j < width(in[1]); j++)
+        fixed.data[j] *= 0.5f; /* need not sum to 1 */
+    return soft_cross_entropy(t, in[0], fixed.data);
+}
+
 static struct tensor *run_contrastive(struct tape *t, struct tensor *const *in)
 {
     return contrastive(t, normalize(t, in[0], 1e-12f), normalize(t, in[1], 1e-12f), in[2]);
@@ -470,6 +480,7 @@ static const struct row table[] = {
     { "matmul_transposed", run_matmul, { S2(5, 9), S2(4, 9) }, 2 },
     { "cross_entropy", run_cross_entropy, { S2(6, 7) }, 1 },
     { "cross_entropy, smoothed", run_cross_entropy_smooth, { S2(6, 7) }, 1 },
+    { "soft_cross_entropy", run_soft_cross_entropy, { S2(6, 7), F2(6, 7) }, 2 },
     { "contrastive", run_contrastive, { S2(6, 9), S2(6, 9), S0() }, 3 },
     { "to_channels_last", run_channels_last, { S4(2, 3, 4, 5) }, 1 },
     { "convolve", run_convolve, { S4(2, 5, 4, 3), S4(6, 3, 3, 3), S1(6) }, 3 },

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * learn.c - a batch of pairs in, losses out, whatever the family
+ */
+#include <assert.h>
+#include "model/learn.h"
+#include "model/vlm_inside.h"
+
+const char *objective_name(int bit)
+{
+    static const char *const names[OBJECTIVES] = { "itc", "itm", "lm", "mlm", "itg" };
+
+    assert(bit >= 0 && bit < OBJECTIVES);
+    return names[bit];
+}
+
+unsigned model_objectives(const struct model *m)
+{
+    return m->family->learn ? m->family->learn->objectives(m) : 0;
+}
+
+void model_begin_learning(struct model *m)
+{
+    if (m->family->learn && m->family->learn->begin)
+        m->family->learn->begin(m);
+}
+
+void model_clamp(struct model *m)
+{
+    if (m->family->learn && m->family->learn->clamp)
+        m->family->learn->clamp(m);
+}
+
+struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b)
+{
+    return tensor_from(t, (float *)(uintptr_t)b->pixels, 4,
+                       (long[]){ b->count, 3, m->image_size, m->image_size });
+}
+
+static int check(const struct model *m, const struct pairs *b, const struct lesson *l)
+{
+    unsigned missing = l->objectives & ~model_objectives(m);
+
+    assert(!l->queue || l->teacher);
+    for (int i = 0; i < OBJECTIVES; i++)
+        if (missing >> i & 1)
+            return fail_as("unsupported", "%s: has not the parts that %s teaches", m->path,
+                           objective_name(i));
+    if (!l->objectives)
+        return fail("no objective to learn by");
+    if (b->count < 1)
+        return fail("a batch of no pairs");
+    return vlm_check_ids(m, b->ids, b->counts, b->count);
+}
+
+int model_learn(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
+                struct losses *out)
+{
+    *out = (struct losses){ 0 };
+    if (check(m, b, l) || m->family->learn->learn(t, m, b, l, out))
+        return -1;
+    for (int i = 0; i < OBJECTIVES; i++) {
+        struct tensor *one = out->each[i];
+
+        if (one)
+            out->total = out->total ? add(t, out->total, one) : one;
+    }
+    return 0;
+}
