@@ -75,6 +75,8 @@ int file_map(struct file *f, const char *path); /* 0, or -1 after fail() */
 void file_unmap(struct file *f);
 void file_release(const void *data, size_t size);  /* drop the pages' resident copy */
 int file_read(struct buffer *b, const char *path); /* appends; regular files and pipes */
+/* The `size` bytes at `at` of a regular file: all, or -1 after fail(); appends. */
+int file_read_part(struct buffer *b, const char *path, long long at, size_t size);
 int file_write_atomic(const char *path, const void *data, size_t size);
 char *path_join(const char *folder, const char *name); /* an absolute name stays; to free */
 bool path_is_folder(const char *path);

@@ -84,6 +84,33 @@ int file_read(struct buffer *b, const char *path)
     return result;
 }
 
+int file_read_part(struct buffer *b, const char *path, long long at, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t have = 0;
+    ssize_t got = 0;
+
+    if (fd < 0)
+        return fail_errno("%s", path);
+    buffer_reserve(b, size + 1);
+    while (have < size) {
+        got = pread(fd, b->data + b->size + have, size - have, (off_t)at + (off_t)have);
+        if (got == 0 || (got < 0 && errno != EINTR))
+            break;
+        have += got > 0 ? (size_t)got : 0;
+    }
+    if (have == size) {
+        b->size += size;
+        b->data[b->size] = 0;
+    } else if (got < 0) {
+        fail_errno("%s", path);
+    } else {
+        fail_as("truncated", "%s: ends before byte %lld", path, at + (long long)size);
+    }
+    close(fd);
+    return have == size ? 0 : -1;
+}
+
 static int write_all(int fd, const char *data, size_t size)
 {
     while (size) {

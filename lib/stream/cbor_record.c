@@ -114,6 +114,7 @@ static int describe(struct cursor *c, struct member *m)
 
 static int read_members(struct cursor c, struct record *r)
 {
+    const unsigned char *start = c.at;
     uint64_t count;
     int more;
 
@@ -138,6 +139,7 @@ static int read_members(struct cursor c, struct record *r)
         m->kind = described.kind;
         m->rank = described.rank;
         memcpy(m->shape, described.shape, sizeof m->shape);
+        m->at = c.token.data - start; /* in the item; the reader knows where that is */
         if (c.token.value)
             memcpy(m->data, c.token.data, c.token.value);
         free(name);

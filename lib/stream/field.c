@@ -101,36 +101,44 @@ static int read_base64(struct buffer *b, const char *text)
     return 0;
 }
 
-static int read_uri(struct buffer *b, const char *uri)
+static int check_uri(const char *uri)
 {
     const char *comma = strchr(uri, ',');
 
     if (!comma || comma - uri < 7 || memcmp(comma - 7, ";base64", 7))
         return fail_as("unsupported", "data: URI: not base64");
-    return read_base64(b, comma + 1);
+    return 0;
+}
+
+static int read_uri(struct buffer *b, const char *uri)
+{
+    return check_uri(uri) ? -1 : read_base64(b, strchr(uri, ',') + 1);
 }
 
 /* An error names the path as the record has it, without the root. */
-static int read_path(struct buffer *b, const char *root, const char *name)
+static int check_path(const char *path, const char *name)
 {
-    char *path = path_join(root, name);
     struct stat status;
-    int result = -1;
 
     if (strstr(name, "://"))
-        fail_as("unsupported", "%s: not a file, and nothing is fetched from a network", name);
-    else if (stat(path, &status))
-        fail_errno("%s", name);
-    else if (!S_ISREG(status.st_mode))
-        fail_as("unsupported", "%s: not a regular file", name);
-    else if ((uint64_t)status.st_size > most_bytes)
-        fail_as("too_large", "%s: larger than %zu bytes", name, most_bytes);
-    else if (file_read(b, path))
-        fail_as(error_code(), "%s%s", name, error_text() + strlen(path));
-    else
-        result = 0;
-    free(path);
-    return result;
+        return fail_as("unsupported", "%s: not a file, and nothing is fetched from a network",
+                       name);
+    if (stat(path, &status))
+        return fail_errno("%s", name);
+    if (!S_ISREG(status.st_mode))
+        return fail_as("unsupported", "%s: not a regular file", name);
+    if ((uint64_t)status.st_size > most_bytes)
+        return fail_as("too_large", "%s: larger than %zu bytes", name, most_bytes);
+    return 0;
+}
+
+static int read_path(struct buffer *b, const char *path, const char *name)
+{
+    if (check_path(path, name))
+        return -1;
+    if (file_read(b, path))
+        return fail_as(error_code(), "%s%s", name, error_text() + strlen(path));
+    return 0;
 }
 
 char *record_image_reference(const struct record *r, const struct fields *f)
@@ -149,9 +157,27 @@ char *record_image_reference(const struct record *r, const struct fields *f)
     return text;
 }
 
+static bool is_uri(const char *reference)
+{
+    return !strncmp(reference, "data:", 5);
+}
+
+int image_reference_check(const char *root, const char *reference)
+{
+    char *path = is_uri(reference) ? NULL : path_join(root, reference);
+    int result = path ? check_path(path, reference) : check_uri(reference);
+
+    free(path);
+    return result;
+}
+
 int image_reference_read(struct buffer *b, const char *root, const char *reference)
 {
-    return strncmp(reference, "data:", 5) ? read_path(b, root, reference) : read_uri(b, reference);
+    char *path = is_uri(reference) ? NULL : path_join(root, reference);
+    int result = path ? read_path(b, path, reference) : read_uri(b, reference);
+
+    free(path);
+    return result;
 }
 
 int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b)
@@ -179,7 +205,7 @@ char *record_image_name(const struct record *r, const struct fields *f)
 
     if (!record_image_member(r, f) && record_image(r, f, &value, NULL))
         text = json_text(value);
-    if (text && strncmp(text, "data:", 5))
+    if (text && !is_uri(text))
         return text;
     free(text);
     text = record_string(r, "__key__"); /* a tar's sample */

@@ -32,6 +32,7 @@ struct source {
     bool regular, end; /* reading never waits; no byte is left to read */
     char *window;      /* unread: size bytes from start */
     size_t start, size, capacity;
+    long long position;         /* of the first unread byte in the input */
     size_t looked;              /* unread bytes that hold no separator */
     size_t limit;               /* no record is longer */
     long line;                  /* of what was last read: line, item or member number */

@@ -51,6 +51,8 @@ struct record *items_next(struct source *s)
     r = cbor_read_record(source_data(s), size, &size);
     if (!r)
         r = record_of_trouble(error_code(), error_text(), s->line, NULL, 0);
+    for (int i = 0; i < r->member_count; i++)
+        r->members[i].at += s->position;
     source_take(s, size);
     return r;
 }

@@ -40,11 +40,14 @@ static struct record *too_long(struct source *s, int separator)
     return record_of_trouble("too_large", message, s->line, NULL, 0);
 }
 
-static struct record *object_or_trouble(const char *line, size_t size, long number)
+static struct record *object_or_trouble(const char *line, size_t size, long number, long long at)
 {
     struct record *r = record_parse(line, size);
 
-    return r ? r : record_of_trouble(error_code(), error_text(), number, line, size);
+    if (!r)
+        return record_of_trouble(error_code(), error_text(), number, line, size);
+    r->at = at;
+    return r;
 }
 
 struct record *lines_next(struct source *s, bool names, int separator)
@@ -69,7 +72,8 @@ struct record *lines_next(struct source *s, bool names, int separator)
         if (size && separator == '\n' && line[size - 1] == '\r')
             size--;
         if (!blank(line, size, names))
-            return names ? record_of_path(line, size) : object_or_trouble(line, size, s->line);
+            return names ? record_of_path(line, size)
+                         : object_or_trouble(line, size, s->line, s->position - (long long)taken);
     }
 }
 

@@ -40,6 +40,7 @@ struct member *member_add(struct record *r, const char *name, size_t size)
     m->kind = MEMBER_BYTES;
     m->data = xresize(NULL, size, 1);
     m->size = size;
+    m->at = -1;
     m->rank = 1;
     memset(m->shape, 0, sizeof m->shape);
     m->shape[0] = (long)size;

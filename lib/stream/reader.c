@@ -209,6 +209,16 @@ static bool waits(struct reader *r)
     return r->next < r->count && length(r->operands[r->next]) < 0;
 }
 
+/* What cannot be opened again by its name is not found again. */
+static void forget_places(struct record *record, const struct source *s)
+{
+    if (s->regular && s->fd != STDIN_FILENO)
+        return;
+    record->at = -1;
+    for (int i = 0; i < record->member_count; i++)
+        record->members[i].at = -1;
+}
+
 struct record *reader_next(struct reader *r, bool *would_wait)
 {
     struct record *record = NULL;
@@ -220,6 +230,8 @@ struct record *reader_next(struct reader *r, bool *would_wait)
             from_operand = record != NULL;
         } else {
             record = from_source(r);
+            if (record)
+                forget_places(record, &r->source);
             note_failure(r);
             if (!record)
                 close_source(r);

@@ -17,6 +17,7 @@ static struct record *make(const char *json, size_t size)
     struct record *r = xalloc(1, sizeof *r);
 
     buffer_add(&r->json, json, size);
+    r->at = -1;
     return r;
 }
 

@@ -24,6 +24,7 @@ void source_open(struct source *s, const char *name, int fd)
     s->regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     s->end = false;
     s->start = s->size = s->looked = 0;
+    s->position = 0;
     s->line = 0;
     s->failed = 0;
 }
@@ -87,6 +88,7 @@ void source_take(struct source *s, size_t size)
 {
     assert(size <= s->size);
     s->start += size;
+    s->position += (long long)size;
     s->size -= size;
     s->looked = 0;
     if (!s->size)

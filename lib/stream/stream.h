@@ -54,7 +54,8 @@ struct member { /* a binary member */
     int rank;
     long shape[4];
     void *data;
-    size_t size; /* bytes */
+    size_t size;  /* bytes */
+    long long at; /* where they lie in the file `source`; -1: not known, or no file */
 };
 struct record {
     struct buffer json;        /* the object, without a newline; change it by the setters only */
@@ -63,6 +64,7 @@ struct record {
     int member_count;
     const char *source; /* file name, "stdin"; owned by the reader */
     long line;          /* 1-based line, item or member number in its source; 0: an operand */
+    long long at;       /* where `json` came from in the file `source`; -1: as for members */
     uint64_t index;     /* position in the whole input */
     uint64_t content;   /* hash of what came in */
     char *path;         /* the path in "image" where it is not UTF-8, so JSON has U+FFFD; or NULL */
@@ -122,6 +124,7 @@ const struct member *record_image_member(const struct record *r, const struct fi
 bool record_has_image(const struct record *r, const struct fields *f); /* in band or by name */
 /* What the image field says, a path or a data: URI; to free; NULL after fail(). */
 char *record_image_reference(const struct record *r, const struct fields *f);
+int image_reference_check(const char *root, const char *reference); /* short of reading it */
 /* The encoded bytes behind such a reference; appends to b; -1 after fail(). */
 int image_reference_read(struct buffer *b, const char *root, const char *reference);
 /* The encoded bytes of a record's image.  Appends to b; -1 after fail(). */

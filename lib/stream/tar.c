@@ -142,8 +142,11 @@ static bool is_image_extension(const char *e)
     return false;
 }
 
-static void take_data(struct sample *m, const char *ext, const char *data, size_t size)
+static void take_data(struct sample *m, const char *ext, const char *data, size_t size,
+                      long long at)
 {
+    const char *name;
+
     char *lower = xstrdup(ext);
 
     for (char *c = lower; *c; c++)
@@ -157,10 +160,10 @@ static void take_data(struct sample *m, const char *ext, const char *data, size_
     } else if (!strcmp(lower, "caption") && !m->has_caption) {
         buffer_add(&m->caption, data, size);
         m->has_caption = true;
-    } else if (is_image_extension(lower) && !record_member(m->binary, "image")) {
-        record_set_bytes(m->binary, "image", data, size);
     } else {
-        record_set_bytes(m->binary, lower, data, size);
+        name = is_image_extension(lower) && !record_member(m->binary, "image") ? "image" : lower;
+        record_set_bytes(m->binary, name, data, size);
+        record_member(m->binary, name)->at = at;
     }
     free(lower);
 }
@@ -180,7 +183,7 @@ static int read_entry(struct tar *t, struct source *s, const char *ext)
     if (!data)
         return -1;
     m->size += t->entry.size;
-    take_data(m, ext, data, t->entry.size);
+    take_data(m, ext, data, t->entry.size, s->position);
     tar_taken(s, t->entry.size);
     return 0;
 }

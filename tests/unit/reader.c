@@ -263,6 +263,53 @@ static void hashes(void)
     free(list[0]);
 }
 
+static bool lies_at(const char *path, long long at, const void *data, size_t size)
+{
+    struct buffer b = { 0 };
+    bool same = at >= 0 && !file_read_part(&b, path, at, size) && !memcmp(b.data, data, size);
+
+    buffer_free(&b);
+    return same;
+}
+
+/* What a record came from is found again in the file. */
+static void places(void)
+{
+    struct buffer items = { 0 };
+    struct record *made = record_parse("{\"n\":1}", 7), *record;
+    struct reader *r;
+    char *list[2];
+
+    record_write(&items, made, true);
+    record_set_bytes(made, "image", "IMG!picture", 11);
+    record_write(&items, made, true);
+    list[0] = put("p1", "\n{\"a\":1}\r\n\n {\"b\":2}", 19);
+    list[1] = put("p2", items.data, items.size);
+    r = reader_open(list, 2, NULL);
+    for (int i = 0; i < 2; i++) {
+        record = reader_next(r, NULL);
+        ok(lies_at(list[0], record->at, record->json.data, record->json.size), "line %d", i);
+        record_free(record);
+    }
+    record_free(reader_next(r, NULL));
+    record = reader_next(r, NULL);
+    ok(record->at == -1 && lies_at(list[1], record->members[0].at, "IMG!picture", 11), "a member");
+    record_free(record);
+    reader_close(r);
+    if (!freopen(list[1], "rb", stdin))
+        note("cannot open %s", list[1]);
+    r = reader_open(NULL, 0, NULL);
+    record_free(reader_next(r, NULL));
+    record = reader_next(r, NULL);
+    ok(record->members[0].at == -1, "what came through standard input has no place");
+    record_free(record);
+    reader_close(r);
+    record_free(made);
+    buffer_free(&items);
+    free(list[0]);
+    free(list[1]);
+}
+
 int main(void)
 {
     char *command;
@@ -277,6 +324,7 @@ int main(void)
     image_in_band();
     waiting();
     hashes();
+    places();
     is_long((long)format_named("cbor"), FORMAT_CBOR, "format_named");
     is_long((int)format_named("xml"), -1, "no such format");
     command = xprintf("rm -rf %s", folder);

@@ -7,34 +7,7 @@
 #include <unistd.h>
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
-
-enum { BLOCK = 512 };
-
-static void put_sum(unsigned char *block)
-{
-    unsigned sum = 0;
-
-    memset(block + 148, ' ', 8);
-    for (int i = 0; i < BLOCK; i++)
-        sum += block[i];
-    snprintf((char *)block + 148, 8, "%06o", sum);
-}
-
-static void add(struct buffer *b, const char *name, char type, const void *data, size_t size)
-{
-    unsigned char block[BLOCK] = { 0 };
-
-    memcpy(block, name, strnlen(name, 100));
-    memcpy(block + 100, "0000644", 7);
-    snprintf((char *)block + 124, 12, "%011o", (unsigned)size & 0xffffff);
-    block[156] = (unsigned char)type;
-    memcpy(block + 257, "ustar\00000", 8);
-    put_sum(block);
-    buffer_add(b, block, sizeof block);
-    buffer_add(b, data, size);
-    while (b->size % BLOCK)
-        buffer_byte(b, 0);
-}
+#include "tests/unit/tarball.h"
 
 static void text(struct buffer *b, const char *name, const char *data)
 {
@@ -221,8 +194,41 @@ static void damage(void)
              1, "a terabyte is claimed");
 }
 
+/* A member is found again in the file. */
+static void places(void)
+{
+    char path[] = "/tmp/vlm-tar-XXXXXX", *list[] = { path };
+    int fd = mkstemp(path);
+    struct buffer b = { 0 }, again = { 0 };
+    struct record *record;
+    struct member *m;
+    struct reader *r;
+
+    text(&b, "a.txt", "one");
+    add(&b, "b.jpg", '0', "\xff\xd8\xff picture", 11);
+    text(&b, "b.txt", "two");
+    end(&b);
+    if (fd < 0 || close(fd) || (unlink(path), file_write_atomic(path, b.data, b.size)))
+        note("%s", error_text());
+    r = reader_open(list, 1, NULL);
+    record_free(reader_next(r, NULL));
+    record = reader_next(r, NULL);
+    m = record ? record_member(record, "image") : NULL;
+    ok(m && !file_read_part(&again, path, m->at, m->size) && again.size == 11 &&
+           !memcmp(again.data, m->data, 11),
+       "a member's place");
+    ok(file_read_part(&again, path, (long long)b.size - 2, 3) < 0 && again.size == 11,
+       "a part beyond the end: %s", error_text());
+    record_free(record);
+    reader_close(r);
+    unlink(path);
+    buffer_free(&b);
+    buffer_free(&again);
+}
+
 int main(void)
 {
+    places();
     samples();
     long_names();
     apart();
