@@ -11,14 +11,7 @@
 
 static void text(struct buffer *b, const char *name, const char *data)
 {
-    add(b, name, '0', data, strlen(data));
-}
-
-static void end(struct buffer *b)
-{
-    char zeros[4 * BLOCK] = { 0 };
-
-    buffer_add(b, zeros, sizeof zeros);
+    tar_add(b, name, '0', data, strlen(data));
 }
 
 /* The records of an archive as lines; frees the archive. */
@@ -62,7 +55,7 @@ static void samples(void)
 {
     struct buffer b = { 0 };
 
-    add(&b, "shard/", '5', "", 0);
+    tar_add(&b, "shard/", '5', "", 0);
     text(&b, "shard/000.jpg", "\xff\xd8\xff");
     text(&b, "shard/000.txt", "a \"cat\"\n");
     text(&b, "shard/000.json", "{\"id\": 12345678901234567890,\n \"url\":1.10}\n");
@@ -74,8 +67,8 @@ static void samples(void)
     text(&b, "shard/002.txt", "t");
     text(&b, "shard/002.caption", "ignored");
     text(&b, "other.d/003.caption", "d\r\n");
-    add(&b, "other.d/003.gif", '2', "", 0);
-    end(&b);
+    tar_add(&b, "other.d/003.gif", '2', "", 0);
+    tar_end(&b);
     is_lines(
         &b, 0,
         "2 {\"id\": 12345678901234567890,  \"url\":1.10,\"__key__\":\"shard/000\","
@@ -95,17 +88,17 @@ static void long_names(void)
 
     memset(name, 'n', 300);
     memcpy(name + 296, ".txt", 4);
-    add(&b, "././@LongLink", 'L', name, 301);
+    tar_add(&b, "././@LongLink", 'L', name, 301);
     text(&b, "nnn", "gnu");
     name[0] = 'm';
     snprintf(record, sizeof record, "310 path=%s\n", name);
-    add(&b, "PaxHeaders/x", 'x', record, 310);
+    tar_add(&b, "PaxHeaders/x", 'x', record, 310);
     text(&b, "short", "pax");
     text(&b, "base.txt", "prefix");
-    block = (unsigned char *)b.data + b.size - 2 * BLOCK;
+    block = (unsigned char *)b.data + b.size - 2 * TAR_BLOCK;
     memcpy(block + 345, "some/folder", 11);
-    put_sum(block);
-    end(&b);
+    tar_sum(block);
+    tar_end(&b);
     name[296] = 0;
     name[0] = 'n';
     buffer_printf(&wanted, "1 {\"__key__\":\"%s\",\"text\":\"gnu\"}\n", name);
@@ -124,7 +117,7 @@ static void apart(void)
     text(&b, "b.txt", "2");
     text(&b, "a.json", "{}");
     text(&b, "c.json", "[1]");
-    end(&b);
+    tar_end(&b);
     text(&b, "a.txt", "another archive");
     is_lines(&b, 0,
              "1 {\"__key__\":\"a\",\"text\":\"1\"}\n2 {\"__key__\":\"b\",\"text\":\"2\"}\n"
@@ -142,10 +135,10 @@ static void large(void)
     char data[3000];
 
     memset(data, 'x', sizeof data);
-    add(&b, "a.jpg", '0', data, sizeof data);
+    tar_add(&b, "a.jpg", '0', data, sizeof data);
     text(&b, "a.txt", "1");
     text(&b, "b.txt", "2");
-    end(&b);
+    tar_end(&b);
     is_lines(&b, 2000,
              "1 {\"__key__\":\"a\",\"text\":\"1\",\"error\":{\"stage\":\"read\","
              "\"code\":\"too_large\",\"message\":\"longer than the limit for a record\"}}\n"
@@ -159,7 +152,7 @@ static void damage(void)
 
     text(&b, "a.txt", "1");
     text(&b, "b.txt", "2");
-    b.size -= BLOCK;
+    b.size -= TAR_BLOCK;
     is_lines(&b, 0,
              "1 {\"__key__\":\"a\",\"text\":\"1\"}\n"
              "2 {\"__key__\":\"b\",\"error\":{\"stage\":\"read\",\"code\":\"truncated\","
@@ -167,7 +160,7 @@ static void damage(void)
              1, "cut within a member");
     text(&b, "a.txt", "1");
     text(&b, "b.txt", "2");
-    b.data[2 * BLOCK] ^= 1;
+    b.data[2 * TAR_BLOCK] ^= 1;
     is_lines(&b, 0,
              "1 {\"__key__\":\"a\",\"text\":\"1\",\"error\":{\"stage\":\"read\","
              "\"code\":\"corrupt\",\"message\":\"the header behind member 1 is none: its sum is "
@@ -175,19 +168,19 @@ static void damage(void)
              1, "a wrong sum");
     text(&b, "a.txt", "1");
     text(&b, "b.txt", "2");
-    memcpy(b.data + 2 * BLOCK + 124, "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12);
-    put_sum((unsigned char *)b.data + 2 * BLOCK);
+    memcpy(b.data + 2 * TAR_BLOCK + 124, "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12);
+    tar_sum((unsigned char *)b.data + 2 * TAR_BLOCK);
     is_lines(&b, 0,
              "1 {\"__key__\":\"a\",\"text\":\"1\",\"error\":{\"stage\":\"read\","
              "\"code\":\"corrupt\",\"message\":\"the size of member 2 is no number\"}}\n",
              1, "a size beyond 64 bits");
     text(&b, "a.txt", "1");
     memcpy(b.data + 124, "\x80\0\0\0\0\0\0\0\0\0\0\1", 12);
-    put_sum((unsigned char *)b.data);
+    tar_sum((unsigned char *)b.data);
     is_lines(&b, 0, "1 {\"__key__\":\"a\",\"text\":\"1\"}\n", 0, "a size in base 256");
     text(&b, "a.txt", "1");
     memcpy(b.data + 124, "\x80\0\0\0\0\1\0\0\0\0\0\0", 12);
-    put_sum((unsigned char *)b.data);
+    tar_sum((unsigned char *)b.data);
     is_lines(&b, 0,
              "1 {\"__key__\":\"a\",\"error\":{\"stage\":\"read\",\"code\":\"too_large\","
              "\"message\":\"longer than the limit for a record\"}}\n",
@@ -205,9 +198,9 @@ static void places(void)
     struct reader *r;
 
     text(&b, "a.txt", "one");
-    add(&b, "b.jpg", '0', "\xff\xd8\xff picture", 11);
+    tar_add(&b, "b.jpg", '0', "\xff\xd8\xff picture", 11);
     text(&b, "b.txt", "two");
-    end(&b);
+    tar_end(&b);
     if (fd < 0 || close(fd) || (unlink(path), file_write_atomic(path, b.data, b.size)))
         note("%s", error_text());
     r = reader_open(list, 1, NULL);

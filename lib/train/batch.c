@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ * batch.c - pairs in an order of their own, their images decoded in the background
+ *
+ * The order of an epoch is a permutation drawn from the seed and the epoch.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "train/data_inside.h"
+
+struct batch {
+    struct dataset *dataset;
+    struct job *job;
+    bool finished;
+    atomic_bool failed;
+    uint64_t epoch;
+    size_t *places; /* [count]: the pair that stands there */
+    float *pixels;
+    size_t image; /* floats of one */
+    int *ids, *counts;
+    int64_t *group;
+    struct pairs pairs;
+};
+
+/* --- order --- */
+
+/* Fisher and Yates, from the end. */
+static void shuffle(struct dataset *d, uint64_t epoch)
+{
+    const uint64_t seed[] = { d->options.seed, epoch };
+    struct random random = { hash_bytes(seed, sizeof seed, 0) };
+
+    if (!d->order)
+        d->order = xresize(NULL, d->count, sizeof *d->order);
+    for (size_t i = 0; i < d->count; i++)
+        d->order[i] = (uint32_t)i;
+    for (size_t i = d->count; i > 1; i--) {
+        size_t other = random_below(&random, i);
+        uint32_t swap = d->order[i - 1];
+
+        d->order[i - 1] = d->order[other];
+        d->order[other] = swap;
+    }
+    d->epoch = epoch;
+}
+
+static size_t pair_at(struct dataset *d, uint64_t epoch, size_t at)
+{
+    if (!d->options.shuffle)
+        return at;
+    if (d->epoch != epoch)
+        shuffle(d, epoch);
+    return d->order[at];
+}
+
+long dataset_batches(const struct dataset *d, int size)
+{
+    long batches = (long)(d->count / (size_t)size);
+
+    return batches ? batches : 1;
+}
+
+/* --- images --- */
+
+static int prepare(const struct dataset *d, const struct picture *picture, float *pixels)
+{
+    struct buffer bytes = { 0 };
+    int result = picture_read(d, picture, &bytes);
+
+    if (!result)
+        result =
+            preprocess_bytes(&d->preprocess, bytes.data, bytes.size, d->options.max_pixels, pixels);
+    buffer_free(&bytes);
+    return result;
+}
+
+/* The pair at `index`, or the first behind it whose image is good. */
+static void prepare_one(void *argument, long index, int worker)
+{
+    struct batch *b = argument;
+    struct dataset *d = b->dataset;
+    size_t place = b->places[index];
+
+    (void)worker;
+    for (size_t tries = 0; tries < d->count; tries++, place = (place + 1) % d->count) {
+        struct picture *p = &d->pictures[d->pairs[place].picture];
+
+        if (atomic_load(&p->broken))
+            continue;
+        if (!prepare(d, p, b->pixels + (size_t)index * b->image)) {
+            b->places[index] = place;
+            return;
+        }
+        if (!atomic_exchange(&p->broken, true))
+            picture_warn(d, p);
+    }
+    atomic_store(&b->failed, true);
+}
+
+struct batch *batch_begin(struct dataset *d, long number, int size)
+{
+    struct batch *b = xalloc(1, sizeof *b);
+    long batches = dataset_batches(d, size), at = number % batches;
+    int count = (size_t)size < d->count ? size : (int)d->count;
+
+    b->dataset = d;
+    b->epoch = (uint64_t)(number / batches);
+    b->image = 3 * (size_t)d->preprocess.width * (size_t)d->preprocess.height;
+    b->places = xresize(NULL, (size_t)count, sizeof *b->places);
+    for (int i = 0; i < count; i++)
+        b->places[i] = pair_at(d, b->epoch, (size_t)at * (size_t)size + (size_t)i);
+    b->pixels = xresize(NULL, (size_t)count * b->image, sizeof *b->pixels);
+    b->pairs.count = count;
+    b->job = pool_submit(prepare_one, b, count);
+    return b;
+}
+
+/* --- texts --- */
+
+static void read_ids(const struct dataset *d, const struct pair *p, int *ids)
+{
+    const unsigned char *at = (const unsigned char *)d->ids.data + p->ids;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        unsigned id = 0, shift = 0;
+
+        for (; *at > 127; shift += 7)
+            id |= (*at++ & 127u) << shift;
+        ids[i] = (int)(id | (unsigned)*at++ << shift);
+    }
+}
+
+static void gather(struct batch *b)
+{
+    const struct dataset *d = b->dataset;
+    size_t total = 0, count = (size_t)b->pairs.count;
+
+    b->counts = xresize(NULL, count, sizeof *b->counts);
+    b->group = xresize(NULL, count, sizeof *b->group);
+    for (size_t i = 0; i < count; i++) {
+        const struct pair *p = &d->pairs[b->places[i]];
+
+        total += (size_t)(b->counts[i] = (int)p->count);
+        b->group[i] = d->pictures[p->picture].group;
+    }
+    b->ids = xresize(NULL, total, sizeof *b->ids);
+    total = 0;
+    for (size_t i = 0; i < count; total += (size_t)b->counts[i++])
+        read_ids(d, &d->pairs[b->places[i]], b->ids + total);
+    b->pairs.pixels = b->pixels;
+    b->pairs.ids = b->ids;
+    b->pairs.counts = b->counts;
+    b->pairs.group = b->group;
+}
+
+static void finish(struct batch *b)
+{
+    if (!b->finished)
+        pool_finish(b->job);
+    b->finished = true;
+}
+
+const struct pairs *batch_pairs(struct batch *b)
+{
+    finish(b);
+    if (atomic_load(&b->failed)) {
+        fail("none of %zu images can be read", b->dataset->picture_count);
+        return NULL;
+    }
+    if (!b->ids)
+        gather(b);
+    return &b->pairs;
+}
+
+void batch_free(struct batch *b)
+{
+    if (!b)
+        return;
+    finish(b);
+    free(b->places);
+    free(b->pixels);
+    free(b->ids);
+    free(b->counts);
+    free(b->group);
+    free(b);
+}
