@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/image.h"
 #include "cli/rerank.h"
@@ -42,14 +43,19 @@ struct work {
     int count;
 };
 
-static const char *const writes[] = { "itm", "itm.", "itm_logit", "itm_logit.",
-                                      "itc", "itc.", "truncated", NULL };
+static const char *const writes[] = { "itm",  "itm.",  "itm_logit", "itm_logit.",
+                                      "itc",  "itc.",  "label",     "label.",
+                                      "prob", "prob.", "truncated", NULL };
+static bool cosines; /* the model has them */
 
 static int begin(void)
 {
-    model = model_open(VLM_MATCH);
-    if (!model || !queries)
-        return model ? 0 : -1;
+    model = model_open(VLM_MATCH | (queries ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0));
+    if (!model)
+        return -1;
+    cosines = vlm_abilities(model) & VLM_EMBED_IMAGE;
+    if (!queries)
+        return 0;
     filter.keeps_records = filter.whole = true;
     rerank = rerank_open(model, queries, (int)rerank_count);
     return rerank ? 0 : -1;
@@ -139,33 +145,98 @@ static void set_scores(struct record *r, const struct scored *s, const char *nam
     free(field);
 }
 
-/* logits: [texts, 2]; the probability is softmax's second, from the difference d = 1/(1 + e^-d) */
+/* Of a text's classes: the last is a match, so the difference is of its logit and the log of the
+ * sum of the others' exponentials, and the probability 1/(1 + e^-d). */
+struct judgement {
+    float itm, difference, prob;
+    int label;
+};
+
+static struct judgement judge(const float *logits, int classes)
+{
+    struct judgement j = { .label = 0 };
+    double others = 0, sum = 0, most = logits[0];
+
+    for (int i = 1; i < classes - 1; i++)
+        most = fmax(most, (double)logits[i]);
+    for (int i = 0; i < classes - 1; i++)
+        others += exp(logits[i] - most);
+    j.difference = classes == 2 ? logits[1] - logits[0]
+                                : (float)((double)logits[classes - 1] - most - log(others));
+    j.itm = (float)(1 / (1 + exp(-(double)j.difference)));
+    for (int i = 0; i < classes; i++)
+        j.label = logits[i] > logits[j.label] ? i : j.label;
+    for (int i = 0; i < classes; i++)
+        sum += exp((double)logits[i] - (double)logits[j.label]);
+    j.prob = (float)(1 / sum);
+    return j;
+}
+
+static void set_labels(struct record *r, const struct scored *s, const struct judgement *list)
+{
+    char *field = s->field ? xprintf("label.%s", s->field) : xstrdup("label");
+    struct buffer text = { 0 };
+
+    for (int i = 0; i < s->count; i++) {
+        const char *name = vlm_class(model, list[i].label);
+
+        buffer_byte(&text, i ? ',' : '[');
+        json_escape(&text, name, strlen(name));
+    }
+    buffer_byte(&text, ']');
+    if (s->list)
+        record_set_json(r, field, text.data, text.size);
+    else
+        record_set_json(r, field, text.data + 1, text.size - 2);
+    buffer_free(&text);
+    free(field);
+}
+
+static void set_field(struct record *r, const struct scored *s, const float *logits,
+                      const float *itc)
+{
+    int classes = vlm_classes(model);
+    size_t count = (size_t)s->count;
+    struct judgement *list = xalloc(count + 1, sizeof *list);
+    float *itm = xalloc(count + 1, 3 * sizeof *itm), *difference = itm + count;
+    float *prob = difference + count;
+
+    for (int k = 0; k < s->count; k++) {
+        list[k] = judge(logits + k * classes, classes);
+        itm[k] = list[k].itm;
+        difference[k] = list[k].difference;
+        prob[k] = list[k].prob;
+    }
+    set_scores(r, s, "itm", itm);
+    set_scores(r, s, "itm_logit", difference);
+    if (cosines)
+        set_scores(r, s, "itc", itc);
+    if (vlm_class(model, 0) && s->count) {
+        set_labels(r, s, list);
+        set_scores(r, s, "prob", prob);
+    }
+    free(list);
+    free(itm);
+}
+
 static void set_all(struct record *r, const struct work *w, const float *logits, const float *itc)
 {
     for (int i = 0; i < w->count; i++) {
         const struct scored *s = &w->fields[i];
-        float *itm = xalloc((size_t)s->count, 2 * sizeof *itm), *difference = itm + s->count;
 
-        for (int k = 0; k < s->count; k++) {
-            difference[k] = logits[2 * k + 1] - logits[2 * k];
-            itm[k] = (float)(1 / (1 + exp(-(double)difference[k])));
-        }
-        if (s->count || s->list) {
-            set_scores(r, s, "itm", itm);
-            set_scores(r, s, "itm_logit", difference);
-            set_scores(r, s, "itc", itc);
-        }
+        if (s->count || s->list)
+            set_field(r, s, logits, itc);
         if (s->truncated)
             record_set_bool(r, "truncated", true);
-        logits += 2 * s->count;
+        logits += vlm_classes(model) * s->count;
         itc += s->count;
-        free(itm);
     }
 }
 
 static int batch_of_pairs(struct record *records[], int count)
 {
     int texts = 0, ids = 0, *all, *counts, *image_of, n = 0, at = 0, status;
+    int classes = vlm_classes(model);
     struct image_work **images = xalloc((size_t)count, sizeof *images);
     float *features, *logits, *itc;
 
@@ -192,15 +263,16 @@ static int batch_of_pairs(struct record *records[], int count)
             }
         }
     }
-    logits = xalloc((size_t)texts, 3 * sizeof *logits);
-    itc = logits + 2 * texts;
+    logits = xalloc((size_t)texts, (size_t)(classes + 1) * sizeof *logits);
+    itc = logits + (size_t)classes * (size_t)texts;
     features = cli_image_features(model, images, count);
-    status = features ? vlm_match(model, features, count, all, counts, image_of, texts, logits, itc)
+    status = features ? vlm_match(model, features, count, all, counts, image_of, texts, logits,
+                                  cosines ? itc : NULL)
                       : -1;
     for (int i = 0, done = 0; i < count && !status; i++) {
         const struct work *w = records[i]->work;
 
-        set_all(records[i], w, logits + 2 * done, itc + done);
+        set_all(records[i], w, logits + classes * done, itc + done);
         for (int f = 0; f < w->count; f++)
             done += w->fields[f].count;
     }

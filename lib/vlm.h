@@ -83,8 +83,14 @@ int vlm_embed_features(struct vlm *m, const float *features, int images, bool no
                        float *out);
 
 /* Matching: does this text describe this image?  Text i, framed by vlm_read_text, looks at image
- * image_of[i].  logits: [texts, 2], the second for a match; itc: [texts], cosine; either may be
- * NULL.  The image's keys and values are computed once for all its texts. */
+ * image_of[i].  logits: [texts, vlm_classes(m)], the last for a match; itc: [texts], cosine; either
+ * may be NULL.  The image's keys and values are computed once for all its texts.  A model that
+ * compares pictures takes vlm_images(m) of them as one image, their features one after the other.
+ */
+int vlm_images(const struct vlm *m);                   /* 1; 2: NLVR2 */
+int vlm_classes(const struct vlm *m);                  /* 2; 3: visual entailment */
+const char *vlm_class(const struct vlm *m, int which); /* "entailment"; NULL: it has no name */
+bool vlm_ranks_by_match(const struct vlm *m); /* its retrieval score leaves the cosine out */
 int vlm_match(struct vlm *m, const float *features, int images, const int *ids, const int *counts,
               const int *image_of, int texts, float *logits, float *itc);
 

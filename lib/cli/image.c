@@ -25,17 +25,64 @@ static bool take_features(struct record *r, const struct vlm *m, struct image_wo
     if (!tower || strcmp(tower, wanted))
         record_fail(r, "features", "other_tower",
                     "image_features come from another vision tower than this model's");
-    else if (!w->features || count != (long)tokens * width)
+    else if (!w->features || count != (long)vlm_images(m) * tokens * width)
         record_fail(r, "features", "misshapen", "image_features have not the tower's shape");
     free(tower);
     return true;
+}
+
+/* One of the pictures that are compared. */
+static int read_picture(struct record *r, const struct vlm *m, const char *reference, float *pixels)
+{
+    struct buffer bytes = { 0 };
+    char *why;
+    int status = image_reference_read(&bytes, settings.fields.root, reference);
+    const char *stage = status ? "read" : "decode";
+
+    if (!status)
+        status = vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, pixels);
+    if (status) {
+        bool named =
+            strncmp(reference, "data:", 5) && strncmp(error_text(), reference, strlen(reference));
+        why = xprintf("%s%s%s", named ? reference : "", named ? ": " : "", error_text());
+        record_fail(r, stage, error_code(), why);
+        free(why);
+    }
+    buffer_free(&bytes);
+    return status;
+}
+
+/* Of a model that compares pictures: the image field, or "images", is a list of as many. */
+static void read_pictures(struct record *r, const struct vlm *m, struct image_work *w)
+{
+    const char *name = "images";
+    struct span value;
+    struct texts list;
+    int found;
+
+    record_image(r, &settings.fields, &value, &name);
+    found = record_texts_named(r, name, &list);
+    if (found < 0) {
+        record_fail(r, "read", error_code(), error_text());
+    } else if (!found || list.count != vlm_images(m)) {
+        record_fail(r, "read", "no_image",
+                    "the model compares two images: a list of two is needed");
+    } else {
+        w->pixels = xresize(NULL, (size_t)list.count * vlm_pixels(m), sizeof *w->pixels);
+        for (int i = 0; i < list.count && !r->failed; i++)
+            read_picture(r, m, list.list[i], w->pixels + (size_t)i * vlm_pixels(m));
+    }
+    if (found > 0)
+        texts_free(&list);
 }
 
 void cli_image_read(struct record *r, const struct vlm *m, struct image_work *w)
 {
     if (take_features(r, m, w))
         return;
-    if (!record_has_image(r, &settings.fields))
+    if (vlm_images(m) > 1)
+        read_pictures(r, m, w);
+    else if (!record_has_image(r, &settings.fields))
         record_fail(r, "read", "no_image", "the record has no image");
     else
         w->pixels = pixels_read(m, r);
@@ -43,16 +90,16 @@ void cli_image_read(struct record *r, const struct vlm *m, struct image_work *w)
 
 float *cli_image_features(struct vlm *m, struct image_work *const *list, int count)
 {
-    size_t one = vlm_pixels(m), row;
+    size_t one = vlm_pixels(m) * (size_t)vlm_images(m), row;
     int tokens, width, fresh = 0;
     float *pixels = xresize(NULL, (size_t)count * one, sizeof *pixels), *made = NULL, *out, *from;
 
     vlm_features_shape(m, &tokens, &width);
-    row = (size_t)tokens * (size_t)width;
+    row = (size_t)vlm_images(m) * (size_t)tokens * (size_t)width;
     for (int i = 0; i < count; i++)
         if (list[i]->pixels)
             memcpy(pixels + one * (size_t)fresh++, list[i]->pixels, one * sizeof *pixels);
-    if (fresh && !(made = vlm_image_features(m, pixels, fresh, &tokens, &width))) {
+    if (fresh && !(made = vlm_image_features(m, pixels, fresh * vlm_images(m), &tokens, &width))) {
         free(pixels);
         return NULL;
     }

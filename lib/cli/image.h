@@ -8,8 +8,8 @@
 #include "vlm.h"
 
 struct image_work {
-    float *pixels;   /* either this ... */
-    float *features; /* ... or these, [tokens, width] */
+    float *pixels;   /* either this, of vlm_images() pictures ... */
+    float *features; /* ... or these, [tokens, width] of each */
 };
 /* From any thread: decodes the image, or takes the record's `image_features` if the hash beside
  * them is this model's.  On failure the record fails. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * rerank.c - the best images for each of some texts: ranked by itc, the best K again by itm
  *
- * As in the published retrieval results, the final score is the matching head's second output plus
- * the cosine.  Source: salesforce/BLIP train_retrieval.py; arXiv 2107.07651, section 4.
+ * As in the published retrieval results, the final score is the matching head's second output, with
+ * the cosine added where the model's authors do so.  Sources: salesforce/BLIP train_retrieval.py;
+ * salesforce/ALBEF Retrieval.py; arXiv 2107.07651, section 4.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -133,7 +134,9 @@ static int match_some(struct rerank *k, const struct query *q, struct ranked *li
 
         record_set_number(r, "itm", (float)(1 / (1 + exp(-(double)d))));
         record_set_number(r, "itm_logit", d);
-        scores[place[i]] = (double)logits[2 * i + 1] + (double)list[place[i]].score;
+        scores[place[i]] = (double)logits[2 * i + 1];
+        if (!vlm_ranks_by_match(k->model))
+            scores[place[i]] += (double)list[place[i]].score;
     }
     for (int i = 0; i < count; i++)
         cli_image_free(&works[i]);

@@ -11,7 +11,6 @@
 #ifndef MODEL_BLIP_H
 #define MODEL_BLIP_H
 
-#include "model/decode.h"
 #include "nn/bert.h"
 #include "nn/nn.h"
 #include "nn/vit.h"
@@ -59,19 +58,9 @@ struct tensor *blip_decode_rows(struct tape *t, struct blip *m, struct tensor *i
                                 const struct spans *images, const int *ids,
                                 const struct spans *texts, const int *at, long count);
 
-/* A decoder at work on some images, or on questions about them. */
-struct blip_writer {
-    struct blip *model;
-    struct tape tape, step; /* keys of the images; one step of the texts */
-    struct bert_cache *cache;
-    struct language_model language;
-};
 /* States that the decoder looks at: image tokens, or the encoded questions. */
 struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,
                               const struct spans *images, const int *ids,
                               const struct spans *texts);
-void blip_writer_open(struct blip_writer *w, struct blip *m, struct tensor *states,
-                      const struct spans *spans, const struct decoding *d);
-void blip_writer_close(struct blip_writer *w);
 
 #endif

@@ -16,6 +16,7 @@
 #include "model/config.h"
 #include "model/learn.h"
 #include "model/position.h"
+#include "model/writer.h"
 
 enum { TEXT_LIMIT = 35 }; /* ids of a text that is matched, or of a question */
 
@@ -214,7 +215,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     const struct spans *spans = spans_even(t, count, m->feature_tokens);
     struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
     struct tensor *states = as_rows(t, x);
-    struct blip_writer w;
+    struct writer w;
 
     memcpy(starts, prompts, (size_t)count * sizeof *starts);
     if (b->config.answers) {
@@ -222,9 +223,9 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
         for (int i = 0; i < count; i++)
             starts[i] = (struct prompt){ &b->config.begin, 1, prompts[i].seed };
     }
-    blip_writer_open(&w, b, states, spans, d);
+    writer_open(&w, &b->decoder, states, spans, d);
     status = decode(&w.language, d, starts, count, out);
-    blip_writer_close(&w);
+    writer_close(&w);
     return status;
 }
 

@@ -28,8 +28,8 @@ struct family {
     struct tensor *(*image_of)(struct tape *t, struct model *m, struct tensor *features);
     struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
                            int texts); /* [texts, e] */
-    /* ITM logits [texts, 2]; features: [n, feature_tokens, feature_width]; text i looks at image
-     * image_of[i] */
+    /* ITM logits [texts, 2], or [texts, classes]; features: [n images, feature_tokens,
+     * feature_width]; text i looks at image image_of[i], or at that many-th pair of them */
     struct tensor *(*match)(struct tape *t, struct model *m, struct tensor *features,
                             const int *ids, const int *counts, const int *image_of, int texts);
     /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
@@ -58,10 +58,17 @@ struct model {
     long feature_width;
     struct preprocess preprocess;
     enum text_clean clean;
-    int context, vocabulary; /* ids a text may have; ids are below vocabulary */
-    float scale;             /* cosine to logit */
-    bool bert;               /* texts are WordPieces, not CLIP's byte pairs */
+    int context, vocabulary;          /* ids a text may have; ids are below vocabulary */
+    float scale;                      /* cosine to logit */
+    bool bert;                        /* texts are WordPieces, not CLIP's byte pairs */
+    bool unended;                     /* they have no [SEP] */
+    enum caption_style caption_style; /* how training cleaned them */
+    int caption_words;                /* and cut them */
     /* of those that match and write */
+    int classes; /* that a pair may have; 0: it matches or not */
+    const char *const *class_names;
+    int images;              /* that a text looks at: 1, or 2 */
+    bool ranks_by_match;     /* the published retrieval score is the logit alone, without cosine */
     struct decoding writing; /* unless the user says otherwise */
     double sampling_penalty; /* of repetitions, when sampling */
     const char *prompt;      /* what captions begin with; cut off */
@@ -79,8 +86,8 @@ void model_free(struct model *m); /* NULL is nothing */
 extern const struct family family_clip;
 struct clip *model_clip(const struct model *m); /* NULL if it is none */
 
-/* blip_model.c */
-extern const struct family family_blip;
+/* blip_model.c, albef_model.c */
+extern const struct family family_blip, family_albef;
 
 /* find.c - where a model lies; to free, NULL after fail().  A name without a slash that is no file
  * is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share) and the installation's

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "model/learn.h"
 
-static const struct family *const families[] = { &family_clip, &family_blip };
+static const struct family *const families[] = { &family_clip, &family_albef, &family_blip };
 
 static char *folder_of(const char *path)
 {
@@ -66,6 +66,9 @@ static struct model *model_new(const char *path, const struct vlm_options *optio
     m->folder = folder_of(path);
     m->compat = options ? options->compat : NULL;
     m->wanted_size = options ? options->image_size : 0;
+    m->images = 1;
+    m->caption_style = CAPTION_BLIP;
+    m->caption_words = 50; /* as salesforce/BLIP data/utils.py */
     return m;
 }
 

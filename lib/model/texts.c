@@ -29,6 +29,8 @@ static struct tokenizer *open_bert(const struct model *m, const char *path)
         tokenizer_add(t, "[DEC]");
         tokenizer_add(t, "[ENC]");
     }
+    if (t && m->unended)
+        tokenizer_frame(t, tokenizer_id(t, "[CLS]"), -1);
     return t;
 }
 

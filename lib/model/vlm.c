@@ -9,7 +9,6 @@
 #include "model/vlm_inside.h"
 #include "op/op.h"
 
-enum { CAPTION_WORDS = 50 };     /* of a cleaned text, as salesforce/BLIP data/utils.py */
 enum { IMAGES = 8, TEXTS = 64 }; /* of one pass; more bring nothing and take memory */
 static const float length_floor = 1e-12f;
 
@@ -113,6 +112,26 @@ int vlm_width(const struct vlm *v)
 float vlm_scale(const struct vlm *v)
 {
     return v->model->scale;
+}
+
+int vlm_images(const struct vlm *v)
+{
+    return v->model->images;
+}
+
+int vlm_classes(const struct vlm *v)
+{
+    return v->model->classes ? v->model->classes : 2;
+}
+
+const char *vlm_class(const struct vlm *v, int which)
+{
+    return v->model->class_names ? v->model->class_names[which] : NULL;
+}
+
+bool vlm_ranks_by_match(const struct vlm *v)
+{
+    return v->model->ranks_by_match;
 }
 
 uint64_t vlm_tower_hash(const struct vlm *v)
@@ -230,7 +249,7 @@ int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids,
     if (!t)
         return -1;
     if (v->clean_text)
-        clean_caption(&cleaned, text, size, CAPTION_BLIP, CAPTION_WORDS);
+        clean_caption(&cleaned, text, size, v->model->caption_style, v->model->caption_words);
     tokenizer_encode(t, v->clean_text ? cleaned.data : text, v->clean_text ? cleaned.size : size,
                      v->model->context, &got);
     buffer_free(&cleaned);

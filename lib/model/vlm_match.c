@@ -19,10 +19,11 @@ void vlm_features_shape(const struct vlm *v, int *tokens, int *width_)
 static struct tensor *features_at(struct vlm *v, const float *features, int first, int count)
 {
     const struct model *m = v->model;
-    size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
+    long pictures = (long)count * m->images;
+    size_t each = (size_t)m->images * (size_t)m->feature_tokens * (size_t)m->feature_width;
     float *at = (float *)(uintptr_t)(features + (size_t)first * each);
 
-    return tensor_from(&v->tape, at, 3, (long[]){ count, m->feature_tokens, m->feature_width });
+    return tensor_from(&v->tape, at, 3, (long[]){ pictures, m->feature_tokens, m->feature_width });
 }
 
 int vlm_embed_features(struct vlm *v, const float *features, int images, bool normalized,
@@ -87,6 +88,8 @@ int vlm_match(struct vlm *v, const float *features, int images, const int *ids, 
 
     if (!(v->model->abilities & VLM_MATCH))
         return fail_as("unsupported", "%s cannot match texts and images", v->about);
+    if (itc && !(v->model->abilities & VLM_EMBED_IMAGE))
+        return fail_as("unsupported", "%s has no cosines", v->about);
     if (vlm_check_ids(v->model, ids, counts, texts))
         return -1;
     r.image_of = xalloc((size_t)texts, sizeof *r.image_of);
@@ -108,7 +111,7 @@ int vlm_match(struct vlm *v, const float *features, int images, const int *ids, 
         r.counts = counts + at;
         for (int i = 0; i < r.texts; i++)
             r.image_of[i] = image_of[at + i] - low;
-        match_run(v, features, &r, logits ? logits + 2 * at : NULL, itc ? itc + at : NULL);
+        match_run(v, features, &r, logits ? logits + at * vlm_classes(v) : NULL, itc ? itc + at : NULL);
         for (int i = 0; i < r.texts; i++)
             r.ids += r.counts[i];
         at += r.texts;
@@ -202,6 +205,8 @@ int vlm_write(struct vlm *v, const float *features, int images, const char *cons
         return fail_as("unsupported", "%s cannot write captions", v->about);
     if (!t)
         return -1;
+    if (d.end <= 0)
+        d.end = tokenizer_id(t, "[SEP]");
     for (int i = 0; i < images && !status; i += IMAGES) {
         int some = images - i < IMAGES ? images - i : IMAGES;
         struct prompt list[IMAGES];

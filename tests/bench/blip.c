@@ -20,6 +20,7 @@
 #include <string.h>
 #include <time.h>
 #include "model/blip.h"
+#include "model/writer.h"
 
 enum { SIDE = 384, WIDTH = 768, TOKENS = 577, ROUNDS = 5, STEPS = 20 };
 
@@ -138,14 +139,14 @@ static const struct spans *one_image(void)
 static double pass_keys(int images, int tokens)
 {
     struct decoding d = { .beams = 3, .sequences = 1, .max_length = STEPS };
-    struct blip_writer w;
+    struct writer w;
     double start = seconds();
 
     (void)images, (void)tokens;
     tape_clear(&bench.tape);
-    blip_writer_open(&w, &bench.model, bench.image, one_image(), &d);
+    writer_open(&w, &bench.model.decoder, bench.image, one_image(), &d);
     start = seconds() - start;
-    blip_writer_close(&w);
+    writer_close(&w);
     return start;
 }
 
@@ -160,17 +161,17 @@ static double write_tokens(struct tensor *image, int beams, int length)
                           .end = bench.model.config.end,
                           .era = BEAM_ERA_D };
     const struct prompt prompt = { &bench.model.config.begin, 1, 0 };
-    struct blip_writer w;
+    struct writer w;
     struct hypothesis out;
     double start;
 
-    blip_writer_open(&w, &bench.model, image, one_image(), &d);
+    writer_open(&w, &bench.model.decoder, image, one_image(), &d);
     start = seconds();
     if (decode(&w.language, &d, &prompt, 1, &out))
         exit(1);
     start = seconds() - start;
     free(out.ids);
-    blip_writer_close(&w);
+    writer_close(&w);
     return start;
 }
 

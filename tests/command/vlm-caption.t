@@ -32,6 +32,8 @@ is "$(printf '%s\n' '{"image":"a.ppm","p":"two cats"}' '{"image":"a.ppm"}' | cap
 "no_prompt"' '--prompt-field'
 like "$(echo '{"image":"a.ppm","question":"how many cats"}' | vlm-caption -m "$blip/vqa.pth" --prompt-field question)" '"caption":"' 'a question is answered'
 status 2 'a model that answers wants a question' vlm-caption -m "$blip/vqa.pth" a.ppm
+is "$(vlm-caption -m "$blip/pretrain.pth" --max-length 30 a.ppm | jq .caption)" "$(vlm-caption -m "$blip/pretrain.pth" a.ppm | jq .caption)" \
+    "captions of the original files end at [SEP]"
 like "$(vlm-caption -m "$blip/hf-caption" a.ppm)" '"caption":"' 'a folder of Hugging Face'
 ok '--compat writes otherwise' test "$(caption --compat hf a.ppm)" != "$(caption a.ppm)"
 status 3 'a matcher cannot write' vlm-caption -m "$blip/itm.pth" a.ppm

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/blip_files.h"
+#include "model/writer.h"
 #include "op/op.h"
 #include "tests/unit/tap.h"
 
@@ -227,10 +228,10 @@ static void captions(struct fixture *f, const char *name, const struct decoding 
     const struct stored *s = wanted(f, name);
     struct prompt prompts[8];
     struct hypothesis out[8];
-    struct blip_writer w;
+    struct writer w;
     int bad = 0, items = (int)s->shape[0];
 
-    blip_writer_open(&w, &f->model, states, spans, rules);
+    writer_open(&w, &f->model.decoder, states, spans, rules);
     for (int i = 0; i < items; i++)
         prompts[i] = (struct prompt){ ids, count, 0 };
     if (!ok(decode(&w.language, rules, prompts, items, out) == 0, "%s: %s is written", f->name,
@@ -246,7 +247,7 @@ static void captions(struct fixture *f, const char *name, const struct decoding 
         free(out[i].ids);
     }
     ok(!bad, "%s: %s, token for token", f->name, name);
-    blip_writer_close(&w);
+    writer_close(&w);
 }
 
 /* What is written of an image, bytes of the scores included, alone and among others. */
@@ -255,17 +256,17 @@ static void captions_alone(struct fixture *f, const struct decoding *rules, cons
 {
     const struct prompt prompts[3] = { { ids, count, 0 }, { ids, count, 0 }, { ids, count, 0 } };
     struct hypothesis all[3], one;
-    struct blip_writer w;
+    struct writer w;
     int bad = 0;
 
-    blip_writer_open(&w, &f->model, states, spans_even(&f->tape, 3, 5), rules);
+    writer_open(&w, &f->model.decoder, states, spans_even(&f->tape, 3, 5), rules);
     bad += decode(&w.language, rules, prompts, 3, all) != 0;
-    blip_writer_close(&w);
+    writer_close(&w);
     for (int i = 0; i < 3 && !bad; i++) {
-        blip_writer_open(&w, &f->model, tensor_rows(&f->tape, states, 5L * i, 5),
+        writer_open(&w, &f->model.decoder, tensor_rows(&f->tape, states, 5L * i, 5),
                          spans_even(&f->tape, 1, 5), rules);
         bad += decode(&w.language, rules, prompts, 1, &one) != 0;
-        blip_writer_close(&w);
+        writer_close(&w);
         bad += one.count != all[i].count || one.score != all[i].score ||
                one.logprob != all[i].logprob ||
                memcmp(one.ids, all[i].ids, (size_t)one.count * sizeof *one.ids);
@@ -289,19 +290,19 @@ static void sampled(struct fixture *f, struct decoding *rules, const int *ids, i
         struct tensor *one = tensor_from(&f->tape, states->data + i * 5 * states->stride, 2,
                                          (long[]){ 5, width(states) });
         struct hypothesis out;
-        struct blip_writer w;
+        struct writer w;
         int length = 0;
 
         rules->draw = next_draw;
         rules->draw_from = &at;
-        blip_writer_open(&w, &f->model, one, spans_even(&f->tape, 1, 5), rules);
+        writer_open(&w, &f->model.decoder, one, spans_even(&f->tape, 1, 5), rules);
         if (decode(&w.language, rules, &(struct prompt){ ids, count, 0 }, 1, &out))
             note("%s", error_text());
         while (length < s->shape[1] && want[length] >= 0)
             length++;
         bad += length != out.count || memcmp(want, out.ids, (size_t)length * sizeof *want);
         free(out.ids);
-        blip_writer_close(&w);
+        writer_close(&w);
     }
     ok(!bad, "%s: sampled with the same numbers, token for token", f->name);
 }

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * albef_config.c - what an ALBEF checkpoint is, from its tensors
+ *
+ * Cross-attention begins in the middle of the encoder, which tells ALBEF from BLIP.  Two pictures
+ * are compared where neighbouring layers share the keys of their cross-attention: each layer of the
+ * pre-trained model became two, one for either picture.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "model/albef_files.h"
+#include "model/sizes.h"
+
+const char *const albef_ignored[] = {
+    "*visual_encoder_m.",
+    "*text_encoder_m.",
+    "*text_decoder_m.",
+    "*vision_proj_m.",
+    "*text_proj_m.",
+    "*cls_head_m.",
+    "*itm_head_m.",
+    "*image_queue",
+    "*text_queue",
+    "*idx_queue",
+    "*queue_ptr",
+    "*ptr_queue",
+    "position_ids",
+    "cls.predictions.decoder.weight",
+    "cls.predictions.decoder.bias",
+    "*text_encoder.pooler.",
+    "*text_encoder.bert.pooler.",
+    "*ta_head.", /* a step between pre-training and NLVR2 */
+    NULL,
+};
+
+static const char *encoder_of(const struct weights *w)
+{
+    return albef_layout(w) == &albef_layout_pretraining ? "text_encoder.bert." : "text_encoder.";
+}
+
+bool albef_is(const struct weights *w)
+{
+    struct bert_config text;
+
+    if (!sizes_has(w, "visual_encoder.patch_embed.proj.weight"))
+        return false;
+    sizes_bert(w, encoder_of(w), &text);
+    return text.vocabulary && text.cross_width && text.cross_from > 0;
+}
+
+/* Layers `fusion` and the next have one key. */
+static bool looks_at_two(const struct weights *w, const char *prefix, int fusion)
+{
+    const struct stored *key[2];
+    bool same = true;
+
+    for (int i = 0; i < 2; i++) {
+        char *name =
+            xprintf("%sencoder.layer.%d.crossattention.self.key.weight", prefix, fusion + i);
+
+        key[i] = weights_find(w, name);
+        free(name);
+    }
+    if (!key[0] || !key[1] || key[0]->bytes != key[1]->bytes)
+        return false;
+    if (key[0]->data != key[1]->data)
+        same = !memcmp(key[0]->data, key[1]->data, key[0]->bytes);
+    return same;
+}
+
+static int check(const struct albef_config *c)
+{
+    if (sizes_check_vit("ALBEF", &c->vision) || sizes_check_bert("ALBEF", &c->text))
+        return -1;
+    if (c->text.cross_width != c->vision.width)
+        return fail("the ALBEF model's text transformer looks at states of width %ld, its image "
+                    "tower has %ld",
+                    c->text.cross_width, c->vision.width);
+    if (c->decoder.layers && sizes_check_bert("ALBEF", &c->decoder))
+        return -1;
+    if (c->decoder.layers && (c->decoder.cross_width != c->text.width || c->decoder.cross_from))
+        return fail("the ALBEF model's decoder does not look at its encoder");
+    if (c->classes < 0 || c->classes == 1 || c->classes > 3)
+        return fail("the ALBEF model has %d classes; 2 or 3 are known", c->classes);
+    return 0;
+}
+
+int albef_config_read(const struct weights *w, struct albef_config *c)
+{
+    const char *text = encoder_of(w);
+
+    *c = (struct albef_config){ .images = 1 };
+    sizes_vit(w, "visual_encoder.", &c->vision);
+    sizes_bert(w, text, &c->text);
+    c->text.head = sizes_has(w, "text_encoder.cls.predictions.transform.dense.weight");
+    if (sizes_has(w, "text_decoder.bert.embeddings.word_embeddings.weight")) {
+        sizes_bert(w, "text_decoder.bert.", &c->decoder);
+        c->decoder.head = true;
+    }
+    if (sizes_has(w, "vision_proj.weight") && sizes_has(w, "text_proj.weight"))
+        c->embedding = sizes_dim(w, "vision_proj.weight", 0);
+    c->match = sizes_has(w, "itm_head.weight");
+    c->classes = (int)sizes_dim(w, "cls_head.2.weight", 0);
+    if (!c->match && !c->decoder.layers && looks_at_two(w, text, c->text.cross_from))
+        c->images = 2;
+    c->lavis = !c->text.token_types;
+    return check(c);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * albef_files.h - ALBEF's checkpoints: what they hold, and under which names
+ */
+#ifndef MODEL_ALBEF_FILES_H
+#define MODEL_ALBEF_FILES_H
+
+#include "model/albef.h"
+#include "model/layout.h"
+
+/* Pre-training keeps its encoder below "bert." beside the head for masked words. */
+extern const struct layout albef_layout_pretraining, albef_layout_task;
+/* Names that a model in use does not need, as params_bind() takes them: momentum copies, queues,
+ * tied tensors, buffers. */
+extern const char *const albef_ignored[];
+
+bool albef_is(const struct weights *w); /* by its tensors */
+/* Everything is read off the tensors.  -1 after fail(). */
+int albef_config_read(const struct weights *w, struct albef_config *c);
+const struct layout *albef_layout(const struct weights *w);
+
+#endif

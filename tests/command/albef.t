@@ -1,0 +1,84 @@
+#!/bin/sh
+# albef.t - ALBEF's files in the filters: what each was made for, and how it reads texts
+. "$(dirname "$0")/tap.sh"
+. "$top/tests/command/pictures.sh"
+albef=$top/tests/golden/albef
+picture a.ppm 1
+picture b.ppm 2
+one='{"id":1,"image":"a.ppm","text":"a red dog","n":1.10}'
+
+for m in pretrain.pth retrieval.pth lavis-retrieval.pt; do
+    like "$(echo "$one" | vlm-itm -m "$albef/$m")" \
+        '^\{"id":1,"image":"a.ppm","text":"a red dog","n":1.10,"itm":0\.[0-9]+,"itm_logit":-?[0-9.]+,"itc":-?0\.[0-9]+\}$' \
+        "$m: itm, itm_logit and itc"
+done
+like "$(vlm-itm -v -m "$albef/retrieval.pth" a.ppm 2>&1)" 'ALBEF ViT-tiny/8@16, image-text matching, original layout, f32' \
+    'it is told what it is'
+status 3 'a matcher cannot write' vlm-caption -m "$albef/retrieval.pth" a.ppm
+
+# each tradition's texts
+is "$(echo "$one" | vlm-embed --text --text-tokens -m "$albef/pretrain.pth" | jq -c '[.text_tokens,(.text_embedding|length)]')" \
+    '[4,12]' 'the original has no [SEP]'
+is "$(echo "$one" | vlm-embed --text --text-tokens -m "$albef/lavis-retrieval.pt" | jq .text_tokens)" 5 "LAVIS' texts have one"
+long=$(for i in 1 2 3 4 5 6 7 8 9 10; do printf 'a red dog runs '; done)
+long="{\"image\":\"a.ppm\",\"text\":\"$long\"}"
+is "$(echo "$long" | vlm-embed --text --text-tokens -m "$albef/retrieval.pth" | jq -c '[.text_tokens,.truncated]')" '[30,true]' \
+    'texts to be ranked are cut at 30'
+is "$(echo "$long" | vlm-embed --text --text-tokens -m "$albef/lavis-retrieval.pt" | jq -c '[.text_tokens,.truncated]')" '[35,true]' \
+    "... LAVIS' at 35"
+is "$(echo '{"image":"a.ppm","text":["A red-dog (runs)!","a red dog runs"]}' | vlm-itm -m "$albef/retrieval.pth" --clean-text |
+    jq -c '.itm|.[0]==.[1]')" true "--clean-text: as ALBEF's training cleaned captions"
+is "$(echo "$one" | vlm-embed -m "$albef/retrieval.pth" | vlm-sim | jq .sim)" \
+    "$(echo "$one" | vlm-itm -m "$albef/retrieval.pth" | jq .itc)" 'vlm-sim gives the itc'
+
+# classes
+echo '{"image":"a.ppm","text":["a red dog","two cats"],"caption":"a tree"}' | vlm-itm -m "$albef/ve.pth" >out
+is "$(jq -c '[(.label|length),(.itm|length),has("itc"),has("label.caption")]' out)" '[2,2,false,true]' 'entailment: label and itm, no itc'
+is "$(jq '[.label[],.["label.caption"]]|all(IN("contradiction","neutral","entailment"))' out)" true '... with its names'
+is "$(jq '[.itm,.prob,.label]|transpose|all(if .[2]=="entailment" then (.[0]-.[1]|fabs) < 1e-6 else .[0] <= .[1] end)' out)" true \
+    '... itm is the probability of entailment'
+echo '{"image":["a.ppm","b.ppm"],"text":"a red dog"}' | vlm-itm -m "$albef/nlvr.pth" >out
+like "$(cat out)" '"itm":0\.[0-9]+,"itm_logit":-?[0-9.]+,"label":"(true|false)","prob":0\.[0-9]+\}$' 'NLVR2: a text about two images'
+is "$(jq '(.itm >= 0.5) == (.label == "true")' out)" true '... itm is the probability of true'
+is "$(echo '{"images":["a.ppm","b.ppm"],"text":"a red dog"}' | vlm-itm -m "$albef/nlvr.pth" | jq .itm)" "$(jq .itm out)" '... or in images'
+ok '... whose order matters' test "$(jq .itm out)" != "$(echo '{"image":["b.ppm","a.ppm"],"text":"a red dog"}' | vlm-itm -m "$albef/nlvr.pth" | jq .itm)"
+printf '%s\n' '{"image":"a.ppm","text":"x"}' '{"image":["a.ppm"],"text":"x"}' '{"image":["a.ppm","none.ppm"],"text":"x"}' \
+    '{"image":["a.ppm","b.ppm"],"text":"x"}' | vlm-itm -m "$albef/nlvr.pth" 2>err >out
+is "$(jq -c .error.code out | tr '\n' ' ')" '"no_image" "no_image" "not_found" null ' '... one image is too few, a missing one is named'
+like "$(cat err)" 'none.ppm: No such file' '... on standard error'
+status 3 'a classifier has no embeddings' vlm-embed --image -m "$albef/ve.pth" a.ppm
+status 3 '... and does not search' vlm-itm -m "$albef/ve.pth" --queries err a.ppm
+
+# answers
+echo '{"image":"a.ppm","question":"what color is the dog"}' >question
+like "$(vlm-caption -m "$albef/vqa.pth" --prompt-field question question)" '"caption":".+","logprob":-' 'a question is answered'
+like "$(vlm-caption -m "$albef/lavis-vqa.pt" --prompt-field question question)" '"caption":".+","logprob":-' "... by LAVIS' too"
+
+# search: the score that was published is the logit alone
+for i in 1 2 3 4 5 6 7 8 9; do picture "q$i.ppm" $i; done
+printf 'a red dog\ntwo cats\n' >queries
+vlm-itm -m "$albef/retrieval.pth" --queries queries --rerank 5 q?.ppm >out
+is "$(jq -s '[group_by(.query)[]|length]' -c out)" '[5,5]' '--queries --rerank'
+for i in 1 2 3 4 5 6 7 8 9; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats\"}"; done | vlm-itm -m "$albef/retrieval.pth" >each
+is "$(jq -r 'select(.query=="two cats")|.image' out | sort | tr '\n' ' ')" \
+    "$(jq -r '"\(.itc) \(.image)"' each | sort -gr | head -n 5 | cut -d' ' -f2 | sort | tr '\n' ' ')" '... of those with the highest itc'
+for i in 1 2 3; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats\"}"; done >truths
+is "$(vlm-itm -m "$albef/retrieval.pth" --queries queries --rerank 3 truths | vlm-eval --task retrieval --ranked | jq -c '[.queries,has("image_recall_1")]')" \
+    '[2,true]' '... and vlm-eval counts'
+
+# the bytes depend on the record alone
+web 30 >web.jsonl
+vlm-itm -m "$albef/retrieval.pth" --threads 1 --batch 1 web.jsonl >a 2>/dev/null
+for t in 2 3; do
+    for b in 7 32; do
+        vlm-itm -m "$albef/retrieval.pth" --threads $t --batch $b web.jsonl >b 2>/dev/null
+        same a b "same bytes with $t threads, batches of $b"
+    done
+done
+for i in 1 2 3 4; do vlm-itm -m "$albef/retrieval.pth" --shard $i/4 web.jsonl 2>/dev/null; done | jq -sc 'sort_by(.id)[]' >b
+jq -sc 'sort_by(.id)[]' a >c
+same b c 'four shards are the whole'
+head -c 1500 a >resumed
+vlm-itm -m "$albef/retrieval.pth" --resume resumed web.jsonl 2>/dev/null
+same a resumed '--resume ends with the same bytes'
+finish
