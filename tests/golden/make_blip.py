@@ -126,14 +126,13 @@ def symmetric(a, b, temp):
     return (ce(s, n) + ce(s.t(), n)) / 2
 
 
-def original(checkout, old):
+def tiny(checkout, old):
+    """The originals' package `models`, with a small tokenizer and image tower; the text side's config file."""
     old_companions(old)
     sys.path.insert(0, checkout)
-    import torch
     from transformers import BertTokenizer
     import models.blip, models.blip_itm, models.blip_vqa, models.blip_retrieval, models.blip_pretrain
     from models.vit import VisionTransformer
-    from models.med import BertModel, BertLMHeadModel
     vocab, count = vocabulary()
 
     def tokenizer():
@@ -157,6 +156,33 @@ def original(checkout, old):
     for m in (models.blip, models.blip_itm, models.blip_vqa, models.blip_retrieval, models.blip_pretrain):
         m.init_tokenizer = tokenizer
         m.create_vit = vit
+    return models, config
+
+
+def pretrainer(models, config):
+    """BLIP_Pretrain without the weights that it would fetch to begin with."""
+    import torch
+    from models.med import BertModel, BertLMHeadModel
+    from models.vit import VisionTransformer
+    class Loose(VisionTransformer):
+        def load_state_dict(self, d, strict=True):
+            return super().load_state_dict(d, strict=False) if not d else super().load_state_dict(d, strict)
+    plain = BertModel.from_pretrained
+    BertModel.from_pretrained = classmethod(lambda c, n, config, **k: c(config, **{x: y for x, y in k.items() if x == "add_pooling_layer"}))
+    BertLMHeadModel.from_pretrained = classmethod(lambda c, n, config, **k: c(config))
+    torch.hub.load_state_dict_from_url = lambda **k: {"model": {}}
+    models.blip_pretrain.create_vit = lambda kind, image_size, *a, **k: (Loose(
+        img_size=image_size, patch_size=PATCH, embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS), WIDTH)
+    try:
+        return models.blip_pretrain.BLIP_Pretrain(med_config=config, image_size=IMAGE, vit="base", embed_dim=EMBED,
+                                                  queue_size=6)
+    finally:
+        BertModel.from_pretrained = plain
+
+
+def original(checkout, old):
+    models, config = tiny(checkout, old)
+    import torch
     g = torch.Generator().manual_seed(1)
     pixels = torch.randn(3, 3, IMAGE, IMAGE, generator=g)
 
@@ -255,34 +281,20 @@ def original(checkout, old):
     save("vqa", out)
 
     # pre-training: only its layout, with momentum copies and queues
-    plain = BertModel.from_pretrained
-    BertModel.from_pretrained = classmethod(lambda c, n, config, **k: c(config, **{x: y for x, y in k.items() if x == "add_pooling_layer"}))
-    BertLMHeadModel.from_pretrained = classmethod(lambda c, n, config, **k: c(config))
-    try:
-        torch.hub.load_state_dict_from_url = lambda **k: {"model": {}}
-        class Loose(VisionTransformer):
-            def load_state_dict(self, d, strict=True):
-                return super().load_state_dict(d, strict=False) if not d else super().load_state_dict(d, strict)
-        for mod in (models.blip_pretrain,):
-            mod.create_vit = lambda kind, image_size, *a, **k: (Loose(
-                img_size=image_size, patch_size=PATCH, embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS), WIDTH)
-        m = models.blip_pretrain.BLIP_Pretrain(med_config=config, image_size=IMAGE, vit="base", embed_dim=EMBED, queue_size=6)
-        m = randomise(m, 14)
-        out = {"pixels": pixels, "ids": t.input_ids.int(), "mask": t.attention_mask.int()}
-        image = m.visual_encoder(pixels)
-        x = m.text_encoder(enc, attention_mask=t.attention_mask, encoder_hidden_states=image,
-                           encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long), return_dict=True)
-        out["itm_enc"] = m.itm_head(x.last_hidden_state[:, 0])
-        dec = ids = t.input_ids.clone()
-        dec[:, 0] = m.tokenizer.bos_token_id
-        out["logits"] = m.text_decoder(dec, attention_mask=t.attention_mask, encoder_hidden_states=image,
-                                       encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long),
-                                       return_dict=True).logits
-        torch.save({"model": m.state_dict(), "epoch": 0, "optimizer": {"state": {}, "param_groups": []}},
-                   os.path.join(OUT, "pretrain.pth"))
-        save("pretrain", out)
-    finally:
-        BertModel.from_pretrained = plain
+    m = randomise(pretrainer(models, config), 14)
+    out = {"pixels": pixels, "ids": t.input_ids.int(), "mask": t.attention_mask.int()}
+    image = m.visual_encoder(pixels)
+    x = m.text_encoder(enc, attention_mask=t.attention_mask, encoder_hidden_states=image,
+                       encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long), return_dict=True)
+    out["itm_enc"] = m.itm_head(x.last_hidden_state[:, 0])
+    dec = t.input_ids.clone()
+    dec[:, 0] = m.tokenizer.bos_token_id
+    out["logits"] = m.text_decoder(dec, attention_mask=t.attention_mask, encoder_hidden_states=image,
+                                   encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long),
+                                   return_dict=True).logits
+    torch.save({"model": m.state_dict(), "epoch": 0, "optimizer": {"state": {}, "param_groups": []}},
+               os.path.join(OUT, "pretrain.pth"))
+    save("pretrain", out)
 
 
 def hf():
@@ -390,5 +402,6 @@ def hf_pooled(folder, config, ids, mask, pixels):
     save("hf-pooled", out)
 
 
-os.makedirs(OUT, exist_ok=True)
-original(*sys.argv[2:4]) if sys.argv[1] == "original" else hf()
+if __name__ == "__main__":
+    os.makedirs(OUT, exist_ok=True)
+    original(*sys.argv[2:4]) if sys.argv[1] == "original" else hf()

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ * learning.c - twenty steps of training give the losses that the originals' own code gives
+ *
+ * learning/ was made by make_learning.py.  Every loss before every step may differ by 1e-5 of
+ * itself: rounding of some hundred terms makes up to 1e-6 at first, and AdamW, whose steps do not
+ * shrink with the gradient, lets it grow.  Gradients before the first step: 1e-4 of the tensor's
+ * norm, or of a thousandth of the largest norm where that is more.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/blip.h"
+#include "model/clip.h"
+#include "model/learn.h"
+#include "tests/unit/tap.h"
+#include "train/train.h"
+
+static const double loss_tolerance = 1e-5, gradient_tolerance = 1e-4, floor_of_norms = 1e-3;
+
+enum { MOST_IDS = 256, MOST_PIXELS = 1 << 14 };
+
+struct lessons {
+    const char *name;
+    struct weights *plan;
+    struct model *model, *teacher;
+    struct feature_queue *queue;
+    struct lesson lesson;
+    const double *draws; /* the next */
+    struct learning *learning;
+    int batch;
+    float pixels[MOST_PIXELS];
+    int ids[MOST_IDS], counts[8];
+    struct pairs pairs;
+};
+
+static const struct stored *planned(const struct lessons *s, const char *name)
+{
+    return weights_find(s->plan, name);
+}
+
+static double next_draw(void *self)
+{
+    return *((struct lessons *)self)->draws++;
+}
+
+/* The file keeps columns, oldest first. */
+static void read_queue(float *to, const struct weights *w, const char *name, long size, long wide)
+{
+    const struct stored *s = weights_find(w, name);
+    float *columns = xalloc((size_t)(size * wide), sizeof *columns);
+
+    stored_copy(s, true, columns);
+    memcpy(to, columns, (size_t)(size * wide) * sizeof *to);
+    free(columns);
+}
+
+static struct feature_queue *first_queue(const struct lessons *s)
+{
+    const struct weights *w = s->model->weights;
+    const struct stored *stored = weights_find(w, "image_queue");
+    struct feature_queue *q = feature_queue_new(stored->shape[1], stored->shape[0], 0);
+
+    read_queue(q->images, w, "image_queue", q->size, q->width);
+    read_queue(q->texts, w, "text_queue", q->size, q->width);
+    return q;
+}
+
+static bool begin(struct lessons *s, const char *name, const char *path)
+{
+    char *file = xprintf("tests/golden/learning/%s.safetensors", name);
+
+    *s = (struct lessons){ .name = name, .plan = weights_open(file) };
+    s->model = model_load(path, NULL);
+    free(file);
+    if (!ok(s->plan && s->model, "%s begins", name)) {
+        note("%s", error_text());
+        return false;
+    }
+    s->batch = (int)planned(s, "image")->shape[1];
+    s->lesson = (struct lesson){ .smoothing = 0.1f, .draw = next_draw, .draw_self = s };
+    model_begin_learning(s->model);
+    return true;
+}
+
+static void begin_taught(struct lessons *s)
+{
+    s->teacher = s->lesson.teacher = model_twin(s->model);
+    s->queue = s->lesson.queue = first_queue(s);
+}
+
+static void end(struct lessons *s)
+{
+    feature_queue_free(s->queue);
+    model_free(s->teacher);
+    model_free(s->model);
+    learning_free(s->learning);
+    weights_close(s->plan);
+}
+
+static void read_pair(struct lessons *s, int step, int i, int *used)
+{
+    const struct stored *images = planned(s, "images"), *ids = planned(s, "ids");
+    int at = step * s->batch + i, image = ((const int *)planned(s, "image")->data)[at];
+    int text = ((const int *)planned(s, "text")->data)[at];
+    long size = stored_count(images) / images->shape[0], wide = ids->shape[1];
+    const int8_t *pixels = (const int8_t *)images->data + image * size;
+    const int *row = (const int *)ids->data + text * wide;
+    const int *seen = (const int *)planned(s, "mask")->data + text * wide;
+
+    for (long k = 0; k < size; k++)
+        s->pixels[i * size + k] = (float)pixels[k] / 32;
+    s->counts[i] = 0;
+    for (long k = 0; k < wide; k++)
+        if (seen[k]) {
+            s->ids[(*used)++] = row[k];
+            s->counts[i]++;
+        }
+}
+
+static void read_step(struct lessons *s, int step)
+{
+    const struct stored *group = planned(s, "group"), *draws = planned(s, "draws");
+    const struct stored *alpha = planned(s, "alpha");
+    int used = 0;
+
+    for (int i = 0; i < s->batch; i++)
+        read_pair(s, step, i, &used);
+    s->pairs = (struct pairs){ s->batch, s->pixels, s->ids, s->counts, NULL };
+    if (group)
+        s->pairs.group = (const int64_t *)group->data + step * s->batch;
+    if (draws)
+        s->draws = (const double *)draws->data + step * draws->shape[1];
+    if (alpha)
+        s->lesson.alpha = ((const float *)alpha->data)[step];
+}
+
+/* --- before the first step --- */
+
+static double norm_wanted(const struct lessons *s, const char *label, const char *theirs)
+{
+    char *name = xprintf("%s.norm.%s", label, theirs);
+    const struct stored *norm = planned(s, name);
+
+    free(name);
+    return norm ? (double)((const float *)norm->data)[0] : 0;
+}
+
+static double largest_norm(const struct lessons *s, const char *label)
+{
+    double most = 0;
+    struct place at;
+
+    for (int i = 0; i < s->learning->params; i++)
+        if (layout_place(s->model->layout, s->learning->list[i]->name, &at))
+            most = fmax(most, norm_wanted(s, label, at.name));
+    return most;
+}
+
+/* The largest difference of the numbers that are kept; those of other parts are passed over. */
+static double thin_difference(const struct tensor *x, const struct place *at,
+                              const struct stored *kept)
+{
+    long count = tensor_count(x), step = (count * at->parts + 31) / 32;
+    double worst = 0;
+
+    for (long k = 0; k < stored_count(kept); k++) {
+        long ours = k * step - at->part * count;
+
+        if (ours >= 0 && ours < count)
+            worst = fmax(worst, fabs((double)x->grad[ours] - ((const float *)kept->data)[k]));
+    }
+    return worst;
+}
+
+static void compare_gradients(const struct lessons *s, const char *label)
+{
+    double worst = 0, least = floor_of_norms * largest_norm(s, label);
+    const char *where = "";
+    int known = 0, stray = 0;
+
+    for (int i = 0; i < s->learning->params; i++) {
+        const struct param *p = s->learning->list[i];
+        const struct tensor *x = *p->slot;
+        const struct stored *kept;
+        struct place at;
+        double off;
+        char *name;
+
+        layout_place(s->model->layout, p->name, &at);
+        name = xprintf("%s.%s", label, at.name);
+        kept = planned(s, name);
+        free(name);
+        if (!kept) {
+            for (long k = 0; k < tensor_count(x); k++)
+                stray += x->grad[k] != 0;
+            continue;
+        }
+        known++;
+        off = thin_difference(x, &at, kept) / fmax(norm_wanted(s, label, at.name), least);
+        if (!(off <= worst)) {
+            worst = off;
+            where = p->name;
+        }
+    }
+    ok(known > 20 && worst < gradient_tolerance, "%s: %d gradients of %s agree (%.1e, %s)", s->name,
+       known, label, worst, where);
+    ok(!stray, "%s: %s has none where the original has none", s->name, label);
+}
+
+static void test_gradients(struct lessons *s, unsigned objectives)
+{
+    for (int i = 0; i < OBJECTIVES; i++) {
+        struct lesson one = s->lesson;
+        struct losses losses;
+        struct tape t = { 0 };
+
+        if (!(objectives >> i & 1))
+            continue;
+        one.objectives = 1u << i;
+        one.queue = s->queue ? first_queue(s) : NULL;
+        read_step(s, 0);
+        one.alpha = s->lesson.alpha;
+        learning_zero(s->learning);
+        if (!model_learn(&t, s->model, &s->pairs, &one, &losses))
+            tape_backward(&t, losses.total);
+        compare_gradients(s, objective_name(i));
+        feature_queue_free(one.queue);
+        tape_free(&t);
+    }
+}
+
+/* --- the steps --- */
+
+static double relative(double got, const struct stored *wanted, int step)
+{
+    double want = (double)((const float *)wanted->data)[step];
+
+    return fabs(got - want) / fabs(want);
+}
+
+static void test_steps(struct lessons *s, struct adamw *a)
+{
+    double worst[OBJECTIVES] = { 0 }, temperature = 0;
+    int steps = (int)planned(s, "image")->shape[0];
+    struct tape t = { 0 };
+
+    adamw_begin(a, s->learning);
+    for (int step = 0; step < steps; step++) {
+        struct losses losses;
+
+        tape_clear(&t);
+        learning_zero(s->learning);
+        read_step(s, step);
+        model_clamp(s->model);
+        if (s->teacher)
+            model_follow(s->teacher, s->model, 0.995f);
+        if (model_learn(&t, s->model, &s->pairs, &s->lesson, &losses)) {
+            ok(false, "%s: %s", s->name, error_text());
+            break;
+        }
+        for (int i = 0; i < OBJECTIVES; i++) {
+            char *name = xprintf("loss.%s", objective_name(i));
+
+            if (losses.each[i])
+                worst[i] = fmax(worst[i],
+                                relative((double)losses.each[i]->data[0], planned(s, name), step));
+            free(name);
+        }
+        temperature = fmax(temperature, relative((double)losses.temperature,
+                                                 planned(s, "loss.temperature"), step));
+        tape_backward(&t, losses.total);
+        adamw_step(a, s->learning);
+    }
+    for (int i = 0; i < OBJECTIVES; i++)
+        if (s->lesson.objectives >> i & 1)
+            ok(worst[i] < loss_tolerance, "%s: %s of %d steps agrees (%.1e)", s->name,
+               objective_name(i), steps, worst[i]);
+    ok(temperature < loss_tolerance, "%s: so does the temperature (%.1e)", s->name, temperature);
+    adamw_end(a);
+    tape_free(&t);
+}
+
+static void blip(const char *name, unsigned objectives)
+{
+    struct adamw a = {
+        .rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.05f
+    };
+    struct lessons s;
+
+    if (begin(&s, name, "tests/golden/blip/pretrain.pth")) {
+        begin_taught(&s);
+        s.learning = params_learn(&s.model->params, NULL);
+        s.lesson.objectives = objectives;
+        test_gradients(&s, objectives);
+        test_steps(&s, &a);
+    }
+    end(&s);
+}
+
+static void clip(void)
+{
+    struct adamw a = {
+        .rate = 1e-3f,
+        .beta1 = 0.9f,
+        .beta2 = 0.98f,
+        .eps = 1e-6f,
+        .weight_decay = 0.2f,
+        .decays = decays_matrices,
+    };
+    struct lessons s;
+
+    if (begin(&s, "clip", "tests/golden/clip/hf-vit")) {
+        s.learning = params_learn(&s.model->params, NULL);
+        s.lesson.objectives = OBJECTIVE_ITC;
+        test_gradients(&s, OBJECTIVE_ITC);
+        test_steps(&s, &a);
+    }
+    end(&s);
+}
+
+int main(void)
+{
+    blip("pretrain", OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_LM);
+    blip("retrieval", OBJECTIVE_ITC);
+    clip();
+    return done();
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Twenty steps of training by the originals' own code -> learning/
+
+    make_learning.py blip BLIP_CHECKOUT TRANSFORMERS_4_15     salesforce/BLIP on its own library
+    make_learning.py clip                                     the transformers that is installed
+
+BLIP begins with blip/pretrain.pth and the queues in it, the momentum model as a copy; CLIP with clip/hf-vit.
+NAME.safetensors holds what went in (a pool of images and texts; by step which of them, their groups, alpha and
+the numbers that negatives are drawn by) and what came out: every loss before every step, and the gradients
+of each loss before the first, thinned to at most 32 a tensor, with the tensor's norm.
+"""
+import os, sys
+
+import make_blip
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "learning")
+STEPS, BATCH, IMAGES = 20, 3, 8
+TEXTS = make_blip.TEXTS + ["a photo of a big tree", "the dog runs with the cat", "blue", "no man is on the car",
+                           "a small green house , red tree - and two cats", "what is this ?"]
+
+
+def plan(torch, seed, size=make_blip.IMAGE):
+    """Which image and text each pair of each step is; the draws; alpha rising."""
+    g = torch.Generator().manual_seed(seed)
+    picked = lambda n: torch.stack([torch.randperm(n, generator=g)[:BATCH] for _ in range(STEPS)]).int()
+    return {
+        "images": torch.randint(-64, 64, (IMAGES, 3, size, size), generator=g).to(torch.int8),
+        "image": picked(IMAGES), "text": picked(len(TEXTS)),
+        "draws": torch.rand(STEPS, 2 * BATCH, generator=g, dtype=torch.float64),
+        "alpha": torch.arange(STEPS).float() / STEPS * 0.4 + 0.1,
+    }
+
+
+def thin(torch, out, losses, model):
+    named = [(k, p) for k, p in model.named_parameters() if p.requires_grad]
+    for label, loss in losses.items():
+        for (k, p), grad in zip(named, torch.autograd.grad(loss, [p for _, p in named], retain_graph=True,
+                                                           allow_unused=True)):
+            if grad is not None:
+                flat = grad.flatten()
+                out[f"{label}.{k}"] = flat[::(flat.numel() + 31) // 32].clone()
+                out[f"{label}.norm.{k}"] = grad.norm().reshape(1)
+
+
+def drawer(torch, numbers):
+    """torch.multinomial by inverse distribution, from the given numbers."""
+    numbers = iter(numbers)
+
+    def draw(p, count):
+        assert p.ndim == 1 and count == 1
+        c = torch.cumsum(p.double(), 0)
+        u = next(numbers) * float(c[-1])
+        return torch.searchsorted(c, torch.tensor([u], dtype=torch.float64), right=True)
+    return draw
+
+
+def save(name, out):
+    from safetensors.torch import save_file
+    save_file({k: v.detach().contiguous() for k, v in out.items()}, os.path.join(OUT, name + ".safetensors"))
+
+
+def begin(torch, m):
+    state = torch.load(os.path.join(make_blip.OUT, "pretrain.pth"))["model"]
+    state = {k: v for k, v in state.items() if k in m.state_dict()}
+    m.load_state_dict(state, strict=False)
+    m.copy_params()
+    return m.train()
+
+
+def run(torch, name, m, out, step_losses, optimiser, temperature):
+    """step_losses(step, pixels, texts, alpha) -> {label: loss}; the sum is what is learnt by."""
+    lists = {}
+    for step in range(STEPS):
+        torch.multinomial = drawer(torch, out["draws"][step].tolist())
+        pixels = out["images"][out["image"][step].long()].float() / 32
+        losses = step_losses(step, pixels, out["text"][step].tolist(), float(out["alpha"][step]))
+        if step == 0:
+            thin(torch, out, losses, m)
+        for label, loss in losses.items():
+            lists.setdefault(label, []).append(loss.detach())
+        lists.setdefault("temperature", []).append(temperature())
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+    for label, values in lists.items():
+        out["loss." + label] = torch.stack(values)
+        print(name, label, [round(float(v), 4) for v in values])
+    save(name, out)
+
+
+def blip(checkout, old):
+    models, config = make_blip.tiny(checkout, old)
+    import torch
+    torch.manual_seed(0)
+    for module in (models.blip_pretrain, models.blip_retrieval):
+        module.concat_all_gather = lambda x: x
+
+    m = begin(torch, make_blip.pretrainer(models, config))
+    out = plan(torch, 31)
+    rows = m.tokenizer(TEXTS, padding="longest", return_tensors="pt")
+    out["ids"], out["mask"] = rows.input_ids.int(), rows.attention_mask.int()
+    def pretrain(step, pixels, texts, alpha):
+        return dict(zip(("itc", "itm", "lm"), m(pixels, [TEXTS[i] for i in texts], alpha)))
+    def teach(name, m, out, step_losses):
+        optimiser = torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.05)
+        run(torch, name, m, out, step_losses, optimiser, lambda: m.temp.detach().clone())
+    teach("pretrain", m, out, pretrain)
+
+    m = begin(torch, models.blip_retrieval.BLIP_Retrieval(med_config=config, image_size=make_blip.IMAGE, vit="base",
+                                                          embed_dim=make_blip.EMBED, queue_size=6))
+    again = plan(torch, 32)
+    again["ids"], again["mask"] = out["ids"], out["mask"]
+    again["group"] = torch.randint(0, 4, (STEPS, BATCH), generator=torch.Generator().manual_seed(33))
+    def retrieval(step, pixels, texts, alpha):  # its negatives are weighed otherwise; they are not compared
+        same = again["group"][step]
+        if len(set(same.tolist())) == 1:
+            same[-1] = (same[0] + 1) % 4
+        return {"itc": m(pixels, [TEXTS[i] for i in texts], alpha, same)[0]}
+    teach("retrieval", m, again, retrieval)
+
+
+def clip():
+    import torch
+    from transformers import CLIPModel
+    m = CLIPModel.from_pretrained(os.path.join(HERE, "clip", "hf-vit")).train()
+    begin, end = m.config.text_config.bos_token_id, m.config.text_config.eos_token_id
+    out = plan(torch, 34, m.config.vision_config.image_size)
+    g = torch.Generator().manual_seed(35)
+    rows = [[begin] + torch.randint(0, begin, (i % 5 + 1,), generator=g).tolist() + [end] for i in range(len(TEXTS))]
+    longest = max(map(len, rows))
+    out["ids"] = torch.tensor([r + [end] * (longest - len(r)) for r in rows], dtype=torch.int32)
+    out["mask"] = torch.tensor([[1] * len(r) + [0] * (longest - len(r)) for r in rows], dtype=torch.int32)
+    optimiser = torch.optim.AdamW([{"params": [p for p in m.parameters() if p.ndim > 1], "weight_decay": 0.2},
+                                   {"params": [p for p in m.parameters() if p.ndim < 2], "weight_decay": 0}],
+                                  lr=1e-3, betas=(0.9, 0.98), eps=1e-6)
+    def contrast(step, pixels, texts, alpha):
+        with torch.no_grad():
+            m.logit_scale.clamp_(0, 4.6051702)
+        return {"itc": m(pixel_values=pixels, input_ids=out["ids"][texts].long(),
+                         attention_mask=out["mask"][texts].long(), return_loss=True).loss}
+    run(torch, "clip", m, out, contrast, optimiser, lambda: (-m.logit_scale).exp().detach().clone())
+
+
+if __name__ == "__main__":
+    os.makedirs(OUT, exist_ok=True)
+    blip(*sys.argv[2:4]) if sys.argv[1] == "blip" else clip()
