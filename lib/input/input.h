@@ -75,7 +75,11 @@ struct preprocess {
     float mean[3], std[3];
     int fill; /* GEOMETRY_LONGEST; a crop larger than the image is padded with 0 */
 };
-/* pixels: [3, height, width].  `image` may be converted to RGB. */
+/* Resized, cropped or padded: RGB bytes, to be freed.  `image` may be converted to RGB.  -1 after
+ * fail(), then *fitted is as it was. */
+int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted);
+void preprocess_normalise(const struct preprocess *p, const struct image *fitted, float *pixels);
+/* Both.  pixels: [3, height, width] */
 int preprocess_image(const struct preprocess *p, struct image *image, float *pixels);
 int preprocess_bytes(const struct preprocess *p, const void *bytes, size_t size, long max_pixels,
                      float *pixels);

@@ -74,33 +74,26 @@ static void table(const struct preprocess *p, float values[3][256])
             values[c][i] = ((float)(i * p->scale) - p->mean[c]) / p->std[c];
 }
 
-/* part: RGB, placed at (x, y) */
-static void normalise(const struct preprocess *p, const struct image *part, int x, int y,
-                      float *pixels)
+/* A picture smaller than what is wanted, on a ground. */
+static void pad(const struct preprocess *p, struct image *part, int x, int y)
 {
-    size_t plane = (size_t)p->width * (size_t)p->height;
     int fill = p->geometry == GEOMETRY_LONGEST ? p->fill & 255 : 0;
-    float values[3][256];
+    size_t row = 3 * (size_t)part->width, stride = 3 * (size_t)p->width;
+    struct image whole;
 
-    table(p, values);
-    if (part->width < p->width || part->height < p->height)
-        for (size_t i = 0; i < 3 * plane; i++)
-            pixels[i] = values[i / plane][fill];
-    for (int row = 0; row < part->height; row++) {
-        const unsigned char *in = part->pixels + 3 * (size_t)row * (size_t)part->width;
-        float *out = pixels + (size_t)(y + row) * (size_t)p->width + x;
-
-        for (int i = 0; i < part->width; i++, in += 3, out++) {
-            out[0] = values[0][in[0]];
-            out[plane] = values[1][in[1]];
-            out[2 * plane] = values[2][in[2]];
-        }
-    }
+    if (part->width == p->width && part->height == p->height)
+        return;
+    image_new(&whole, p->width, p->height, 3, MODE_RGB);
+    memset(whole.pixels, fill, stride * (size_t)p->height);
+    for (int i = 0; i < part->height; i++)
+        memcpy(whole.pixels + (size_t)(y + i) * stride + 3 * (size_t)x,
+               part->pixels + (size_t)i * row, row);
+    image_free(part);
+    *part = whole;
 }
 
-int preprocess_image(const struct preprocess *p, struct image *image, float *pixels)
+int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted)
 {
-    struct image part;
     struct placing x, y;
     long width, height;
 
@@ -114,10 +107,35 @@ int preprocess_image(const struct preprocess *p, struct image *image, float *pix
                        height, p->width, p->height);
     x = place(width, p->width, p->rounding);
     y = place(height, p->height, p->rounding);
-    resize(image, &part, width, height, p->filter, x.from, y.from, x.count, y.count);
-    image_to_rgb(&part);
-    normalise(p, &part, x.to, y.to, pixels);
-    image_free(&part);
+    resize(image, fitted, width, height, p->filter, x.from, y.from, x.count, y.count);
+    image_to_rgb(fitted);
+    pad(p, fitted, x.to, y.to);
+    return 0;
+}
+
+void preprocess_normalise(const struct preprocess *p, const struct image *fitted, float *pixels)
+{
+    size_t plane = (size_t)p->width * (size_t)p->height;
+    const unsigned char *in = fitted->pixels;
+    float values[3][256];
+
+    assert(fitted->channels == 3 && fitted->width == p->width && fitted->height == p->height);
+    table(p, values);
+    for (size_t i = 0; i < plane; i++, in += 3, pixels++) {
+        pixels[0] = values[0][in[0]];
+        pixels[plane] = values[1][in[1]];
+        pixels[2 * plane] = values[2][in[2]];
+    }
+}
+
+int preprocess_image(const struct preprocess *p, struct image *image, float *pixels)
+{
+    struct image fitted;
+
+    if (preprocess_fit(p, image, &fitted))
+        return -1;
+    preprocess_normalise(p, &fitted, pixels);
+    image_free(&fitted);
     return 0;
 }
 

@@ -61,14 +61,20 @@ long dataset_batches(const struct dataset *d, int size)
 
 /* --- images --- */
 
-static int prepare(const struct dataset *d, const struct picture *picture, float *pixels)
+static int prepare(const struct batch *b, size_t place, float *pixels)
 {
+    const struct dataset *d = b->dataset;
+    const uint64_t seed[] = { d->options.seed, b->epoch, place };
+    struct random random = { hash_bytes(seed, sizeof seed, 1) };
     struct buffer bytes = { 0 };
-    int result = picture_read(d, picture, &bytes);
+    struct image image = { 0 };
+    int result = picture_read(d, &d->pictures[d->pairs[place].picture], &bytes);
 
     if (!result)
-        result =
-            preprocess_bytes(&d->preprocess, bytes.data, bytes.size, d->options.max_pixels, pixels);
+        result = image_decode(bytes.data, bytes.size, d->options.max_pixels, &image);
+    if (!result)
+        result = augment_image(&d->options.augment, &d->preprocess, &image, &random, pixels);
+    image_free(&image);
     buffer_free(&bytes);
     return result;
 }
@@ -86,7 +92,7 @@ static void prepare_one(void *argument, long index, int worker)
 
         if (atomic_load(&p->broken))
             continue;
-        if (!prepare(d, p, b->pixels + (size_t)index * b->image)) {
+        if (!prepare(b, place, b->pixels + (size_t)index * b->image)) {
             b->places[index] = place;
             return;
         }

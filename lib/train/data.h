@@ -17,6 +17,7 @@
 #ifndef TRAIN_DATA_H
 #define TRAIN_DATA_H
 
+#include "input/augment.h"
 #include "model/learn.h"
 #include "stream/stream.h"
 
@@ -31,6 +32,7 @@ struct dataset_options {
     int context;     /* ids of a text; 0: what the model takes */
     uint64_t seed;
     bool shuffle; /* every epoch in an order of its own; false: as they came */
+    struct augment augment;
 };
 
 /* dataset.c - an index of pairs in memory
@@ -57,6 +59,7 @@ void dataset_close(struct dataset *d);          /* after its batches; NULL is no
  *
  * What a batch holds depends on the dataset, its options, the number and the size alone, not on
  * threads, on time, or on the batches before: a run that goes on at batch N gets the same bytes.
+ * The choices of augmentation are drawn from the seed, the epoch and the pair.
  * One thread may call these.
  */
 /* Of an epoch: the last, short one is left out unless it is the only one. */

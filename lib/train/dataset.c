@@ -239,9 +239,9 @@ struct dataset *dataset_open(char *const *operands, int count, const struct data
 
     *opening = (struct opening){ .d = d, .options = o };
     opening->fields = (struct fields){ o->root, o->image_field, o->text_field };
-    d->options = (struct dataset_options){ .max_pixels = o->max_pixels,
-                                           .seed = o->seed,
-                                           .shuffle = o->shuffle };
+    d->options = (struct dataset_options){
+        .max_pixels = o->max_pixels, .seed = o->seed, .shuffle = o->shuffle, .augment = o->augment
+    };
     d->root = o->root ? xstrdup(o->root) : NULL;
     d->preprocess = m->preprocess;
     d->epoch = UINT64_MAX;

@@ -14,8 +14,10 @@ enum { PICTURES = 23, SIZE = 4 };
 
 static char folder[] = "/tmp/vlm-dataset-XXXXXX";
 static struct model *model;
-static const struct dataset_options plain = { .root = folder },
-                                    shuffled = { .root = folder, .seed = 7, .shuffle = true };
+static const struct augment everything = { 0.5f, 1, true, 2, 7, true };
+static const struct dataset_options plain = { .root = folder }, shuffled = {
+    .root = folder, .seed = 7, .shuffle = true, .augment = { 0.5f, 1, true, 2, 7, true }
+};
 
 /* --- inputs --- */
 
@@ -282,6 +284,40 @@ static void order(void)
     dataset_close(f);
 }
 
+/* Of pair `index` in an epoch, whatever the batch it comes in. */
+static uint64_t hash_of_pixels(struct dataset *d, long epoch, long index, int size)
+{
+    struct batch *b = batch_begin(d, epoch * dataset_batches(d, size) + index / size, size);
+    uint64_t hash =
+        hash_bytes(batch_pairs(b)->pixels + index % size * 3 * 256, 3 * 256 * sizeof(float), 0);
+
+    batch_free(b);
+    return hash;
+}
+
+static void augmentation(void)
+{
+    struct dataset_options o = plain;
+    struct dataset *d, *e;
+    int same = 0;
+
+    o.augment = everything;
+    d = open_one(files.jsonl, &o);
+    o.seed = 1;
+    e = open_one(files.jsonl, &o);
+    for (long i = 0; i < 20; i++)
+        same += hash_of_pixels(d, 1, i, 4) == hash_of_pixels(d, 1, i, 5);
+    is_long(same, 20, "a pair is the same in batches of any size");
+    same = 0;
+    for (long i = 0; i < 20; i++)
+        same += hash_of_pixels(d, 1, i, 4) == hash_of_pixels(d, 2, i, 4) ||
+                hash_of_pixels(d, 1, i, 4) == hash_of_pixels(e, 1, i, 4);
+    is_long(same, 0, "and another in every epoch, and with another seed");
+    ok(hash_of_pixels(d, 1, 5, 4) != hash_of_pixels(d, 1, 6, 4), "and with another text");
+    dataset_close(d);
+    dataset_close(e);
+}
+
 /* Batches asked for early, as a trainer does. */
 static uint64_t hash_ahead(const char *path)
 {
@@ -483,7 +519,7 @@ static void broken(void)
        "with its pixels");
     ok(strstr(said, "broken.jsonl:5: bad04.ppm: truncated") ||
            strstr(said, "broken.jsonl:5: bad04.ppm: premature"),
-       "it is told: %.100s", said);
+       "it is told: %.*s", (int)strcspn(said, "\n"), said);
     batch_free(batch);
     free(said);
     told_begin();
@@ -520,6 +556,7 @@ int main(void)
     make_inputs();
     contents();
     order();
+    augmentation();
     threads();
     resumption(files.jsonl, "JSONL");
     resumption(files.tar, "tar");
