@@ -83,6 +83,11 @@ struct tensor *albef_image_embedding(struct tape *t, struct albef *m, struct ten
     return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
 }
 
+static struct tensor *project_text(struct tape *t, struct albef *m, struct tensor *first)
+{
+    return normalize(t, linear(t, &m->text_projection, first, ACTIVATION_NONE), 1e-12f);
+}
+
 struct tensor *albef_text_embedding(struct tape *t, struct albef *m, const int *ids,
                                     const struct spans *texts)
 {
@@ -92,9 +97,22 @@ struct tensor *albef_text_embedding(struct tape *t, struct albef *m, const int *
         .to = m->config.text.cross_from,
         .first_only = firsts(t, texts),
     };
-    struct tensor *x = bert_forward(t, &m->encoder, &in);
 
-    return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
+    return project_text(t, m, bert_forward(t, &m->encoder, &in));
+}
+
+struct tensor *albef_text(struct tape *t, struct albef *m, const int *ids,
+                          const struct spans *texts)
+{
+    struct bert_input in = { .ids = ids, .texts = texts, .to = m->config.text.cross_from };
+
+    return bert_forward(t, &m->encoder, &in);
+}
+
+struct tensor *albef_states_embedding(struct tape *t, struct albef *m, struct tensor *states,
+                                      const struct spans *texts)
+{
+    return project_text(t, m, take_rows(t, states, firsts(t, texts), texts->count));
 }
 
 struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_pairs *p,
@@ -102,6 +120,8 @@ struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_
 {
     struct bert_input in = {
         .ids = p->ids,
+        .states = p->states,
+        .from = p->states ? m->config.text.cross_from : 0,
         .texts = p->texts,
         .image = p->image,
         .other = p->other,

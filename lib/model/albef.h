@@ -47,9 +47,15 @@ struct tensor *albef_image_embedding(struct tape *t, struct albef *m, struct ten
                                      int images);
 struct tensor *albef_text_embedding(struct tape *t, struct albef *m, const int *ids,
                                     const struct spans *texts);
+/* The text half alone: [rows, width]; and the embedding of such states */
+struct tensor *albef_text(struct tape *t, struct albef *m, const int *ids,
+                          const struct spans *texts);
+struct tensor *albef_states_embedding(struct tape *t, struct albef *m, struct tensor *states,
+                                      const struct spans *texts);
 /* Texts and what they look at. */
 struct albef_pairs {
     const int *ids;
+    struct tensor *states; /* in place of ids: what albef_text() gave, perhaps written over; NULL */
     const struct spans *texts;
     struct tensor *image, *other; /* [images * tokens, width]; other: NLVR2's second pictures */
     const struct spans *images;

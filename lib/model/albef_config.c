@@ -4,10 +4,14 @@
  * Cross-attention begins in the middle of the encoder, which tells ALBEF from BLIP.  Two pictures
  * are compared where neighbouring layers share the keys of their cross-attention: each layer of the
  * pre-trained model became two, one for either picture.
+ *
+ * Models that were taught here have a config.json beside them; its form is ours, in the manner of
+ * Hugging Face's.  "architectures" says whether there is a head for masked words.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "model/albef_files.h"
+#include "model/config.h"
 #include "model/sizes.h"
 
 const char *const albef_ignored[] = {
@@ -84,7 +88,16 @@ static int check(const struct albef_config *c)
     return 0;
 }
 
-int albef_config_read(const struct weights *w, struct albef_config *c)
+static void read_heads(const cJSON *root, struct albef_config *c)
+{
+    const cJSON *vision = json_get(root, "vision_config"), *text = json_get(root, "text_config");
+
+    c->vision.heads = (int)json_number(vision, "num_attention_heads", c->vision.heads);
+    c->text.heads = (int)json_number(text, "num_attention_heads", c->text.heads);
+    c->decoder.heads = c->text.heads;
+}
+
+int albef_config_read(const struct weights *w, const cJSON *root, struct albef_config *c)
 {
     const char *text = encoder_of(w);
 
@@ -103,5 +116,63 @@ int albef_config_read(const struct weights *w, struct albef_config *c)
     if (!c->match && !c->decoder.layers && looks_at_two(w, text, c->text.cross_from))
         c->images = 2;
     c->lavis = !c->text.token_types;
+    if (root)
+        read_heads(root, c);
     return check(c);
+}
+
+static void read_vision(struct reader *r, struct vit_config *c)
+{
+    *c = (struct vit_config){
+        .image = (int)read_whole(r, "image_size", 256),
+        .patch = (int)read_whole(r, "patch_size", 16),
+        .width = read_whole(r, "hidden_size", 768),
+        .mlp = read_whole(r, "intermediate_size", 3072),
+        .layers = (int)read_whole(r, "num_hidden_layers", 12),
+        .heads = (int)read_whole(r, "num_attention_heads", 12),
+        .eps = 1e-6f,
+        .activation = ACTIVATION_GELU,
+        .patch_bias = true,
+        .norm_after = true,
+    };
+}
+
+static void read_text(struct reader *r, struct bert_config *c, long looks_at)
+{
+    *c = (struct bert_config){
+        .vocabulary = read_whole(r, "vocab_size", 30522),
+        .positions = read_whole(r, "max_position_embeddings", 512),
+        .width = read_whole(r, "hidden_size", 768),
+        .mlp = read_whole(r, "intermediate_size", 3072),
+        .token_types = read_whole(r, "type_vocab_size", 2),
+        .layers = (int)read_whole(r, "num_hidden_layers", 12),
+        .heads = (int)read_whole(r, "num_attention_heads", 12),
+        .eps = 1e-12f,
+        .cross_width = looks_at,
+        .cross_from = (int)read_whole(r, "fusion_layer", 6),
+        .cross_every = 1,
+    };
+}
+
+int albef_config_new(const cJSON *root, struct albef_config *c)
+{
+    struct reader r = { root, "config.json", false };
+    struct reader vision = { json_get(root, "vision_config"), "config.json: vision_config", false };
+    struct reader text = { json_get(root, "text_config"), "config.json: text_config", false };
+    const cJSON *kind = cJSON_GetArrayItem(json_get(root, "architectures"), 0);
+
+    *c = (struct albef_config){ .images = 1, .match = true };
+    read_vision(&vision, &c->vision);
+    read_text(&text, &c->text, c->vision.width);
+    c->embedding = read_whole(&r, "projection_dim", 256);
+    c->text.head = !cJSON_IsString(kind) || !strcmp(kind->valuestring, "AlbefForPretraining");
+    c->lavis = !c->text.token_types;
+    if (r.bad || vision.bad || text.bad || check(c))
+        return -1;
+    if (c->embedding < 1 || c->embedding > 65536)
+        return fail("config.json: projection_dim is %ld", c->embedding);
+    if (c->text.cross_from < 1 || c->text.cross_from >= c->text.layers)
+        return fail("config.json: fusion_layer is %d of %d layers", c->text.cross_from,
+                    c->text.layers);
+    return 0;
 }

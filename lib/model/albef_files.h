@@ -4,6 +4,7 @@
 #ifndef MODEL_ALBEF_FILES_H
 #define MODEL_ALBEF_FILES_H
 
+#include "base/json.h"
 #include "model/albef.h"
 #include "model/layout.h"
 
@@ -14,8 +15,11 @@ extern const struct layout albef_layout_pretraining, albef_layout_task;
 extern const char *const albef_ignored[];
 
 bool albef_is(const struct weights *w); /* by its tensors */
-/* Everything is read off the tensors.  -1 after fail(). */
-int albef_config_read(const struct weights *w, struct albef_config *c);
+/* Read off the tensors, but for the numbers of heads where `root`, a config.json of ours, has them.
+ * -1 after fail(). */
+int albef_config_read(const struct weights *w, const cJSON *root, struct albef_config *c);
+/* Of a new model: config.json alone. */
+int albef_config_new(const cJSON *root, struct albef_config *c);
 const struct layout *albef_layout(const struct weights *w);
 
 #endif

@@ -15,19 +15,21 @@
 #include <string.h>
 #include "model/albef_files.h"
 #include "model/config.h"
-#include "model/model.h"
+#include "model/learn.h"
 #include "model/position.h"
 #include "model/writer.h"
 
 static const char *const entailment[] = { "contradiction", "neutral", "entailment" };
 static const char *const truth[] = { "false", "true" };
 
-/* A config.json that says nothing else may lie beside it. */
+/* A config.json that names no model may lie beside the authors' file. */
 static bool knows(const struct model *m)
 {
-    const char *type = m->config ? json_string(m->config, "model_type", "albef") : "albef";
+    const char *type = m->config ? json_string(m->config, "model_type", NULL) : NULL;
 
-    return !strcmp(type, "albef") && albef_is(m->weights);
+    if (type && strcmp(type, "albef"))
+        return false;
+    return m->weights ? albef_is(m->weights) : type != NULL;
 }
 
 static void describe(struct model *m, const struct albef *a)
@@ -99,12 +101,14 @@ static int open(struct model *m)
     struct albef_config c;
 
     m->self = a;
-    if (albef_config_read(m->weights, &c))
+    if (m->weights ? albef_config_read(m->weights, m->config, &c) : albef_config_new(m->config, &c))
         return fail("%s: %s", m->path, error_text());
-    m->layout = albef_layout(m->weights);
+    m->layout = m->weights    ? albef_layout(m->weights)
+                : c.text.head ? &albef_layout_pretraining
+                              : &albef_layout_task;
     albef_init(a, &c);
     albef_params(a, &m->params);
-    if (params_bind(&m->params, m->weights, m->layout, albef_ignored, &m->memory))
+    if (model_bind(m, albef_ignored))
         return -1;
     if (position_fit(&a->vision, m->wanted_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
@@ -228,4 +232,5 @@ const struct family family_albef = {
     .text = text,
     .match = match,
     .write = write,
+    .learn = &albef_learner,
 };

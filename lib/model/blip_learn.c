@@ -14,6 +14,7 @@
 #include "model/learn.h"
 
 static const float first_temperature = 0.07f, least_temperature = 0.001f, most_temperature = 0.5f;
+static const float negative_floor = 1e-4f; /* every negative has a chance */
 
 static unsigned objectives(const struct model *m)
 {
@@ -68,8 +69,8 @@ static struct tensor *itc(const struct batch *s, struct contrast *c)
 
 static struct tensor *itm(const struct batch *s, const struct contrast *c)
 {
-    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson);
-    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson);
+    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson, negative_floor);
+    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson, negative_floor);
     struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, s->m->match_begin);
     struct tensor *logits =
         blip_match(s->t, s->blip, s->image, s->images, m.ids, m.texts, m.image_of);

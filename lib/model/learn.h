@@ -113,7 +113,7 @@ struct learner { /* `learn` of struct family */
 /* learn.c */
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b);
 
-extern const struct learner blip_learner, clip_learner;
+extern const struct learner albef_learner, blip_learner, clip_learner;
 
 /* create.c - parameters from the checkpoint, or drawn where there is none; -1 after fail() */
 int model_bind(struct model *m, const char *const *ignored);
@@ -147,14 +147,14 @@ struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *
                         const struct lesson *l);
 
 /* learn_itm.c - pieces of matching */
-/* For row i of logits a column of the batch to be its negative, drawn by softmax(logits) + 1e-4
+/* For row i of logits a column of the batch to be its negative, drawn by softmax(logits) + floor
  * over the batch where groups differ; -1: there is none.  [n] in the tape; one number is drawn a
  * row, in order. */
 const int *draw_negatives(struct tape *t, const struct tensor *logits, const struct pairs *b,
-                          const struct lesson *l);
+                          const struct lesson *l, float floor);
 struct matches { /* texts that look at images, sorted by image */
     int count;
-    int *ids, *image_of, *target;
+    int *ids, *text, *image_of, *target; /* text: whose ids these are */
     const struct spans *texts;
 };
 /* Every pair; every text beside a wrong image; every image beside a wrong text.  Texts begin with

@@ -9,15 +9,13 @@
 #include <string.h>
 #include "model/learn.h"
 
-static const float weight_floor = 1e-4f; /* behind the softmax: every negative has a chance */
-
 static bool differ(const struct pairs *b, int i, int j)
 {
     return i != j && (!b->group || b->group[i] == NO_GROUP || b->group[i] != b->group[j]);
 }
 
 /* softmax over the batch, a floor, and nothing for the own group; returns the sum */
-static double weigh(double *weight, const float *z, const struct pairs *b, int i)
+static double weigh(double *weight, const float *z, const struct pairs *b, int i, float floor)
 {
     double most = -INFINITY, all = 0, sum = 0;
 
@@ -26,14 +24,14 @@ static double weigh(double *weight, const float *z, const struct pairs *b, int i
     for (int j = 0; j < b->count; j++)
         all += weight[j] = exp(z[j] - most);
     for (int j = 0; j < b->count; j++) {
-        weight[j] = differ(b, i, j) ? weight[j] / all + weight_floor : 0;
+        weight[j] = differ(b, i, j) ? weight[j] / all + (double)floor : 0;
         sum += weight[j];
     }
     return sum;
 }
 
 const int *draw_negatives(struct tape *t, const struct tensor *logits, const struct pairs *b,
-                          const struct lesson *l)
+                          const struct lesson *l, float floor)
 {
     int *chosen = tape_alloc(t, (size_t)b->count * sizeof *chosen);
     double *weight = tape_alloc(t, (size_t)b->count * sizeof *weight);
@@ -42,7 +40,7 @@ const int *draw_negatives(struct tape *t, const struct tensor *logits, const str
     for (int i = 0; i < b->count; i++) {
         double left = l->draw(l->draw_self);
 
-        left *= weigh(weight, logits->data + i * logits->stride, b, i);
+        left *= weigh(weight, logits->data + i * logits->stride, b, i, floor);
         chosen[i] = -1;
         for (int j = 0; j < b->count && (left >= 0 || chosen[i] < 0); j++)
             if (weight[j] > 0) {
@@ -97,10 +95,12 @@ struct matches pair_matches(struct tape *t, const struct pairs *b, const int *im
     int *lengths = ints(t, m.count);
 
     sort_matches(list, listed, m.count, b->count);
+    m.text = ints(t, m.count);
     m.image_of = ints(t, m.count);
     m.target = ints(t, m.count);
     for (int i = 0; i < m.count; i++) {
         lengths[i] = b->counts[list[i].text];
+        m.text[i] = list[i].text;
         m.image_of[i] = list[i].image;
         m.target[i] = list[i].target;
     }

@@ -36,10 +36,6 @@ struct family {
     int (*write)(struct tape *t, struct model *m, struct tensor *features,
                  const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
     const struct learner *learn; /* learn.h */
-    /* What config.json says of it, and the layout in which its tensors are saved; to delete.  `t`:
-     * its tokenizer, or NULL.  NULL after fail(). */
-    cJSON *(*config)(const struct model *m, const struct tokenizer *t,
-                     const struct layout **layout);
 };
 
 struct model {
@@ -78,6 +74,7 @@ struct model {
     const char *prompt;      /* what captions begin with; cut off */
     bool asks;               /* a prompt is a question, and what is written its answer */
     int write_begin;         /* first id of what is written */
+    int mask_id;             /* that hides a word, where masked words are told */
     int match_begin;         /* first id of a text that looks at an image; -1: as tokenised */
     void *self;              /* struct clip, struct blip, .. */
 };
@@ -85,8 +82,6 @@ struct model {
 /* registry.c - NULL after fail(); options may be NULL */
 struct model *model_load(const char *path, const struct vlm_options *options);
 void model_free(struct model *m); /* NULL is nothing */
-/* Whether one with a config.json computes in the originals' way: --compat, else "vlm_compat". */
-bool model_is_original(const struct model *m);
 
 /* clip_model.c */
 extern const struct family family_clip;

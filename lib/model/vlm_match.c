@@ -111,7 +111,8 @@ int vlm_match(struct vlm *v, const float *features, int images, const int *ids, 
         r.counts = counts + at;
         for (int i = 0; i < r.texts; i++)
             r.image_of[i] = image_of[at + i] - low;
-        match_run(v, features, &r, logits ? logits + at * vlm_classes(v) : NULL, itc ? itc + at : NULL);
+        match_run(v, features, &r, logits ? logits + at * vlm_classes(v) : NULL,
+                  itc ? itc + at : NULL);
         for (int i = 0; i < r.texts; i++)
             r.ids += r.counts[i];
         at += r.texts;

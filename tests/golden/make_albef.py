@@ -190,10 +190,10 @@ def task_outputs(m, tokens, pixels):
     return out
 
 
-def original(checkout, old):
+def tiny(checkout, old):
+    """salesforce/ALBEF's models with small towers: the modules, their tokenizer, a configuration."""
     companions(old)
     sys.path.insert(0, checkout)
-    import torch
     import models.model_pretrain, models.model_retrieval, models.model_vqa, models.model_nlvr, models.model_ve
     import models.xbert
     from models.tokenization_bert import BertTokenizer
@@ -214,6 +214,12 @@ def original(checkout, old):
     models.model_nlvr.ALBEF.share_cross_attention = share
     config = dict(bert_config=bert_config, image_res=IMAGE, vision_width=WIDTH, embed_dim=EMBED, temp=0.07, queue_size=6,
                   momentum=0.995, mlm_probability=0.15, distill=True)
+    return models, tokenizer, config
+
+
+def original(checkout, old):
+    models, tokenizer, config = tiny(checkout, old)
+    import torch
     g = torch.Generator().manual_seed(1)
     pixels = torch.randn(3, 3, IMAGE, IMAGE, generator=g)
     tokens = tokenizer(TEXTS, padding="longest", truncation=True, max_length=30, return_tensors="pt")

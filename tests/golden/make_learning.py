@@ -2,16 +2,18 @@
 """Twenty steps of training by the originals' own code -> learning/
 
     make_learning.py blip BLIP_CHECKOUT TRANSFORMERS_4_15     salesforce/BLIP on its own library
+    make_learning.py albef ALBEF_CHECKOUT TRANSFORMERS_4_8    salesforce/ALBEF
     make_learning.py clip                                     the transformers that is installed
 
-BLIP begins with blip/pretrain.pth and the queues in it, the momentum model as a copy; CLIP with clip/hf-vit.
+BLIP begins with blip/pretrain.pth and the queues in it, the momentum model as a copy, ALBEF likewise with
+albef/pretrain.pth and retrieval.pth; CLIP with clip/hf-vit.
 NAME.safetensors holds what went in (a pool of images and texts; by step which of them, their groups, alpha and
 the numbers that negatives are drawn by) and what came out: every loss before every step, and the gradients
 of each loss before the first, thinned to at most 32 a tensor, with the tensor's norm.
 """
 import os, sys
 
-import make_blip
+import make_albef, make_blip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "learning")
@@ -20,14 +22,14 @@ TEXTS = make_blip.TEXTS + ["a photo of a big tree", "the dog runs with the cat",
                            "a small green house , red tree - and two cats", "what is this ?"]
 
 
-def plan(torch, seed, size=make_blip.IMAGE):
+def plan(torch, seed, size=make_blip.IMAGE, draws=2 * BATCH):
     """Which image and text each pair of each step is; the draws; alpha rising."""
     g = torch.Generator().manual_seed(seed)
     picked = lambda n: torch.stack([torch.randperm(n, generator=g)[:BATCH] for _ in range(STEPS)]).int()
     return {
         "images": torch.randint(-64, 64, (IMAGES, 3, size, size), generator=g).to(torch.int8),
         "image": picked(IMAGES), "text": picked(len(TEXTS)),
-        "draws": torch.rand(STEPS, 2 * BATCH, generator=g, dtype=torch.float64),
+        "draws": torch.rand(STEPS, draws, generator=g, dtype=torch.float64),
         "alpha": torch.arange(STEPS).float() / STEPS * 0.4 + 0.1,
     }
 
@@ -60,8 +62,8 @@ def save(name, out):
     save_file({k: v.detach().contiguous() for k, v in out.items()}, os.path.join(OUT, name + ".safetensors"))
 
 
-def begin(torch, m):
-    state = torch.load(os.path.join(make_blip.OUT, "pretrain.pth"))["model"]
+def begin(torch, m, path=os.path.join(make_blip.OUT, "pretrain.pth")):
+    state = torch.load(path)["model"]
     state = {k: v for k, v in state.items() if k in m.state_dict()}
     m.load_state_dict(state, strict=False)
     m.copy_params()
@@ -120,6 +122,67 @@ def blip(checkout, old):
     teach("retrieval", m, again, retrieval)
 
 
+def hider(torch, numbers, tokens, words):
+    """torch.bernoulli and torch.randint as ALBEF's mask() calls them: which words are hidden, which of these become
+    [MASK], which of the rest another word, and which.  Numbers are taken word by word."""
+    shape = tokens.input_ids.shape
+    hidden, replaced, other = (torch.zeros(shape) for _ in range(3))
+    word = torch.zeros(shape, dtype=torch.long)
+    for i, row in enumerate(tokens.attention_mask.sum(1).tolist()):
+        for k in range(1, row):
+            if next(numbers) >= 0.15:
+                continue
+            hidden[i, k] = 1
+            if next(numbers) < 0.8:
+                replaced[i, k] = 1
+            elif next(numbers) < 0.5:
+                other[i, k], word[i, k] = 1, int(next(numbers) * words)
+    answers = iter((hidden, replaced, other))
+    torch.bernoulli = lambda p: next(answers)
+    torch.randint = lambda high, size, dtype: word
+
+
+def albef(checkout, old):
+    models, tokenizer, config = make_albef.tiny(checkout, old)
+    import torch
+    torch.manual_seed(0)
+    real = torch.randint
+    def teach(name, m, out, step_losses):
+        rows = tokenizer(TEXTS, padding="longest", return_tensors="pt")
+        out["ids"], out["mask"] = rows.input_ids.int(), rows.attention_mask.int()
+        named = [(k, p) for k, p in m.named_parameters() if p.requires_grad]
+        bare = lambda k, p: p.ndim == 1 or k.endswith(".bias")
+        optimiser = torch.optim.AdamW([{"params": [p for k, p in named if bare(k, p)], "weight_decay": 0},
+                                       {"params": [p for k, p in named if not bare(k, p)], "weight_decay": 0.02}], lr=5e-4)
+        run(torch, name, m, out, step_losses, optimiser, lambda: m.temp.detach().clone())
+
+    m = begin(torch, models.model_pretrain.ALBEF("bert", tokenizer, config, init_deit=False),
+              os.path.join(make_albef.OUT, "pretrain.pth"))
+    out = plan(torch, 41, draws=120)
+    def pretrain(step, pixels, texts, alpha):
+        numbers = iter(out["draws"][step].tolist())
+        negatives = [next(numbers) for _ in range(2 * BATCH)]
+        torch.multinomial = drawer(torch, negatives)
+        tokens = tokenizer([TEXTS[i] for i in texts], padding="longest", return_tensors="pt")
+        hider(torch, numbers, tokens, m.text_encoder.config.vocab_size)
+        mlm, itc, itm = m(pixels, tokens, alpha)
+        return {"itc": itc, "itm": itm, "mlm": mlm} if mlm == mlm else {"itc": itc, "itm": itm, "mlm": 0 * itc}
+    teach("albef-pretrain", m, out, pretrain)
+
+    torch.randint = real
+    m = begin(torch, models.model_retrieval.ALBEF("bert", tokenizer, config),
+              os.path.join(make_albef.OUT, "retrieval.pth"))
+    again = plan(torch, 42)
+    again["group"] = torch.randint(0, 4, (STEPS, BATCH), generator=torch.Generator().manual_seed(43))
+    def retrieval(step, pixels, texts, alpha):
+        same = again["group"][step]
+        if len(set(same.tolist())) == 1:
+            same[-1] = (same[0] + 1) % 4
+        tokens = tokenizer([TEXTS[i] for i in texts], padding="longest", return_tensors="pt")
+        return dict(zip(("itc", "itm"), m(pixels, tokens, alpha, same)))
+    teach("albef-retrieval", m, again, retrieval)
+
+
 def clip():
     import torch
     from transformers import CLIPModel
@@ -144,4 +207,4 @@ def clip():
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    blip(*sys.argv[2:4]) if sys.argv[1] == "blip" else clip()
+    {"albef": albef, "blip": blip, "clip": clip}[sys.argv[1]](*sys.argv[2:4])

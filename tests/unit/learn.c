@@ -330,18 +330,18 @@ static void test_negatives(void)
     struct lesson l = { .draw = always, .draw_self = &draw };
     struct tape t = { 0 };
     struct tensor *x = tensor_from(&t, z, 2, (long[]){ 4, 4 });
-    const int *chosen = draw_negatives(&t, x, &b, &l);
+    const int *chosen = draw_negatives(&t, x, &b, &l, 1e-4f);
 
     ok(chosen[0] == 1 && chosen[1] == 0 && chosen[2] == 1 && chosen[3] == 0,
        "draw 0 takes the first of another group");
     draw = nextafter(1, 0);
-    chosen = draw_negatives(&t, x, &b, &l);
+    chosen = draw_negatives(&t, x, &b, &l, 1e-4f);
     ok(chosen[0] == 3 && chosen[1] == 3 && chosen[2] == 3 && chosen[3] == 2,
        "draw 1 the last, however unlike");
     draw = 0.5;
-    ok(draw_negatives(&t, x, &b, &l)[2] == 3, "draws in between the similar");
+    ok(draw_negatives(&t, x, &b, &l, 1e-4f)[2] == 3, "draws in between the similar");
     b.group = one;
-    ok(draw_negatives(&t, x, &b, &l)[2] == -1, "one group has no negatives");
+    ok(draw_negatives(&t, x, &b, &l, 1e-4f)[2] == -1, "one group has no negatives");
     tape_free(&t);
 }
 
