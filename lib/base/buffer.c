@@ -69,6 +69,25 @@ void buffer_replace(struct buffer *b, size_t at, size_t size, const void *data, 
     b->data[b->size] = 0;
 }
 
+void buffer_substitute(struct buffer *b, const char *what, const char *by)
+{
+    size_t length = strlen(what);
+    struct buffer out = { 0 };
+
+    if (!b->size)
+        return;
+    for (size_t i = 0; i < b->size;) {
+        if (b->size - i >= length && !memcmp(b->data + i, what, length)) {
+            buffer_string(&out, by);
+            i += length;
+        } else {
+            buffer_byte(&out, b->data[i++]);
+        }
+    }
+    buffer_free(b);
+    *b = out;
+}
+
 void buffer_clear(struct buffer *b)
 {
     b->size = 0;

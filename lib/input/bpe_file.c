@@ -4,6 +4,7 @@
  * A merge is a line "left right" or a pair of strings; both symbols and their sum must be in the
  * vocabulary.  merges.txt may begin with a "#version" line.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
 #include "input/text.h"
@@ -116,4 +117,18 @@ int read_merge_list(struct tokenizer *t, const cJSON *merges)
         }
     }
     return 0;
+}
+
+int read_vocab_and_merges(struct tokenizer *t, const cJSON *vocab, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? xprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
+    char *merges = xprintf("%smerges.txt", folder);
+    int status = read_ids(t, vocab, NULL);
+
+    if (status == 0)
+        status = read_merges(t, merges);
+    free(folder);
+    free(merges);
+    return status;
 }

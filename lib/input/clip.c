@@ -119,21 +119,6 @@ static void split(struct splitter *s, const uint32_t *at, size_t count)
     }
 }
 
-/* Hugging Face: special tokens are cut out; what is between them goes to `rest` on its own. */
-static void cut_specials(struct splitter *s, const uint32_t *at, size_t count, bool normalized,
-                         void (*rest)(struct splitter *, const uint32_t *, size_t))
-{
-    struct special_place place;
-
-    while (find_special(s->t, at, count, normalized, &place) && s->out->count <= s->enough) {
-        rest(s, at, place.at);
-        id_add(s->out, place.id);
-        at += place.at + place.size;
-        count -= place.at + place.size;
-    }
-    rest(s, at, count);
-}
-
 static size_t frame_length(const struct splitter *s, const uint32_t *at, size_t count)
 {
     int size;
@@ -143,8 +128,9 @@ static size_t frame_length(const struct splitter *s, const uint32_t *at, size_t 
 }
 
 /* Between special tokens, in a cleaned text. */
-static void split_rest(struct splitter *s, const uint32_t *at, size_t count)
+static void split_rest(void *splitter, const uint32_t *at, size_t count)
 {
+    struct splitter *s = splitter;
     size_t from = 0, i = 0, n;
 
     while (i < count) {
@@ -160,15 +146,17 @@ static void split_rest(struct splitter *s, const uint32_t *at, size_t count)
     split(s, at + from, count - from);
 }
 
-static void clean_rest(struct splitter *s, const uint32_t *at, size_t count)
+static void clean_rest(void *splitter, const uint32_t *at, size_t count)
 {
+    struct splitter *s = splitter;
+    struct cutting cut = { s->t, true, s->out, s->enough, split_rest, s };
     struct codes text = { 0 };
 
     if (count == 0 || s->out->count > s->enough)
         return;
     codes_add_all(&text, at, count);
     clean_text(&text, s->t->clean);
-    cut_specials(s, text.at, text.count, true, split_rest);
+    cut_specials(&cut, text.at, text.count);
     codes_free(&text);
 }
 
@@ -176,11 +164,12 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
                    struct id_list *out)
 {
     struct splitter s = { .t = t, .out = out, .enough = out->count + enough };
+    struct cutting cut = { t, false, out, s.enough, clean_rest, &s };
     struct codes codes = { 0 };
 
     codes_from_utf8(&codes, text, size);
     if (t->clean == CLEAN_HF) {
-        cut_specials(&s, codes.at, codes.count, false, clean_rest);
+        cut_specials(&cut, codes.at, codes.count);
     } else {
         clean_text(&codes, t->clean);
         split(&s, codes.at, codes.count);

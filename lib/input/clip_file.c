@@ -131,30 +131,16 @@ static int read_tokenizer_json(struct tokenizer *t, const cJSON *root)
     return read_merge_list(t, merges);
 }
 
-static int read_vocab_json(struct tokenizer *t, const cJSON *root, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? xprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
-    char *merges = xprintf("%smerges.txt", folder);
-    int status = read_ids(t, root, NULL);
-
-    t->splits_frame = true;
-    if (status == 0)
-        status = read_merges(t, merges);
-    free(folder);
-    free(merges);
-    return status;
-}
-
 static int read_json(struct tokenizer *t, const struct buffer *b, const char *path)
 {
     cJSON *root = json_parse(b->data, b->size);
     int status = -1;
 
+    t->splits_frame = true; /* unless a tokenizer.json says otherwise */
     if (cJSON_IsObject(json_get(root, "model")))
         status = read_tokenizer_json(t, root);
     else if (cJSON_IsObject(root))
-        status = read_vocab_json(t, root, path);
+        status = read_vocab_and_merges(t, root, path);
     else if (root)
         fail("neither a vocabulary nor a tokenizer");
     cJSON_Delete(root);
@@ -184,18 +170,6 @@ struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean)
     static const char *const names[] = { "tokenizer.json", "vocab.json",
                                          "bpe_simple_vocab_16e6.txt.gz",
                                          "bpe_simple_vocab_16e6.txt", NULL };
-    char *file = vocabulary_path(path, names);
-    struct tokenizer *t;
 
-    if (!file)
-        return NULL;
-    t = xalloc(1, sizeof *t);
-    t->kind = &clip_kind;
-    t->clean = clean;
-    if (read_clip(t, file) < 0) {
-        tokenizer_close(t);
-        t = NULL;
-    }
-    free(file);
-    return t;
+    return tokenizer_open(path, names, &clip_kind, clean, read_clip);
 }

@@ -104,6 +104,14 @@ struct tokenizer *tokenizer_clip(const char *path, enum text_clean clean);
  * [SEP].  CLEAN_HF does as Hugging Face's tokenizers, anything else as the originals in Python.
  * NULL after fail(). */
 struct tokenizer *tokenizer_bert(const char *path, enum text_clean clean);
+/* GPT-2's byte pair encoding as OPT has it, from a folder or file: tokenizer.json, or vocab.json +
+ * merges.txt; framed by </s> in front alone.  Decoded, CLEAN_HF leaves every space, anything else
+ * takes those before punctuation out, as transformers did until 4.44.  NULL after fail(). */
+struct tokenizer *tokenizer_opt(const char *path, enum text_clean clean);
+/* T5's pieces, from a folder or file: tokenizer.json, then as Hugging Face's tokenizers, or
+ * spiece.model, then as sentencepiece; framed by </s> at the end alone.  Decoding as above.
+ * NULL after fail(). */
+struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean);
 /* A special token: the vocabulary's, or a new one behind it, as BLIP adds [DEC] and [ENC] to
  * BERT's.  Its id. */
 int tokenizer_add(struct tokenizer *t, const char *token);

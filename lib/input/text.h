@@ -33,6 +33,8 @@ void codes_nfc(struct codes *c, size_t from); /* composes c->at[from ..] */
 void codes_nfd(struct codes *c, size_t from);
 /* Adds the compatibility decomposition of one code point. */
 void codes_add_nfkd(struct codes *c, uint32_t code);
+/* Where the grapheme cluster that begins at text[from] ends. */
+size_t cluster_end(const uint32_t *text, size_t count, size_t from);
 
 /* entity_table.c - generated */
 struct entity {
@@ -113,6 +115,8 @@ int add_merge_line(struct tokenizer *t, int rank, const char *line, size_t size)
 int read_merges(struct tokenizer *t, const char *path);               /* merges.txt */
 int read_merge_list(struct tokenizer *t, const struct cJSON *merges); /* of a tokenizer.json */
 int find_bytes(struct tokenizer *t, const char *last); /* `last` is behind a byte at the end */
+/* vocab.json, parsed, and the merges.txt beside it */
+int read_vocab_and_merges(struct tokenizer *t, const struct cJSON *vocab, const char *path);
 
 /* tokenizer.c - the frame, and a table of functions for what is between */
 struct tokenizer_kind {
@@ -125,21 +129,26 @@ struct tokenizer_kind {
 struct special_token {
     char *text;
     int id;
-    bool normalized; /* looked for after the text was cleaned, not before */
+    bool normalized;              /* looked for after the text was cleaned, not before */
+    bool strip_left, strip_right; /* takes white space beside it along */
 };
 struct tokenizer {
     const struct tokenizer_kind *kind;
     struct vocabulary vocabulary;
     struct bpe bpe; /* merges is NULL in other kinds */
     enum text_clean clean;
-    bool splits_frame; /* Hugging Face: the pattern knows the special tokens too */
-    int begin, end;    /* -1: none */
-    int unknown;       /* WordPiece: what stands for a word that cannot be made */
+    bool splits_frame;       /* Hugging Face: the pattern knows the special tokens too */
+    int begin, end;          /* -1: none */
+    int unknown;             /* WordPiece, unigram: what stands for a word that cannot be made */
+    struct unigram *unigram; /* NULL in other kinds */
     struct special_token *specials;
     int special_count;
 };
-extern const struct tokenizer_kind clip_kind, wordpiece_kind; /* clip.c, wordpiece.c */
-void tokenizer_add_special(struct tokenizer *t, const char *text, int id, bool normalized);
+/* clip.c, wordpiece.c, gpt2.c, unigram.c */
+extern const struct tokenizer_kind clip_kind, wordpiece_kind, gpt2_kind, unigram_kind;
+/* It stays until the next is added. */
+struct special_token *tokenizer_add_special(struct tokenizer *t, const char *text, int id,
+                                            bool normalized);
 void tokenizer_drop_specials(struct tokenizer *t);
 const struct special_token *tokenizer_special(const struct tokenizer *t, int id); /* or NULL */
 /* The first special token in a text, the longest of those that begin there: where it begins, its
@@ -150,8 +159,67 @@ struct special_place {
 };
 bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count, bool normalized,
                   struct special_place *found);
+/* A tokenizer of the first file in `names`, by `read`: 0, or -1 after fail(). */
+struct tokenizer *tokenizer_open(const char *path, const char *const *names,
+                                 const struct tokenizer_kind *kind, enum text_clean clean,
+                                 int (*read)(struct tokenizer *t, const char *file));
+/* Adds the ids of the special tokens in a text; what is between them goes to `rest` piece by piece,
+ * empty pieces too.  May stop once there are more than `enough` ids. */
+struct cutting {
+    const struct tokenizer *tokenizer;
+    bool normalized;
+    struct id_list *out;
+    size_t enough;
+    void (*rest)(void *self, const uint32_t *text, size_t count);
+    void *self;
+};
+void cut_specials(const struct cutting *c, const uint32_t *text, size_t count);
+/* Hugging Face's clean_up_tokenization: spaces before punctuation and short forms go. */
+void join_punctuation(struct buffer *text);
 /* The number of code points that spell `letters`; 0: the text does not begin with them. */
 size_t codes_begin_with(const uint32_t *at, size_t count, const char *letters);
+
+/* charsmap.c - sentencepiece's table of replacements: a trie over bytes, and the strings */
+struct charsmap {
+    uint32_t *units;
+    size_t count;
+    struct buffer strings; /* each ends in a NUL */
+};
+int charsmap_read(struct charsmap *m, const void *bytes, size_t size); /* -1 after fail() */
+void charsmap_free(struct charsmap *m);
+/* sentencepiece: the longest rule at each place; spaces at the ends go, in a row become one.  A
+ * space becomes U+2581, and one is put in front unless the text is empty. */
+struct spacing {
+    bool dummy_prefix, remove_extra;
+};
+void charsmap_prefixes(const struct charsmap *m, const struct spacing *s, struct buffer *out,
+                       const char *text, size_t size);
+/* Hugging Face: the shortest rule at the begin of each grapheme cluster of under six bytes stands
+ * for it all, else that of each of its characters. */
+void charsmap_clusters(const struct charsmap *m, struct codes *out, const uint32_t *text,
+                       size_t count);
+
+/* unigram.c - pieces with scores; the best row of pieces is the text's */
+enum prepend { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER };
+struct unigram {
+    double *scores; /* [pieces]; those that cannot be used have -INFINITY */
+    int pieces;
+    double unknown_score; /* of one character */
+    struct charsmap map;
+    bool sentencepiece; /* as the library of that name; otherwise as Hugging Face's tokenizers: */
+    struct spacing spacing;
+    /* what is done to a text, in order, and how it is cut into words */
+    enum unigram_step { STEP_MAP = 1, STEP_STRIP_LEFT, STEP_STRIP_RIGHT, STEP_COLLAPSE } steps[8];
+    uint32_t collapsed; /* what two or more spaces become */
+    bool split_space;   /* words are cut at white space, which is dropped */
+    bool split_mark;    /* and before every U+2581 */
+    enum prepend prepend;
+};
+void unigram_free(struct unigram *u); /* NULL is nothing */
+
+/* unigram_file.c, spiece_file.c - into t->unigram and t->vocabulary; -1 after fail() */
+int read_unigram_json(struct tokenizer *t, const struct buffer *b);
+int read_spiece(struct tokenizer *t, const struct buffer *b);
 
 /* vocabulary_file.c - files that hold vocabularies */
 /* The file of a model's folder that exists first in `names` (NULL at the end), or `path` itself if
@@ -161,6 +229,9 @@ int read_unzipped(struct buffer *b, const char *path); /* gunzips where needed *
 /* A line of a text without its end; false behind the last. */
 bool next_line(const char **at, const char *end, const char **line, size_t *size);
 size_t count_lines(const struct buffer *b); /* one behind the last newline counts, if empty too */
+int add_tokens(struct tokenizer *t, const struct cJSON *list); /* whose ids have room */
+/* The largest id of a list of added tokens, or a map; -1 in an empty one, -2 after fail(). */
+int largest_id(const struct cJSON *list, bool tokens, int *entries);
 /* The vocabulary from a tokenizer.json or vocab.json: {"string": id, ...}, and from a list of added
  * tokens (may be NULL), which become special. */
 int read_ids(struct tokenizer *t, const struct cJSON *object, const struct cJSON *added);

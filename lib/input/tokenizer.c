@@ -15,10 +15,13 @@ void id_add(struct id_list *l, int id)
     l->ids[l->count++] = id;
 }
 
-void tokenizer_add_special(struct tokenizer *t, const char *text, int id, bool normalized)
+struct special_token *tokenizer_add_special(struct tokenizer *t, const char *text, int id,
+                                            bool normalized)
 {
     t->specials = xresize(t->specials, (size_t)t->special_count + 1, sizeof *t->specials);
-    t->specials[t->special_count++] = (struct special_token){ xstrdup(text), id, normalized };
+    t->specials[t->special_count] =
+        (struct special_token){ .text = xstrdup(text), .id = id, .normalized = normalized };
+    return &t->specials[t->special_count++];
 }
 
 void tokenizer_drop_specials(struct tokenizer *t)
@@ -52,6 +55,8 @@ size_t codes_begin_with(const uint32_t *at, size_t count, const char *letters)
 bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count, bool normalized,
                   struct special_place *found)
 {
+    const struct special_token *best = NULL;
+
     *found = (struct special_place){ 0 };
     for (; found->at < count && found->size == 0; found->at += found->size == 0) {
         for (int i = 0; i < t->special_count; i++) {
@@ -63,10 +68,41 @@ bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count,
             if (n > found->size) {
                 found->size = n;
                 found->id = s->id;
+                best = s;
             }
         }
     }
-    return found->size > 0;
+    for (; best && best->strip_left && found->at && code_is_space(text[found->at - 1]); found->at--)
+        found->size++;
+    while (best && best->strip_right && found->at + found->size < count &&
+           code_is_space(text[found->at + found->size]))
+        found->size++;
+    return best;
+}
+
+void cut_specials(const struct cutting *c, const uint32_t *text, size_t count)
+{
+    struct special_place place;
+
+    while (c->out->count <= c->enough &&
+           find_special(c->tokenizer, text, count, c->normalized, &place)) {
+        c->rest(c->self, text, place.at);
+        id_add(c->out, place.id);
+        text += place.at + place.size;
+        count -= place.at + place.size;
+    }
+    c->rest(c->self, text, count);
+}
+
+void join_punctuation(struct buffer *text)
+{
+    static const char *const rules[][2] = {
+        { " .", "." },     { " ?", "?" },   { " !", "!" },   { " ,", "," },     { " ' ", "'" },
+        { " n't", "n't" }, { " 'm", "'m" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
+    };
+
+    for (int i = 0; i < COUNT(rules) && text->size; i++)
+        buffer_substitute(text, rules[i][0], rules[i][1]);
 }
 
 int tokenizer_add(struct tokenizer *t, const char *token)
@@ -90,6 +126,26 @@ void tokenizer_frame(struct tokenizer *t, int begin, int end)
     t->end = end;
 }
 
+struct tokenizer *tokenizer_open(const char *path, const char *const *names,
+                                 const struct tokenizer_kind *kind, enum text_clean clean,
+                                 int (*read)(struct tokenizer *t, const char *file))
+{
+    char *file = vocabulary_path(path, names);
+    struct tokenizer *t;
+
+    if (!file)
+        return NULL;
+    t = xalloc(1, sizeof *t);
+    t->kind = kind;
+    t->clean = clean;
+    if (read(t, file) < 0) {
+        tokenizer_close(t);
+        t = NULL;
+    }
+    free(file);
+    return t;
+}
+
 void tokenizer_close(struct tokenizer *t)
 {
     if (!t)
@@ -97,6 +153,7 @@ void tokenizer_close(struct tokenizer *t)
     tokenizer_drop_specials(t);
     vocabulary_free(&t->vocabulary);
     bpe_free(&t->bpe);
+    unigram_free(t->unigram);
     free(t);
 }
 

@@ -264,3 +264,19 @@ void codes_add_nfkd(struct codes *c, uint32_t code)
 {
     decompose(c, code, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
 }
+
+size_t cluster_end(const uint32_t *text, size_t count, size_t from)
+{
+    utf8proc_int32_t state = 0;
+
+    for (from++; from < count; from++) {
+        if (text[from - 1] < 0x80 && text[from] < 0x80) {
+            if (text[from - 1] != '\r' || text[from] != '\n')
+                break;
+        } else if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)text[from - 1],
+                                                    (utf8proc_int32_t)text[from], &state)) {
+            break;
+        }
+    }
+    return from;
+}

@@ -77,8 +77,7 @@ size_t count_lines(const struct buffer *b)
     return lines;
 }
 
-/* The largest id of a list, -1 in an empty one; -2 after fail(). */
-static int largest_id(const cJSON *list, bool tokens, int *entries)
+int largest_id(const cJSON *list, bool tokens, int *entries)
 {
     int most = -1;
 
@@ -95,15 +94,18 @@ static int largest_id(const cJSON *list, bool tokens, int *entries)
     return most;
 }
 
-static int add_tokens(struct tokenizer *t, const cJSON *list)
+int add_tokens(struct tokenizer *t, const cJSON *list)
 {
     for (const cJSON *e = list ? list->child : NULL; e; e = e->next) {
         const char *text = json_string(e, "content", "");
         int id = (int)json_number(e, "id", 0);
+        struct special_token *special;
 
         if (!vocabulary_set(&t->vocabulary, id, text, strlen(text)) && tokenizer_id(t, text) != id)
             return fail("\"%.40s\" is to be %d, which is something else", text, id);
-        tokenizer_add_special(t, text, id, json_bool(e, "normalized", false));
+        special = tokenizer_add_special(t, text, id, json_bool(e, "normalized", false));
+        special->strip_left = json_bool(e, "lstrip", false);
+        special->strip_right = json_bool(e, "rstrip", false);
     }
     return 0;
 }

@@ -109,22 +109,28 @@ static void add_word(const struct tokenizer *t, struct buffer *word, const uint3
     id_add(out, t->unknown);
 }
 
-static void encode_plain(const struct tokenizer *t, const uint32_t *text, size_t count,
-                         size_t enough, struct id_list *out)
+struct work {
+    const struct tokenizer *t;
+    struct id_list *out;
+    size_t enough; /* stop when there are more ids than that */
+};
+
+static void encode_plain(void *work, const uint32_t *text, size_t count)
 {
+    const struct work *w = work;
     struct codes folded = { 0 };
     struct buffer word = { 0 };
     size_t from = 0;
 
-    fold(t, &folded, text, count);
-    for (size_t i = 0; i <= folded.count && out->count <= enough; i++) {
+    fold(w->t, &folded, text, count);
+    for (size_t i = 0; i <= folded.count && w->out->count <= w->enough; i++) {
         bool end = i == folded.count, space = !end && code_is_space(folded.at[i]);
 
         if (!end && !space && !is_punctuation(folded.at[i]))
             continue;
-        add_word(t, &word, folded.at + from, i - from, out);
+        add_word(w->t, &word, folded.at + from, i - from, w->out);
         if (!end && !space)
-            add_word(t, &word, folded.at + i, 1, out);
+            add_word(w->t, &word, folded.at + i, 1, w->out);
         from = i + 1;
     }
     codes_free(&folded);
@@ -135,50 +141,16 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
                    struct id_list *out)
 {
     struct codes codes = { 0 };
-    struct special_place place;
-    const uint32_t *at;
-    size_t count;
+    struct work w = { t, out, out->count + enough };
+    struct cutting cut = { t, false, out, w.enough, encode_plain, &w };
 
-    enough += out->count;
     codes_from_utf8(&codes, text, size);
-    at = codes.at;
-    count = codes.count;
-    while (out->count <= enough && find_special(t, at, count, false, &place)) {
-        encode_plain(t, at, place.at, enough, out);
-        id_add(out, place.id);
-        at += place.at + place.size;
-        count -= place.at + place.size;
-    }
-    encode_plain(t, at, count, enough, out);
+    cut_specials(&cut, codes.at, codes.count);
     codes_free(&codes);
 }
 
-/* Every `what`, from left to right. */
-static void replace(struct buffer *b, const char *what, const char *by)
-{
-    size_t length = strlen(what);
-    struct buffer out = { 0 };
-    const char *at = b->data, *next;
-
-    while ((next = strstr(at, what))) {
-        buffer_add(&out, at, (size_t)(next - at));
-        buffer_string(&out, by);
-        at = next + length;
-    }
-    buffer_string(&out, at);
-    buffer_free(b);
-    *b = out;
-}
-
-/* Pieces are joined, then Hugging Face's clean_up_tokenization, in its order. */
 static void decode(const struct tokenizer *t, const int *ids, int count, struct buffer *out)
 {
-    static const char *const rules[][2] = {
-        { " ##", "" },   { " .", "." },     { " ?", "?" },     { " !", "!" },
-        { " ,", "," },   { " ' ", "'" },    { " n't", "n't" }, { " 'm", "'m" },
-        { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
-    };
-
     for (int i = 0; i < count; i++) {
         int size;
         const char *piece = vocabulary_text(&t->vocabulary, ids[i], &size);
@@ -188,8 +160,8 @@ static void decode(const struct tokenizer *t, const int *ids, int count, struct 
         buffer_string(out, out->size ? " " : "");
         buffer_add(out, piece, (size_t)size);
     }
-    for (int i = 0; i < COUNT(rules) && out->size; i++)
-        replace(out, rules[i][0], rules[i][1]);
+    buffer_substitute(out, " ##", "");
+    join_punctuation(out);
 }
 
 const struct tokenizer_kind wordpiece_kind = { encode, decode };

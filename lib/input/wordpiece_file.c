@@ -88,18 +88,6 @@ static int read_bert(struct tokenizer *t, const char *path)
 struct tokenizer *tokenizer_bert(const char *path, enum text_clean clean)
 {
     static const char *const names[] = { "tokenizer.json", "vocab.txt", NULL };
-    char *file = vocabulary_path(path, names);
-    struct tokenizer *t;
 
-    if (!file)
-        return NULL;
-    t = xalloc(1, sizeof *t);
-    t->kind = &wordpiece_kind;
-    t->clean = clean;
-    if (read_bert(t, file) < 0) {
-        tokenizer_close(t);
-        t = NULL;
-    }
-    free(file);
-    return t;
+    return tokenizer_open(path, names, &wordpiece_kind, clean, read_bert);
 }

@@ -67,40 +67,6 @@ bool record_has_image(const struct record *r, const struct fields *f)
     return record_image_member(r, f) || record_image(r, f, &value, NULL);
 }
 
-static int base64_value(int c)
-{
-    return c >= 'A' && c <= 'Z'                ? c - 'A'
-           : c >= 'a' && c <= 'z'              ? c - 'a' + 26
-           : c >= '0' && c <= '9'              ? c - '0' + 52
-           : c == '+' || c == '-'              ? 62
-           : c == '/' || c == '_'              ? 63
-           : c == '=' || c == ' ' || c == '\n' ? -1
-                                               : -2;
-}
-
-static int read_base64(struct buffer *b, const char *text)
-{
-    uint32_t bits = 0;
-    int have = 0;
-
-    buffer_reserve(b, strlen(text) / 4 * 3 + 3);
-    for (; *text; text++) {
-        int value = base64_value((unsigned char)*text);
-
-        if (value == -2)
-            return fail("data: URI: not base64");
-        if (value < 0)
-            continue;
-        bits = bits << 6 | (uint32_t)value;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            buffer_byte(b, (int)(bits >> have & 0xff));
-        }
-    }
-    return 0;
-}
-
 static int check_uri(const char *uri)
 {
     const char *comma = strchr(uri, ',');
@@ -112,7 +78,9 @@ static int check_uri(const char *uri)
 
 static int read_uri(struct buffer *b, const char *uri)
 {
-    return check_uri(uri) ? -1 : read_base64(b, strchr(uri, ',') + 1);
+    if (check_uri(uri))
+        return -1;
+    return base64_read(b, strchr(uri, ',') + 1) < 0 ? fail("data: URI: not base64") : 0;
 }
 
 /* An error names the path as the record has it, without the root. */

@@ -8,8 +8,12 @@ import re
 import unicodedata
 
 import ftfy
-from tokenizers import BertWordPieceTokenizer, normalizers, pre_tokenizers
-from transformers import BertTokenizerFast, CLIPTokenizerFast, PreTrainedTokenizerFast
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+from tokenizers import (AddedToken, BertWordPieceTokenizer, Regex, Tokenizer, decoders, models, normalizers,
+                        pre_tokenizers, processors, trainers)
+from transformers import (BertTokenizerFast, CLIPTokenizerFast, GPT2Tokenizer, PreTrainedTokenizerFast,
+                          T5Tokenizer)
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
 import texts
@@ -153,3 +157,99 @@ def newer():
 def without(raw, characters):
     text = raw.decode("utf-8", "replace")
     return text.translate(characters).encode() if any(ord(c) in characters for c in text) else raw
+
+
+OPT_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
+
+
+def train_gpt2(lines, size, folder):
+    """vocab.json and merges.txt of a byte pair encoding, with OPT's special tokens in front."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=OPT_SPECIAL, show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(lines, trainer)
+    data = json.loads(tokenizer.to_str())["model"]
+    write_gpt2(data["vocab"], data["merges"], folder)
+
+
+def write_gpt2(vocab, merges, folder):
+    with open(os.path.join(folder, "vocab.json"), "w") as f:
+        json.dump(vocab, f, ensure_ascii=False, separators=(",", ":"))
+    with open(os.path.join(folder, "merges.txt"), "w") as f:
+        f.write("#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in merges))
+
+
+def real_gpt2(source, folder):
+    """OPT's arrangement of OpenAI's encoder.json and vocab.bpe: the special tokens come first."""
+    with open(os.path.join(source, "encoder.json")) as f:
+        vocab = {t: i + len(OPT_SPECIAL) for t, i in json.load(f).items()}
+    with open(os.path.join(source, "vocab.bpe")) as f:
+        merges = [tuple(line.split()) for line in f.read().split("\n")[1:-1]]
+    write_gpt2({**{t: i for i, t in enumerate(OPT_SPECIAL)}, **vocab}, merges, folder)
+
+
+def opt(folder):
+    """OPT's tokenizer: GPT-2's, with </s> in front."""
+    tokenizer = GPT2Tokenizer(vocab=folder + "/vocab.json", merges=folder + "/merges.txt", unk_token="</s>",
+                              bos_token="</s>", eos_token="</s>", pad_token="<pad>")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="</s> $A", special_tokens=[("</s>", tokenizer.convert_tokens_to_ids("</s>"))])
+    return tokenizer
+
+
+def train_t5(lines, size, folder, rules=None, coverage=0.995):
+    """spiece.model as T5 has it.  `rules` replaces the table of replacements, which is large."""
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_prefix=os.path.join(folder, "spiece"), vocab_size=size,
+        character_coverage=coverage, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2, num_threads=2,
+        **({"normalization_rule_tsv": rules} if rules else {"normalization_rule_name": "nmt_nfkc"}))
+    os.remove(os.path.join(folder, "spiece.vocab"))
+
+
+def spiece(path):
+    """Pieces with scores, and the table of replacements."""
+    model = sentencepiece_model_pb2.ModelProto()
+    with open(path, "rb") as f:
+        model.ParseFromString(f.read())
+    return [(p.piece, p.score) for p in model.pieces], model.normalizer_spec.precompiled_charsmap
+
+
+def t5_library(path):
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=path)
+    return lambda text: tokenizer.encode(text) + [1]
+
+
+def t5_hub(path, extra=100, scheme="always"):
+    """As convert_slow_tokenizer.py of transformers 4 has it, and so the files on the model hub."""
+    vocab, table = spiece(path)
+    vocab += [("<extra_id_%d>" % i, 0.0) for i in reversed(range(extra))]
+    tokenizer = Tokenizer(models.Unigram(vocab, 2))
+    tokenizer.normalizer = normalizers.Sequence([
+        normalizers.Precompiled(table), normalizers.Strip(left=False, right=True),
+        normalizers.Replace(Regex(" {2,}"), "\u2581")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ("<pad>", "</s>", "<unk>")])
+    tokenizer.add_special_tokens([AddedToken("<extra_id_%d>" % i, lstrip=True, rstrip=True, normalized=False)
+                                  for i in range(extra)])
+    return tokenizer
+
+
+def t5_newer(path, extra=100):
+    """As transformers 5 has it."""
+    vocab, table = spiece(path)
+    vocab += [("<extra_id_%d>" % i, 0.0) for i in reversed(range(extra))]
+    return T5Tokenizer(vocab=vocab, _spm_precompiled_charsmap=table, extra_ids=extra).backend_tokenizer
+
+
+CLEAN_UP = [(" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+            (" 's", "'s"), (" 've", "'ve"), (" 're", "'re")]
+
+
+def cleaned(text):
+    """clean_up_tokenization, which transformers until 4.44 did in every decode()."""
+    for a, b in CLEAN_UP:
+        text = text.replace(a, b)
+    return text

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * texts.h - 2,000 mixed lines and what the originals make of them; see
- * tests/golden/make_tokenizers.py.  And the same tests as filters, for larger comparisons: texts
- * in, each behind its length (32 bits, little-endian).
+ * tests/golden/make_tokenizers.py and make_pieces.py.  And the same tests as filters, for larger
+ * comparisons: texts in, each behind its length (32 bits, little-endian).
  */
 #ifndef TEXTS_H
 #define TEXTS_H
@@ -21,7 +21,17 @@ enum golden { /* columns of hashes in texts.gz */
               GOLDEN_CAPTION_BLIP,
               GOLDEN_QUESTION_ALBEF,
               GOLDEN_QUESTION_BLIP,
-              GOLDEN_COUNT
+              GOLDEN_COUNT,
+              /* in pieces.gz */
+              GOLDEN_OPT = GOLDEN_COUNT,
+              GOLDEN_OPT_TEXT,
+              GOLDEN_T5_LIBRARY,
+              GOLDEN_T5_LIBRARY_TEXT,
+              GOLDEN_T5_HUB,
+              GOLDEN_T5_HUB_TEXT,
+              GOLDEN_T5_NEWER,
+              GOLDEN_T5_NEWER_TEXT,
+              GOLDEN_ALL
 };
 
 /* Adds what is hashed: ids as 32 bits, or a text.  */
@@ -57,8 +67,9 @@ static inline void is_golden(text_function function, const void *subject, enum g
                              const char *name)
 {
     gzFile file = gzopen("tests/golden/tokenizer/texts.gz", "rb");
+    gzFile more = gzopen("tests/golden/tokenizer/pieces.gz", "rb");
     uint32_t size;
-    uint16_t hashes[GOLDEN_COUNT];
+    uint16_t hashes[GOLDEN_ALL];
     int lines = 0, bad = 0;
     struct buffer text = { 0 }, got = { 0 };
 
@@ -67,7 +78,8 @@ static inline void is_golden(text_function function, const void *subject, enum g
         buffer_clear(&got);
         buffer_reserve(&text, size);
         text.size = (size_t)gzread(file, text.data, size);
-        gzread(file, hashes, sizeof hashes);
+        gzread(file, hashes, GOLDEN_COUNT * sizeof *hashes);
+        gzread(more, hashes + GOLDEN_COUNT, (GOLDEN_ALL - GOLDEN_COUNT) * sizeof *hashes);
         function(subject, text.data, text.size, &got);
         lines++;
         if (hash_of(&got) != hashes[column] && ++bad <= 3)
@@ -76,6 +88,8 @@ static inline void is_golden(text_function function, const void *subject, enum g
     ok(lines == 2000 && bad == 0, "%s: %d of %d lines differ", name, bad, lines);
     if (file)
         gzclose(file);
+    if (more)
+        gzclose(more);
     buffer_free(&text);
     buffer_free(&got);
 }
