@@ -115,5 +115,10 @@ INLINE void store_half(uint16_t *p, vec v)
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
-const struct kernels kernels_avx512 = VECTOR_TABLE("avx512");
+const struct kernels kernels_avx512 = VECTOR_TABLE("avx512", &panel);
+
+/* Where there is AMX it multiplies packed weights. */
+static const struct panel_kernel unit_panel = { ROWS,   UNIT_COLUMNS, LANES,     tile,
+                                                finish, turn,         turn_half, &unit_amx };
+const struct kernels kernels_amx = VECTOR_TABLE("amx", &unit_panel);
 #endif

@@ -21,6 +21,11 @@ static bool have_avx512(void)
     return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool have_amx512(void)
+{
+    return have_avx512() && have_amx();
+}
 #endif
 
 static bool always(void)
@@ -34,6 +39,7 @@ static const struct variant {
     bool (*runs)(void);
 } variants[] = {
 #ifdef KERNEL_X86
+    { &kernels_amx, have_amx512 },
     { &kernels_avx512, have_avx512 },
     { &kernels_avx2, have_avx2 },
 #endif

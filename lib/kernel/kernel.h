@@ -2,7 +2,8 @@
  * kernel.h - inner loops behind one table, chosen once at start
  *
  * scalar.c is plain C and says what is right; avx2.c and avx512.c fill in the entries that they
- * improve.  VLM_CPU=scalar|avx2|avx512 overrides the choice.
+ * improve; where there is AMX, products with packed weights are its (amx.c).
+ * VLM_CPU=scalar|avx2|avx512|amx overrides the choice.
  *
  * Sums run in an order that depends on the row alone (its width, its count of keys), never on how
  * many rows there are, where a row lies in a block or how many threads work: so the bytes of a
@@ -26,7 +27,7 @@ struct panel_kernel;
 
 /* dispatch.c - the table; kernels_start() runs once, by itself, before main */
 struct kernels {
-    const char *name; /* "scalar" "avx2" "avx512" */
+    const char *name; /* "scalar" "avx2" "avx512" "amx" */
 
     /* y = (x - mean) * rstd * gain + shift; x, y: [rows, width] with row strides; mean and rstd:
      * [rows], or NULL where nobody needs them */
@@ -44,7 +45,8 @@ struct kernels {
     void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */
     void (*narrow)(void *y, const float *x, enum dtype type, long count); /* f32 f16 bf16 */
 
-    const struct panel_kernel *panel; /* tiles of products; kernel/'s own affair, see panel.h */
+    const struct panel_kernel *panel;   /* tiles of products; kernel/'s own affair, see panel.h */
+    const struct panel_kernel *weights; /* the same, of packed weights */
 };
 extern struct kernels kernels;
 void kernels_use(const char *name); /* for tests: "scalar" ...; NULL: the best one here */

@@ -22,7 +22,7 @@ struct work {
     long group, groups;  /* panels in a piece, and such pieces in a chunk */
 };
 
-static void gather_bias(float *bias, const struct product *p, long first, int columns)
+void gather_bias(float *bias, const struct product *p, long first, int columns)
 {
     const struct pack *w = p->weights;
 
@@ -69,6 +69,7 @@ static void multiply_tile(const struct product *p, long row, int rows, const str
         .y = p->y + at,
         .y_stride = p->y_stride,
         .sums = sums,
+        .sums_stride = TILE_COLUMNS,
         .scale = pack->scale ? pack->scale + place->first : NULL,
         .bias = place->bias,
         .residual = p->residual ? p->residual + at : NULL,
@@ -121,6 +122,10 @@ void multiply_packed(const struct product *p)
     assert(p->rows >= 0 && p->y != p->x);
     if (!p->rows)
         return;
+    if (pack->kernel->unit) {
+        multiply_unit(p);
+        return;
+    }
     w.blocks = (p->rows + pack->kernel->rows - 1) / pack->kernel->rows;
     most = most > 4L * pack->kernel->rows ? most : 4L * pack->kernel->rows;
     w.chunks = (p->rows + most - 1) / most;

@@ -101,7 +101,7 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs)
     struct packing w = { p, parts };
 
     assert(count > 0 && count <= PACK_PARTS && inputs > 0);
-    p->kernel = kernels.panel;
+    p->kernel = kernels.weights;
     p->type = parts[0].type;
     p->parts = count;
     p->inputs = inputs;

@@ -37,12 +37,45 @@ struct tile {
 struct finish {
     float *y; /* [rows, columns] */
     long y_stride;
-    const float *sums;     /* [rows, TILE_COLUMNS] */
+    const float *sums; /* [rows, columns] */
+    long sums_stride;
     const float *scale;    /* [columns], or NULL */
     const float *bias;     /* [columns] */
     const float *residual; /* as y, or NULL */
     int rows, columns;
     enum activation activation;
+};
+
+/* A unit that multiplies tiles of short numbers (amx.c).  It takes an f32 as a sum of pieces, in an
+ * arrangement that only it knows: rows of the left-hand matrix, a panel of the right-hand one.  The
+ * sums of a row depend on the row and the panel alone. */
+enum { UNIT_ROWS = 32, UNIT_COLUMNS = 32 };
+struct unit_panel {
+    const void *x; /* [depth, columns], or turned: [columns, depth], f32 */
+    long x_stride;
+    enum dtype type;
+    bool turned;
+    int columns; /* UNIT_COLUMNS at most */
+    long depth;
+    uint16_t *to; /* room for right_room() */
+};
+struct unit_product {
+    float *sums; /* [rows, columns], written up to multiples of 16 */
+    long sums_stride;
+    bool add; /* to the sums; otherwise they are written */
+    const uint16_t *left, *right;
+    enum dtype type; /* that the right was split from, and what comes */
+    long rows;       /* any number */
+    int columns;
+    long depth;
+    const struct unit_panel *coming; /* split meanwhile; or NULL */
+    const struct unit_panel *panel;  /* in place of `right`, for UNIT_ROWS rows at most; or NULL */
+};
+struct unit {
+    /* x [rows, depth], or turned: [depth, rows] */
+    void (*left)(uint16_t *to, const float *x, long x_stride, bool turned, long rows, long depth);
+    void (*right)(const struct unit_panel *p);
+    void (*multiply)(const struct unit_product *p);
 };
 
 struct panel_kernel {
@@ -54,6 +87,7 @@ struct panel_kernel {
     void (*turn)(float *panel, int columns, const float *x, long x_stride, long depth, float scale);
     /* The same for 16 bits, without scale; columns past the last are left.  May be NULL. */
     void (*turn_half)(uint16_t *panel, int columns, const uint16_t *x, long x_stride, long depth);
+    const struct unit *unit; /* multiplies panels of packed weights in place of `tile`; or NULL */
 };
 
 static inline long round_up(long n, long to)
@@ -90,6 +124,14 @@ struct panel_product {
 void panel_multiply(const struct panel_kernel *kernel, const struct panel_product *p);
 /* One tile of any depth, in steps of TILE_DEPTH. */
 void tile_multiply(const struct panel_kernel *kernel, struct tile t);
+
+/* multiply_unit.c - numbers that the pieces of x [rows, depth] and of a panel take: bf16 */
+long left_room(long rows, long depth);
+long right_room(int columns, long depth);
+void multiply_unit(const struct product *p);
+
+/* multiply.c - biases of the columns from `first` on; 0 where there are none */
+void gather_bias(float *bias, const struct product *p, long first, int columns);
 
 /* pack.c */
 struct pack {
@@ -133,7 +175,9 @@ long row_room(long columns); /* floats from row to row, lest rows share a set of
 extern const struct kernels kernels_scalar;
 #if defined(__x86_64__)
 #define KERNEL_X86 1
-extern const struct kernels kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_amx;
+extern const struct unit unit_amx;
+bool have_amx(void);
 #endif
 
 #endif

@@ -180,7 +180,7 @@ static void finish(const struct finish *f)
     for (int i = 0; i < f->rows; i++)
         for (int j = 0; j < f->columns; j++) {
             long at = i * f->y_stride + j;
-            float sum = f->sums[i * TILE_COLUMNS + j] * (f->scale ? f->scale[j] : 1) + f->bias[j];
+            float sum = f->sums[i * f->sums_stride + j] * (f->scale ? f->scale[j] : 1) + f->bias[j];
 
             f->y[at] = active(sum, f->activation) + (f->residual ? f->residual[at] : 0);
         }
@@ -193,7 +193,7 @@ static void turn(float *panel, int columns, const float *x, long x_stride, long 
             panel[j] = j < columns ? scale * x[j * x_stride + k] : 0;
 }
 
-static const struct panel_kernel panel = { ROWS, COLUMNS, COLUMNS, tile, finish, turn, NULL };
+static const struct panel_kernel panel = { ROWS, COLUMNS, COLUMNS, tile, finish, turn, NULL, NULL };
 
 const struct kernels kernels_scalar = {
     .name = "scalar",
@@ -207,4 +207,5 @@ const struct kernels kernels_scalar = {
     .widen = widen,
     .narrow = narrow,
     .panel = &panel,
+    .weights = &panel,
 };

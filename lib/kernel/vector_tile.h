@@ -128,7 +128,7 @@ static void tile(const struct tile *t)
 INLINE void finish_all(const struct finish *f, const enum activation which)
 {
     for (int i = 0; i < f->rows; i++) {
-        const float *sums = f->sums + i * TILE_COLUMNS;
+        const float *sums = f->sums + i * f->sums_stride;
         const float *residual = f->residual ? f->residual + i * f->y_stride : NULL;
         float *y = f->y + i * f->y_stride;
         int j = 0, n;
@@ -248,12 +248,12 @@ static void turn_half(uint16_t *panel, int columns, const uint16_t *x, long x_st
             panel[i * stride + j] = x[j * x_stride + i];
 }
 
-static const struct panel_kernel panel = { ROWS,   VECTORS *LANES, LANES,    tile,
-                                           finish, turn,           turn_half };
+static const struct panel_kernel panel = { ROWS,   VECTORS *LANES, LANES,     tile,
+                                           finish, turn,           turn_half, NULL };
 
-#define VECTOR_TABLE(text)                                                                         \
+#define VECTOR_TABLE(text, weights_panel)                                                          \
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled, .dot = dot,  \
-        .widen = widen, .narrow = narrow, .panel = &panel                                          \
+        .widen = widen, .narrow = narrow, .panel = &panel, .weights = weights_panel                \
     }

@@ -100,7 +100,7 @@ static void run_peak(void *argument)
 /* GFLOP/s that the variant in use could reach. */
 static double peak(void)
 {
-    bool wide = !strcmp(kernels.name, "avx512");
+    bool wide = !strcmp(kernels.name, "avx512") || !strcmp(kernels.name, "amx");
 
     if (!kernels_supported("avx2"))
         return 0;
@@ -198,7 +198,7 @@ static void bench_layer(struct layer l, double best)
         void *w = xalloc(size, sizeof(float));
 
         kernels.narrow(w, l.w, l.type, (long)size);
-        l.packs[i] = pack_weights(&(struct matrix){ w, l.type, l.outputs }, 1, l.inputs);
+        l.packs[i] = pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL }, 1, l.inputs);
         free(w);
     }
     for (int i = 0; i < COUNT(rows); i++) {

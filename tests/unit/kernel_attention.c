@@ -267,7 +267,7 @@ static void same_together(const char *variant)
 
 int main(void)
 {
-    static const char *const variants[] = { "scalar", "avx2", "avx512" };
+    static const char *const variants[] = { "scalar", "avx2", "avx512", "amx" };
 
     pool_start(2);
     for (int i = 0; i < COUNT(variants); i++) {

@@ -234,7 +234,7 @@ static void same_rows(const struct shape *s, const char *variant)
 
 int main(void)
 {
-    static const char *const variants[] = { "scalar", "avx2", "avx512" };
+    static const char *const variants[] = { "scalar", "avx2", "avx512", "amx" };
 
     pool_start(2);
     for (int i = 0; i < COUNT(variants); i++) {

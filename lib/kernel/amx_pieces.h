@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ * amx_pieces.h - numbers split into pieces and laid out in tiles; amx.c says how, and includes this
+ */
+
+INLINE __mmask16 first(long n)
+{
+    return n >= 16 ? 0xffff : n > 0 ? (__mmask16)((1u << n) - 1) : 0;
+}
+
+/* --- pieces --- */
+
+INLINE __m512i round_both(__m512 low, __m512 high)
+{
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* Pieces of 32 numbers of a row, each [32]. */
+INLINE void split_row(uint16_t *to, long step, __m512 low, __m512 high)
+{
+#pragma GCC unroll 3
+    for (int i = 0; i < LEFT; i++, to += step) {
+        __m512i p = round_both(low, high);
+
+        _mm512_store_si512(to, p);
+        low -= (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(p)), 16);
+        high -=
+            (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(p, 1)), 16);
+    }
+}
+
+/* Pieces of two rows of 16 columns, each [16][2]. */
+INLINE void split_pair(uint16_t *to, long step, const int pieces, __m512 even, __m512 odd)
+{
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
+    /* 0 16 1 17 .. */
+    const __m512i order = _mm512_or_si512(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+        _mm512_slli_epi32(
+            _mm512_setr_epi32(16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31), 16));
+
+#pragma GCC unroll 3
+    for (int i = 0; i < pieces; i++, to += step) {
+        __m512i p = _mm512_permutexvar_epi16(order, round_both(even, odd));
+
+        _mm512_store_si512(to, p);
+        even -= (__m512)_mm512_slli_epi32(p, 16);
+        odd -= (__m512)_mm512_and_si512(p, upper);
+    }
+}
+
+/* to[j][i] = x[i][j], i < rows, j < columns, the rest of 16 x 16 zero */
+INLINE void turn_square(float *to, long to_stride, const float *x, long x_stride, long rows,
+                        long columns)
+{
+    __mmask16 some = first(columns);
+    __m512 r[16], s[16];
+
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        r[i] = i < rows ? _mm512_maskz_loadu_ps(some, x + i * x_stride) : _mm512_setzero_ps();
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) { /* pairs */
+        s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) { /* fours: columns 0 1 2 3 of each quarter */
+        r[i] = _mm512_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(s[i], s[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 16; i += 8) { /* quarters 0 2, 1 3 of eights */
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            s[i + j] = _mm512_shuffle_f32x4(r[i + j], r[i + j + 4], 0x88);
+            s[i + j + 4] = _mm512_shuffle_f32x4(r[i + j], r[i + j + 4], 0xdd);
+        }
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        _mm512_store_ps(to + j * to_stride, _mm512_shuffle_f32x4(s[j], s[j + 8], 0x88));
+        _mm512_store_ps(to + (j + 4) * to_stride, _mm512_shuffle_f32x4(s[j + 4], s[j + 12], 0x88));
+        _mm512_store_ps(to + (j + 8) * to_stride, _mm512_shuffle_f32x4(s[j], s[j + 8], 0xdd));
+        _mm512_store_ps(to + (j + 12) * to_stride, _mm512_shuffle_f32x4(s[j + 4], s[j + 12], 0xdd));
+    }
+}
+
+/* --- the left: rows --- */
+
+static void left_plain(uint16_t *to, const float *x, long x_stride, long rows, long depth)
+{
+    for (long i = 0; i < 16; i++, to += 32) {
+        uint16_t *at = to;
+
+        for (long k = 0; k < depth; k += 32, at += LEFT * TILE) {
+            __m512 low = _mm512_setzero_ps(), high = low;
+
+            if (i < rows) {
+                low = _mm512_maskz_loadu_ps(first(depth - k), x + i * x_stride + k);
+                high = _mm512_maskz_loadu_ps(first(depth - k - 16), x + i * x_stride + k + 16);
+            }
+            split_row(at, TILE, low, high);
+        }
+    }
+}
+
+/* x [depth, rows] */
+static void left_turned(uint16_t *to, const float *x, long x_stride, long rows, long depth)
+{
+    float square[16 * 32] __attribute__((aligned(64)));
+
+    for (long k = 0; k < depth; k += 32, to += LEFT * TILE) {
+        turn_square(square, 32, x + k * x_stride, x_stride, depth - k, rows);
+        turn_square(square + 16, 32, x + (k + 16) * x_stride, x_stride, depth - k - 16, rows);
+        for (int i = 0; i < 16; i++)
+            split_row(to + i * 32, TILE, _mm512_load_ps(square + i * 32),
+                      _mm512_load_ps(square + i * 32 + 16));
+    }
+}
+
+static void left(uint16_t *to, const float *x, long x_stride, bool turned, long rows, long depth)
+{
+    long size = (depth + 31) / 32 * LEFT * TILE;
+
+    for (long i = 0; i < rows; i += 16, to += size)
+        if (turned)
+            left_turned(to, x + i, x_stride, rows - i < 16 ? rows - i : 16, depth);
+        else
+            left_plain(to, x + i * x_stride, x_stride, rows - i, depth);
+}
+
+/* --- the right: columns --- */
+
+INLINE __m512 load_some(const char *p, const enum dtype type, __mmask16 some)
+{
+    if (type == DTYPE_F16)
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some, p));
+    if (type == DTYPE_BF16)
+        return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(some, p)),
+                                         16);
+    if (type == DTYPE_I8)
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(some, p)));
+    return _mm512_maskz_loadu_ps(some, p);
+}
+
+INLINE int pieces_of(const enum dtype type)
+{
+    return type == DTYPE_F32 ? 3 : type == DTYPE_F16 ? 2 : 1;
+}
+
+/* How far a panel has been split: its next pair of rows, and where that goes. */
+struct progress {
+    const char *x;
+    uint16_t *to;
+    long row; /* bytes */
+    long k, depth;
+    int columns;
+    __mmask16 some[2]; /* of each tile's columns */
+};
+
+static struct progress begin(const struct unit_panel *p)
+{
+    return (struct progress){ p->x,     p->to,      p->x_stride * (long)dtype_size(p->type),      0,
+                              p->depth, p->columns, { first(p->columns), first(p->columns - 16) } };
+}
+
+enum { AHEAD = 2048 }; /* bytes: what comes is fetched across pages */
+
+INLINE void split_next(struct progress *p, const enum dtype type, const int tiles)
+{
+    const long size = type == DTYPE_F32 ? 4 : type == DTYPE_I8 ? 1 : 2;
+
+#pragma GCC unroll 2
+    for (int j = 0; j < tiles; j++) {
+        const char *at = p->x + j * 16 * size;
+        __m512 even = _mm512_setzero_ps(), odd = even;
+
+        __builtin_prefetch(at + AHEAD);
+        __builtin_prefetch(at + p->row + AHEAD);
+        if (p->k + 1 < p->depth) {
+            even = load_some(at, type, p->some[j]);
+            odd = load_some(at + p->row, type, p->some[j]);
+        } else if (p->k < p->depth) {
+            even = load_some(at, type, p->some[j]);
+        }
+        split_pair(p->to + j * TILE, tiles * TILE, pieces_of(type), even, odd);
+    }
+    p->x += 2 * p->row;
+    p->k += 2;
+    p->to += 32;
+    if (p->k % 32 == 0) /* to the next tiles */
+        p->to += (pieces_of(type) * tiles - 1) * TILE;
+}
+
+/* Some pairs, as far as there are any left. */
+INLINE void split_some(struct progress *p, long pairs, const enum dtype type)
+{
+    if (p->columns > 16)
+        for (; pairs > 0 && (p->k < p->depth || p->k % 32); pairs--)
+            split_next(p, type, 2);
+    else
+        for (; pairs > 0 && (p->k < p->depth || p->k % 32); pairs--)
+            split_next(p, type, 1);
+}
+
+/* x [columns, depth], f32 */
+INLINE void right_turned(uint16_t *to, const float *x, long stride, const int tiles, int columns,
+                         long depth)
+{
+    float square[16 * 32] __attribute__((aligned(64)));
+
+    for (long k = 0; k < depth; k += 32, to += 3 * tiles * TILE)
+#pragma GCC unroll 2
+        for (int j = 0; j < tiles; j++) {
+            const float *from = x + 16 * j * stride + k;
+
+            turn_square(square, 16, from, stride, columns - 16 * j, depth - k);
+            turn_square(square + 256, 16, from + 16, stride, columns - 16 * j, depth - k - 16);
+            for (int i = 0; i < 16; i++)
+                split_pair(to + i * 32 + j * TILE, tiles * TILE, 3, _mm512_load_ps(square + i * 32),
+                           _mm512_load_ps(square + i * 32 + 16));
+        }
+}
+
+static void right(const struct unit_panel *p)
+{
+    struct progress all = begin(p);
+
+    if (p->turned && p->columns > 16)
+        right_turned(p->to, p->x, p->x_stride, 2, p->columns, p->depth);
+    else if (p->turned)
+        right_turned(p->to, p->x, p->x_stride, 1, p->columns, p->depth);
+    else if (p->type == DTYPE_F32)
+        split_some(&all, p->depth + 32, DTYPE_F32);
+    else if (p->type == DTYPE_F16)
+        split_some(&all, p->depth + 32, DTYPE_F16);
+    else if (p->type == DTYPE_BF16)
+        split_some(&all, p->depth + 32, DTYPE_BF16);
+    else
+        split_some(&all, p->depth + 32, DTYPE_I8);
+}
