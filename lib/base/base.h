@@ -87,6 +87,18 @@ char *path_join(const char *folder, const char *name); /* an absolute name stays
 bool path_is_folder(const char *path);
 bool path_exists(const char *path);
 
+/* folder.c - a folder of files that appears whole: filled under another name, then renamed
+ *
+ * A folder that has the name already is replaced in one step; only one that holds a file `mark`, or
+ * nothing.  A kill leaves the old or the new under the name, never part of either. */
+struct folder {
+    char *path, *temporary; /* where it will be; where its files are put */
+};
+int folder_begin(struct folder *f, const char *path, const char *mark); /* -1 after fail() */
+/* Files of the old folder whose names begin like one of `own` (NULL last) go, others move over. */
+int folder_commit(struct folder *f, const char *const *own); /* frees f; -1 after fail() */
+void folder_drop(struct folder *f);                          /* removes and frees */
+
 /* hash.c - 64-bit content hash (XXH3); part of the contract of --shard, never changes */
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 

@@ -117,6 +117,8 @@ struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean);
 int tokenizer_add(struct tokenizer *t, const char *token);
 /* Other ids to put around a text; -1: none, as ALBEF's own tokenizer has it at the end. */
 void tokenizer_frame(struct tokenizer *t, int begin, int end);
+/* tokenizer_save.c - vocab.txt, or vocab.json and merges.txt, into a folder; -1 after fail() */
+int tokenizer_save(const struct tokenizer *t, const char *folder);
 void tokenizer_close(struct tokenizer *t);                      /* NULL is nothing */
 int tokenizer_size(const struct tokenizer *t);                  /* ids are below it */
 int tokenizer_id(const struct tokenizer *t, const char *token); /* of a vocabulary's entry; or -1 */

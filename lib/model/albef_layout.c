@@ -34,7 +34,7 @@ static const struct section pretraining[] = {
     { "", "", heads },
     { 0 },
 };
-const struct layout albef_layout_pretraining = { "original", pretraining };
+const struct layout albef_layout_pretraining = { .name = "original", .sections = pretraining };
 
 static const struct section task[] = {
     VISION,
@@ -46,7 +46,7 @@ static const struct section task[] = {
     { "", "", heads },
     { 0 },
 };
-const struct layout albef_layout_task = { "original", task };
+const struct layout albef_layout_task = { .name = "original", .sections = task };
 
 const struct layout *albef_layout(const struct weights *w)
 {

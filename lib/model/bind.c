@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * bind.c - tensors of a file become parameters
  */
+#include <stdlib.h>
 #include <string.h>
 #include "model/layout.h"
 
@@ -36,14 +37,35 @@ static void list_shape(struct binding *b, const struct stored *s, const struct p
     buffer_free(&text);
 }
 
+/* The factors of a tensor of bytes, one a row, where there are such; or NULL. */
+static const struct stored *scales_of(const struct weights *w, const struct stored *s)
+{
+    char *name = xprintf("%s.scale", s->name);
+    const struct stored *found = weights_find(w, name);
+
+    free(name);
+    return found && found->type == DTYPE_F32 && found->rank == 1 && s->rank > 0 &&
+                   found->shape[0] == s->shape[0] && stored_is_contiguous(found)
+               ? found
+               : NULL;
+}
+
+static bool is_number(const struct weights *w, const struct stored *s, const struct place *place)
+{
+    if (s->type == DTYPE_I8)
+        return !place->transpose && scales_of(w, s);
+    return s->type == DTYPE_F32 || s->type == DTYPE_F16 || s->type == DTYPE_BF16 ||
+           s->type == DTYPE_F64;
+}
+
 /* The shape that the place must have, from the parameter's; axes of length 1 in front are free. */
-static bool fits(const struct stored *s, const struct param *p, const struct place *place)
+static bool fits(const struct weights *w, const struct stored *s, const struct param *p,
+                 const struct place *place)
 {
     long shape[TENSOR_RANK];
     int extra = 0, rank = p->rank;
 
-    if (s->type != DTYPE_F32 && s->type != DTYPE_F16 && s->type != DTYPE_BF16 &&
-        s->type != DTYPE_F64)
+    if (!is_number(w, s, place))
         return false;
     memcpy(shape, p->shape, sizeof shape);
     if (place->transpose) {
@@ -79,14 +101,15 @@ void tensor_widen(struct tensor *x, struct arena *memory)
     if (x->type == DTYPE_F64)
         widen_f64(wide, x->bytes, count);
     else
-        kernels.widen(wide, x->bytes, x->type, count);
+        tensor_read(x, 0, count, wide);
     x->data = wide;
     x->type = DTYPE_F32;
+    x->scale = NULL;
     x->mapped = false;
 }
 
-/* Vectors, scalars and position tables: small, and added to activations as they are. */
-static bool wanted_wide(const struct param *p)
+/* Vectors, scalars and position tables. */
+bool param_wide(const struct param *p)
 {
     const char *dot = strrchr(p->name, '.');
 
@@ -110,20 +133,37 @@ static struct tensor *bind(struct binding *b, const struct param *p, const struc
         stored_copy(s, place->transpose, x->bytes);
     }
     x->bytes = (char *)x->bytes + (size_t)(place->part * tensor_count(x)) * size;
-    if (wanted_wide(p) || s->type == DTYPE_F64)
+    if (s->type == DTYPE_I8)
+        x->scale = (const float *)scales_of(b->weights, s)->data + place->part * x->shape[0];
+    if (param_wide(p) || s->type == DTYPE_F64)
         tensor_widen(x, b->memory);
     return x;
 }
 
-static int index_of(const struct weights *w, const struct stored *s)
+static void mark_used(struct binding *b, const struct stored *s)
 {
-    for (int i = 0; i < weights_count(w); i++)
-        if (weights_at(w, i) == s)
-            return i;
-    return -1;
+    for (int i = 0; i < weights_count(b->weights); i++)
+        if (weights_at(b->weights, i) == s)
+            b->used[i] = true;
 }
 
-static void bind_one(struct binding *b, struct param *p)
+/* The parameter that `one` shares its tensor with in files that keep it once. */
+static bool bind_tied(struct binding *b, const struct params *p, struct param *one)
+{
+    struct place place;
+
+    if (!b->layout->ties || !layout_place(b->layout->ties, one->name, &place))
+        return false;
+    for (const struct param *q = p->list; q < one; q++)
+        if (!strcmp(q->name, place.name) && *q->slot && q->rank == one->rank &&
+            !memcmp(q->shape, one->shape, sizeof q->shape)) {
+            *one->slot = *q->slot;
+            return true;
+        }
+    return false;
+}
+
+static void bind_one(struct binding *b, const struct params *all, struct param *p)
 {
     struct place place;
     const struct stored *s = NULL;
@@ -131,12 +171,14 @@ static void bind_one(struct binding *b, struct param *p)
     if (layout_place(b->layout, p->name, &place))
         s = weights_find(b->weights, place.name);
     if (!s) {
-        if (!p->optional)
+        if (!bind_tied(b, all, p) && !p->optional)
             list(&b->missing, &b->missing_count, place.name[0] ? place.name : p->name);
         return;
     }
-    b->used[index_of(b->weights, s)] = true;
-    if (fits(s, p, &place))
+    mark_used(b, s);
+    if (s->type == DTYPE_I8)
+        mark_used(b, scales_of(b->weights, s));
+    if (fits(b->weights, s, p, &place))
         *p->slot = bind(b, p, s, &place);
     else
         list_shape(b, s, p);
@@ -192,7 +234,7 @@ int params_bind(struct params *p, const struct weights *w, const struct layout *
     b.used = arena_alloc(memory, (size_t)weights_count(w) + 1);
     memset(b.used, 0, (size_t)weights_count(w) + 1);
     for (int i = 0; i < p->count; i++)
-        bind_one(&b, &p->list[i]);
+        bind_one(&b, p, &p->list[i]);
     for (int i = 0; i < weights_count(w); i++)
         if (!b.used[i] && !ends_with_any(weights_at(w, i)->name, ignored))
             list(&b.unknown, &b.unknown_count, weights_at(w, i)->name);

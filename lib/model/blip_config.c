@@ -63,7 +63,8 @@ static void roles(const struct weights *w, struct blip_config *c)
 {
     c->contrastive = sizes_has(w, "text_model.pooler.dense.weight");
     c->encoder = sizes_has(w, "text_encoder.embeddings.word_embeddings.weight");
-    c->decoder = sizes_has(w, "text_decoder.bert.embeddings.word_embeddings.weight");
+    /* what a decoder never shares with an encoder */
+    c->decoder = sizes_has(w, "text_decoder.bert.encoder.layer.0.attention.self.query.weight");
     c->match = c->encoder && sizes_has(w, "itm_head.weight") &&
                sizes_has(w, "vision_proj.weight") && sizes_has(w, "text_proj.weight");
     c->answers = c->encoder && c->decoder && !sizes_has(w, "vision_proj.weight");

@@ -8,6 +8,8 @@
 #include "model/blip.h"
 #include "model/layout.h"
 
+struct model;
+struct tokenizer;
 extern const struct layout blip_layout_original, blip_layout_hf, blip_layout_hf_pooled;
 /* Endings and, with a '*', beginnings of names that a model in use does not need: momentum copies,
  * queues, tied tensors, buffers, the other task's heads. */
@@ -18,5 +20,9 @@ bool blip_is_original(const struct weights *w); /* by its tensors */
  * its tensors.  Without weights "architectures" says the roles. */
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c);
 int blip_config_original(const struct weights *w, struct blip_config *c);
+
+/* blip_save.c - as family's config(); see model.h */
+cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
+                        const struct layout **layout);
 
 #endif

@@ -43,6 +43,29 @@ static const struct rename hf_block[] = {
     { 0 },
 };
 
+/* What encoder and decoder of one pre-training share: all but self-attention. */
+static const struct rename shared[] = {
+    { .ours = "words", .theirs = "words" },
+    { .ours = "positions", .theirs = "positions" },
+    { .ours = "norm.", .theirs = "norm." },
+    { 0 },
+};
+
+static const struct rename shared_layer[] = {
+    { .ours = "cross.", .theirs = "cross." },
+    { .ours = "fc1.", .theirs = "fc1." },
+    { .ours = "fc2.", .theirs = "fc2." },
+    { .ours = "norm.", .theirs = "norm." },
+    { 0 },
+};
+
+static const struct section ties[] = {
+    { "decoder.layer.*.", "encoder.layer.*.", shared_layer },
+    { "decoder.", "encoder.", shared },
+    { 0 },
+};
+static const struct layout blip_ties = { "shared", ties, NULL, false };
+
 #define TEXT_SECTIONS                                                                              \
     { "encoder.layer.*.", "text_encoder.encoder.layer.*.", layout_bert_layer },                    \
         { "encoder.", "text_encoder.", layout_bert },                                              \
@@ -59,7 +82,7 @@ static const struct section original[] = {
     TEXT_SECTIONS,
     { 0 },
 };
-const struct layout blip_layout_original = { "original", original };
+const struct layout blip_layout_original = { "original", original, &blip_ties, true };
 
 static const struct section hf[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
@@ -67,7 +90,7 @@ static const struct section hf[] = {
     TEXT_SECTIONS,
     { 0 },
 };
-const struct layout blip_layout_hf = { "Hugging Face", hf };
+const struct layout blip_layout_hf = { "Hugging Face", hf, &blip_ties, true };
 
 static const struct section hf_pooled[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
@@ -77,4 +100,4 @@ static const struct section hf_pooled[] = {
     { "", "", pooled_heads },
     { 0 },
 };
-const struct layout blip_layout_hf_pooled = { "Hugging Face", hf_pooled };
+const struct layout blip_layout_hf_pooled = { "Hugging Face", hf_pooled, NULL, true };

@@ -104,7 +104,7 @@ static int open(struct model *m)
 {
     struct blip *b = xalloc(1, sizeof *b);
     struct blip_config c;
-    bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m);
+    bool original = is_hf(m) ? model_is_original(m) : !m->compat || strcmp(m->compat, "hf");
 
     m->self = b;
     if (configure(m, &c))
@@ -241,4 +241,5 @@ const struct family family_blip = {
     .match = match,
     .write = write,
     .learn = &blip_learner,
+    .config = blip_save_config,
 };

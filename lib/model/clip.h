@@ -58,5 +58,12 @@ int clip_config_own(const cJSON *root, struct clip_config *c);
 int clip_config_open_clip(const cJSON *model, struct clip_config *c);
 int clip_config_shapes(const struct weights *w, struct clip_config *c); /* OpenAI's files */
 int clip_config_check(const struct clip_config *c);
+const char *clip_pooling_name(enum pooling pooling); /* in our config.json */
+
+/* clip_save.c - as family's config(); see model.h */
+struct model;
+struct tokenizer;
+cJSON *clip_save_config(const struct model *m, const struct tokenizer *t,
+                        const struct layout **layout);
 
 #endif

@@ -104,6 +104,49 @@ static bool own_vision(const cJSON *o, struct clip_config *c)
     return !r.bad;
 }
 
+static bool own_resnet(const cJSON *o, struct clip_config *c)
+{
+    struct reader r = { o, "config.json: resnet", false };
+    const cJSON *layers = json_get(o, "layers");
+
+    if (!o)
+        return true;
+    c->has_vision = c->is_resnet = true;
+    c->resnet.image = (int)read_whole(&r, "image", 224);
+    c->resnet.width = (int)read_whole(&r, "width", 64);
+    c->resnet.out = c->embedding;
+    for (int i = 0; i < 4; i++) {
+        const cJSON *item = cJSON_GetArrayItem(layers, i);
+
+        c->resnet.layers[i] = cJSON_IsNumber(item) ? item->valueint : 0;
+    }
+    return !r.bad;
+}
+
+static const char *const poolings[] = { [POOL_LARGEST] = "largest",
+                                        [POOL_END] = "end",
+                                        [POOL_FIRST] = "first",
+                                        [POOL_LAST] = "last",
+                                        [POOL_MEAN] = "mean" };
+
+const char *clip_pooling_name(enum pooling pooling)
+{
+    return poolings[pooling];
+}
+
+static bool read_pooling(struct reader *r, struct text_config *x)
+{
+    const char *word = read_word(r, "pooling", "largest");
+
+    for (int i = 0; i < COUNT(poolings); i++)
+        if (!strcmp(word, poolings[i])) {
+            x->pooling = (enum pooling)i;
+            return !r->bad;
+        }
+    fail("%s: pooling \"%s\" is not known", r->where, word);
+    return false;
+}
+
 static bool own_text(const cJSON *o, struct clip_config *c)
 {
     struct reader r = { o, "config.json: text", false };
@@ -126,9 +169,16 @@ static bool own_text(const cJSON *o, struct clip_config *c)
     c->text.heads = (int)read_whole(&r, "heads", 8);
     c->text.eps = (float)read_real(&r, "eps", 1e-5);
     c->text.activation = read_activation(&r, "activation", "quick_gelu");
-    c->text.causal = true;
-    c->text.pooling = POOL_LARGEST;
-    return !r.bad;
+    c->text.causal = read_flag(&r, "causal", true);
+    c->text.norm_after_pool = read_flag(&r, "norm_after_pool", false);
+    c->text.pad = read_flag(&r, "pad", false);
+    c->text.pad_id = (int)read_whole(&r, "pad_id", 0);
+    c->text.end_id = (int)read_whole(&r, "end_id", 49407);
+    if (c->text.pad_id >= c->text.vocabulary && !r.bad) {
+        fail("%s: pad_id is not in the vocabulary", r.where);
+        return false;
+    }
+    return read_pooling(&r, &c->text) && !r.bad;
 }
 
 int clip_config_own(const cJSON *root, struct clip_config *c)
@@ -136,7 +186,8 @@ int clip_config_own(const cJSON *root, struct clip_config *c)
     struct reader r = { root, "config.json", false };
 
     *c = (struct clip_config){ .embedding = read_whole(&r, "embedding", 512) };
-    if (!own_vision(json_get(root, "vision"), c) || !own_text(json_get(root, "text"), c) || r.bad)
+    if (!own_vision(json_get(root, "vision"), c) || !own_resnet(json_get(root, "resnet"), c) ||
+        !own_text(json_get(root, "text"), c) || r.bad)
         return -1;
     return clip_config_check(c);
 }

@@ -85,7 +85,7 @@ static const struct section openai[] = {
     { "text.", "", openai_text },
     { 0 },
 };
-const struct layout clip_layout_openai = { "OpenAI", openai };
+const struct layout clip_layout_openai = { "OpenAI", openai, NULL, false };
 
 static const struct section open_clip_custom[] = {
     OPENAI_VISION,
@@ -93,7 +93,7 @@ static const struct section open_clip_custom[] = {
     { "text.", "text.", openai_text },
     { 0 },
 };
-const struct layout clip_layout_open_clip_custom = { "open_clip", open_clip_custom };
+const struct layout clip_layout_open_clip_custom = { "open_clip", open_clip_custom, NULL, false };
 
 /* --- Hugging Face --- */
 
@@ -139,6 +139,6 @@ static const struct section hf[] = {
     { "text.", "text_model.", hf_text },
     { 0 },
 };
-const struct layout clip_layout_hf = { "Hugging Face", hf };
+const struct layout clip_layout_hf = { "Hugging Face", hf, NULL, false };
 
-const struct layout clip_layout_own = { "vlm", NULL };
+const struct layout clip_layout_own = { "vlm", NULL, NULL, false };

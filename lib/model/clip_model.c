@@ -62,6 +62,14 @@ static int configure_open_clip(struct model *m, struct clip_config *c)
                                 m->image_size);
 }
 
+/* A folder in Hugging Face's layout whose numbers came out of OpenAI's way of preparing inputs. */
+static void follow_openai(struct model *m)
+{
+    m->clean = CLEAN_OPENAI;
+    m->preprocess.rounding = CROP_HALF_EVEN;
+    m->preprocess.convert_first = false;
+}
+
 static int configure(struct model *m, struct clip_config *c)
 {
     if (m->open_clip)
@@ -85,7 +93,11 @@ static int configure(struct model *m, struct clip_config *c)
             return -1;
     }
     m->image_size = clip_image_size(c);
-    return c->has_vision ? read_preprocess_hf(m) : 0;
+    if (c->has_vision && read_preprocess_hf(m))
+        return -1;
+    if (model_is_original(m))
+        follow_openai(m);
+    return 0;
 }
 
 /* A file of one tower alone. */
@@ -245,4 +257,5 @@ const struct family family_clip = {
     .image_of = image_of,
     .text = text,
     .learn = &clip_learner,
+    .config = clip_save_config,
 };

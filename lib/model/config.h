@@ -28,5 +28,7 @@ void preprocess_clip(struct preprocess *p, int size);   /* as openai/CLIP does *
 void preprocess_squash(struct preprocess *p, int size); /* as ALBEF and BLIP do */
 int preprocess_hf(struct preprocess *p, const cJSON *root, int size);
 int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size);
+/* The same as Hugging Face's processor of that name reads it; to delete.  NULL after fail(). */
+cJSON *preprocess_config(const struct preprocess *p, const char *processor);
 
 #endif

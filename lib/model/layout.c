@@ -70,6 +70,11 @@ static void translate(const struct section *s, const struct rename *r, const str
     place->transpose = r->transpose;
 }
 
+static bool is_token(const char *ours)
+{
+    return !strcmp(ours, "vision.class") || !strcmp(ours, "vision.position");
+}
+
 bool layout_place(const struct layout *l, const char *ours, struct place *place)
 {
     struct match m;
@@ -81,6 +86,7 @@ bool layout_place(const struct layout *l, const char *ours, struct place *place)
         for (const struct rename *r = s->renames; r->ours; r++)
             if (matches(&m, ours, s->ours, r->ours)) {
                 translate(s, r, &m, place);
+                place->axes = l->batched && is_token(ours) ? 3 : 0;
                 return true;
             }
     return false;

@@ -23,11 +23,16 @@ struct section {
 struct layout {
     const char *name;
     const struct section *sections; /* ends likewise; NULL: names are the same */
+    /* From our name to our name: a parameter that a file lacks is the other one there. */
+    const struct layout *ties; /* or NULL */
+    /* The image tower's class token and positions have ones in front: [1, n, width] */
+    bool batched;
 };
 struct place { /* where a parameter lies */
     char name[192];
     int part, parts; /* parts >= 1 */
     bool transpose;
+    int axes; /* with ones in front, if that is more than ours has */
 };
 bool layout_place(const struct layout *l, const char *ours, struct place *place);
 
@@ -38,13 +43,15 @@ extern const struct rename layout_vit[], layout_vit_block[];
 /* bind.c - tensors of a file become parameters
  *
  * A parameter that lies in one piece points into the mapped file; others, and running statistics,
- * are copied.  Vectors,
- * scalars and position tables are widened to f32.  `ignored`: endings of names that mean nothing,
- * or behind a '*' beginnings, NULL last.  -1 after fail() with one sentence that names what is
- * missing, misshapen or unknown.
+ * are copied.  Vectors, scalars and position tables are widened to f32.  Bytes (i8) come with a f32
+ * factor a row, NAME.scale.  What the file lacks and
+ * the layout ties to a parameter before it shares that one's tensor.  `ignored`: endings of names
+ * that mean nothing, or behind a '*' beginnings, NULL last.  -1 after fail() with one sentence that
+ * names what is missing, misshapen or unknown.
  */
 int params_bind(struct params *p, const struct weights *w, const struct layout *l,
                 const char *const *ignored, struct arena *memory);
 void tensor_widen(struct tensor *x, struct arena *memory); /* to f32, a copy */
+bool param_wide(const struct param *p); /* small, and added to activations as it is: f32 */
 
 #endif

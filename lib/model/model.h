@@ -36,6 +36,10 @@ struct family {
     int (*write)(struct tape *t, struct model *m, struct tensor *features,
                  const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
     const struct learner *learn; /* learn.h */
+    /* What config.json says of it, and the layout in which its tensors are saved; to delete.  `t`:
+     * its tokenizer, or NULL.  NULL after fail(). */
+    cJSON *(*config)(const struct model *m, const struct tokenizer *t,
+                     const struct layout **layout);
 };
 
 struct model {
@@ -82,6 +86,8 @@ struct model {
 /* registry.c - NULL after fail(); options may be NULL */
 struct model *model_load(const char *path, const struct vlm_options *options);
 void model_free(struct model *m); /* NULL is nothing */
+/* Whether one with a config.json computes in the originals' way: --compat, else "vlm_compat". */
+bool model_is_original(const struct model *m);
 
 /* clip_model.c */
 extern const struct family family_clip;

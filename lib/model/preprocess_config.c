@@ -154,3 +154,56 @@ int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size)
     }
     return finish(p, &r, size);
 }
+
+static cJSON *three(const float *numbers)
+{
+    cJSON *list = cJSON_CreateArray();
+    char text[24];
+
+    for (int i = 0; i < 3; i++) {
+        float_format(numbers[i], text);
+        cJSON_AddItemToArray(list, cJSON_CreateRaw(text));
+    }
+    return list;
+}
+
+/* {"height": n, "width": n}, or {"shortest_edge": n} */
+static cJSON *side(int n, bool square)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(o, square ? "height" : "shortest_edge", n);
+    if (square)
+        cJSON_AddNumberToObject(o, "width", n);
+    return o;
+}
+
+cJSON *preprocess_config(const struct preprocess *p, const char *processor)
+{
+    static const int codes[] = {
+        [FILTER_NEAREST] = 0, [FILTER_LANCZOS] = 1, [FILTER_BILINEAR] = 2, [FILTER_BICUBIC] = 3
+    };
+    bool squash = p->geometry == GEOMETRY_SQUASH;
+    cJSON *o;
+
+    if (p->geometry == GEOMETRY_LONGEST) {
+        fail_as("unsupported", "preprocessor_config.json cannot say that whole images are fitted "
+                               "into a square");
+        return NULL;
+    }
+    o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "image_processor_type", processor);
+    cJSON_AddBoolToObject(o, "do_resize", p->resize > 0);
+    cJSON_AddItemToObject(o, "size", side(p->resize ? p->resize : p->width, squash));
+    cJSON_AddNumberToObject(o, "resample", codes[p->filter]);
+    cJSON_AddBoolToObject(o, "do_center_crop", p->center_crop);
+    if (p->center_crop)
+        cJSON_AddItemToObject(o, "crop_size", side(p->width, true));
+    cJSON_AddBoolToObject(o, "do_rescale", true);
+    cJSON_AddNumberToObject(o, "rescale_factor", p->scale);
+    cJSON_AddBoolToObject(o, "do_normalize", true);
+    cJSON_AddItemToObject(o, "image_mean", three(p->mean));
+    cJSON_AddItemToObject(o, "image_std", three(p->std));
+    cJSON_AddBoolToObject(o, "do_convert_rgb", true);
+    return o;
+}

@@ -100,6 +100,13 @@ struct model *model_create(const char *folder, uint64_t seed, const struct vlm_o
     return NULL;
 }
 
+bool model_is_original(const struct model *m)
+{
+    const char *compat = m->compat ? m->compat : json_string(m->config, "vlm_compat", "hf");
+
+    return !strcmp(compat, "original");
+}
+
 void model_free(struct model *m)
 {
     if (!m)

@@ -20,12 +20,14 @@ char *model_tokenizer_path(const struct model *m)
     return NULL;
 }
 
-/* BLIP's authors add two tokens behind the vocabulary, so that a text may spell them. */
+/* BLIP's authors add two tokens behind the vocabulary, so that a text may spell them; one that was
+ * saved with a model has them already. */
 static struct tokenizer *open_bert(const struct model *m, const char *path)
 {
     struct tokenizer *t = tokenizer_bert(path, m->clean);
 
-    if (t && m->clean != CLEAN_HF && tokenizer_size(t) + 2 == m->vocabulary) {
+    if (t && (tokenizer_id(t, "[DEC]") == m->vocabulary - 2 ||
+              (m->clean != CLEAN_HF && tokenizer_size(t) + 2 == m->vocabulary))) {
         tokenizer_add(t, "[DEC]");
         tokenizer_add(t, "[ENC]");
     }

@@ -52,10 +52,11 @@ static void copy_numbers(struct model *twin, const struct model *m)
         y->type = DTYPE_F32;
         y->stride = width(y);
         y->data = block;
+        y->scale = NULL;
         y->grad = NULL;
         y->needs_grad = y->mapped = false;
         y->moves = true;
-        kernels.widen(block, x->bytes, x->type, tensor_count(x));
+        tensor_read(x, 0, tensor_count(x), block);
         block += padded(x);
     }
 }

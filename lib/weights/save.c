@@ -90,19 +90,36 @@ static int write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-static int write_file(int fd, const struct buffer *header, const struct saving *const *list,
-                      int count)
+struct job {
+    const struct saving *list, **sorted;
+    int count;
+    struct buffer header;
+    const struct making *making;
+};
+
+static int write_tensor(int fd, const struct job *job, const struct saving *s, void **scratch)
 {
-    if (write_all(fd, header->data, header->size))
-        return -1;
-    for (int i = 0; i < count; i++)
-        if (write_all(fd, list[i]->data, bytes_of(list[i])))
-            return -1;
-    return fsync(fd);
+    size_t size = bytes_of(s);
+
+    if (s->data || !size)
+        return write_all(fd, s->data, size);
+    *scratch = xresize(*scratch, size, 1);
+    job->making->make(job->making->self, (int)(s - job->list), *scratch);
+    return write_all(fd, *scratch, size);
 }
 
-static int save_as(const char *path, const struct buffer *header, const struct saving *const *list,
-                   int count)
+static int write_file(int fd, const struct job *job)
+{
+    int result = write_all(fd, job->header.data, job->header.size);
+    void *scratch = NULL;
+
+    for (int i = 0; i < job->count && !result; i++)
+        result = write_tensor(fd, job, job->sorted[i], &scratch);
+    free(scratch);
+    return result ? -1 : fsync(fd);
+}
+
+static int save_as(const char *path, const struct job *job)
 {
     char *name = xprintf("%s.%ld.tmp", path, (long)getpid());
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), result = -1;
@@ -110,7 +127,7 @@ static int save_as(const char *path, const struct buffer *header, const struct s
     if (fd < 0) {
         fail_errno("%s", name);
     } else {
-        bool bad = write_file(fd, header, list, count) != 0;
+        bool bad = write_file(fd, job) != 0;
         int reason = errno;
 
         if (close(fd) && !bad) {
@@ -129,26 +146,31 @@ static int save_as(const char *path, const struct buffer *header, const struct s
     return result;
 }
 
-int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json)
+int weights_save_made(const char *path, const struct saving *list, int count,
+                      const char *metadata_json, const struct making *making)
 {
-    const struct saving **sorted = xalloc((size_t)count, sizeof *sorted);
-    struct buffer header = { 0 };
+    struct job job = { .list = list, .count = count, .making = making };
     struct table names = { 0 };
     int result;
 
+    job.sorted = xalloc((size_t)count + 1, sizeof *job.sorted);
     for (int i = 0; i < count; i++) {
         bool is_new = table_add(&names, list[i].name, i);
 
         assert(is_new && list[i].rank <= STORED_RANK);
         (void)is_new;
-        sorted[i] = &list[i];
+        job.sorted[i] = &list[i];
     }
     table_free(&names);
-    if (count)
-        qsort(sorted, (size_t)count, sizeof *sorted, by_type_and_name);
-    make_header(&header, sorted, count, metadata_json);
-    result = save_as(path, &header, sorted, count);
-    buffer_free(&header);
-    free(sorted);
+    qsort(job.sorted, (size_t)count, sizeof *job.sorted, by_type_and_name);
+    make_header(&job.header, job.sorted, count, metadata_json);
+    result = save_as(path, &job);
+    buffer_free(&job.header);
+    free(job.sorted);
     return result;
+}
+
+int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json)
+{
+    return weights_save_made(path, list, count, metadata_json, NULL);
 }

@@ -60,9 +60,15 @@ struct saving {
     enum dtype type;
     int rank;
     long shape[STORED_RANK];
-    const void *data; /* contiguous */
+    const void *data; /* contiguous; NULL: made when it is its turn */
+};
+struct making {                                     /* one tensor at a time is in memory */
+    void (*make)(void *self, int index, void *out); /* all bytes of list[index] */
+    void *self;
 };
 /* metadata_json: one object of strings, or NULL. */
 int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json);
+int weights_save_made(const char *path, const struct saving *list, int count,
+                      const char *metadata_json, const struct making *making);
 
 #endif

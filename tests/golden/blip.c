@@ -8,10 +8,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "input/input.h"
 #include "model/blip_files.h"
 #include "model/writer.h"
 #include "op/op.h"
 #include "tests/unit/tap.h"
+#include "vlm.h"
 
 static const double TOLERANCE = 2e-5, GRADIENT = 1e-4;
 
@@ -514,6 +516,39 @@ static void pretrained(void)
     close_fixture(&f);
 }
 
+/* From pixels to texts by the public calls: the same captions, which end where [SEP] was written.
+ */
+static void spoken(void)
+{
+    struct vlm *v = vlm_open("tests/golden/blip/caption.pth", NULL);
+    struct weights *w = weights_open("tests/golden/blip/caption.expect.safetensors");
+    struct tokenizer *t = tokenizer_bert("tests/golden/blip/vocab.txt", CLEAN_OPENAI);
+    const struct vlm_writing how = { .length_penalty = NAN };
+    const struct stored *s = weights_find(w, "beam3");
+    struct vlm_text out[3];
+    int tokens, width, bad = 0;
+    float *features = vlm_image_features(v, weights_find(w, "pixels")->data, 3, &tokens, &width);
+
+    ok(vlm_write(v, features, 3, NULL, NULL, &how, out) == 0, "captions are written");
+    for (int i = 0; i < 3; i++) {
+        const int *ids = (const int *)s->data + i * s->shape[1];
+        int count = 0;
+        char *want;
+
+        while (count < s->shape[1] && ids[count] >= 0)
+            count++;
+        want = tokenizer_decode(t, ids + 1, count - 1);
+        bad += strncmp(want, "a picture of ", 13) || strcmp(want + 13, out[i].text);
+        free(want);
+        free(out[i].text);
+    }
+    ok(!bad, "the captions of the original, from its file alone");
+    free(features);
+    tokenizer_close(t);
+    weights_close(w);
+    vlm_close(v);
+}
+
 int main(void)
 {
     captioner("caption", "caption.pth", true);
@@ -524,5 +559,6 @@ int main(void)
     answerer("hf-vqa", "hf-vqa", false);
     pretrained();
     pooled();
+    spoken();
     return done();
 }

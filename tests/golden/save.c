@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT
+ * save.c - tiny models of every layout, saved and opened again, answer as before
+ *
+ * Nothing is rounded when f32 is saved as f32, so answers are the same bytes.  Whether transformers
+ * reads the folders is asked by save.large.
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "model/learn.h"
+#include "model/save.h"
+#include "tests/unit/tap.h"
+
+static char folder[] = "/tmp/vlm-save-XXXXXX";
+static char *saved, *again;
+
+static struct model *load(const char *path)
+{
+    struct model *m = model_load(path, NULL);
+
+    if (!m)
+        note("%s", error_text());
+    return m;
+}
+
+static bool save(const struct model *m, const char *path, enum dtype type, bool once)
+{
+    int status = model_save(m, path, &(struct save_options){ .type = type, .once = once });
+
+    if (status)
+        note("%s", error_text());
+    return status == 0;
+}
+
+static float *values(const struct tensor *x)
+{
+    float *all = xalloc((size_t)tensor_count(x) + 1, sizeof *all);
+
+    tensor_read(x, 0, tensor_count(x), all);
+    return all;
+}
+
+/* The worst difference of a parameter's numbers, over the largest of its row. */
+static double row_difference(const struct tensor *x, const struct tensor *y)
+{
+    float *a = values(x), *b = values(y);
+    double worst = 0;
+
+    for (long r = 0; r < rows(x); r++) {
+        double size = 1e-30, off = 0;
+
+        for (long i = r * width(x); i < (r + 1) * width(x); i++) {
+            size = fmax(size, fabs((double)a[i]));
+            off = fmax(off, fabs((double)a[i] - b[i]));
+        }
+        worst = fmax(worst, off / size);
+    }
+    free(a);
+    free(b);
+    return worst;
+}
+
+static double worst_parameter(const struct model *m, const struct model *n)
+{
+    double worst = m->params.count == n->params.count ? 0 : INFINITY;
+
+    for (int i = 0; i < m->params.count && worst < INFINITY; i++) {
+        const struct tensor *x = *m->params.list[i].slot, *y = *n->params.list[i].slot;
+
+        if (!x != !y || strcmp(m->params.list[i].name, n->params.list[i].name))
+            return INFINITY;
+        worst = x ? fmax(worst, row_difference(x, y)) : worst;
+    }
+    return worst;
+}
+
+static bool same_preparation(const struct preprocess *p, const struct preprocess *q)
+{
+    return p->resize == q->resize && p->width == q->width && p->height == q->height &&
+           p->geometry == q->geometry && p->filter == q->filter &&
+           (p->rounding == q->rounding || !p->center_crop) &&
+           p->convert_first == q->convert_first && p->center_crop == q->center_crop &&
+           p->scale == q->scale && !memcmp(p->mean, q->mean, sizeof p->mean) &&
+           !memcmp(p->std, q->std, sizeof p->std);
+}
+
+static bool same_settings(const struct model *m, const struct model *n)
+{
+    return m->abilities == n->abilities && m->embedding == n->embedding &&
+           m->image_size == n->image_size && m->context == n->context &&
+           m->vocabulary == n->vocabulary && m->scale == n->scale && m->bert == n->bert &&
+           m->write_begin == n->write_begin && m->match_begin == n->match_begin &&
+           (m->clean == CLEAN_HF) == (n->clean == CLEAN_HF) &&
+           (!m->prompt || !strcmp(m->prompt, n->prompt)) && m->writing.era == n->writing.era &&
+           m->writing.min_length == n->writing.min_length &&
+           m->sampling_penalty == n->sampling_penalty;
+}
+
+/* --- answers --- */
+
+enum { ROOM = 4096 };
+struct answers {
+    float numbers[ROOM];
+    long count;
+};
+
+static void keep(struct answers *a, const struct tensor *x)
+{
+    for (long i = 0; i < tensor_count(x) && a->count < ROOM; i++)
+        a->numbers[a->count++] = x->data[i];
+}
+
+static void ask(struct model *m, struct answers *a)
+{
+    static const int counts[2] = { 5, 3 };
+    int ids[8];
+    long size = m->image_size;
+    struct random random = { 7 };
+    struct tape t = { 0 };
+    struct tensor *features = NULL;
+
+    a->count = 0;
+    for (int i = 0; i < 8; i++)
+        ids[i] = m->vocabulary ? m->vocabulary - 1 - 3 * i : 0;
+    if (size) {
+        struct tensor *pixels = tensor_make(&t, 2, 3, size, size);
+
+        for (long i = 0; i < tensor_count(pixels); i++)
+            pixels->data[i] = random_normal(&random);
+        features = m->family->features(&t, m, pixels);
+        keep(a, features);
+    }
+    if (m->abilities & VLM_EMBED_IMAGE)
+        keep(a, m->family->image_of(&t, m, features));
+    if (m->abilities & VLM_EMBED_TEXT)
+        keep(a, m->family->text(&t, m, ids, counts, 2));
+    if (m->abilities & VLM_MATCH)
+        keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 1, 0 }, 2));
+    if (m->abilities & VLM_CAPTION) {
+        struct prompt prompts[2] = { { ids, 5, 0 }, { ids + 5, 3, 0 } };
+        struct hypothesis out[2];
+        struct decoding rules = m->writing;
+
+        rules.end = 3;
+        if (m->family->write(&t, m, features, prompts, &rules, out) == 0)
+            for (int i = 0; i < 2; i++) {
+                a->numbers[a->count++] = (float)out[i].logprob;
+                free(out[i].ids);
+            }
+    }
+    tape_free(&t);
+}
+
+static bool same_answers(struct model *m, struct model *n)
+{
+    struct answers a, b;
+
+    ask(m, &a);
+    ask(n, &b);
+    return a.count > 8 && a.count == b.count &&
+           !memcmp(a.numbers, b.numbers, (size_t)a.count * sizeof *a.numbers);
+}
+
+static bool same_file(const char *name)
+{
+    char *first = path_join(saved, name), *second = path_join(again, name);
+    struct buffer a = { 0 }, b = { 0 };
+    bool same = file_read(&a, first) == 0 && file_read(&b, second) == 0 && a.size == b.size &&
+                !memcmp(a.data, b.data, a.size);
+
+    buffer_free(&a);
+    buffer_free(&b);
+    free(first);
+    free(second);
+    return same;
+}
+
+/* --- one model --- */
+
+/* Rounding: half a unit of the last place, and for bytes half a step of the row's largest / 127. */
+static const struct {
+    enum dtype type;
+    double worst;
+} types[] = { { DTYPE_F16, 0x1p-11 }, { DTYPE_BF16, 0x1p-8 }, { DTYPE_I8, 0.5 / 127 + 1e-6 } };
+
+static void test_types(const struct model *m, const char *name)
+{
+    for (int i = 0; i < COUNT(types); i++) {
+        struct model *n = save(m, saved, types[i].type, false) ? load(saved) : NULL, *o = NULL;
+        double worst = n ? worst_parameter(m, n) : INFINITY;
+
+        ok(worst <= types[i].worst, "%s as %s: off by %.2g at most", name,
+           dtype_name(types[i].type), worst);
+        if (n && save(n, again, types[i].type, false))
+            o = load(again);
+        ok(o && same_file("model.safetensors") && same_file("config.json") && same_answers(n, o),
+           "%s as %s: saved once more it is the same", name, dtype_name(types[i].type));
+        model_free(n);
+        model_free(o);
+    }
+}
+
+static void test_model(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    struct model *m = load(path), *n = NULL;
+
+    if (ok(m && save(m, saved, DTYPE_F32, false), "%s is saved", name))
+        n = load(saved);
+    if (ok(n, "%s: and opens", name)) {
+        ok(worst_parameter(m, n) == 0, "%s: the same numbers", name);
+        ok(same_preparation(&m->preprocess, &n->preprocess), "%s: images are prepared so", name);
+        ok(same_settings(m, n), "%s: the same settings", name);
+        ok(same_answers(m, n), "%s: the same answers, to the bit", name);
+        test_types(n, name);
+    }
+    model_free(m);
+    model_free(n);
+}
+
+/* --- tensors under two names --- */
+
+static long size_of(const char *path)
+{
+    char *file = path_join(path, "model.safetensors");
+    struct file f;
+    long size = file_map(&f, file) ? -1 : (long)f.size;
+
+    file_unmap(&f);
+    free(file);
+    return size;
+}
+
+static int shared(const struct model *m)
+{
+    int count = 0;
+
+    for (int i = 0; i < m->params.count; i++)
+        for (int k = 0; k < i; k++)
+            count += *m->params.list[i].slot == *m->params.list[k].slot;
+    return count;
+}
+
+static void test_once(void)
+{
+    struct model *m = load("tests/golden/blip/pretrain.pth"), *n;
+
+    ok(m && save(m, saved, DTYPE_F32, true) && save(m, again, DTYPE_F32, false), "saved once");
+    ok(size_of(saved) < size_of(again) * 4 / 5, "smaller: %ld of %ld bytes", size_of(saved),
+       size_of(again));
+    n = load(saved);
+    ok(n && shared(n) == 36, "what is stored once is one tensor: %d", n ? shared(n) : 0);
+    ok(n && worst_parameter(m, n) == 0 && same_answers(m, n), "and answers the same");
+    model_free(n);
+    model_free(m);
+}
+
+int main(void)
+{
+    static const char *const models[] = {
+        "tests/golden/clip/openai-vit.pt",  "tests/golden/clip/openai-rn.pt",
+        "tests/golden/clip/hf-vit",         "tests/golden/clip/hf-sharded",
+        "tests/golden/clip/hf-bf16",        "tests/golden/clip/open_clip-gelu",
+        "tests/golden/clip/open_clip-mean", "tests/golden/clip/own-bag",
+        "tests/golden/blip/caption.pth",    "tests/golden/blip/itm.pth",
+        "tests/golden/blip/vqa.pth",        "tests/golden/blip/pretrain.pth",
+        "tests/golden/blip/hf-caption",     "tests/golden/blip/hf-itm",
+        "tests/golden/blip/hf-vqa",         "tests/golden/blip/hf-pooled",
+    };
+    char *remove;
+
+    if (!mkdtemp(folder))
+        return 1;
+    saved = path_join(folder, "saved");
+    again = path_join(folder, "again");
+    for (int i = 0; i < COUNT(models); i++)
+        test_model(models[i]);
+    test_once();
+    remove = xprintf("rm -r %s", folder);
+    if (system(remove))
+        note("%s stays", folder);
+    free(remove);
+    free(saved);
+    free(again);
+    return done();
+}
