@@ -123,7 +123,9 @@ static void add_counts(struct record *r, const struct embedding *e)
 
 static void add_vectors(struct record *r, const struct embedding *e)
 {
-    if (e->image)
+    if (e->image && e->images > 1)
+        record_set_floats(r, "image_embedding", e->image, 2, (long[]){ e->images, e->width });
+    else if (e->image)
         record_set_floats(r, "image_embedding", e->image, 1, &e->width);
     if (e->text && e->list)
         record_set_floats(r, "text_embedding", e->text, 2, (long[]){ e->texts, e->width });
@@ -155,7 +157,7 @@ static char *name_of(const struct record *r)
 static int add_rows(struct record *r, const struct embedding *e)
 {
     char *name = name_of(r);
-    int rows = e->image ? 1 : e->texts, result = 0;
+    int rows = e->image ? e->images : e->texts, result = 0;
 
     for (int i = 0; i < rows && !result; i++) {
         result = npy_row(npy, e->image ? e->image : e->text + i * e->width);

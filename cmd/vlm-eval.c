@@ -197,15 +197,14 @@ static int read_vectors(const struct record *r, struct work *w)
     }
     if (!w->width)
         return fail_as("not_found", "neither image_embedding nor text_embedding");
-    if (w->vectors[0] && w->rows[0] != 1)
-        return fail("field image_embedding is a matrix");
     w->name = id_field ? value_text(r, id_field) : NULL;
     return id_field && !w->name ? -1 : 0;
 }
 
 static int add_vectors(struct work *w)
 {
-    return recall_add(&all.recall, w->name, w->vectors[0], w->vectors[1], w->rows[1], w->width);
+    return recall_add(&all.recall, w->name, w->vectors[0], w->rows[0], w->vectors[1], w->rows[1],
+                      w->width);
 }
 
 /* An answer to a query is right if the query is one of the record's texts. */

@@ -307,7 +307,8 @@ static void release(struct record *r)
 static int batch_of_images(struct record *records[], int count)
 {
     struct image_work **images = xalloc((size_t)count, sizeof *images);
-    float *vectors = xalloc((size_t)count * (size_t)vlm_width(model), sizeof *vectors), *features;
+    size_t each = (size_t)vlm_image_vectors(model) * (size_t)vlm_width(model);
+    float *vectors = xalloc((size_t)count * each, sizeof *vectors), *features;
     int status;
 
     for (int i = 0; i < count; i++)
@@ -316,7 +317,7 @@ static int batch_of_images(struct record *records[], int count)
     status = features ? vlm_embed_features(model, features, count, true, vectors) : -1;
     for (int i = 0; i < count && !status; i++) {
         release(records[i]);
-        rerank_add(rerank, records[i], vectors + (size_t)i * (size_t)vlm_width(model));
+        rerank_add(rerank, records[i], vectors + (size_t)i * each);
         records[i] = NULL;
     }
     free(features);

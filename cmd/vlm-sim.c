@@ -113,7 +113,7 @@ static void prepare(struct record *r)
 
 static const float *rows_of(const struct embedding *e, int *count)
 {
-    *count = e->image ? 1 : e->texts;
+    *count = e->image ? e->images : e->texts;
     return e->image ? e->image : e->text;
 }
 
@@ -123,7 +123,7 @@ static void add_pair(struct record *r, const struct embedding *e)
 {
     float *sims = xalloc((size_t)e->texts, sizeof *sims);
 
-    compare_scores(e->image, 1, e->text, e->texts, e->width, sims);
+    compare_scores(e->image, e->images, e->text, e->texts, e->width, sims);
     if (e->list)
         record_set_numbers(r, "sim", sims, e->texts);
     else
@@ -155,22 +155,26 @@ static void add_label(struct record *r, const struct embedding *e)
     free(scores);
 }
 
-static void mark_duplicate(struct record *r, const struct embedding *e)
+/* Several vectors of an image, which the same queries gave, are one long one: the cosine of two
+ * such is the mean over the queries. */
+static void mark_duplicate(struct record *r, struct embedding *e)
 {
-    int count;
-    const float *vector = rows_of(e, &count);
+    float *vector = e->image ? e->image : e->text;
+    long width = e->image ? e->images * e->width : e->width;
     const char *found;
 
-    if (near.count && e->width != near.width) {
+    if (near.count && width != near.width) {
         record_fail(r, "compare", "mismatch", "its vector and those before differ in length");
-    } else if (count != 1) {
+    } else if (!e->image && e->texts != 1) {
         record_fail(r, "compare", "mismatch", "a list of texts is not one vector");
     } else {
+        if (width != e->width)
+            vector_unit(vector, width);
         found = near_find(&near, vector, threshold);
         if (found)
             record_set_json(r, "duplicate_of", found, strlen(found));
         else
-            near_keep(&near, r, vector, e->width);
+            near_keep(&near, r, vector, width);
     }
 }
 

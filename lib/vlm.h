@@ -25,8 +25,9 @@ struct vlm; /* a model; opaque */
 struct vlm_options {
     const char *tokenizer; /* a file or folder; NULL: beside the model */
     const char *compat;    /* "original" or "hf" where traditions differ; NULL: the file's own */
-    bool clean_text; /* texts as BLIP's training cleaned captions, before they are tokenised */
-    int image_size;  /* 0: the model's own; else position embeddings are resized */
+    bool clean_text;    /* texts as BLIP's training cleaned captions, before they are tokenised */
+    int image_size;     /* 0: the model's own; else position embeddings are resized */
+    const char *vision; /* BLIP-2's image tower, where its file lacks it; NULL: beside the model */
 };
 
 /* Threads for all models; call once, before anything else.  0: as many as the process may use. */
@@ -53,6 +54,7 @@ unsigned vlm_abilities(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */
 const char *vlm_hardware(void);                /* "avx512, 2 threads, OpenBLAS ..." for -v */
 int vlm_width(const struct vlm *m);            /* floats in an embedding */
+int vlm_image_vectors(const struct vlm *m);    /* embeddings an image has: 1; BLIP-2: 32 */
 float vlm_scale(const struct vlm *m);          /* exp(logit_scale): cosine to logit */
 
 /* Images.  Encoded bytes to the pixels that the image tower takes; any thread.  max_pixels 0: no
@@ -61,7 +63,8 @@ size_t vlm_pixels(const struct vlm *m);
 int vlm_read_image(const struct vlm *m, const void *bytes, size_t size, long max_pixels,
                    float *pixels);
 bool vlm_is_image(const void *head, size_t size); /* an image by its first bytes; any thread */
-/* out: [count, vlm_width(m)]; unit length if `normalized`. */
+/* out: [count, vlm_image_vectors(m), vlm_width(m)]; unit length if `normalized`.  Of several
+ * vectors that one counts which is closest to a text's. */
 int vlm_embed_images(struct vlm *m, const float *pixels, int count, bool normalized, float *out);
 /* Tokens of the vision tower after its last layer, for the filters after this one:
  * [count, tokens, width]; *tokens and *width are set; to free. */

@@ -73,7 +73,7 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *compat, *output, *resume, *shard;
+    const char *model, *tokenizer, *vision, *compat, *output, *resume, *shard;
     struct fields fields;
     bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
@@ -133,9 +133,9 @@ enum { EMBED_IMAGE = 1, EMBED_TEXT = 2 };
 struct embedding {
     float *pixels;        /* decoded, waiting for the model; NULL: none */
     int *ids, *counts;    /* token ids of `texts` texts, waiting for the model; NULL: none */
-    int texts;            /* rows of text */
+    int texts, images;    /* rows of text and of image */
     bool list, truncated; /* the record has a list of texts; one of them was cut */
-    float *image, *text;  /* vectors: [width], [texts, width]; NULL: none */
+    float *image, *text;  /* vectors: [images, width], [texts, width]; NULL: none */
     long width;           /* of both; 0: not known yet */
 };
 /* A record's image, decoded for the model; to free; NULL after record_fail(); any thread. */

@@ -36,15 +36,10 @@ static int read_known(struct embedding *e, struct record *r, const char *name, f
 
 int embed_known(struct embedding *e, struct record *r, unsigned sides)
 {
-    int rows = 1;
-    bool list = false;
+    bool list;
 
-    if (sides & EMBED_IMAGE && read_known(e, r, "image_embedding", &e->image, &rows, &list))
+    if (sides & EMBED_IMAGE && read_known(e, r, "image_embedding", &e->image, &e->images, &list))
         return -1;
-    if (e->image && (list || rows != 1)) {
-        fail("field image_embedding is a matrix");
-        return failed(r, "read");
-    }
     return sides & EMBED_TEXT ? read_known(e, r, "text_embedding", &e->text, &e->texts, &e->list)
                               : 0;
 }
@@ -110,9 +105,10 @@ int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsig
 
 static int embed_images(struct vlm *m, struct embedding *list[], int count, bool normalized)
 {
-    size_t pixels = vlm_pixels(m), width = (size_t)vlm_width(m);
+    int vectors = vlm_image_vectors(m);
+    size_t pixels = vlm_pixels(m), width = (size_t)vlm_width(m), each = width * (size_t)vectors;
     float *in = xresize(NULL, (size_t)count * pixels, sizeof *in);
-    float *out = xresize(NULL, (size_t)count * width, sizeof *out);
+    float *out = xresize(NULL, (size_t)count * each, sizeof *out);
     int n = 0, result = 0;
 
     for (int i = 0; i < count; i++)
@@ -122,7 +118,8 @@ static int embed_images(struct vlm *m, struct embedding *list[], int count, bool
         result = vlm_embed_images(m, in, n, normalized, out);
     for (int i = 0, row = 0; i < count && !result; i++) {
         if (list[i]->pixels) {
-            list[i]->image = (void *)xmemdup(out + (size_t)row++ * width, width * sizeof *out);
+            list[i]->image = (void *)xmemdup(out + (size_t)row++ * each, each * sizeof *out);
+            list[i]->images = vectors;
             list[i]->width = (long)width;
             free(list[i]->pixels);
             list[i]->pixels = NULL;
@@ -188,8 +185,10 @@ int embed_batch(struct vlm *m, struct embedding *list[], int count, bool normali
 
 bool embed_unit(struct embedding *e)
 {
-    bool good = !e->image || vector_unit(e->image, e->width);
+    bool good = true;
 
+    for (int i = 0; e->image && i < e->images; i++)
+        good &= vector_unit(e->image + i * e->width, e->width);
     for (int i = 0; e->text && i < e->texts; i++)
         good &= vector_unit(e->text + i * e->width, e->width);
     return good;

@@ -26,6 +26,7 @@ static void describe(struct buffer *b, unsigned set)
 struct vlm *model_open(unsigned wanted)
 {
     const struct vlm_options options = { .tokenizer = settings.tokenizer,
+                                         .vision = settings.vision,
                                          .compat = settings.compat,
                                          .clean_text = settings.clean_text,
                                          .image_size = (int)settings.image_size };

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cli/compare.h"
 #include "cli/image.h"
 #include "cli/rerank.h"
 
@@ -93,7 +94,8 @@ void rerank_add(struct rerank *k, struct record *r, const float *embedding)
 {
     float *scores = xalloc((size_t)k->count, sizeof *scores);
 
-    vlm_dot(embedding, 1, k->vectors, k->count, vlm_width(k->model), scores);
+    compare_scores(embedding, vlm_image_vectors(k->model), k->vectors, k->count,
+                   vlm_width(k->model), scores);
     for (int i = 0; i < k->count; i++) {
         struct top *best = &k->queries[i].best;
 

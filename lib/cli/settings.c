@@ -54,6 +54,8 @@ const struct option_spec model_options[] = {
                  "a model's folder, file or name [$VLM_MODEL, else the built-in one]"),
     OPTION_FILE(0, "tokenizer", "FILE", &settings.tokenizer,
                 "the tokenizer's file or folder [beside the model]"),
+    OPTION_FILE(0, "vision", "FILE", &settings.vision,
+                "BLIP-2's image tower, if the model's file lacks it [beside the model]"),
     OPTION_CALL(0, "compat", "TRADITION", set_compat,
                 "original or hf, where the two compute differently [as the model's files]"),
     OPTION_FLAG(0, "clean-text", &settings.clean_text,

@@ -62,8 +62,8 @@ int results_read(const char *path, int (*each)(const char *id, const char *capti
 enum { RECALLS = 3 };
 extern const int recall_at[RECALLS]; /* 1, 5, 10 */
 struct recall_set {                  /* zeroed: empty */
-    int width;
-    float *images, *texts; /* [images, width], [texts, width]; of length 1 */
+    int width, vectors;    /* numbers in a vector; vectors of an image, the best of which counts */
+    float *images, *texts; /* [images, vectors, width], [texts, width]; of length 1 */
     long image_count, text_count, image_room, text_room;
     long *group_of;     /* [texts] */
     struct names names; /* of groups */
@@ -75,10 +75,10 @@ struct recall {
     double of_text[RECALLS];          /* images ask, texts answer: one right text is enough */
     double of_image[RECALLS];         /* texts ask, images answer */
 };
-/* An image (or NULL) and its texts [count, width].  Those of one name belong together, its first
- * image counts; without a name they are alone.  -1 after fail(). */
-int recall_add(struct recall_set *s, const char *name, const float *image, const float *texts,
-               int count, long width);
+/* An image (or NULL) [vectors, width] and its texts [count, width].  Those of one name belong
+ * together, its first image counts; without a name they are alone.  -1 after fail(). */
+int recall_add(struct recall_set *s, const char *name, const float *image, int vectors,
+               const float *texts, int count, long width);
 /* Exact.  Of equal scores the one that was added first ranks first. */
 void recall_measure(const struct recall_set *s, struct recall *r);
 void recall_free(struct recall_set *s);

@@ -19,7 +19,7 @@ enum { BLOCK = 64, STRIP = 1024 }; /* images at once; texts that one thread coun
 
 const int recall_at[RECALLS] = { 1, 5, 10 };
 
-static float *add_row(float *rows, long *count, long *room, const float *row, int width)
+static float *add_row(float *rows, long *count, long *room, const float *row, long width)
 {
     if (*count == *room) {
         *room = *room ? 2 * *room : 64;
@@ -43,21 +43,23 @@ static long group_of(struct recall_set *s, const char *name)
     return group;
 }
 
-int recall_add(struct recall_set *s, const char *name, const float *image, const float *texts,
-               int count, long width)
+int recall_add(struct recall_set *s, const char *name, const float *image, int vectors,
+               const float *texts, int count, long width)
 {
     long group;
 
-    if (s->width && s->width != width)
+    if ((s->width && s->width != width) || (image && s->vectors && s->vectors != vectors))
         return fail_as("mismatch", "its vectors and those before differ in length");
     assert(!name == !s->names.count || !s->group_count); /* all have names, or none */
     s->width = (int)width;
+    if (image)
+        s->vectors = vectors;
     if (s->text_count + count > INT32_MAX || s->image_count == INT32_MAX)
         return fail_as("too_large", "more vectors than can be counted");
     group = group_of(s, name);
     if (image && s->image_of[group] < 0) {
         s->image_of[group] = s->image_count;
-        s->images = add_row(s->images, &s->image_count, &s->image_room, image, s->width);
+        s->images = add_row(s->images, &s->image_count, &s->image_room, image, width * vectors);
     }
     for (int i = 0; texts && i < count; i++) {
         long room = s->text_room;
@@ -68,6 +70,29 @@ int recall_add(struct recall_set *s, const char *name, const float *image, const
         s->group_of[s->text_count - 1] = group;
     }
     return 0;
+}
+
+/* out[i, t]: the best cosine of image first + i's vectors with text t */
+static void score(const struct recall_set *s, long first, long images, const float *texts,
+                  long count, float *out)
+{
+    const float *rows = s->images + first * s->vectors * s->width;
+    float *all;
+
+    if (s->vectors == 1) {
+        vlm_dot(rows, images, texts, count, s->width, out);
+        return;
+    }
+    all = xresize(NULL, (size_t)s->vectors * (size_t)count, sizeof *all);
+    for (long i = 0; i < images; i++, out += count, rows += s->vectors * s->width) {
+        vlm_dot(rows, s->vectors, texts, count, s->width, all);
+        for (long t = 0; t < count; t++) {
+            out[t] = all[t];
+            for (long v = 1; v < s->vectors; v++)
+                out[t] = fmaxf(out[t], all[v * count + t]);
+        }
+    }
+    free(all);
 }
 
 /* A measurement under way */
@@ -99,8 +124,7 @@ static void open_ranking(struct ranking *k, const struct recall_set *s)
         k->own[t] = INFINITY;
         if (k->image_of[t] < 0)
             continue;
-        vlm_dot(s->images + (long)k->image_of[t] * s->width, 1, s->texts + t * s->width, 1,
-                s->width, &k->own[t]);
+        score(s, k->image_of[t], 1, s->texts + t * s->width, 1, &k->own[t]);
         k->first[k->image_of[t] + 2]++;
     }
     for (long i = 0; i < s->image_count; i++)
@@ -126,7 +150,7 @@ static void rank_texts(void *argument, long row, int worker)
     struct ranking *k = argument;
     const float *scores = k->scores + row * k->s->text_count;
     long image = k->at + row, best = -1, place = 0;
-    float score;
+    float most;
 
     (void)worker;
     for (long i = k->first[image]; i < k->first[image + 1]; i++)
@@ -135,11 +159,11 @@ static void rank_texts(void *argument, long row, int worker)
     k->places[row] = -1;
     if (best < 0)
         return;
-    score = scores[best];
+    most = scores[best];
     for (long t = 0; t < best; t++)
-        place += scores[t] >= score;
+        place += scores[t] >= most;
     for (long t = best + 1; t < k->s->text_count; t++)
-        place += scores[t] > score;
+        place += scores[t] > most;
     k->places[row] = place;
 }
 
@@ -171,7 +195,7 @@ static void measure_block(struct ranking *k, struct recall *r)
 {
     const struct recall_set *s = k->s;
 
-    vlm_dot(s->images + k->at * s->width, k->rows, s->texts, s->text_count, s->width, k->scores);
+    score(s, k->at, k->rows, s->texts, s->text_count, k->scores);
     pool_run(rank_texts, k, k->rows);
     pool_run(rank_images, k, (s->text_count + STRIP - 1) / STRIP);
     for (long i = 0; i < k->rows; i++) {

@@ -8,8 +8,9 @@
 enum { LISTED = 6 }; /* names of each kind in the sentence; the rest is counted */
 
 struct binding {
-    const struct weights *weights;
-    const struct layout *layout;
+    const struct source *sources;
+    int source_count;
+    const struct weights *weights; /* of the source that has the parameter */
     struct arena *memory;
     bool *used; /* by index in the file */
     struct buffer missing, misshapen, unknown;
@@ -142,8 +143,10 @@ static struct tensor *bind(struct binding *b, const struct param *p, const struc
 
 static void mark_used(struct binding *b, const struct stored *s)
 {
-    for (int i = 0; i < weights_count(b->weights); i++)
-        if (weights_at(b->weights, i) == s)
+    const struct weights *first = b->sources[0].weights;
+
+    for (int i = 0; b->weights == first && i < weights_count(first); i++)
+        if (weights_at(first, i) == s)
             b->used[i] = true;
 }
 
@@ -152,7 +155,9 @@ static bool bind_tied(struct binding *b, const struct params *p, struct param *o
 {
     struct place place;
 
-    if (!b->layout->ties || !layout_place(b->layout->ties, one->name, &place))
+    const struct layout *ties = b->sources[0].layout->ties;
+
+    if (!ties || !layout_place(ties, one->name, &place))
         return false;
     for (const struct param *q = p->list; q < one; q++)
         if (!strcmp(q->name, place.name) && *q->slot && q->rank == one->rank &&
@@ -165,14 +170,18 @@ static bool bind_tied(struct binding *b, const struct params *p, struct param *o
 
 static void bind_one(struct binding *b, const struct params *all, struct param *p)
 {
-    struct place place;
+    struct place place, first = { 0 };
     const struct stored *s = NULL;
 
-    if (layout_place(b->layout, p->name, &place))
-        s = weights_find(b->weights, place.name);
+    for (int i = 0; i < b->source_count && !s; i++) {
+        b->weights = b->sources[i].weights;
+        if (layout_place(b->sources[i].layout, p->name, &place))
+            s = weights_find(b->weights, place.name);
+        first = i ? first : place;
+    }
     if (!s) {
         if (!bind_tied(b, all, p) && !p->optional)
-            list(&b->missing, &b->missing_count, place.name[0] ? place.name : p->name);
+            list(&b->missing, &b->missing_count, first.name[0] ? first.name : p->name);
         return;
     }
     mark_used(b, s);
@@ -216,7 +225,8 @@ static int verdict(struct binding *b)
     say(&text, "misshapen", &b->misshapen, b->misshapen_count);
     say(&text, "unknown", &b->unknown, b->unknown_count);
     if (text.size)
-        fail("%s: the tensors do not fit the model: %s", weights_path(b->weights), text.data);
+        fail("%s: the tensors do not fit the model: %s", weights_path(b->sources[0].weights),
+             text.data);
     buffer_free(&b->missing);
     buffer_free(&b->misshapen);
     buffer_free(&b->unknown);
@@ -229,7 +239,16 @@ static int verdict(struct binding *b)
 int params_bind(struct params *p, const struct weights *w, const struct layout *l,
                 const char *const *ignored, struct arena *memory)
 {
-    struct binding b = { .weights = w, .layout = l, .memory = memory };
+    const struct source source = { (struct weights *)(uintptr_t)w, l };
+
+    return params_bind_all(p, &source, 1, ignored, memory);
+}
+
+int params_bind_all(struct params *p, const struct source *sources, int count,
+                    const char *const *ignored, struct arena *memory)
+{
+    const struct weights *w = sources[0].weights;
+    struct binding b = { .sources = sources, .source_count = count, .memory = memory };
 
     b.used = arena_alloc(memory, (size_t)weights_count(w) + 1);
     memset(b.used, 0, (size_t)weights_count(w) + 1);

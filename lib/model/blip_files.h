@@ -10,6 +10,8 @@
 
 struct model;
 struct tokenizer;
+/* How Hugging Face spells the image towers of BLIP and BLIP-2. */
+extern const struct rename blip_names_hf_vit[], blip_names_hf_block[];
 extern const struct layout blip_layout_original, blip_layout_hf, blip_layout_hf_pooled;
 /* Endings and, with a '*', beginnings of names that a model in use does not need: momentum copies,
  * queues, tied tensors, buffers, the other task's heads. */

@@ -21,7 +21,7 @@ static const struct rename pooled_heads[] = {
     { 0 },
 };
 
-static const struct rename hf_vit[] = {
+const struct rename blip_names_hf_vit[] = {
     { .ours = "patch.", .theirs = "embeddings.patch_embedding." },
     { .ours = "class", .theirs = "embeddings.class_embedding" },
     { .ours = "position", .theirs = "embeddings.position_embedding" },
@@ -29,7 +29,7 @@ static const struct rename hf_vit[] = {
     { 0 },
 };
 
-static const struct rename hf_block[] = {
+const struct rename blip_names_hf_block[] = {
     { "attention.query.weight", "self_attn.qkv.weight", 0, 3, false },
     { "attention.key.weight", "self_attn.qkv.weight", 1, 3, false },
     { "attention.value.weight", "self_attn.qkv.weight", 2, 3, false },
@@ -85,16 +85,16 @@ static const struct section original[] = {
 const struct layout blip_layout_original = { "original", original, &blip_ties, true };
 
 static const struct section hf[] = {
-    { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
-    { "vision.", "vision_model.", hf_vit },
+    { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
+    { "vision.", "vision_model.", blip_names_hf_vit },
     TEXT_SECTIONS,
     { 0 },
 };
 const struct layout blip_layout_hf = { "Hugging Face", hf, &blip_ties, true };
 
 static const struct section hf_pooled[] = {
-    { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
-    { "vision.", "vision_model.", hf_vit },
+    { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
+    { "vision.", "vision_model.", blip_names_hf_vit },
     { "encoder.layer.*.", "text_model.encoder.layer.*.", layout_bert_layer },
     { "encoder.", "text_model.", layout_bert },
     { "", "", pooled_heads },

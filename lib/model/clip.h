@@ -51,6 +51,7 @@ struct tensor *clip_loss(struct tape *t, struct clip *m, struct tensor *pixels, 
 /* clip_layout.c */
 extern const struct layout clip_layout_openai, clip_layout_open_clip_custom, clip_layout_hf,
     clip_layout_own;
+extern const struct rename clip_names_block[], clip_names_vit[]; /* OpenAI's spelling */
 
 /* clip_config.c, clip_config_open.c, clip_shapes.c - 0, or -1 after fail() */
 int clip_config_hf(const cJSON *root, struct clip_config *c);

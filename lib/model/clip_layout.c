@@ -9,7 +9,7 @@
 
 /* --- OpenAI, open_clip --- */
 
-static const struct rename openai_block[] = {
+const struct rename clip_names_block[] = {
     { "attention.query.weight", "attn.in_proj_weight", 0, 3, false },
     { "attention.key.weight", "attn.in_proj_weight", 1, 3, false },
     { "attention.value.weight", "attn.in_proj_weight", 2, 3, false },
@@ -24,7 +24,7 @@ static const struct rename openai_block[] = {
     { 0 },
 };
 
-static const struct rename openai_vit[] = {
+const struct rename clip_names_vit[] = {
     { .ours = "patch.weight", .theirs = "conv1.weight" },
     { .ours = "class", .theirs = "class_embedding" },
     { .ours = "position", .theirs = "positional_embedding" },
@@ -68,20 +68,20 @@ static const struct rename openai_text[] = {
 static const struct rename same[] = { { .ours = "logit_scale", .theirs = "logit_scale" }, { 0 } };
 
 #define OPENAI_VISION                                                                              \
-    { "vision.block.*.", "visual.transformer.resblocks.*.", openai_block },                        \
+    { "vision.block.*.", "visual.transformer.resblocks.*.", clip_names_block },                    \
         { "vision.pool.", "visual.attnpool.", openai_pool },                                       \
         { "vision.stage.0.*.", "visual.layer1.*.", openai_stem },                                  \
         { "vision.stage.1.*.", "visual.layer2.*.", openai_stem },                                  \
         { "vision.stage.2.*.", "visual.layer3.*.", openai_stem },                                  \
         { "vision.stage.3.*.", "visual.layer4.*.", openai_stem },                                  \
-        { "vision.", "visual.", openai_stem }, { "vision.", "visual.", openai_vit },               \
+        { "vision.", "visual.", openai_stem }, { "vision.", "visual.", clip_names_vit },           \
     {                                                                                              \
         "", "", same                                                                               \
     }
 
 static const struct section openai[] = {
     OPENAI_VISION,
-    { "text.block.*.", "transformer.resblocks.*.", openai_block },
+    { "text.block.*.", "transformer.resblocks.*.", clip_names_block },
     { "text.", "", openai_text },
     { 0 },
 };
@@ -89,7 +89,7 @@ const struct layout clip_layout_openai = { "OpenAI", openai, NULL, false };
 
 static const struct section open_clip_custom[] = {
     OPENAI_VISION,
-    { "text.block.*.", "text.transformer.resblocks.*.", openai_block },
+    { "text.block.*.", "text.transformer.resblocks.*.", clip_names_block },
     { "text.", "text.", openai_text },
     { 0 },
 };

@@ -71,8 +71,12 @@ static void draw_all(struct model *m)
 
 int model_bind(struct model *m, const char *const *ignored)
 {
+    struct source sources[1 + ALSO] = { { m->weights, m->layout } };
+
+    for (int i = 0; i < m->also_count; i++)
+        sources[1 + i] = m->also[i];
     if (m->weights)
-        return params_bind(&m->params, m->weights, m->layout, ignored, &m->memory);
+        return params_bind_all(&m->params, sources, 1 + m->also_count, ignored, &m->memory);
     if (!m->family->learn || !m->family->learn->initial)
         return fail_as("unsupported", "%s: a new model of this kind cannot be made", m->path);
     draw_all(m);

@@ -51,6 +51,14 @@ extern const struct rename layout_vit[], layout_vit_block[];
  */
 int params_bind(struct params *p, const struct weights *w, const struct layout *l,
                 const char *const *ignored, struct arena *memory);
+/* The same from several files: the first that has a parameter gives it.  Names in the first file
+ * alone must mean something; the others may hold more. */
+struct source {
+    struct weights *weights;
+    const struct layout *layout;
+};
+int params_bind_all(struct params *p, const struct source *sources, int count,
+                    const char *const *ignored, struct arena *memory);
 void tensor_widen(struct tensor *x, struct arena *memory); /* to f32, a copy */
 bool param_wide(const struct param *p); /* small, and added to activations as it is: f32 */
 

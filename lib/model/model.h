@@ -24,7 +24,8 @@ struct family {
     /* Any may be NULL: the family cannot.  pixels: [n, 3, size, size]. */
     struct tensor *(*features)(struct tape *t, struct model *m,
                                struct tensor *pixels); /* [n, feature_tokens, feature_width] */
-    struct tensor *(*image)(struct tape *t, struct model *m, struct tensor *pixels); /* [n, e] */
+    struct tensor *(*image)(struct tape *t, struct model *m,
+                            struct tensor *pixels); /* [n * image_vectors, e] */
     struct tensor *(*image_of)(struct tape *t, struct model *m, struct tensor *features);
     struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
                            int texts); /* [texts, e] */
@@ -42,6 +43,7 @@ struct family {
                      const struct layout **layout);
 };
 
+enum { ALSO = 2 }; /* files of towers beside the checkpoint's: image, language */
 struct model {
     const struct family *family;
     char *path, *folder;     /* what was opened; where the files beside it are */
@@ -50,14 +52,18 @@ struct model {
     struct weights *weights; /* NULL: a new model, or a twin */
     uint64_t seed;           /* of a new model's numbers */
     const struct layout *layout;
+    struct source also[ALSO]; /* of towers that the checkpoint leaves out */
+    int also_count;
     struct params params;
     struct arena memory; /* the tensors' headers, and copies where the mapping does not do */
     const char *compat;  /* "original", "hf", or NULL: as the files */
     int wanted_size;     /* pixels a side; 0: the model's own */
+    const char *vision;  /* while it is opened: the image tower's own file; NULL: none named */
     /* set by the family */
     unsigned abilities; /* the tokenizer left aside */
     char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
     int embedding;      /* numbers in an embedding */
+    int image_vectors;  /* embeddings an image has */
     int image_size, feature_tokens;
     long feature_width;
     struct preprocess preprocess;
@@ -95,6 +101,9 @@ struct clip *model_clip(const struct model *m); /* NULL if it is none */
 
 /* blip_model.c, albef_model.c */
 extern const struct family family_blip, family_albef;
+
+/* blip2_model.c */
+extern const struct family family_blip2;
 
 /* find.c - where a model lies; to free, NULL after fail().  A name without a slash that is no file
  * is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share) and the installation's

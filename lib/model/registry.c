@@ -5,7 +5,8 @@
 #include <string.h>
 #include "model/learn.h"
 
-static const struct family *const families[] = { &family_clip, &family_albef, &family_blip };
+static const struct family *const families[] = { &family_clip, &family_albef, &family_blip,
+                                                 &family_blip2 };
 
 static char *folder_of(const char *path)
 {
@@ -66,7 +67,8 @@ static struct model *model_new(const char *path, const struct vlm_options *optio
     m->folder = folder_of(path);
     m->compat = options ? options->compat : NULL;
     m->wanted_size = options ? options->image_size : 0;
-    m->images = 1;
+    m->vision = options ? options->vision : NULL;
+    m->images = m->image_vectors = 1;
     m->caption_style = CAPTION_BLIP;
     m->caption_words = 50; /* as salesforce/BLIP data/utils.py */
     return m;
@@ -116,6 +118,8 @@ void model_free(struct model *m)
     params_free(&m->params);
     arena_free(&m->memory);
     weights_close(m->weights);
+    for (int i = 0; i < m->also_count; i++)
+        weights_close(m->also[i].weights);
     cJSON_Delete(m->config);
     cJSON_Delete(m->open_clip);
     free(m->about);

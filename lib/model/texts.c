@@ -20,17 +20,19 @@ char *model_tokenizer_path(const struct model *m)
     return NULL;
 }
 
-/* BLIP's authors add two tokens behind the vocabulary, so that a text may spell them; one that was
- * saved with a model has them already. */
+/* BLIP's authors add two tokens behind the vocabulary, BLIP-2's the first of them, so that a text
+ * may spell them; one that was saved with a model has them already. */
 static struct tokenizer *open_bert(const struct model *m, const char *path)
 {
     struct tokenizer *t = tokenizer_bert(path, m->clean);
+    int lacks = t && m->clean != CLEAN_HF ? m->vocabulary - tokenizer_size(t) : 0;
 
-    if (t && (tokenizer_id(t, "[DEC]") == m->vocabulary - 2 ||
-              (m->clean != CLEAN_HF && tokenizer_size(t) + 2 == m->vocabulary))) {
+    if (t && tokenizer_id(t, "[DEC]") == m->vocabulary - 2)
+        lacks = 2;
+    if (lacks == 1 || lacks == 2)
         tokenizer_add(t, "[DEC]");
+    if (lacks == 2)
         tokenizer_add(t, "[ENC]");
-    }
     if (t && m->unended)
         tokenizer_frame(t, tokenizer_id(t, "[CLS]"), -1);
     return t;

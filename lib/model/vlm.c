@@ -109,6 +109,11 @@ int vlm_width(const struct vlm *v)
     return v->model->embedding;
 }
 
+int vlm_image_vectors(const struct vlm *v)
+{
+    return v->model->image_vectors;
+}
+
 float vlm_scale(const struct vlm *v)
 {
     return v->model->scale;
@@ -182,6 +187,7 @@ void vlm_hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out)
 int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normalized, float *out)
 {
     const struct model *m = v->model;
+    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding;
 
     if (!(m->abilities & VLM_EMBED_IMAGE))
         return fail_as("unsupported", "%s cannot embed images", v->about);
@@ -191,7 +197,7 @@ int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normali
 
         tape_clear(&v->tape);
         x = m->family->image(&v->tape, v->model, pixels_at(v, pixels, i, some));
-        vlm_hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+        vlm_hand_over(v, x, normalized, out + (size_t)i * each);
     }
     return 0;
 }

@@ -30,6 +30,7 @@ int vlm_embed_features(struct vlm *v, const float *features, int images, bool no
                        float *out)
 {
     const struct model *m = v->model;
+    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding;
 
     if (!(m->abilities & VLM_EMBED_IMAGE) || !m->family->image_of)
         return fail_as("unsupported", "%s cannot embed images", v->about);
@@ -39,20 +40,27 @@ int vlm_embed_features(struct vlm *v, const float *features, int images, bool no
 
         tape_clear(&v->tape);
         x = m->family->image_of(&v->tape, v->model, features_at(v, features, i, some));
-        vlm_hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+        vlm_hand_over(v, x, normalized, out + (size_t)i * each);
     }
     return 0;
 }
 
-/* The cosine of each text and its image. */
+/* The cosine of each text and its image, of several vectors the closest. */
 static void cosines(struct vlm *v, struct tensor *u, struct tensor *w, const int *image_of,
                     int texts, float *out)
 {
+    int each = vlm_image_vectors(v);
+    float *one = tape_floats(&v->tape, each);
+
     u = normalize(&v->tape, u, 1e-12f);
     w = normalize(&v->tape, w, 1e-12f);
-    for (int i = 0; i < texts; i++)
-        vlm_dot(u->data + image_of[i] * u->stride, 1, w->data + i * w->stride, 1, (int)width(w),
-                out + i);
+    for (int i = 0; i < texts; i++) {
+        vlm_dot(u->data + (long)image_of[i] * each * u->stride, each, w->data + i * w->stride, 1,
+                (int)width(w), one);
+        out[i] = one[0];
+        for (int k = 1; k < each; k++)
+            out[i] = fmaxf(out[i], one[k]);
+    }
 }
 
 /* A run of texts that look at images first .. first + count. */

@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "nn/bert.h"
@@ -50,6 +51,20 @@ static void cross_params(struct bert_layer *l, struct params *p, long width, lon
     params_out(p);
 }
 
+static void mlp_params(struct linear *fc1, struct linear *fc2, struct norm *norm, struct params *p,
+                       const struct bert_config *c, const char *whose)
+{
+    char name[24];
+
+    snprintf(name, sizeof name, "%sfc1", whose);
+    linear_params(fc1, p, name, c->mlp, c->width, true);
+    snprintf(name, sizeof name, "%sfc2", whose);
+    linear_params(fc2, p, name, c->width, c->mlp, true);
+    params_in(p, "%snorm", whose);
+    norm_params(norm, p, c->width);
+    params_out(p);
+}
+
 static void head_params(struct bert *b, struct params *p)
 {
     long width = b->config.width;
@@ -68,8 +83,12 @@ void bert_params(struct bert *b, struct params *p)
 {
     const struct bert_config *c = &b->config;
 
-    param(p, &b->words, "words", c->vocabulary, c->width);
-    param(p, &b->positions, "positions", c->positions, c->width);
+    if (!c->wordless) {
+        param(p, &b->words, "words", c->vocabulary, c->width);
+        param(p, &b->positions, "positions", c->positions, c->width);
+    }
+    if (c->queries)
+        param(p, &b->queries, "queries", c->queries, c->width);
     if (c->token_types)
         param(p, &b->types, "types", c->token_types, c->width);
     b->norm.eps = b->head_norm.eps = c->eps;
@@ -79,7 +98,7 @@ void bert_params(struct bert *b, struct params *p)
     for (int i = 0; i < c->layers; i++) {
         struct bert_layer *l = &b->layers[i];
 
-        l->norm.eps = l->cross_norm.eps = l->mlp_norm.eps = c->eps;
+        l->norm.eps = l->cross_norm.eps = l->mlp_norm.eps = l->query_norm.eps = c->eps;
         params_in(p, "layer.%d", i);
         params_in(p, "self");
         attention_params(&l->qkv, &l->out, &l->norm, p, c->width);
@@ -89,11 +108,10 @@ void bert_params(struct bert *b, struct params *p)
             cross_params(l, p, c->width, c->cross_width);
             params_out(p);
         }
-        linear_params(&l->fc1, p, "fc1", c->mlp, c->width, true);
-        linear_params(&l->fc2, p, "fc2", c->width, c->mlp, true);
-        params_in(p, "norm");
-        norm_params(&l->mlp_norm, p, c->width);
-        params_out(p);
+        if (!c->wordless)
+            mlp_params(&l->fc1, &l->fc2, &l->mlp_norm, p, c, "");
+        if (c->queries)
+            mlp_params(&l->query_fc1, &l->query_fc2, &l->query_norm, p, c, "query_");
         params_out(p);
     }
     if (c->head)
@@ -106,8 +124,15 @@ static struct tensor *norm_over(struct tape *t, const struct norm *n, struct ten
     return layernorm_over(t, x, n->gain, n->shift, n->eps);
 }
 
-/* Sum of the tables' rows, normalised; a text that goes on counts positions from its length. */
-static struct tensor *embeddings(struct tape *t, struct bert *b, const struct bert_input *in)
+/* How many ids of its text, queries left aside, the cache has before sequence i of the input. */
+static int cached_ids(const struct bert_input *in, int i)
+{
+    return in->cache ? in->cache->length[in->cache_row[i]] - in->cache->queries : 0;
+}
+
+/* Sum of the tables' rows, normalised; a text that goes on counts positions from its length.
+ * Queries have no positions. */
+struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert_input *in)
 {
     const struct spans *s = in->texts;
     int count = s->start[s->count], *at = tape_alloc(t, (size_t)count * sizeof *at);
@@ -115,7 +140,9 @@ static struct tensor *embeddings(struct tape *t, struct bert *b, const struct be
 
     for (int i = 0; i < s->count; i++)
         for (int k = s->start[i]; k < s->start[i + 1]; k++)
-            at[k] = k - s->start[i] + (in->cache ? in->cache->length[in->cache_row[i]] : 0);
+            at[k] = k - s->start[i] + (in->queries ? 0 : cached_ids(in, i));
+    if (in->queries)
+        return norm_over(t, &b->norm, embed(t, b->queries, at, count));
     x = embed(t, b->words, in->ids, count);
     x = add(t, x, embed(t, b->positions, at, count));
     if (b->types) {
@@ -175,6 +202,12 @@ struct attention_plan bert_plan(const struct bert *b, const struct spans *querie
     };
 }
 
+struct tensor *bert_onto(struct tape *t, struct linear *out, struct norm *norm, struct tensor *x,
+                         struct tensor *h)
+{
+    return norm_over(t, norm, linear_onto(t, out, x, h));
+}
+
 /* onto: x, or its wanted rows. */
 static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
                                      const struct bert_input *in, const struct spans *keys,
@@ -193,7 +226,7 @@ static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert
     a.causal = in->causal;
     if (in->cache)
         through_cache(t, b, in, (int)(l - b->layers), &k, &v);
-    return norm_over(t, &l->norm, linear_onto(t, &l->out, onto, attention(t, &a, q, k, v)));
+    return bert_onto(t, &l->out, &l->norm, onto, attention(t, &a, q, k, v));
 }
 
 /* Neighbouring texts that look at the same image are one sequence of queries: its keys are read
@@ -216,9 +249,9 @@ static void look_together(struct tape *t, const struct bert_input *in, struct at
 }
 
 /* texts: which rows of x make a text. */
-static struct tensor *cross_attention(struct tape *t, struct bert *b, struct bert_layer *l,
-                                      const struct bert_input *in, const struct spans *texts,
-                                      struct tensor *x)
+struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_layer *l,
+                                    const struct bert_input *in, const struct spans *texts,
+                                    struct tensor *x)
 {
     long w = b->config.width;
     struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL;
@@ -236,14 +269,16 @@ static struct tensor *cross_attention(struct tape *t, struct bert *b, struct ber
         k = tensor_columns(t, k, 0, w);
     }
     q = attention(t, &a, q, k, v);
-    return norm_over(t, &l->cross_norm, linear_onto(t, &l->cross_out, x, q));
+    return bert_onto(t, &l->cross_out, &l->cross_norm, x, q);
 }
 
-static struct tensor *feed_forward(struct tape *t, struct bert_layer *l, struct tensor *x)
+struct tensor *bert_feed_forward(struct tape *t, struct bert_layer *l, bool queries,
+                                 struct tensor *x)
 {
-    struct tensor *h = linear(t, &l->fc1, x, ACTIVATION_GELU);
+    struct tensor *h = linear(t, queries ? &l->query_fc1 : &l->fc1, x, ACTIVATION_GELU);
 
-    return norm_over(t, &l->mlp_norm, linear_onto(t, &l->fc2, x, h));
+    return queries ? bert_onto(t, &l->query_fc2, &l->query_norm, x, h)
+                   : bert_onto(t, &l->fc2, &l->mlp_norm, x, h);
 }
 
 /* A causal text's wanted row sees all of its keys, as the kernel takes it to. */
@@ -260,7 +295,7 @@ struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_in
     const struct spans *keys = in->cache ? cached_spans(t, in) : in->texts, *texts = in->texts;
     bool grounded = in->image || (in->cache && in->cache->image);
     int to = in->to ? in->to : b->config.layers;
-    struct tensor *x = in->states ? in->states : embeddings(t, b, in);
+    struct tensor *x = in->states ? in->states : bert_embeddings(t, b, in);
 
     check(in);
     for (int i = in->from; i < to; i++) {
@@ -272,12 +307,14 @@ struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_in
 
         x = self_attention(t, b, l, in, keys, x, onto);
         if (grounded && l->cross_query.parts)
-            x = cross_attention(t, b, l, in, left, x);
-        x = feed_forward(t, l, x);
+            x = bert_cross_attention(t, b, l, in, left, x);
+        x = bert_feed_forward(t, l, in->queries, x);
         tape_drop(t, start); /* x was written over, or nothing is dropped */
     }
     for (int i = 0; in->cache && i < in->texts->count; i++)
         in->cache->length[in->cache_row[i]] += in->texts->start[i + 1] - in->texts->start[i];
+    if (in->cache && in->queries)
+        in->cache->queries = b->config.queries;
     return x;
 }
 
@@ -301,6 +338,8 @@ void bert_close(struct bert *b)
         linear_close(&l->cross_out);
         linear_close(&l->fc1);
         linear_close(&l->fc2);
+        linear_close(&l->query_fc1);
+        linear_close(&l->query_fc2);
     }
     linear_close(&b->transform);
     linear_close(&b->decoder);

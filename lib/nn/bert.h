@@ -4,6 +4,9 @@
  * Post-norm layers: self-attention, cross-attention where the layer has it and an image is given,
  * feed-forward.  One set of parameters serves three roles: text encoder (no image), image-grounded
  * encoder (image), image-grounded decoder (image, causal, cache).
+ *
+ * A Q-Former has learned queries besides: they look at the image in a text's place, and stand
+ * before a text as rows that both attend to.  Queries have feed-forwards of their own.
  */
 #ifndef NN_BERT_H
 #define NN_BERT_H
@@ -18,6 +21,8 @@ struct bert_config {
     long cross_width;            /* of the image tokens; 0: no cross-attention */
     int cross_from, cross_every; /* layers cross_from, cross_from + cross_every, .. have it */
     bool head;                   /* a language-modelling head, tied to the word embeddings */
+    int queries;                 /* learned ones, of a Q-Former; 0: none */
+    bool wordless;               /* nothing but queries: no words, nor feed-forwards for texts */
 };
 
 struct bert_layer {
@@ -27,11 +32,14 @@ struct bert_layer {
     struct norm cross_norm;
     struct linear fc1, fc2;
     struct norm mlp_norm;
+    struct linear query_fc1, query_fc2; /* the same for queries; parts 0: none */
+    struct norm query_norm;
 };
 
 struct bert {
     struct bert_config config;
     struct tensor *words, *positions, *types; /* [vocabulary, width] [positions, width] */
+    struct tensor *queries;                   /* [queries, width] */
     struct norm norm;
     struct bert_layer *layers;
     struct linear transform, decoder; /* the head: dense, gelu, norm; words again, plus a bias */
@@ -41,6 +49,7 @@ struct bert {
 /* Keys and values of texts being written, and of their images. */
 struct bert_cache {
     int layers, rows, room;          /* texts; ids a text may have */
+    int queries;                     /* of each row's first ids, which have no positions */
     int *length;                     /* [rows] ids a text has */
     float *keys, *values;            /* [layers, rows * room, width] */
     struct packed_keys **image;      /* [layers] of the images; NULL: a layer does not look */
@@ -54,6 +63,7 @@ struct bert_input {
     int from, to;          /* layers from .. to - 1 alone; to 0: up to the last */
     const struct spans *texts; /* which ids make a text */
     bool causal;
+    bool queries; /* the learned queries in place of ids: `texts` are as many even sequences */
     struct tensor *image; /* [image rows, cross_width]; NULL: no cross-attention */
     struct tensor *other; /* shaped like image: every second layer with cross-attention looks at
                              this one instead, as ALBEF compares two pictures; NULL: none */
@@ -74,6 +84,13 @@ struct tensor *bert_logits(struct tape *t, struct bert *b,
                            struct tensor *x); /* [rows, vocabulary] */
 void bert_close(struct bert *b);
 
+/* bert_queries.c - the learned queries before each text, in one sequence with it
+ *
+ * Only queries look at the image.  Queries and texts attend to each other -> the queries' rows
+ * [texts * queries, width]; with `causal` the queries attend to queries alone and the text to them
+ * and to its past -> the texts' rows.  No cache. */
+struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_input *in);
+
 /* The cache lives until bert_cache_free; image rows are computed once for all texts.  `spans` must
  * live as long; what the tape holds need not. */
 struct bert_cache *bert_cache_new(struct bert *b, int rows, int room);
@@ -82,8 +99,17 @@ void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, str
 void bert_cache_copy(const struct bert *b, struct bert_cache *c, int from, int to);
 void bert_cache_free(struct bert_cache *c);
 
-/* Between bert.c and bert_cache.c */
+/* Between bert.c, bert_cache.c and bert_queries.c */
 struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
                                 const struct spans *keys);
+struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert_input *in);
+/* norm(x + out(h)) */
+struct tensor *bert_onto(struct tape *t, struct linear *out, struct norm *norm, struct tensor *x,
+                         struct tensor *h);
+struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_layer *l,
+                                    const struct bert_input *in, const struct spans *texts,
+                                    struct tensor *x);
+struct tensor *bert_feed_forward(struct tape *t, struct bert_layer *l, bool queries,
+                                 struct tensor *x);
 
 #endif

@@ -4,7 +4,7 @@
  *     x = [class, squares of pixels W^T + b] + position
  *     x = norm_before(x)                          CLIP
  *     x = block(x) for every layer
- *     x = norm_after(x)                           all but EVA
+ *     x = norm_after(x)
  */
 #include <stdlib.h>
 #include "nn/vit.h"
@@ -12,13 +12,15 @@
 void vit_init(struct vit *v, const struct vit_config *config)
 {
     *v = (struct vit){ .config = *config };
-    v->before.eps = v->after.eps = config->eps;
+    v->before.eps = config->eps;
+    v->after.eps = config->after_eps > 0 ? config->after_eps : config->eps;
     v->blocks = xalloc((size_t)config->layers, sizeof *v->blocks);
     for (int i = 0; i < config->layers; i++) {
         struct block *b = &v->blocks[i];
 
         b->heads = config->heads;
         b->activation = config->activation;
+        b->no_key_bias = config->no_key_bias;
         b->norm1.eps = b->norm2.eps = config->eps;
     }
 }

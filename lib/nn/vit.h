@@ -14,7 +14,9 @@ struct vit_config {
     enum activation activation;
     bool patch_bias;  /* ALBEF, BLIP, EVA; not CLIP */
     bool norm_before; /* CLIP: before the first layer */
-    bool norm_after;  /* after the last; not EVA */
+    bool norm_after;  /* after the last layer */
+    float after_eps;  /* of that; 0: as the others */
+    bool no_key_bias; /* EVA; a key's bias changes nothing: softmax does not see it */
 };
 struct vit {
     struct vit_config config;

@@ -16,7 +16,6 @@ is "$(jq -c '.captions|unique|length' out)" 3 '... three different ones'
 is "$(caption --beam 5 -n 2 a.ppm | jq '.captions|length')" 2 'two of five beams'
 status 2 'more captions than beams' vlm-caption -m "$blip/caption.pth" --beam 2 -n 3 a.ppm
 is "$(caption --beam 1 --max-length 6 a.ppm | jq -r '.caption|split(" ")|length <= 2')" true '--max-length counts the prompt'
-
 a=$(caption --sample --seed 1 a.ppm)
 is "$a" "$(caption --sample --seed 1 a.ppm)" 'the same seed draws the same'
 ok 'another seed draws another' test "$a" != "$(caption --sample --seed 2 a.ppm)"

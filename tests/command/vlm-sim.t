@@ -7,9 +7,15 @@ sim() { jq -c .sim; }
 is "$(echo '{"image_embedding":[3,4],"text_embedding":[1,0]}' | vlm-sim | sim)" 0.6 'a pair'
 is "$(echo '{"image_embedding":[3,4],"text_embedding":[[1,0],[0,2],[-3,-4]]}' | vlm-sim | sim)" '[0.6,0.8,-1]' \
     'a list of texts'
+is "$(echo '{"image_embedding":[[0,1],[3,4],[-1,0]],"text_embedding":[[1,0],[0,1]]}' | vlm-sim | sim)" '[0.6,1]' \
+    'an image of several vectors: the closest'
+is "$(printf '%s\n' '{"id":1,"image_embedding":[[1,0],[0,1]]}' '{"id":2,"image_embedding":[[0,1],[1,0]]}' \
+    '{"id":3,"image_embedding":[[1,0],[3,4]]}' '{"id":4,"image_embedding":[1,0]}' |
+    vlm-sim -q --near-duplicates 0.9 | jq -c '[.duplicate_of,.error.code]' | tr '\n' ' ')" \
+    '[null,null] [null,null] [1,null] [null,"mismatch"] ' '... near duplicates: the mean of what the same queries gave'
 is "$(echo '{"image_embedding":[1e-20,0],"text_embedding":[1e20,0]}' | vlm-sim | sim)" 1 'very short and very long'
 printf '%s\n' '{"image_embedding":[0,0],"text_embedding":[1,0]}' '{"image_embedding":[1],"text_embedding":[1,0]}' \
-    '{"image_embedding":"a","text_embedding":[1,0]}' '{"image_embedding":[[1,0]],"text_embedding":[1,0]}' \
+    '{"image_embedding":"a","text_embedding":[1,0]}' '{"image_embedding":[[1,0],[]],"text_embedding":[1,0]}' \
     '{"image_embedding":[1,0],"text_embedding":[[1,0],[1]]}' '{"image_embedding":[],"text_embedding":[1]}' \
     '{"text_embedding":[1]}' '{"image_embedding":[1]}' |
     vlm-sim -q >out

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * blip2.h - BLIP-2: a frozen image tower, a Q-Former, and behind it a language model
+ *
+ *     tower     image -> tokens
+ *     Q-Former  32 learned queries look at the tokens -> 32 vectors
+ *     stage 1   queries alone     32 image vectors; the text's is that of [CLS]      itc
+ *               queries and text  each query judges, the mean of logits counts       itm
+ *               text after queries  [DEC] text                                        captions
+ *
+ * arXiv 2301.12597; salesforce/LAVIS models/blip2_models/; huggingface/transformers models/blip_2/.
+ */
+#ifndef MODEL_BLIP2_H
+#define MODEL_BLIP2_H
+
+#include "model/decode.h"
+#include "nn/bert.h"
+#include "nn/nn.h"
+#include "nn/vit.h"
+
+struct blip2_config {
+    struct vit_config vision;
+    struct bert_config qformer; /* its head writes captions of stage 1 */
+    long embedding;             /* of the contrastive space, 256; 0: none */
+    bool match;                 /* the ITM head */
+    int begin, end;             /* ids of [DEC], [SEP] */
+};
+
+struct blip2 {
+    struct blip2_config config;
+    struct vit vision; /* norm_after is ln_vision */
+    struct bert qformer;
+    struct linear vision_projection, text_projection, match_head;
+    struct tensor *temperature; /* NULL where the file has none */
+};
+
+void blip2_init(struct blip2 *m, const struct blip2_config *config);
+void blip2_params(struct blip2 *m, struct params *p);
+void blip2_close(struct blip2 *m);
+
+/* pixels [n, 3, size, size] -> [n * tokens, width] */
+struct tensor *blip2_image(struct tape *t, struct blip2 *m, struct tensor *pixels);
+/* What the queries saw: [n * queries, width of the Q-Former] */
+struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *image,
+                             const struct spans *images);
+/* The contrastive space, unit rows: [n * queries, embedding], [texts, embedding] */
+struct tensor *blip2_image_embedding(struct tape *t, struct blip2 *m, struct tensor *queries);
+struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *ids,
+                                    const struct spans *texts);
+/* ITM logits [texts, 2]; text i looks at image image_of[i], or i */
+struct tensor *blip2_match(struct tape *t, struct blip2 *m, struct tensor *image,
+                           const struct spans *images, const int *ids, const struct spans *texts,
+                           const int *image_of);
+/* Logits [rows, vocabulary] of whole texts that begin with config.begin; text i sees image i. */
+struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *image,
+                            const struct spans *images, const int *ids, const struct spans *texts);
+
+/* The Q-Former at work as a captioner. */
+struct blip2_writer {
+    struct blip2 *model;
+    struct tape step;
+    struct bert_cache *cache; /* queries, then text */
+    struct language_model language;
+};
+void blip2_writer_open(struct blip2_writer *w, struct blip2 *m, struct tensor *image,
+                       const struct spans *images, const struct decoding *d);
+void blip2_writer_close(struct blip2_writer *w);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * blip2_files.h - BLIP-2's checkpoints: what they hold, and under which names
+ *
+ * LAVIS leaves frozen towers out of its files: the image tower is in one of its own, and the
+ * language model where its authors published it.
+ */
+#ifndef MODEL_BLIP2_FILES_H
+#define MODEL_BLIP2_FILES_H
+
+#include "base/json.h"
+#include "model/blip2.h"
+#include "model/layout.h"
+
+/* Of the checkpoint itself, by its image tower's kind; and of that tower's own file. */
+extern const struct layout blip2_layout_lavis, blip2_layout_lavis_clip, blip2_layout_hf;
+extern const struct layout blip2_layout_eva_file, blip2_layout_clip_file;
+extern const char *const blip2_ignored[];
+
+bool blip2_is_lavis(const struct weights *w); /* by its tensors */
+/* 0, or -1 after fail().  `vision` is the image tower's file, or NULL where it is in `w`. */
+int blip2_config_lavis(const struct weights *w, const struct weights *vision,
+                       struct blip2_config *c);
+int blip2_config_hf(const cJSON *root, const struct weights *w, struct blip2_config *c);
+bool blip2_has_vision(const struct weights *w);
+bool blip2_is_clip(const struct weights *w, const char *prefix); /* CLIP's tower, not EVA's */
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ * blip2_model.c - a BLIP-2 checkpoint of either tradition becomes a model
+ *
+ * What the traditions compute differently (`--compat` chooses):
+ *
+ *                                     original   Hugging Face
+ *     epsilon behind the image tower  1e-5       as in the tower, config.json's
+ *     captions                        era B      era D
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "model/blip2_files.h"
+#include "model/config.h"
+#include "model/learn.h"
+#include "model/position.h"
+
+enum { TEXT_LIMIT = 32 }; /* ids of a text */
+
+static bool is_hf(const struct model *m)
+{
+    return m->config && !strcmp(json_string(m->config, "model_type", ""), "blip-2");
+}
+
+static bool knows(const struct model *m)
+{
+    return is_hf(m) || (m->weights && blip2_is_lavis(m->weights));
+}
+
+static int prepare_images(struct model *m, const struct blip2_config *c)
+{
+    char *path = path_join(m->folder, "preprocessor_config.json");
+    cJSON *root = is_hf(m) && path_exists(path) ? json_read(path) : NULL;
+    int status = is_hf(m) && path_exists(path) && !root ? -1 : 0;
+
+    free(path);
+    preprocess_squash(&m->preprocess, c->vision.image);
+    if (root)
+        status = preprocess_hf(&m->preprocess, root, c->vision.image);
+    cJSON_Delete(root);
+    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
+    return status;
+}
+
+static void describe(struct model *m, const struct blip2 *b)
+{
+    const struct blip2_config *c = &b->config;
+    const char *kind = c->match ? "image-text matching" : c->embedding ? "embedding" : "captioning";
+
+    m->about = xprintf("BLIP-2 ViT-%s/%d@%d, %d queries, %s, %s layout, %s",
+                       c->vision.width == 1408   ? "g"
+                       : c->vision.width == 1024 ? "L"
+                                                 : "tiny",
+                       c->vision.patch, m->image_size, c->qformer.queries, kind, m->layout->name,
+                       dtype_name(b->qformer.layers[0].qkv.weight[0]->type));
+}
+
+static void set_writing(struct model *m, const struct blip2_config *c, bool original)
+{
+    m->writing = (struct decoding){
+        .beams = 3,
+        .sequences = 1,
+        .top_p = 0.9,
+        .top_k = 50,
+        .temperature = 1,
+        .repetition_penalty = 1,
+        .length_penalty = 1,
+        .max_length = 30,
+        .min_length = 10,
+        .end = c->end,
+        .era = original ? BEAM_ERA_B : BEAM_ERA_D,
+    };
+    m->sampling_penalty = 1;
+    m->prompt = "";
+    m->write_begin = c->begin;
+    m->match_begin = -1;
+}
+
+/* The file of the image tower, where the checkpoint leaves it out: the one that is named, or one
+ * beside the checkpoint. */
+static int open_vision(struct model *m)
+{
+    static const char *const names[] = { "eva_vit_g.pth", "clip_vit_L.pth" };
+    char *path = m->vision ? xstrdup(m->vision) : NULL;
+
+    if (blip2_has_vision(m->weights)) {
+        free(path);
+        return 0;
+    }
+    for (int i = 0; i < COUNT(names) && !path; i++) {
+        path = path_join(m->folder, names[i]);
+        if (!path_exists(path)) {
+            free(path);
+            path = NULL;
+        }
+    }
+    if (!path)
+        return fail_as("not_found",
+                       "the image tower is not in this file: name its file with --vision, or put "
+                       "eva_vit_g.pth or clip_vit_L.pth beside it");
+    m->also[m->also_count++] = (struct source){ .weights = weights_open(path) };
+    free(path);
+    return m->also[0].weights ? 0 : -1;
+}
+
+static int configure(struct model *m, struct blip2_config *c)
+{
+    struct weights *vision;
+
+    if (is_hf(m)) {
+        m->layout = &blip2_layout_hf;
+        return blip2_config_hf(m->config, m->weights, c);
+    }
+    if (open_vision(m))
+        return -1;
+    vision = m->also[0].weights;
+    m->layout = blip2_is_clip(m->weights, "visual_encoder.") ? &blip2_layout_lavis_clip
+                                                             : &blip2_layout_lavis;
+    if (vision)
+        m->also[0].layout =
+            blip2_is_clip(vision, "") ? &blip2_layout_clip_file : &blip2_layout_eva_file;
+    return blip2_config_lavis(m->weights, vision, c);
+}
+
+static void set_abilities(struct model *m, const struct blip2_config *c)
+{
+    m->abilities = (c->embedding ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+                   (c->match ? VLM_MATCH : 0) | (c->qformer.head ? VLM_CAPTION : 0);
+    m->embedding = (int)c->embedding;
+    m->image_vectors = c->qformer.queries;
+    m->scale = 1; /* the cosine, as it is */
+}
+
+static int open(struct model *m)
+{
+    struct blip2 *b = xalloc(1, sizeof *b);
+    struct blip2_config c;
+    bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m);
+
+    m->self = b;
+    if (configure(m, &c))
+        return fail("%s: %s", m->path, error_text());
+    if (m->compat)
+        c.vision.after_eps = original ? 1e-5f : c.vision.eps;
+    blip2_init(b, &c);
+    blip2_params(b, &m->params);
+    if (model_bind(m, blip2_ignored))
+        return -1;
+    if (position_fit(&b->vision, m->wanted_size, &m->memory))
+        return fail("%s: %s", m->path, error_text());
+    m->image_size = b->config.vision.image = b->vision.config.image;
+    if (prepare_images(m, &c))
+        return fail("%s: %s", m->path, error_text());
+    set_abilities(m, &c);
+    m->feature_tokens = vit_tokens(&b->vision.config);
+    m->feature_width = c.vision.width;
+    m->context = TEXT_LIMIT < c.qformer.positions ? TEXT_LIMIT : (int)c.qformer.positions;
+    m->vocabulary = (int)c.qformer.vocabulary;
+    m->bert = true;
+    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
+    set_writing(m, &c, original);
+    describe(m, b);
+    return 0;
+}
+
+static void close(struct model *m)
+{
+    blip2_close(m->self);
+    free(m->self);
+}
+
+static struct tensor *as_rows(struct tape *t, struct tensor *x)
+{
+    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+}
+
+static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
+{
+    struct tensor *x = blip2_image(t, m->self, pixels);
+
+    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->feature_tokens, width(x) });
+}
+
+static const struct spans *image_spans(struct tape *t, const struct model *m,
+                                       const struct tensor *features)
+{
+    return spans_even(t, (int)features->shape[0], m->feature_tokens);
+}
+
+static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
+{
+    struct tensor *seen = blip2_queries(t, m->self, as_rows(t, x), image_spans(t, m, x));
+
+    return blip2_image_embedding(t, m->self, seen);
+}
+
+static struct tensor *image(struct tape *t, struct model *m, struct tensor *pixels)
+{
+    return image_of(t, m, features(t, m, pixels));
+}
+
+static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
+                           int texts)
+{
+    return blip2_text_embedding(t, m->self, ids, spans_of(t, texts, counts));
+}
+
+static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
+                            const int *counts, const int *image_of_text, int texts)
+{
+    return blip2_match(t, m->self, as_rows(t, x), image_spans(t, m, x), ids,
+                       spans_of(t, texts, counts), image_of_text);
+}
+
+static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
+                 const struct decoding *d, struct hypothesis *out)
+{
+    struct blip2_writer w;
+    int status;
+
+    blip2_writer_open(&w, m->self, as_rows(t, x), image_spans(t, m, x), d);
+    status = decode(&w.language, d, prompts, (int)x->shape[0], out);
+    blip2_writer_close(&w);
+    return status;
+}
+
+const struct family family_blip2 = {
+    .name = "blip2",
+    .knows = knows,
+    .open = open,
+    .close = close,
+    .features = features,
+    .image = image,
+    .image_of = image_of,
+    .text = text,
+    .match = match,
+    .write = write,
+};

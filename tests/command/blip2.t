@@ -1,0 +1,70 @@
+#!/bin/sh
+# blip2.t - BLIP-2 through the filters: several vectors an image, its towers' own files
+. "$(dirname "$0")/tap.sh"
+. "$top/tests/command/pictures.sh"
+blip2=$top/tests/golden/blip2
+model=$blip2/stage1/blip2_pretrained.pth
+for i in 1 2 3 4 5 6 7 8 9; do picture "q$i.ppm" $i; done
+one='{"id":1,"image":"q1.ppm","text":"a red dog","n":1.10}'
+
+# embeddings
+echo "$one" | vlm-embed -m "$model" >out
+is "$(jq -c '[(.image_embedding|length,(.[0]|length)),(.text_embedding|length)]' out)" '[4,12,12]' \
+    'a vector of the image for each query, one of the text'
+echo "$one" | vlm-itm -m "$model" >itm
+is "$(vlm-sim out | jq --slurpfile i itm '.sim - $i[0].itc | fabs < 1e-6')" true 'sim is the highest of the cosines, as itc'
+is "$(jq -n --slurpfile e out --slurpfile i itm '$e[0] as $e | ([$e.image_embedding[] as $v | [range(12) as $k | $v[$k] * $e.text_embedding[$k]] | add] | max) - $i[0].itc | fabs < 1e-6')" \
+    true '... as jq finds it'
+vlm-embed -m "$model" -b q?.ppm >vectors.cbor
+vlm-sim vectors.cbor -m "$model" --query 'two cats' --top 3 >best
+vlm-sim q?.ppm -m "$model" --query 'two cats' --top 3 >again
+is "$(jq -c '[.image,.sim]' best)" "$(jq -c '[.image,.sim]' again)" 'a search among vectors, and among pictures'
+for i in 1 2 3 4 5 6 7 8 9; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats\"}"; done | vlm-itm -m "$model" >each
+is "$(jq -r .image best | tr '\n' ' ')" "$(jq -r '"\(.itc) \(.image)"' each | sort -gr | head -n 3 | cut -d' ' -f2 | tr '\n' ' ')" \
+    '... finds those with the highest itc'
+printf 'two cats\n' >queries
+is "$(vlm-itm -m "$model" --queries queries --rerank 3 q?.ppm | jq -r .image | sort)" "$(jq -r .image best | sort)" \
+    'vlm-itm --queries judges those too'
+is "$(vlm-embed -m "$model" --image q1.ppm q2.ppm q1.ppm | vlm-sim --near-duplicates 0.9999 | jq -c .duplicate_of)" \
+    "$(printf 'null\nnull\n"q1.ppm"')" 'near duplicates'
+vlm-embed -m "$model" --npy rows.npy q1.ppm q2.ppm >ids
+is "$(tr '\n' ' ' <ids)" 'q1.ppm q1.ppm q1.ppm q1.ppm q2.ppm q2.ppm q2.ppm q2.ppm ' '--npy: a row a vector'
+is "$(for i in 1 2 3; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats $i\"}"; done | vlm-embed -m "$model" | vlm-eval --task retrieval |
+    jq '.image_recall_10, .text_recall_10' | sort -u)" 1 'vlm-eval counts recall among them'
+
+# matching, captions
+like "$(cat itm)" '"n":1.10,"itm":0\.[0-9]+,"itm_logit":-?[0-9.]+,"itc":-?0\.[0-9]+\}$' 'itm, itm_logit, itc'
+like "$(vlm-caption -m "$model" q1.ppm)" '"caption":".+","logprob":-[0-9.]+\}' 'the Q-Former writes'
+is "$(vlm-caption -m "$model" --min-length 1 --max-length 5 q?.ppm | jq -s 'map(.caption|split(" ")|length <= 5)|all')" true '--max-length'
+vlm-embed -m "$model" --features -b q?.ppm >features.cbor
+is "$(vlm-caption -m "$model" features.cbor | jq -r .caption)" "$(vlm-caption -m "$model" q?.ppm | jq -r .caption)" 'features serve'
+
+# files
+mkdir alone
+cp "$model" "$blip2/stage1/vocab.txt" alone
+status 3 'a checkpoint without its image tower' vlm-itm -m alone/blip2_pretrained.pth q1.ppm
+like "$(cat .err)" 'name its file with --vision, or put eva_vit_g.pth or clip_vit_L.pth beside it' '... says where to get it from'
+is "$(echo "$one" | vlm-itm -m alone/blip2_pretrained.pth --vision "$blip2/stage1/eva_vit_g.pth" | jq .itm)" "$(jq .itm itm)" '--vision'
+like "$(echo "$one" | vlm-itm -m "$blip2/hf-itm")" '"itm":' 'a folder of Hugging Face'
+like "$(echo "$one" | vlm-itm -m "$blip2/vitL.pth" --tokenizer "$blip2/stage1/vocab.txt")" '"itm":' "CLIP's tower"
+like "$(echo "$one" | vlm-itm -m "$model" --image-size 32)" '"itm":' '--image-size'
+status 3 'no captions from a folder without the head' vlm-caption -m "$blip2/hf-itm" q1.ppm
+like "$(cat .err)" 'cannot caption images; it can embed images, embed texts, match images and texts' '... and says what it can'
+
+# the bytes depend on the record alone
+web 30 >web.jsonl
+for command in vlm-embed vlm-itm vlm-caption 'vlm-caption --sample'; do
+    $command -m "$model" --threads 1 --batch 1 web.jsonl >a 2>/dev/null
+    for b in 7 32; do
+        $command -m "$model" --threads 2 --batch $b web.jsonl >b 2>/dev/null
+        same a b "$command: same bytes with 2 threads, batches of $b"
+    done
+    for i in 1 2 3; do $command -m "$model" --shard $i/3 web.jsonl 2>/dev/null; done | jq -sc 'sort_by(.id)[]' >b
+    jq -sc 'sort_by(.id)[]' a >c
+    same b c '... three shards are the whole'
+    head -n 11 a >part
+    printf '{"id":12,"im' >>part
+    $command -m "$model" --resume part web.jsonl 2>/dev/null
+    same a part '... and resumed behind a torn record'
+done
+finish

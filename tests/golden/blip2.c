@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ * blip2.c - tiny BLIP-2 models of every layout answer as the originals' code did
+ *
+ * blip2/ was made by make_blip2.py.  Sums here have some hundred terms of about 1, so float32
+ * results agree to 1e-6 or so; 2e-5 absolute is asked of activations and logits, 1e-4 of the
+ * largest entry of each gradient, and texts must be equal token for token.
+ */
+#include "model/blip2.h"
+#include "tests/golden/expect.h"
+
+static struct tensor *features_of(struct fixture *f)
+{
+    struct tensor *x = f->model->family->features(&f->tape, f->model, pixels_of(f));
+
+    close_to(f, x, "features");
+    return x;
+}
+
+/* Every image beside every text: the highest of the cosines of its vectors. */
+static void cosines(struct fixture *f, const struct tensor *u, const struct tensor *v)
+{
+    const struct stored *s = wanted(f, "itc");
+    int each = f->model->image_vectors, texts = (int)v->shape[0];
+    bool square = s->shape[1] > 1;
+    float got[16];
+
+    for (int i = 0; i < texts; i++)
+        for (int j = square ? 0 : i; j < (square ? texts : i + 1); j++) {
+            float most = -1;
+
+            for (int k = 0; k < each; k++)
+                most = fmaxf(most, kernels.dot(u->data + (i * each + k) * u->stride,
+                                               v->data + j * v->stride, width(u)));
+            got[square ? i * texts + j : i] = most;
+        }
+    is_close(got, s->data, stored_count(s), f->tolerance, f->tolerance, f->name);
+}
+
+static void embeddings(struct fixture *f, struct tensor *features, const struct ragged *r)
+{
+    const struct family *family = f->model->family;
+    struct tensor *u = family->image_of(&f->tape, f->model, features);
+    struct tensor *v = family->text(&f->tape, f->model, r->ids, r->counts, r->spans->count);
+
+    ok(rows(u) == features->shape[0] * f->model->image_vectors, "%s: %d vectors an image", f->name,
+       f->model->image_vectors);
+    close_to(f, u, "image_embedding");
+    close_to(f, v, "text_embedding");
+    cosines(f, u, v);
+}
+
+static void matching(struct fixture *f, struct tensor *features, const struct ragged *r)
+{
+    static const int same[] = { 0, 1, 2 }, other[] = { 1, 1, 2 };
+    const struct family *family = f->model->family;
+    struct tensor *all;
+    bool equal = true;
+
+    all = family->match(&f->tape, f->model, features, r->ids, r->counts, same, 3);
+    close_to(f, all, "itm");
+    all = family->match(&f->tape, f->model, features, r->ids, r->counts, other, 3);
+    for (int i = 0; i < 3; i++) {
+        struct tensor *one = family->match(
+            &f->tape, f->model, features, r->ids + r->spans->start[i], r->counts + i, other + i, 1);
+
+        equal = equal && !memcmp(one->data, all->data + i * all->stride, 2 * sizeof(float));
+    }
+    ok(equal, "%s: a text alone gives the bytes that it gives among others", f->name);
+}
+
+static void captions(struct fixture *f, struct tensor *features)
+{
+    const struct blip2 *b = f->model->self;
+    int begin = b->config.begin;
+    const struct prompt prompts[3] = { { &begin, 1, 0 }, { &begin, 1, 0 }, { &begin, 1, 0 } };
+    struct decoding d = greedy;
+
+    d.era = BEAM_ERA_B;
+    d.min_length = 5;
+    texts_equal(f, "greedy", features, prompts, &d, 0);
+    d.beams = 3;
+    d.repetition_penalty = 1.3;
+    d.length_penalty = 0.5;
+    d.min_length = 3;
+    texts_equal(f, "beam3_other", features, prompts, &d, 0);
+    d = f->model->writing;
+    d.end = 3;
+    texts_equal(f, "beam3", features, prompts, &d, 0);
+    texts_alone(f, features, prompts, &d);
+    d = greedy;
+    d.sample = true;
+    d.min_length = 5;
+    d.top_p = 0.9;
+    d.top_k = 50;
+    texts_sampled(f, features, prompts, d, 0);
+}
+
+static void stage1(const char *name, const char *file, bool writes)
+{
+    struct fixture f;
+    struct ragged r;
+
+    if (!fixture_open(&f, name, "blip2", file, NULL))
+        return;
+    struct tensor *features = features_of(&f);
+
+    ragged_read(&f, &r, "", -1);
+    embeddings(&f, features, &r);
+    matching(&f, features, &r);
+    if (writes)
+        captions(&f, features);
+    ok(f.tape.count == 0, "%s: nothing is remembered", name);
+    fixture_close(&f);
+}
+
+static void refusals(void)
+{
+    const struct vlm_options elsewhere = { .vision = "tests/golden/blip/vocab.txt" };
+
+    ok(!model_load("tests/golden/blip2/stage1/blip2_pretrained.pth", &elsewhere),
+       "a tower that is none is refused: %s", error_text());
+}
+
+int main(void)
+{
+    stage1("stage1", "stage1/blip2_pretrained.pth", true);
+    stage1("vitL", "vitL.pth", true);
+    stage1("hf-itm", "hf-itm", false);
+    refusals();
+    return done();
+}
