@@ -83,20 +83,21 @@ struct tensor *blip2_match(struct tape *t, struct blip2 *m, struct tensor *image
     struct bert_input in = {
         .ids = ids, .texts = texts, .image = image, .images = images, .image_of = image_of
     };
-    struct tensor *x = bert_together(t, &m->qformer, &in);
+    struct tensor *x = bert_together(t, &m->qformer, &in, NULL);
 
     x = linear(t, &m->match_head, x, ACTIVATION_NONE);
     return mean_rows(t, x, spans_even(t, texts->count, m->config.qformer.queries));
 }
 
 struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *image,
-                            const struct spans *images, const int *ids, const struct spans *texts)
+                            const struct spans *images, const int *ids, const struct spans *texts,
+                            struct tensor **queries)
 {
     struct bert_input in = {
         .ids = ids, .texts = texts, .image = image, .images = images, .causal = true
     };
 
-    return bert_logits(t, &m->qformer, bert_together(t, &m->qformer, &in));
+    return bert_together(t, &m->qformer, &in, queries);
 }
 
 static void feed(void *self, int count, const int *row, const int *counts, const int *ids,

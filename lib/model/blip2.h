@@ -50,9 +50,11 @@ struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *
 struct tensor *blip2_match(struct tape *t, struct blip2 *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts,
                            const int *image_of);
-/* Logits [rows, vocabulary] of whole texts that begin with config.begin; text i sees image i. */
+/* States of whole texts that begin with config.begin, for bert_logits(); text i sees image i.  In
+ * *queries, unless NULL, what blip2_queries() gives. */
 struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *image,
-                            const struct spans *images, const int *ids, const struct spans *texts);
+                            const struct spans *images, const int *ids, const struct spans *texts,
+                            struct tensor **queries);
 
 /* The Q-Former at work as a captioner. */
 struct blip2_writer {

@@ -234,4 +234,5 @@ const struct family family_blip2 = {
     .text = text,
     .match = match,
     .write = write,
+    .learn = &blip2_learner,
 };

@@ -113,7 +113,7 @@ struct learner { /* `learn` of struct family */
 /* learn.c */
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b);
 
-extern const struct learner albef_learner, blip_learner, clip_learner;
+extern const struct learner albef_learner, blip2_learner, blip_learner, clip_learner;
 
 /* create.c - parameters from the checkpoint, or drawn where there is none; -1 after fail() */
 int model_bind(struct model *m, const char *const *ignored);

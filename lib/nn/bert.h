@@ -88,8 +88,10 @@ void bert_close(struct bert *b);
  *
  * Only queries look at the image.  Queries and texts attend to each other -> the queries' rows
  * [texts * queries, width]; with `causal` the queries attend to queries alone and the text to them
- * and to its past -> the texts' rows.  No cache. */
-struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_input *in);
+ * and to its past -> the texts' rows, and the queries' too in *queries unless that is NULL.  No
+ * cache. */
+struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_input *in,
+                             struct tensor **queries);
 
 /* The cache lives until bert_cache_free; image rows are computed once for all texts.  `spans` must
  * live as long; what the tape holds need not. */

@@ -14,6 +14,7 @@
 struct together {
     const struct bert_input *in;
     const struct spans *queries, *both; /* queries alone; queries and text */
+    bool wants_queries, wants_texts;    /* after the last layer */
     int *order, rows;                   /* rows of [all queries, all texts] sequence by sequence */
 };
 
@@ -62,7 +63,7 @@ static void self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
     struct attention_plan asking = bert_plan(b, g->queries, g->both);
     struct attention_plan reading = bert_plan(b, g->in->texts, g->both);
 
-    if (!last || !causal) {
+    if (!last || g->wants_queries) {
         struct tensor *q = tensor_columns(t, of_x, 0, w);
 
         h = causal ? attention(t, &alone, q, tensor_columns(t, of_x, w, w),
@@ -70,14 +71,15 @@ static void self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
                    : attention(t, &asking, q, k, v);
         *x = bert_onto(t, &l->out, &l->norm, *x, h);
     }
-    if (!last || causal) {
+    if (!last || g->wants_texts) {
         reading.causal = causal;
         h = attention(t, &reading, tensor_columns(t, of_y, 0, w), k, v);
         *y = bert_onto(t, &l->out, &l->norm, *y, h);
     }
 }
 
-struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_input *in)
+struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_input *in,
+                             struct tensor **queries)
 {
     struct bert_input asking = { .queries = true }, reading = { .ids = in->ids };
     struct together g;
@@ -85,6 +87,8 @@ struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_i
 
     assert(b->config.queries && in->texts->count > 0 && !in->cache && !in->first_only);
     plan_rows(t, b, in, &g);
+    g.wants_queries = queries || !in->causal;
+    g.wants_texts = in->causal;
     asking.texts = g.queries;
     reading.texts = in->texts;
     x = bert_embeddings(t, b, &asking);
@@ -95,14 +99,16 @@ struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_i
         bool last = i == b->config.layers - 1;
 
         self_attention(t, b, l, &g, last, &x, &y);
-        if (!last || !in->causal) {
+        if (!last || g.wants_queries) {
             if (l->cross_query.parts)
                 x = bert_cross_attention(t, b, l, in, g.queries, x);
             x = bert_feed_forward(t, l, true, x);
         }
-        if (!last || in->causal)
+        if (!last || g.wants_texts)
             y = bert_feed_forward(t, l, false, y);
         tape_drop(t, start); /* both were written over, or nothing is dropped */
     }
+    if (queries)
+        *queries = x;
     return in->causal ? y : x;
 }

@@ -82,6 +82,10 @@ struct tensor *prepend_mean(struct tape *t,
                             struct tensor *x); /* [n,k,d] -> [n,k+1,d], row 0 the mean */
 struct tensor *concat_rows(struct tape *t, struct tensor *x, struct tensor *z); /* x, then z */
 
+/* largest.c - the largest of every `each` rows, column by column: [n each, m] -> [n, m], or where
+ * `turned` [m, n] */
+struct tensor *largest(struct tape *t, struct tensor *x, int each, bool turned);
+
 /* patches.c - squares of pixels times a matrix    pixels: [n, 3, h, w]  weight: [d, 3, p, p]
  * -> [n, (h/p)(w/p), d], row-major over y, x.  bias may be NULL.  `layer` keeps the packed weight.
  */

@@ -6,6 +6,7 @@
  * largest entry of each gradient, and texts must be equal token for token.
  */
 #include "model/blip2.h"
+#include "model/learn.h"
 #include "tests/golden/expect.h"
 
 static struct tensor *features_of(struct fixture *f)
@@ -95,6 +96,52 @@ static void captions(struct fixture *f, struct tensor *features)
     texts_sampled(f, features, prompts, d, 0);
 }
 
+/* One batch, its losses and the gradients of their sum; `grouped`: images 0 and 2 are the same. */
+static void learning(struct fixture *f, struct ragged *r, const char *prefix, bool grouped)
+{
+    static const int64_t group[] = { 5, 9, 5 };
+    const double *draws = wanted(f, "draws")->data;
+    const struct pairs pairs = { 3, wanted(f, "pixels")->data, r->ids, r->counts,
+                                 grouped ? group : NULL };
+    const struct lesson lesson = { .objectives = OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG,
+                                   .smoothing = 0.1f,
+                                   .draw = next_draw,
+                                   .draw_self = &draws };
+    static const char *const names[OBJECTIVES] = { "itc_loss", "itm_loss", [4] = "itg_loss" };
+    struct losses losses;
+
+    if (!ok(model_learn(&f->tape, f->model, &pairs, &lesson, &losses) == 0, "%s learns", f->name)) {
+        note("%s", error_text());
+        return;
+    }
+    for (int i = 0; i < OBJECTIVES; i++) {
+        char *name = xprintf("%s%s", prefix, names[i]);
+
+        if (names[i])
+            close_number(f, (double)losses.each[i]->data[0], name);
+        free(name);
+    }
+    tape_backward(&f->tape, losses.total);
+    char *name = xprintf("%sgrad", prefix);
+
+    gradients_equal(f, name, 1e-4);
+    free(name);
+}
+
+static void lessons(struct fixture *f, struct ragged *r)
+{
+    struct learning *learning_of;
+
+    model_begin_learning(f->model);
+    learning_of = params_learn(&f->model->params, NULL);
+    learning(f, r, "", false);
+    tape_clear(&f->tape);
+    learning_zero(learning_of);
+    learning(f, r, "id_", true);
+    tape_clear(&f->tape);
+    learning_free(learning_of);
+}
+
 static void stage1(const char *name, const char *file, bool writes)
 {
     struct fixture f;
@@ -110,6 +157,8 @@ static void stage1(const char *name, const char *file, bool writes)
     if (writes)
         captions(&f, features);
     ok(f.tape.count == 0, "%s: nothing is remembered", name);
+    if (weights_find(f.wanted, "itc_loss"))
+        lessons(&f, &r);
     fixture_close(&f);
 }
 

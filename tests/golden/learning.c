@@ -325,6 +325,27 @@ static void albef(const char *name, const char *path, unsigned objectives)
     end(&s);
 }
 
+static void blip2(void)
+{
+    struct adamw a = {
+        .rate = 1e-3f,
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .eps = 1e-8f,
+        .weight_decay = 0.05f,
+        .decays = decays_unless_bias,
+    };
+    struct lessons s;
+
+    if (begin(&s, "blip2", "tests/golden/blip2/stage1/blip2_pretrained.pth")) {
+        s.learning = params_learn(&s.model->params, NULL);
+        s.lesson.objectives = OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG;
+        test_gradients(&s, s.lesson.objectives);
+        test_steps(&s, &a);
+    }
+    end(&s);
+}
+
 static void clip(void)
 {
     struct adamw a = {
@@ -353,6 +374,7 @@ int main(void)
     albef("albef-pretrain", "tests/golden/albef/pretrain.pth",
           OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_MLM);
     albef("albef-retrieval", "tests/golden/albef/retrieval.pth", OBJECTIVE_ITC | OBJECTIVE_ITM);
+    blip2();
     clip();
     return done();
 }

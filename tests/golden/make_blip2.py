@@ -92,13 +92,19 @@ def lavis_parts(tower):
     blip2.Blip2Base.init_Qformer = classmethod(qformer)
 
 
-def stage1(name, tower, seed):
+def first_stage(tower, seed):
     import torch
     from lavis.models.blip2_models.blip2_image_text_matching import Blip2ITM
     lavis_parts(tower)
     m = randomise(Blip2ITM(num_query_token=QUERIES, embed_dim=EMBED, img_size=IMAGE), seed)
     m.query_tokens.data.normal_(0, 0.5, generator=torch.Generator().manual_seed(seed))
     m.temp.data.fill_(0.2)
+    return m
+
+
+def stage1(name, tower, seed):
+    import torch
+    m = first_stage(tower, seed)
     pixels = torch.randn(3, 3, IMAGE, IMAGE, generator=torch.Generator().manual_seed(seed + 1))
     t = m.tokenizer(TEXTS, padding="max_length", truncation=True, max_length=32, return_tensors="pt")
     out = {"pixels": pixels, "ids": t.input_ids.int(), "mask": t.attention_mask.int()}

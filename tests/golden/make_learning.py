@@ -3,10 +3,11 @@
 
     make_learning.py blip BLIP_CHECKOUT TRANSFORMERS_4_15     salesforce/BLIP on its own library
     make_learning.py albef ALBEF_CHECKOUT TRANSFORMERS_4_8    salesforce/ALBEF
+    make_learning.py blip2 LAVIS_CHECKOUT                     salesforce/LAVIS on transformers 4.33.2
     make_learning.py clip                                     the transformers that is installed
 
 BLIP begins with blip/pretrain.pth and the queues in it, the momentum model as a copy, ALBEF likewise with
-albef/pretrain.pth and retrieval.pth; CLIP with clip/hf-vit.
+albef/pretrain.pth and retrieval.pth; BLIP-2's first stage with blip2/stage1; CLIP with clip/hf-vit.
 NAME.safetensors holds what went in (a pool of images and texts; by step which of them, their groups, alpha and
 the numbers that negatives are drawn by) and what came out: every loss before every step, and the gradients
 of each loss before the first, thinned to at most 32 a tensor, with the tensor's norm.
@@ -183,6 +184,37 @@ def albef(checkout, old):
     teach("albef-retrieval", m, again, retrieval)
 
 
+def blip2(checkout):
+    import torch
+    import make_blip2
+    make_blip2.stubs(checkout)
+    m = make_blip2.first_stage("eva", 31)
+    folder = os.path.join(make_blip2.OUT, "stage1")
+    state = torch.load(os.path.join(folder, "blip2_pretrained.pth"))["model"]
+    tower = torch.load(os.path.join(folder, "eva_vit_g.pth"))
+    state.update({"visual_encoder." + k: v for k, v in tower.items() if k != "head.weight"})
+    m.load_state_dict(state)
+    m.train()
+    for p in m.visual_encoder.parameters():
+        p.requires_grad = False
+    out = plan(torch, 51)
+    rows = m.tokenizer(TEXTS, padding="longest", return_tensors="pt")
+    out["ids"], out["mask"] = rows.input_ids.int(), rows.attention_mask.int()
+    out["group"] = torch.randint(0, 4, (STEPS, BATCH), generator=torch.Generator().manual_seed(53))
+    optimiser = torch.optim.AdamW(m.get_optimizer_params(0.05), lr=1e-3)
+
+    def losses(step, pixels, texts, alpha):
+        same = out["group"][step]
+        if len(set(same.tolist())) == 1:
+            same[-1] = (same[0] + 1) % 4
+        from lavis.models.blip2_models.blip2_qformer import Blip2Qformer
+        sample = {"image": pixels, "text_input": [TEXTS[i] for i in texts], "image_id": same}
+        r = Blip2Qformer.forward(m, sample)
+        return {"itc": r.loss_itc, "itm": r.loss_itm, "itg": r.loss_lm}
+    m.visual_encoder.get_num_layer = lambda *a: 0
+    run(torch, "blip2", m, out, losses, optimiser, lambda: m.temp.detach().clone())
+
+
 def clip():
     import torch
     from transformers import CLIPModel
@@ -207,4 +239,4 @@ def clip():
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    {"albef": albef, "blip": blip, "clip": clip}[sys.argv[1]](*sys.argv[2:4])
+    {"albef": albef, "blip": blip, "blip2": blip2, "clip": clip}[sys.argv[1]](*sys.argv[2:4])

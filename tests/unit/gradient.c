@@ -257,6 +257,16 @@ static struct tensor *run_mean_rows(struct tape *t, struct tensor *const *in)
     return mean_rows(t, in[0], spans_of(t, 3, lengths));
 }
 
+static struct tensor *run_largest(struct tape *t, struct tensor *const *in)
+{
+    return largest(t, in[0], 4, false);
+}
+
+static struct tensor *run_largest_turned(struct tape *t, struct tensor *const *in)
+{
+    return largest(t, in[0], 3, true);
+}
+
 static struct tensor *run_concat(struct tape *t, struct tensor *const *in)
 {
     return concat_rows(t, in[0], tensor_columns(t, in[1], 2, 5));
@@ -471,6 +481,8 @@ static const struct row table[] = {
     { "prepend", run_prepend, { S3(3, 2, 5), S1(5) }, 2 },
     { "prepend_mean", run_prepend_mean, { S3(3, 4, 5) }, 1 },
     { "mean_rows", run_mean_rows, { S2(7, 5) }, 1 },
+    { "largest", run_largest, { S2(8, 3) }, 1 },
+    { "largest, turned", run_largest_turned, { S2(9, 5) }, 1 },
     { "concat_rows", run_concat, { S2(3, 5), S2(4, 8) }, 2 },
     { "views of views", run_views, { S2(6, 10) }, 1 },
     { "patches", run_patches, { S4(2, 3, 6, 10), S4(5, 3, 3, 3), S1(5) }, 3 },
