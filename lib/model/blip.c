@@ -123,30 +123,14 @@ struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
     return linear(t, &m->match_head, bert_forward(t, &m->encoder, &in), ACTIVATION_NONE);
 }
 
-static struct tensor *decoder_states(struct tape *t, struct blip *m, struct tensor *image,
-                                     const struct spans *images, const int *ids,
-                                     const struct spans *texts)
+struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
+                           const struct spans *images, const int *ids, const struct spans *texts)
 {
     struct bert_input in = {
         .ids = ids, .texts = texts, .image = image, .images = images, .causal = true
     };
 
-    return bert_forward(t, &m->decoder, &in);
-}
-
-struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
-                           const struct spans *images, const int *ids, const struct spans *texts)
-{
-    return bert_logits(t, &m->decoder, decoder_states(t, m, image, images, ids, texts));
-}
-
-struct tensor *blip_decode_rows(struct tape *t, struct blip *m, struct tensor *image,
-                                const struct spans *images, const int *ids,
-                                const struct spans *texts, const int *at, long count)
-{
-    struct tensor *x = decoder_states(t, m, image, images, ids, texts);
-
-    return bert_logits(t, &m->decoder, take_rows(t, x, at, count));
+    return bert_logits(t, &m->decoder, bert_forward(t, &m->decoder, &in));
 }
 
 struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,

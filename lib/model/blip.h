@@ -53,11 +53,6 @@ struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts);
 
-/* The same of some of the rows. */
-struct tensor *blip_decode_rows(struct tape *t, struct blip *m, struct tensor *image,
-                                const struct spans *images, const int *ids,
-                                const struct spans *texts, const int *at, long count);
-
 /* States that the decoder looks at: image tokens, or the encoded questions. */
 struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,
                               const struct spans *images, const int *ids,

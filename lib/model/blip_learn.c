@@ -33,7 +33,8 @@ struct batch {
     const struct pairs *pairs;
     const struct lesson *lesson;
     const struct spans *images, *texts;
-    struct tensor *image; /* tokens, one image after the other */
+    struct tensor *image;   /* tokens, one image after the other */
+    struct tensor **looked; /* keys and values that encoder and decoder share; or NULL */
 };
 
 static struct temperature temperature(const struct blip *b)
@@ -72,10 +73,18 @@ static struct tensor *itm(const struct batch *s, const struct contrast *c)
     const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson, negative_floor);
     const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson, negative_floor);
     struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, s->m->match_begin);
-    struct tensor *logits =
-        blip_match(s->t, s->blip, s->image, s->images, m.ids, m.texts, m.image_of);
+    struct bert_input in = {
+        .ids = m.ids,
+        .texts = m.texts,
+        .image = s->image,
+        .images = s->images,
+        .image_of = m.image_of,
+        .looked = s->looked,
+        .first_only = m.texts->start,
+    };
+    struct tensor *x = bert_forward(s->t, &s->blip->encoder, &in);
 
-    return cross_entropy(s->t, logits, m.target, 0);
+    return cross_entropy(s->t, linear(s->t, &s->blip->match_head, x, ACTIVATION_NONE), m.target, 0);
 }
 
 /* ids of the texts as the decoder reads them; which of its rows are to foretell what. */
@@ -111,20 +120,49 @@ static struct tensor *lm(const struct batch *s)
     int *ids = tape_alloc(s->t, bytes), *at = tape_alloc(s->t, bytes);
     int *target = tape_alloc(s->t, bytes);
     long count = lm_rows(s, ids, at, target);
+    struct bert_input in = {
+        .ids = ids,
+        .texts = s->texts,
+        .causal = true,
+        .image = s->image,
+        .images = s->images,
+        .looked = s->looked,
+    };
     struct tensor *x;
 
     if (!count)
         return nothing(s->t);
-    x = blip_decode_rows(s->t, s->blip, s->image, s->images, ids, s->texts, at, count);
+    x = take_rows(s->t, bert_forward(s->t, &s->blip->decoder, &in), at, count);
+    x = bert_logits(s->t, &s->blip->decoder, x);
     return cross_entropy(s->t, x, target, s->lesson->smoothing);
+}
+
+/* Room for keys and values, where encoder and decoder have one way to look at an image. */
+static struct tensor **looks(struct tape *t, const struct blip *b)
+{
+    int layers = b->config.text.layers;
+    struct tensor **list = tape_alloc(t, ((size_t)layers + 1) * sizeof *list);
+
+    for (int i = 0; i < layers; i++) {
+        const struct linear *l = b->config.encoder ? &b->encoder.layers[i].cross_key_value : NULL;
+        const struct linear *k = b->config.decoder ? &b->decoder.layers[i].cross_key_value : l;
+
+        list[i] = NULL;
+        for (int part = 0; part < 2; part++)
+            if (!l || l->weight[part] != k->weight[part] || l->bias[part] != k->bias[part])
+                return NULL;
+    }
+    return list;
 }
 
 static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
                  struct losses *out)
 {
-    struct batch s = { t, m, m->self, p, l, NULL, spans_of(t, p->count, p->counts), NULL };
+    struct batch s = { .t = t, .m = m, .blip = m->self, .pairs = p, .lesson = l };
     struct contrast c = { 0 };
 
+    s.texts = spans_of(t, p->count, p->counts);
+    s.looked = looks(t, s.blip);
     s.images = spans_even(t, p->count, m->feature_tokens);
     s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))

@@ -248,6 +248,22 @@ static void look_together(struct tape *t, const struct bert_input *in, struct at
     a->key_of = image_of;
 }
 
+/* Keys and values side by side. */
+static struct tensor *look_at(struct tape *t, struct bert *b, struct bert_layer *l,
+                              const struct bert_input *in)
+{
+    int layer = (int)(l - b->layers);
+    bool second = in->other && (layer - b->config.cross_from) % 2;
+    struct tensor *k;
+
+    if (in->looked && in->looked[layer])
+        return in->looked[layer];
+    k = linear(t, &l->cross_key_value, second ? in->other : in->image, ACTIVATION_NONE);
+    if (in->looked && wants(k))
+        in->looked[layer] = k;
+    return k;
+}
+
 /* texts: which rows of x make a text. */
 struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_layer *l,
                                     const struct bert_input *in, const struct spans *texts,
@@ -256,7 +272,6 @@ struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_
     long w = b->config.width;
     struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL;
     struct attention_plan a = bert_plan(b, texts, in->images);
-    bool second = in->other && ((l - b->layers) - b->config.cross_from) % 2;
 
     if (in->image_of)
         look_together(t, in, &a);
@@ -264,7 +279,7 @@ struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_
         a.packed = in->cache->image[l - b->layers];
         a.keys = in->cache->image_spans;
     } else {
-        k = linear(t, &l->cross_key_value, second ? in->other : in->image, ACTIVATION_NONE);
+        k = look_at(t, b, l, in);
         v = tensor_columns(t, k, w, w);
         k = tensor_columns(t, k, 0, w);
     }

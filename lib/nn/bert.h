@@ -68,7 +68,10 @@ struct bert_input {
     struct tensor *other; /* shaped like image: every second layer with cross-attention looks at
                              this one instead, as ALBEF compares two pictures; NULL: none */
     const struct spans *images;
-    const int *image_of;      /* [texts] or NULL: text i looks at image i */
+    const int *image_of; /* [texts] or NULL: text i looks at image i */
+    /* [layers] keys and values of `image`, for passes over one tape that share cross-attention:
+     * who finds NULL makes them, and leaves them if they are remembered.  NULL: nothing is left */
+    struct tensor **looked;
     struct bert_cache *cache; /* NULL: none.  Its images are used, `image` is not */
     const int *cache_row;     /* [texts] */
     /* The one row of each text that is wanted after the last layer, which skips the others; with

@@ -367,6 +367,36 @@ static void clip(void)
     end(&s);
 }
 
+/* The captioner's own loss, of texts whose first four ids are the prompt; see make_blip.py. */
+static void caption(void)
+{
+    struct lesson lesson = { .objectives = OBJECTIVE_LM, .smoothing = 0.1f, .prompt = 4 };
+    struct weights *plan = weights_open("tests/golden/blip/caption.expect.safetensors");
+    struct model *m = model_load("tests/golden/blip/caption.pth", NULL);
+    const struct stored *ids = plan ? weights_find(plan, "ids") : NULL;
+    int list[MOST_IDS], counts[8] = { 0 }, used = 0;
+    struct losses losses;
+    struct tape t = { 0 };
+
+    if (ok(ids && m, "caption begins")) {
+        const int *seen = weights_find(plan, "mask")->data;
+        struct pairs pairs = { (int)ids->shape[0], weights_find(plan, "pixels")->data, list, counts,
+                               NULL };
+
+        for (long i = 0; i < stored_count(ids); i++)
+            if (seen[i]) {
+                list[used++] = ((const int *)ids->data)[i];
+                counts[i / ids->shape[1]]++;
+            }
+        ok(model_objectives(m) == OBJECTIVE_LM && !model_learn(&t, m, &pairs, &lesson, &losses) &&
+               relative((double)losses.total->data[0], weights_find(plan, "loss"), 0) < 1e-5,
+           "caption: the loss behind the prompt agrees");
+    }
+    tape_free(&t);
+    model_free(m);
+    weights_close(plan);
+}
+
 int main(void)
 {
     blip("pretrain", OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_LM);
@@ -376,5 +406,6 @@ int main(void)
     albef("albef-retrieval", "tests/golden/albef/retrieval.pth", OBJECTIVE_ITC | OBJECTIVE_ITM);
     blip2();
     clip();
+    caption();
     return done();
 }
