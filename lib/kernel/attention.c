@@ -5,7 +5,7 @@
  * copied into panels, unless that was done before; then some query rows at a time, as many as a
  * tile is high:
  *
- *     scores = q (scale k)^T       [block, keys]      in the first cache
+ *     scores = q (scale k)^T + bias    [block, keys]      in the first cache
  *     p      = softmax(scores)     each row over the keys that it sees, zero behind them
  *     out    = p v                 [block, head_width]
  */
@@ -29,6 +29,20 @@ struct span span_of(const struct attention *a, int sequence, int head)
     return s;
 }
 
+long bias_room(const struct attention *a, long queries, long keys)
+{
+    return a->bias ? row_room(queries + keys) : 0;
+}
+
+const float *bias_gather(const struct attention *a, const struct span *s, int head, float *to)
+{
+    long first = a->bias_zero - (s->keys - 1);
+
+    for (long i = 0; a->bias && i < s->keys + s->queries - 1; i++)
+        to[i] = a->bias[(first + i) * a->heads + head];
+    return a->bias ? to : NULL;
+}
+
 /* How many keys a query row sees. */
 static int visible(const struct attention *a, const struct span *s, long row)
 {
@@ -37,19 +51,21 @@ static int visible(const struct attention *a, const struct span *s, long row)
     return n > 0 ? (int)n : 0;
 }
 
-static void softmax_rows(const struct attention *a, const struct span *s, float *p, long stride,
-                         long row, int rows)
+static void softmax_rows(const struct attention *a, const struct span *s, const float *bias,
+                         float *p, long stride, long row, int rows)
 {
     for (int i = 0; i < rows; i++) {
         int seen = visible(a, s, row + i);
 
+        if (bias) /* of distance 0 at keys - 1; the row's place is keys - queries + row + i */
+            kernels.add(p + i * stride, p + i * stride, bias + (s->queries - 1 - row - i), seen);
         kernels.softmax(p + i * stride, seen);
         memset(p + i * stride + seen, 0, (size_t)(s->keys - seen) * sizeof *p);
     }
 }
 
-void probabilities(const struct attention *a, const struct span *s, const float *keys, float *p,
-                   long stride, long row, int rows)
+void probabilities(const struct attention *a, const struct span *s, const float *keys,
+                   const float *bias, float *p, long stride, long row, int rows)
 {
     panel_multiply(kernels.panel, &(struct panel_product){
                                       .x = s->q + row * a->q_stride,
@@ -62,12 +78,12 @@ void probabilities(const struct attention *a, const struct span *s, const float 
                                       .y = p,
                                       .y_stride = stride,
                                   });
-    softmax_rows(a, s, p, stride, row, rows);
+    softmax_rows(a, s, bias, p, stride, row, rows);
 }
 
 /* The same for all of few rows, with no panels but one at a time. */
 static void probabilities_few(const struct attention *a, const struct span *s, float *panel,
-                              float *p, long stride)
+                              const float *bias, float *p, long stride)
 {
     struct panels cut = panels_of(kernels.panel, s->keys);
 
@@ -89,7 +105,7 @@ static void probabilities_few(const struct attention *a, const struct span *s, f
                                           .y_stride = stride,
                                       });
     }
-    softmax_rows(a, s, p, stride, 0, s->queries);
+    softmax_rows(a, s, bias, p, stride, 0, s->queries);
 }
 
 /* Where the keys and values of one (sequence, head) are read. */
@@ -124,8 +140,9 @@ static void attend(void *argument, long index, int worker)
     int head = (int)(index % a->heads), high = kernels.panel->rows, i = (int)(index / a->heads);
     struct span s = span_of(a, i, head);
     long stride = row_room(s.keys), blocks = (s.queries + high - 1) / high;
-    float *p = scratch_of(worker);
-    struct source from = source_of(a, &s, i, head, p + TILE_ROWS * stride);
+    float *p = scratch_of(worker), *after = p + TILE_ROWS * stride;
+    const float *bias = bias_gather(a, &s, head, after);
+    struct source from = source_of(a, &s, i, head, after + bias_room(a, s.queries, s.keys));
     float *out = a->out + s.query * a->out_stride + (long)head * a->head_width;
 
     for (long b = 0; b < blocks; b++) {
@@ -133,9 +150,9 @@ static void attend(void *argument, long index, int worker)
         int rows = (int)(s.queries * (b + 1) / blocks - row);
 
         if (from.keys)
-            probabilities(a, &s, from.keys, p, stride, row, rows);
+            probabilities(a, &s, from.keys, bias, p, stride, row, rows);
         else
-            probabilities_few(a, &s, from.room, p, stride);
+            probabilities_few(a, &s, from.room, bias, p, stride);
         panel_multiply(kernels.panel, &(struct panel_product){
                                           .x = p,
                                           .x_stride = stride,
@@ -153,14 +170,16 @@ static void attend(void *argument, long index, int worker)
 
 void attention_forward(const struct attention *a)
 {
-    long keys = 0, floats;
+    long keys = 0, queries = 0, floats;
 
     for (int i = 0; i < a->sequences; i++) {
-        int j = a->key_of ? a->key_of[i] : i;
+        int j = a->key_of ? a->key_of[i] : i, n = a->query_start[i + 1] - a->query_start[i];
 
         keys = a->key_count[j] > keys ? a->key_count[j] : keys;
+        queries = n > queries ? n : queries;
     }
-    floats = TILE_ROWS * row_room(keys) + (a->packed ? 0 : keys_room((int)keys, a->head_width));
+    floats = TILE_ROWS * row_room(keys) + bias_room(a, queries, keys) +
+             (a->packed ? 0 : keys_room((int)keys, a->head_width));
     scratch_reserve((size_t)floats);
     pool_run(attend, (void *)(uintptr_t)a, (long)a->sequences * a->heads);
 }

@@ -3,10 +3,10 @@
  *
  *     dp = dout v^T
  *     ds = p (dp - sum_keys(p dp)) scale     p is made again: cheaper than keeping it
- *     dq += ds k     dk += ds^T q     dv += p^T dout
+ *     dq += ds k     dk += ds^T q     dv += p^T dout     dbias += ds / scale, by distance
  *
  * One (sequence of keys, head) is one piece of work: the query sequences that share the keys come
- * one after the other, so that sums over them always run in the same order.
+ * one after the other, so that sums over them always run in the same order.  With dbias a head is.
  */
 #include <assert.h>
 #include "kernel/panel.h"
@@ -14,8 +14,9 @@
 struct backward {
     const struct attention *a;
     const float *dout;
-    float *dq, *dk, *dv;
+    float *dq, *dk, *dv, *dbias;
     long queries, keys; /* most of any sequence */
+    long key_sequences;
 };
 
 /* The parts of a worker's scratch memory. */
@@ -24,6 +25,7 @@ struct room {
     float *queries, *dout;                     /* panels */
     float *p, *ds;                             /* [queries, row_room(keys)] */
     float *turned;                             /* [keys, row_room(queries)] */
+    float *bias;                               /* by distance */
     long size;
 };
 
@@ -36,8 +38,9 @@ static float *take(float *memory, long *at, long floats)
 }
 
 /* Without memory: only the size. */
-static struct room room_in(float *memory, long queries, long keys, long width)
+static struct room room_in(float *memory, const struct backward *w)
 {
+    long queries = w->queries, keys = w->keys, width = w->a->head_width;
     long at = 0;
     struct room r;
 
@@ -49,6 +52,7 @@ static struct room room_in(float *memory, long queries, long keys, long width)
     r.p = take(memory, &at, queries * row_room(keys));
     r.ds = take(memory, &at, queries * row_room(keys));
     r.turned = take(memory, &at, keys * row_room(queries));
+    r.bias = take(memory, &at, bias_room(w->a, queries, keys));
     r.size = at;
     return r;
 }
@@ -76,17 +80,22 @@ static void turn(float *to, const float *x, long rows, long columns)
     }
 }
 
-/* ds holds dp before. */
-static void score_gradients(const struct room *r, long queries, long keys, float scale)
+/* ds holds dp before.  What no row sees has p 0. */
+static void score_gradients(const struct backward *w, const struct room *r, const struct span *s,
+                            int head)
 {
-    long stride = row_room(keys);
+    long stride = row_room(s->keys), zero = w->a->bias_zero - (s->keys - s->queries);
 
-    for (long i = 0; i < queries; i++) {
+    for (long i = 0; i < s->queries; i++) {
         const float *p = r->p + i * stride;
-        float *ds = r->ds + i * stride, mean = kernels.dot(p, ds, keys);
+        float *ds = r->ds + i * stride, mean = kernels.dot(p, ds, s->keys);
 
-        for (long j = 0; j < keys; j++)
-            ds[j] = scale * p[j] * (ds[j] - mean);
+        for (long j = 0; j < s->keys; j++)
+            ds[j] = p[j] * (ds[j] - mean);
+        for (long j = 0; w->dbias && j < s->keys; j++)
+            w->dbias[(j - i + zero) * w->a->heads + head] += ds[j];
+        for (long j = 0; j < s->keys; j++)
+            ds[j] *= w->a->scale;
     }
 }
 
@@ -96,9 +105,10 @@ static void one_sequence(const struct backward *w, const struct room *r, int seq
     struct span s = span_of(a, sequence, head);
     long column = (long)head * a->head_width, n = s.queries, m = s.keys, width = a->head_width;
     const float *dout = w->dout + s.query * a->out_stride + column;
+    const float *bias = bias_gather(a, &s, head, r->bias);
 
     for (long row = 0; row < n; row += kernels.panel->rows)
-        probabilities(a, &s, r->keys_turned, r->p + row * row_room(m), row_room(m), row,
+        probabilities(a, &s, r->keys_turned, bias, r->p + row * row_room(m), row_room(m), row,
                       (int)(n - row < kernels.panel->rows ? n - row : kernels.panel->rows));
     if (w->dv) {
         panels_fill(kernels.panel, r->dout, dout, a->out_stride, n, width);
@@ -106,10 +116,10 @@ static void one_sequence(const struct backward *w, const struct room *r, int seq
         product(w->dv + s.key * a->v_stride + column, a->v_stride, true, r->turned, row_room(n), m,
                 r->dout, n, width);
     }
-    if (!w->dq && !w->dk)
+    if (!w->dq && !w->dk && !w->dbias)
         return;
     product(r->ds, row_room(m), false, dout, a->out_stride, n, r->values_turned, width, m);
-    score_gradients(r, n, m, a->scale);
+    score_gradients(w, r, &s, head);
     if (w->dq)
         product(w->dq + s.query * a->q_stride + column, a->q_stride, true, r->ds, row_room(m), n,
                 r->keys, m, width);
@@ -121,12 +131,10 @@ static void one_sequence(const struct backward *w, const struct room *r, int seq
     }
 }
 
-static void one_key_sequence(void *argument, long index, int worker)
+static void one_key_sequence(const struct backward *w, const struct room *in, int j, int head)
 {
-    const struct backward *w = argument;
     const struct attention *a = w->a;
-    struct room r = room_in(scratch_of(worker), w->queries, w->keys, a->head_width);
-    int head = (int)(index % a->heads), j = (int)(index / a->heads);
+    struct room r = *in;
     bool ready = false;
 
     for (int i = 0; i < a->sequences; i++) {
@@ -146,20 +154,33 @@ static void one_key_sequence(void *argument, long index, int worker)
     }
 }
 
-void attention_backward(const struct attention *a, const float *dout, float *dq, float *dk,
-                        float *dv)
+static void one_piece(void *argument, long index, int worker)
 {
-    struct backward w = { a, dout, dq, dk, dv, 0, 0 };
-    long key_sequences = 0;
+    const struct backward *w = argument;
+    struct room r = room_in(scratch_of(worker), w);
+    int head = (int)(index % w->a->heads);
+
+    if (!w->dbias) {
+        one_key_sequence(w, &r, (int)(index / w->a->heads), head);
+        return;
+    }
+    for (int j = 0; j < w->key_sequences; j++)
+        one_key_sequence(w, &r, j, head);
+}
+
+void attention_backward(const struct attention *a, const float *dout, float *dq, float *dk,
+                        float *dv, float *dbias)
+{
+    struct backward w = { .a = a, .dout = dout, .dq = dq, .dk = dk, .dv = dv, .dbias = dbias };
 
     assert(dout);
     for (int i = 0; i < a->sequences; i++) {
         int j = a->key_of ? a->key_of[i] : i, n = a->query_start[i + 1] - a->query_start[i];
 
-        key_sequences = j >= key_sequences ? j + 1 : key_sequences;
+        w.key_sequences = j >= w.key_sequences ? j + 1 : w.key_sequences;
         w.keys = a->key_count[j] > w.keys ? a->key_count[j] : w.keys;
         w.queries = n > w.queries ? n : w.queries;
     }
-    scratch_reserve((size_t)room_in(NULL, w.queries, w.keys, a->head_width).size);
-    pool_run(one_key_sequence, &w, key_sequences * a->heads);
+    scratch_reserve((size_t)room_in(NULL, &w).size);
+    pool_run(one_piece, &w, (dbias ? 1 : w.key_sequences) * a->heads);
 }

@@ -118,14 +118,19 @@ struct attention {
     float scale;
     bool causal;
     const struct packed_keys *packed; /* read in place of k and v; or NULL */
+    /* Added to the scores of head h: bias[(d + bias_zero) * heads + h] at a distance d, of a key's
+     * place from the query's.  Queries are their keys' last.  Or NULL. */
+    const float *bias;
+    int bias_zero;
 };
 void attention_forward(const struct attention *a);
 /* attention_pack.c - the k and v of all key sequences of `a`, arranged once for many calls that
  * then do the same sums; not for attention_backward */
 struct packed_keys *attention_pack(const struct attention *a, int key_sequences);
 void packed_keys_free(struct packed_keys *p); /* NULL is nothing */
-/* Adds to dq, dk, dv (any may be NULL), which have the strides of q, k, v; dout that of out. */
+/* Adds to dq, dk, dv (any may be NULL), which have the strides of q, k, v; dout that of out; and to
+ * dbias, as bias, or NULL. */
 void attention_backward(const struct attention *a, const float *dout, float *dq, float *dk,
-                        float *dv);
+                        float *dv, float *dbias);
 
 #endif

@@ -155,9 +155,13 @@ struct span {
 };
 struct span span_of(const struct attention *a, int sequence, int head);
 /* p [rows, stride]: softmax of query rows [row, row + rows) over the keys that each sees, zero
- * for the others.  `keys`: panels of scale k^T. */
-void probabilities(const struct attention *a, const struct span *s, const float *keys, float *p,
-                   long stride, long row, int rows);
+ * for the others.  `keys`: panels of scale k^T.  `bias`: of bias_gather(), or NULL. */
+void probabilities(const struct attention *a, const struct span *s, const float *keys,
+                   const float *bias, float *p, long stride, long row, int rows);
+/* One head's bias of a sequence, by distance from -(keys - 1) on, into bias_room() floats; returns
+ * `to`, or NULL where there is none. */
+const float *bias_gather(const struct attention *a, const struct span *s, int head, float *to);
+long bias_room(const struct attention *a, long queries, long keys);
 
 /* attention_pack.c - of one (sequence, head): panels of scale k^T, then panels of v */
 long keys_room(int keys, int head_width); /* floats */

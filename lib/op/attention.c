@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * attention.c - softmax(scale q k^T + mask) v over many sequences
+ * attention.c - softmax(scale q k^T + bias + mask) v over many sequences
  *
  *     q: [query rows, heads * head_width]    k, v: [key rows, heads * head_width]    y: as q
+ *     bias: [distances, heads]
  *
  * Which rows make a sequence, and which sequence sees which, is said by spans; the kernel does the
  * sums both ways and keeps nothing but its inputs.
@@ -13,7 +14,8 @@ static void backward(const struct node *n)
 {
     const struct attention *a = n->saved;
 
-    attention_backward(a, n->out->grad, n->in[0]->grad, n->in[1]->grad, n->in[2]->grad);
+    attention_backward(a, n->out->grad, n->in[0]->grad, n->in[1]->grad, n->in[2]->grad,
+                       n->in[3] ? n->in[3]->grad : NULL);
 }
 
 static const struct op op_attention = { "attention", backward };
@@ -42,6 +44,19 @@ static void check(const struct attention_plan *plan, const struct tensor *q, con
     assert(plan->key_of || queries->count == keys->count);
     for (int i = 0; plan->key_of && i < queries->count; i++)
         assert(plan->key_of[i] >= 0 && plan->key_of[i] < keys->count);
+}
+
+/* The bias has a row for every distance that there is. */
+static void check_bias(const struct attention_plan *plan, const struct attention *a)
+{
+    assert(plan->bias->type == DTYPE_F32 && width(plan->bias) == plan->heads &&
+           plan->bias->stride == plan->heads);
+    for (int i = 0; i < a->sequences; i++) {
+        int keys = a->key_count[a->key_of ? a->key_of[i] : i];
+        int queries = a->query_start[i + 1] - a->query_start[i];
+
+        assert(plan->bias_zero >= keys - 1 && plan->bias_zero + queries <= rows(plan->bias));
+    }
 }
 
 /* What the plan says of keys; k and v may be NULL where they are packed. */
@@ -88,8 +103,13 @@ struct tensor *attention(struct tape *t, const struct attention_plan *plan, stru
     a->key_of = plan->key_of;
     a->causal = plan->causal;
     a->packed = plan->packed;
+    if (plan->bias) {
+        check_bias(plan, a);
+        a->bias = plan->bias->data;
+        a->bias_zero = plan->bias_zero;
+    }
     attention_forward(a);
-    return plan->packed ? y : REMEMBER(t, &op_attention, y, a, q, k, v);
+    return plan->packed ? y : REMEMBER(t, &op_attention, y, a, q, k, v, plan->bias);
 }
 
 const struct spans *spans_of(struct tape *t, int count, const int *lengths_of)

@@ -32,7 +32,8 @@ struct tensor *layernorm(struct tape *t, struct tensor *x, struct tensor *gain,
 struct tensor *layernorm_over(struct tape *t, struct tensor *x, struct tensor *gain,
                               struct tensor *shift, float eps);
 
-/* attention.c - softmax(scale q k^T + mask) v over many sequences; see kernel.h for `spans` */
+/* attention.c - softmax(scale q k^T + bias + mask) v over many sequences; see kernel.h for `spans`
+ */
 struct spans {
     int count;         /* sequences */
     const int *start;  /* [count + 1]: rows start[i] .. start[i + 1] are sequence i */
@@ -46,6 +47,10 @@ struct attention_plan {
     const int *key_of; /* NULL: query sequence i attends to key sequence i */
     const struct packed_keys
         *packed; /* keys and values of attention_keys(); k and v are not used */
+    /* [distances, heads]: row bias_zero + d is added to the scores of keys d places behind their
+     * query, whose last is the last key; NULL: none */
+    struct tensor *bias;
+    int bias_zero;
 };
 struct tensor *attention(struct tape *t, const struct attention_plan *plan, struct tensor *q,
                          struct tensor *k, struct tensor *v); /* [rows, heads * head_width] */
@@ -55,6 +60,12 @@ struct packed_keys *attention_keys(struct tape *t, const struct attention_plan *
 /* Equal sequences of `tokens` rows; lives as long as the tape's pass. */
 const struct spans *spans_even(struct tape *t, int count, int tokens);
 const struct spans *spans_of(struct tape *t, int count, const int *lengths);
+
+/* rmsnorm.c - y = x / sqrt(mean(x^2) + eps) * gain         x, y: [.., d]  gain: [d] */
+struct tensor *rmsnorm(struct tape *t, struct tensor *x, struct tensor *gain, float eps);
+
+/* gate.c - y = act(a) b for x = [a b] side by side          x: [.., 2 d]  y: [.., d] */
+struct tensor *gate(struct tape *t, struct tensor *x, enum activation act);
 
 /* activation.c - element by element */
 struct tensor *activate(struct tape *t, struct tensor *x, enum activation which);

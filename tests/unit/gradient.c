@@ -166,6 +166,55 @@ static struct tensor *run_attention_shared(struct tape *t, struct tensor *const 
     return attention(t, &plan, in[0], in[1], in[2]);
 }
 
+/* in[1]: by distance, from -6 on */
+static struct tensor *run_attention_bias(struct tape *t, struct tensor *const *in)
+{
+    static const int lengths[] = { 5, 1, 6 };
+    const struct spans *spans = spans_of(t, 3, lengths);
+    struct attention_plan plan = {
+        .heads = 2, .scale = 1, .queries = spans, .keys = spans, .bias = in[1], .bias_zero = 6
+    };
+
+    return attention(t, &plan, tensor_columns(t, in[0], 0, 8), tensor_columns(t, in[0], 8, 8),
+                     tensor_columns(t, in[0], 16, 8));
+}
+
+/* One table for the queries of two texts that see more keys than they have rows, causal */
+static struct tensor *run_attention_bias_causal(struct tape *t, struct tensor *const *in)
+{
+    static const int texts[] = { 2, 9 }, keys[] = { 7, 10 };
+    static const int bucket[] = { 2, 2, 2, 1, 1, 1, 3, 3, 3, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0 };
+    struct attention_plan plan = { .heads = 2,
+                                   .scale = 0.5f,
+                                   .causal = true,
+                                   .queries = spans_of(t, 2, texts),
+                                   .keys = spans_of(t, 2, keys),
+                                   .bias = embed(t, in[3], bucket, COUNT(bucket)),
+                                   .bias_zero = 9 };
+
+    return attention(t, &plan, in[0], in[1], in[2]);
+}
+
+static struct tensor *run_rmsnorm(struct tape *t, struct tensor *const *in)
+{
+    return rmsnorm(t, in[0], in[1], 1e-6f);
+}
+
+static struct tensor *run_rmsnorm_view(struct tape *t, struct tensor *const *in)
+{
+    return rmsnorm(t, tensor_columns(t, in[0], 3, 10), in[1], 1e-6f);
+}
+
+static struct tensor *run_gate(struct tape *t, struct tensor *const *in)
+{
+    return gate(t, in[0], ACTIVATION_GELU);
+}
+
+static struct tensor *run_gate_tanh(struct tape *t, struct tensor *const *in)
+{
+    return gate(t, tensor_columns(t, in[0], 1, 6), ACTIVATION_GELU_TANH);
+}
+
 static struct tensor *run_quick_gelu(struct tape *t, struct tensor *const *in)
 {
     return activate(t, in[0], ACTIVATION_QUICK_GELU);
@@ -461,6 +510,17 @@ static const struct row table[] = {
     { "attention, causal, unequal", run_attention_causal, { S2(12, 27) }, 1 },
     { "attention, shared keys", run_attention_shared, { S2(10, 8), S2(12, 8), S2(12, 8) }, 3 },
     { "attention, only values", run_attention_shared, { F2(10, 8), F2(12, 8), S2(12, 8) }, 3 },
+    { "attention, bias", run_attention_bias, { S2(12, 24), S2(13, 2) }, 2 },
+    { "attention, frozen bias", run_attention_bias, { S2(12, 24), F2(13, 2) }, 2 },
+    { "attention, bias by bucket, causal",
+      run_attention_bias_causal,
+      { S2(11, 8), S2(17, 8), S2(17, 8), S2(4, 2) },
+      4 },
+    { "rmsnorm", run_rmsnorm, { S3(2, 3, 19), S1(19) }, 2 },
+    { "rmsnorm, frozen", run_rmsnorm, { S2(5, 19), F1(19) }, 2 },
+    { "rmsnorm of columns", run_rmsnorm_view, { S2(4, 16), S1(10) }, 2 },
+    { "gate", run_gate, { S3(2, 3, 14) }, 1 },
+    { "gate of columns", run_gate_tanh, { S2(4, 9) }, 1 },
     { "quick_gelu", run_quick_gelu, { S2(5, 23) }, 1 },
     { "gelu", run_gelu, { S2(5, 23) }, 1 },
     { "gelu_tanh", run_gelu_tanh, { S2(5, 23) }, 1 },

@@ -16,14 +16,24 @@ struct shape {
     const char *name;
     int heads, width, sequences, key_sequences;
     int queries[12], keys[5], key_of[12];
-    bool shared, causal;
+    bool shared, causal, biased;
 };
 
 static const struct shape shapes[] = {
-    { "a picture", 2, 64, 1, 1, { 50 }, { 50 }, { 0 }, false, false },
-    { "ragged, narrow", 3, 24, 3, 3, { 1, 9, 17 }, { 1, 9, 17 }, { 0 }, false, false },
-    { "causal", 2, 80, 3, 3, { 8, 20, 33 }, { 8, 20, 33 }, { 0 }, false, true },
-    { "shared keys", 2, 88, 5, 2, { 3, 7, 1, 16, 2 }, { 61, 5 }, { 0, 1, 0, 0, 1 }, true, false },
+    { "a picture", 2, 64, 1, 1, { 50 }, { 50 }, { 0 }, false, false, false },
+    { "ragged, narrow", 3, 24, 3, 3, { 1, 9, 17 }, { 1, 9, 17 }, { 0 }, false, false, false },
+    { "causal", 2, 80, 3, 3, { 8, 20, 33 }, { 8, 20, 33 }, { 0 }, false, true, false },
+    { "shared keys",
+      2,
+      88,
+      5,
+      2,
+      { 3, 7, 1, 16, 2 },
+      { 61, 5 },
+      { 0, 1, 0, 0, 1 },
+      true,
+      false,
+      false },
     { "beams",
       2,
       64,
@@ -33,20 +43,24 @@ static const struct shape shapes[] = {
       { 61, 5, 97 },
       { 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 0 },
       true,
+      false,
       false },
-    { "one key", 1, 104, 2, 2, { 5, 1 }, { 1, 1 }, { 0 }, false, false },
-    { "decoding", 2, 64, 3, 3, { 1, 2, 3 }, { 40, 41, 42 }, { 0 }, false, true },
-    { "width 1", 5, 1, 2, 2, { 4, 19 }, { 30, 3 }, { 0 }, false, false },
-    { "width 7", 3, 7, 2, 2, { 4, 19 }, { 30, 49 }, { 0 }, false, true },
-    { "width 112, long", 1, 112, 1, 1, { 21 }, { 601 }, { 0 }, false, false },
+    { "one key", 1, 104, 2, 2, { 5, 1 }, { 1, 1 }, { 0 }, false, false, false },
+    { "decoding", 2, 64, 3, 3, { 1, 2, 3 }, { 40, 41, 42 }, { 0 }, false, true, false },
+    { "width 1", 5, 1, 2, 2, { 4, 19 }, { 30, 3 }, { 0 }, false, false, false },
+    { "width 7", 3, 7, 2, 2, { 4, 19 }, { 30, 49 }, { 0 }, false, true, false },
+    { "bias", 3, 64, 2, 2, { 3, 19 }, { 3, 19 }, { 0 }, false, false, true },
+    { "bias, decoding", 2, 64, 3, 3, { 1, 2, 20 }, { 40, 2, 42 }, { 0 }, false, true, true },
+    { "width 112, long", 1, 112, 1, 1, { 21 }, { 601 }, { 0 }, false, false, false },
 };
 
 struct data {
     struct attention a;
     int query_start[13], key_start[5], key_count[5];
     long queries, keys;
-    float *q, *k, *v, *out, *dout, *dq, *dk, *dv;
+    float *q, *k, *v, *out, *dout, *dq, *dk, *dv, *bias, *dbias;
 };
+enum { MOST_KEYS = 43, MOST_DISTANCES = 63 }; /* of shapes with a bias */
 
 static float *normal(struct random *r, long count)
 {
@@ -93,19 +107,23 @@ static void make(struct data *d, const struct shape *s)
     d->dq = normal(&r, d->queries * d->a.q_stride);
     d->dk = normal(&r, d->keys * d->a.k_stride);
     d->dv = normal(&r, d->keys * d->a.v_stride);
+    d->bias = normal(&r, MOST_DISTANCES * s->heads);
+    d->dbias = normal(&r, MOST_DISTANCES * s->heads);
+    d->a.bias = s->biased ? d->bias : NULL;
+    d->a.bias_zero = MOST_KEYS - 1;
     d->a.q = d->q, d->a.k = d->k, d->a.v = d->v, d->a.out = d->out;
 }
 
 static void drop(struct data *d)
 {
-    float *all[] = { d->q, d->k, d->v, d->out, d->dout, d->dq, d->dk, d->dv };
+    float *all[] = { d->q, d->k, d->v, d->out, d->dout, d->dq, d->dk, d->dv, d->bias, d->dbias };
 
     for (int i = 0; i < COUNT(all); i++)
         free(all[i]);
 }
 
 /* One query row of one head in double: out, and its share of the gradients. */
-static void plain_row(struct data *d, int row, int first, int seen, int head)
+static void plain_row(struct data *d, int row, int first, int seen, int head, int place)
 {
     const struct attention *a = &d->a;
     long column = (long)head * a->head_width;
@@ -122,12 +140,16 @@ static void plain_row(struct data *d, int row, int first, int seen, int head)
             p[t] += (double)a->scale * q[c] * k[c];
             dp[t] += (double)dout[c] * v[c];
         }
+        if (a->bias)
+            p[t] += d->bias[(t - place + a->bias_zero) * a->heads + head];
         largest = fmax(largest, p[t]);
     }
     for (int t = 0; t < seen; t++)
         sum += p[t] = exp(p[t] - largest);
     for (int t = 0; t < seen; t++)
         mean += (p[t] /= sum) * dp[t];
+    for (int t = 0; a->bias && t < seen; t++)
+        d->dbias[(t - place + a->bias_zero) * a->heads + head] += (float)(p[t] * (dp[t] - mean));
     for (int c = 0; c < a->head_width; c++) {
         double out = 0, dq = 0;
 
@@ -156,7 +178,8 @@ static void plain(struct data *d)
         for (int row = a->query_start[i]; row < end; row++)
             for (int h = 0; h < a->heads; h++)
                 plain_row(d, row, a->key_start[j],
-                          a->key_count[j] - (a->causal ? end - 1 - row : 0), h);
+                          a->key_count[j] - (a->causal ? end - 1 - row : 0), h,
+                          a->key_count[j] - (end - row));
     }
 }
 
@@ -167,13 +190,14 @@ static void compare(const struct shape *s, const char *variant)
     make(&got, s);
     make(&want, s);
     attention_forward(&got.a);
-    attention_backward(&got.a, got.dout, got.dq, got.dk, got.dv);
+    attention_backward(&got.a, got.dout, got.dq, got.dk, got.dv, got.a.bias ? got.dbias : NULL);
     plain(&want);
     note("%s, %s", variant, s->name);
     is_close(got.out, want.out, got.queries * got.a.out_stride, 5e-6, 0, "output");
     is_close(got.dq, want.dq, got.queries * got.a.q_stride, 2e-5, 0, "gradient of queries");
     is_close(got.dk, want.dk, got.keys * got.a.k_stride, 2e-5, 0, "gradient of keys");
     is_close(got.dv, want.dv, got.keys * got.a.v_stride, 2e-5, 0, "gradient of values");
+    is_close(got.dbias, want.dbias, (long)MOST_DISTANCES * s->heads, 2e-5, 0, "gradient of bias");
     drop(&got);
     drop(&want);
 }
@@ -191,7 +215,7 @@ static bool same_data(const struct data *a, const struct data *b)
 /* The bytes of a row's result: alone or among others, one thread or three. */
 static void same_bytes(const char *variant)
 {
-    static const struct shape one = { "", 2, 64, 1, 1, { 50 }, { 50 }, { 0 }, false, true };
+    static const struct shape one = { "", 2, 64, 1, 1, { 50 }, { 50 }, { 0 }, false, true, false };
     struct data d, first;
     bool same = true;
 
@@ -209,7 +233,7 @@ static void same_bytes(const char *variant)
         same = same && !memcmp(d.out + row * d.a.out_stride, first.out + row * d.a.out_stride,
                                128 * sizeof(float));
     ok(same, "%s: row by row gives the bytes of all rows at once", variant);
-    attention_backward(&first.a, first.dout, first.dq, first.dk, first.dv);
+    attention_backward(&first.a, first.dout, first.dq, first.dk, first.dv, NULL);
     for (int threads = 1; threads < 4; threads++) {
         struct data again;
 
@@ -217,7 +241,7 @@ static void same_bytes(const char *variant)
         pool_start(threads);
         make(&again, &one);
         attention_forward(&again.a);
-        attention_backward(&again.a, again.dout, again.dq, again.dk, again.dv);
+        attention_backward(&again.a, again.dout, again.dq, again.dk, again.dv, NULL);
         ok(same_data(&again, &first), "%s: %d threads, the same bytes", variant, threads);
         drop(&again);
     }
@@ -250,9 +274,9 @@ static void same_packed(const struct shape *s, const char *variant)
 static void same_together(const char *variant)
 {
     static const struct shape apart = {
-        "", 3, 64, 4, 1, { 1, 1, 9, 2 }, { 577 }, { 0, 0, 0, 0 }, true, false
+        "", 3, 64, 4, 1, { 1, 1, 9, 2 }, { 577 }, { 0, 0, 0, 0 }, true, false, false
     };
-    static const struct shape together = { "", 3, 64, 1, 1, { 13 }, { 577 }, { 0 }, true, false };
+    static const struct shape together = { "", 3, 64, 1, 1, { 13 }, { 577 }, { 0 }, true, false, false };
     struct data one, other;
 
     make(&one, &apart);
