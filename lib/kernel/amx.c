@@ -195,8 +195,10 @@ INLINE void few_product(const struct unit_product *p, const enum dtype type, con
     const int tiles = wide ? 2 : 1;
     long steps = (p->depth + 31) / 32, block = steps * LEFT * TILE;
     uint16_t room[2 * STEP] __attribute__((aligned(64)));
-    struct coming coming = { begin(p->panel), (16 + parts_of(type) - 1) / parts_of(type) };
+    struct coming coming;
 
+    begin(&coming.progress, p->panel);
+    coming.pairs = (16 + parts_of(type) - 1) / parts_of(type);
     coming.progress.to = room;
     for (int i = 0; i < 16; i++)
         split_next(&coming.progress, type, tiles);
@@ -215,8 +217,11 @@ INLINE void few_product(const struct unit_product *p, const enum dtype type, con
 INLINE void product(const struct unit_product *p, const enum dtype type, const bool wide)
 {
     long steps = (p->rows + 31) / 32 * ((p->depth + 31) / 32), row = 0;
-    struct coming coming = { .pairs = 0 };
+    static const struct unit_panel nothing = { .type = DTYPE_F32 };
+    struct coming coming;
 
+    begin(&coming.progress, p->coming ? p->coming : &nothing);
+    coming.pairs = 0;
     if (p->panel && p->rows > 16) {
         few_product(p, type, true, wide);
         return;
@@ -225,12 +230,8 @@ INLINE void product(const struct unit_product *p, const enum dtype type, const b
         few_product(p, type, false, wide);
         return;
     }
-    if (p->coming && !p->coming->turned) {
-        coming.progress = begin(p->coming);
+    if (p->coming)
         coming.pairs = ((p->coming->depth + 31) / 32 * 16 - 1) / (steps * parts_of(type)) + 1;
-    } else if (p->coming) {
-        right(p->coming);
-    }
     for (; row + 16 < p->rows; row += 32)
         block_product(p, row, &coming, type, true, wide);
     if (row < p->rows)

@@ -89,46 +89,45 @@ INLINE void turn_square(float *to, long to_stride, const float *x, long x_stride
 
 /* --- the left: rows --- */
 
-static void left_plain(uint16_t *to, const float *x, long x_stride, long rows, long depth)
+/* One step of 32 of the depth, 16 rows. */
+INLINE void left_plain(uint16_t *to, const float *x, long x_stride, long rows, long depth)
 {
-    for (long i = 0; i < 16; i++, to += 32) {
-        uint16_t *at = to;
+    const __mmask16 low = first(depth), high = first(depth - 16);
 
-        for (long k = 0; k < depth; k += 32, at += LEFT * TILE) {
-            __m512 low = _mm512_setzero_ps(), high = low;
-
-            if (i < rows) {
-                low = _mm512_maskz_loadu_ps(first(depth - k), x + i * x_stride + k);
-                high = _mm512_maskz_loadu_ps(first(depth - k - 16), x + i * x_stride + k + 16);
-            }
-            split_row(at, TILE, low, high);
-        }
+    for (long i = 0; i < 16; i++, x += x_stride) {
+        if (i < rows)
+            split_row(to + i * 32, TILE, _mm512_maskz_loadu_ps(low, x),
+                      _mm512_maskz_loadu_ps(high, x + 16));
+        else
+            split_row(to + i * 32, TILE, _mm512_setzero_ps(), _mm512_setzero_ps());
     }
 }
 
 /* x [depth, rows] */
-static void left_turned(uint16_t *to, const float *x, long x_stride, long rows, long depth)
+INLINE void left_turned(uint16_t *to, const float *x, long x_stride, long rows, long depth)
 {
     float square[16 * 32] __attribute__((aligned(64)));
 
-    for (long k = 0; k < depth; k += 32, to += LEFT * TILE) {
-        turn_square(square, 32, x + k * x_stride, x_stride, depth - k, rows);
-        turn_square(square + 16, 32, x + (k + 16) * x_stride, x_stride, depth - k - 16, rows);
-        for (int i = 0; i < 16; i++)
-            split_row(to + i * 32, TILE, _mm512_load_ps(square + i * 32),
-                      _mm512_load_ps(square + i * 32 + 16));
-    }
+    turn_square(square, 32, x, x_stride, depth, rows);
+    turn_square(square + 16, 32, x + 16 * x_stride, x_stride, depth - 16, rows);
+    for (int i = 0; i < 16; i++)
+        split_row(to + i * 32, TILE, _mm512_load_ps(square + i * 32),
+                  _mm512_load_ps(square + i * 32 + 16));
 }
 
+/* In the order in which few pages are used at a time, and those from end to end. */
 static void left(uint16_t *to, const float *x, long x_stride, bool turned, long rows, long depth)
 {
     long size = (depth + 31) / 32 * LEFT * TILE;
 
-    for (long i = 0; i < rows; i += 16, to += size)
-        if (turned)
-            left_turned(to, x + i, x_stride, rows - i < 16 ? rows - i : 16, depth);
-        else
-            left_plain(to, x + i * x_stride, x_stride, rows - i, depth);
+    for (long i = 0; !turned && i < rows; i += 16)
+        for (long k = 0; k < depth; k += 32)
+            left_plain(to + i / 16 * size + k / 32 * LEFT * TILE, x + i * x_stride + k, x_stride,
+                       rows - i, depth - k);
+    for (long k = 0; turned && k < depth; k += 32)
+        for (long i = 0; i < rows; i += 16)
+            left_turned(to + i / 16 * size + k / 32 * LEFT * TILE, x + k * x_stride + i, x_stride,
+                        rows - i, depth - k);
 }
 
 /* --- the right: columns --- */
@@ -153,32 +152,58 @@ INLINE int pieces_of(const enum dtype type)
 /* How far a panel has been split: its next pair of rows, and where that goes. */
 struct progress {
     const char *x;
-    uint16_t *to;
     long row; /* bytes */
     long k, depth;
+    uint16_t *to;
     int columns;
-    __mmask16 some[2]; /* of each tile's columns */
+    __mmask16 some[2];    /* of each tile's columns */
+    const float *turning; /* what is left of [columns, depth]; NULL: it lies as it should */
+    long stride;
+    float turned[32 * UNIT_COLUMNS] __attribute__((aligned(64)));
 };
 
-static struct progress begin(const struct unit_panel *p)
+static void begin(struct progress *p, const struct unit_panel *panel)
 {
-    return (struct progress){ p->x,     p->to,      p->x_stride * (long)dtype_size(p->type),      0,
-                              p->depth, p->columns, { first(p->columns), first(p->columns - 16) } };
+    p->x = panel->x;
+    p->row = panel->x_stride * (long)dtype_size(panel->type);
+    p->k = 0;
+    p->depth = panel->depth;
+    p->to = panel->to;
+    p->columns = panel->columns;
+    p->some[0] = first(panel->columns);
+    p->some[1] = first(panel->columns - 16);
+    p->turning = panel->turned ? panel->x : NULL;
+    p->stride = panel->x_stride;
 }
 
-enum { AHEAD = 2048 }; /* bytes: what comes is fetched across pages */
+/* The next 32 of the depth. */
+static void turn_next(struct progress *p)
+{
+    for (int j = 0; j < p->columns; j += 16)
+        for (int k = 0; k < 32; k += 16)
+            turn_square(p->turned + k * UNIT_COLUMNS + j, UNIT_COLUMNS,
+                        p->turning + j * p->stride + k, p->stride, p->columns - j,
+                        p->depth - p->k - k);
+    p->turning += 32;
+    p->x = (const char *)p->turned;
+    p->row = UNIT_COLUMNS * sizeof(float);
+}
+
+enum { AHEAD = 16 }; /* rows: what comes is fetched, across pages too */
 
 INLINE void split_next(struct progress *p, const enum dtype type, const int tiles)
 {
     const long size = type == DTYPE_F32 ? 4 : type == DTYPE_I8 ? 1 : 2;
 
+    if (type == DTYPE_F32 && p->turning && p->k % 32 == 0)
+        turn_next(p);
 #pragma GCC unroll 2
     for (int j = 0; j < tiles; j++) {
         const char *at = p->x + j * 16 * size;
         __m512 even = _mm512_setzero_ps(), odd = even;
 
-        __builtin_prefetch(at + AHEAD);
-        __builtin_prefetch(at + p->row + AHEAD);
+        __builtin_prefetch(at + AHEAD * p->row);
+        __builtin_prefetch(at + (AHEAD + 1) * p->row);
         if (p->k + 1 < p->depth) {
             even = load_some(at, type, p->some[j]);
             odd = load_some(at + p->row, type, p->some[j]);
@@ -205,34 +230,12 @@ INLINE void split_some(struct progress *p, long pairs, const enum dtype type)
             split_next(p, type, 1);
 }
 
-/* x [columns, depth], f32 */
-INLINE void right_turned(uint16_t *to, const float *x, long stride, const int tiles, int columns,
-                         long depth)
-{
-    float square[16 * 32] __attribute__((aligned(64)));
-
-    for (long k = 0; k < depth; k += 32, to += 3 * tiles * TILE)
-#pragma GCC unroll 2
-        for (int j = 0; j < tiles; j++) {
-            const float *from = x + 16 * j * stride + k;
-
-            turn_square(square, 16, from, stride, columns - 16 * j, depth - k);
-            turn_square(square + 256, 16, from + 16, stride, columns - 16 * j, depth - k - 16);
-            for (int i = 0; i < 16; i++)
-                split_pair(to + i * 32 + j * TILE, tiles * TILE, 3, _mm512_load_ps(square + i * 32),
-                           _mm512_load_ps(square + i * 32 + 16));
-        }
-}
-
 static void right(const struct unit_panel *p)
 {
-    struct progress all = begin(p);
+    struct progress all;
 
-    if (p->turned && p->columns > 16)
-        right_turned(p->to, p->x, p->x_stride, 2, p->columns, p->depth);
-    else if (p->turned)
-        right_turned(p->to, p->x, p->x_stride, 1, p->columns, p->depth);
-    else if (p->type == DTYPE_F32)
+    begin(&all, p);
+    if (p->type == DTYPE_F32)
         split_some(&all, p->depth + 32, DTYPE_F32);
     else if (p->type == DTYPE_F16)
         split_some(&all, p->depth + 32, DTYPE_F16);

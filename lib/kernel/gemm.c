@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * gemm.c - BLAS, loaded at its first use: only training needs it
+ * gemm.c - BLAS, loaded at its first use: only training needs it, where there is no AMX
  *
  * OpenBLAS is loaded by hand for two reasons.  Its start makes threads and takes milliseconds,
  * which a filter should not pay.  And a release older than the processor falls back to kernels from
@@ -117,20 +117,19 @@ static void load(void)
              chosen ? " (chosen)" : "");
 }
 
+/* A unit that multiplies matrices needs no BLAS, unless the user wants one. */
+static bool own(void)
+{
+    return kernels.weights->unit && !getenv("VLM_BLAS");
+}
+
 const char *blas_name(void)
 {
+    if (own())
+        return "none: the processor multiplies matrices";
     pthread_once(&once, load);
     return blas.name;
 }
-
-struct gemm {
-    bool transpose_a, transpose_b;
-    long m, n, k, lda, ldb, ldc;
-    float alpha, beta;
-    const float *a, *b;
-    float *c;
-    long rows, columns; /* of the grid of pieces */
-};
 
 /* The part of `g` that makes rows [row, row + m) of c and columns [column, column + n). */
 static struct gemm part(const struct gemm *g, long row, long m, long column, long n)
@@ -193,6 +192,10 @@ void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alph
         transpose_a, transpose_b, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c, 0, 0
     };
 
+    if (own() && k > 0) {
+        gemm_unit(&g);
+        return;
+    }
     pthread_once(&once, load);
     g.rows = (m + TILE_M - 1) / TILE_M;
     g.columns = (n + TILE_N - 1) / TILE_N;

@@ -86,7 +86,8 @@ struct product {
 /* y = activation(x W^T + bias) + residual, on the pool. */
 void multiply_packed(const struct product *p);
 
-/* gemm.c - products of matrices by BLAS, which is loaded at the first use
+/* gemm.c, gemm_unit.c - products of matrices by AMX, in f32's accuracy; elsewhere by BLAS, which is
+ * loaded at the first use
  *
  * VLM_BLAS names another library, or is "none": plain loops, as where there is no BLAS.
  *

@@ -57,7 +57,7 @@ struct unit_panel {
     bool turned;
     int columns; /* UNIT_COLUMNS at most */
     long depth;
-    uint16_t *to; /* room for right_room() */
+    uint16_t *to; /* room for whole tiles of three pieces */
 };
 struct unit_product {
     float *sums; /* [rows, columns], written up to multiples of 16 */
@@ -125,10 +125,32 @@ void panel_multiply(const struct panel_kernel *kernel, const struct panel_produc
 /* One tile of any depth, in steps of TILE_DEPTH. */
 void tile_multiply(const struct panel_kernel *kernel, struct tile t);
 
-/* multiply_unit.c - numbers that the pieces of x [rows, depth] and of a panel take: bf16 */
-long left_room(long rows, long depth);
-long right_room(int columns, long depth);
-void multiply_unit(const struct product *p);
+/* unit.c - a product x w of [rows, depth] and [depth, columns], on the pool */
+struct unit_work {
+    const struct unit *unit;
+    const float *x; /* [rows, depth], or turned: [depth, rows] */
+    long x_stride;
+    bool turned;
+    long rows, depth, panels;
+    /* Panel `index` from row k of the depth on; `depth` and `to` are the caller's. */
+    struct unit_panel (*panel)(const struct unit_work *w, long index, long k);
+    /* Takes the sums [rows, UNIT_COLUMNS] of rows [row, row + rows) and of a panel. */
+    void (*finish)(const struct unit_work *w, const float *sums, long index, long row, long rows);
+    const void *self;
+};
+void unit_run(const struct unit_work *w);
+void multiply_unit(const struct product *p); /* multiply_unit.c */
+
+/* gemm.c, gemm_unit.c */
+struct gemm {
+    bool transpose_a, transpose_b;
+    long m, n, k, lda, ldb, ldc;
+    float alpha, beta;
+    const float *a, *b;
+    float *c;
+    long rows, columns; /* of the grid of pieces */
+};
+void gemm_unit(const struct gemm *g);
 
 /* multiply.c - biases of the columns from `first` on; 0 where there are none */
 void gather_bias(float *bias, const struct product *p, long first, int columns);

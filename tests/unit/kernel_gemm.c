@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * kernel_gemm.c - products by BLAS, and by the plain loops that stand in for it, beside loops in
- * double
+ * kernel_gemm.c - products by AMX, by BLAS, and by the plain loops that stand in for it, beside
+ * loops in double
  *
  * Tolerance: roundings of 2^-24 of sums that grow as sqrt(k), added as their root mean square, five
  * deviations: 5 k 2^-24 / 2; and a few units of what was in c.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "kernel/kernel.h"
@@ -49,15 +50,48 @@ static void test_gemm(long m, long n, long k, bool ta, bool tb, float alpha, flo
     free(want);
 }
 
-static int test_all(void)
+static void test_kernels(const char *name)
 {
-    pool_start(2);
-    note("BLAS: %s", blas_name());
+    kernels_use(name);
+    note("%s, BLAS: %s", kernels.name, blas_name());
     for (int t = 0; t < 4; t++) {
         test_gemm(37, 41, 29, t & 1, t & 2, 1, 0);
         test_gemm(400, 800, 10, t & 1, t & 2, 0.5f, 1);
         test_gemm(1, 3, 100, t & 1, t & 2, -1, 0.25f);
+        test_gemm(33, 65, 1100, t & 1, t & 2, 1, 1);
+        test_gemm(5, 20, 0, t & 1, t & 2, 1, 0.5f);
     }
+}
+
+/* One thread or three give the same bytes. */
+static void test_threads(void)
+{
+    enum { M = 100, N = 130, K = 1500 };
+    struct random r = { 3 };
+    float *a = normal(&r, M * K), *b = normal(&r, N * K), *c[4];
+    bool same = true;
+
+    for (int i = 1; i < 4; i++) {
+        c[i] = xalloc(M * N, sizeof(float));
+        pool_start(i);
+        gemm(true, false, M, N, K, 1, a, M, b, N, 0, c[i], N);
+        pool_stop();
+        same = same && !memcmp(c[1], c[i], M * N * sizeof(float));
+    }
+    ok(same, "%s: the same bytes with 1, 2, 3 threads", kernels.name);
+    for (int i = 1; i < 4; i++)
+        free(c[i]);
+    free(a);
+    free(b);
+}
+
+static int test_all(void)
+{
+    test_threads();
+    pool_start(2);
+    test_kernels(NULL);
+    if (kernels_supported("amx"))
+        test_kernels("avx512");
     pool_stop();
     return done();
 }
