@@ -51,24 +51,26 @@ bool albef_is(const struct weights *w)
     return text.vocabulary && text.cross_width && text.cross_from > 0;
 }
 
-/* Layers `fusion` and the next have one key. */
+static const struct stored *layer_tensor(const struct weights *w, const char *prefix, int layer,
+                                         const char *name)
+{
+    char *full = xprintf("%sencoder.layer.%d.crossattention.self.%s.weight", prefix, layer, name);
+    const struct stored *s = weights_find(w, full);
+
+    free(full);
+    return s;
+}
+
+/* Layers `fusion` and the next have one key, or the next has none of its own. */
 static bool looks_at_two(const struct weights *w, const char *prefix, int fusion)
 {
-    const struct stored *key[2];
-    bool same = true;
+    const struct stored *key = layer_tensor(w, prefix, fusion, "key");
+    const struct stored *next = layer_tensor(w, prefix, fusion + 1, "key");
 
-    for (int i = 0; i < 2; i++) {
-        char *name =
-            xprintf("%sencoder.layer.%d.crossattention.self.key.weight", prefix, fusion + i);
-
-        key[i] = weights_find(w, name);
-        free(name);
-    }
-    if (!key[0] || !key[1] || key[0]->bytes != key[1]->bytes)
-        return false;
-    if (key[0]->data != key[1]->data)
-        same = !memcmp(key[0]->data, key[1]->data, key[0]->bytes);
-    return same;
+    if (!next)
+        return layer_tensor(w, prefix, fusion + 1, "query") != NULL;
+    return key->bytes == next->bytes &&
+           (key->data == next->data || !memcmp(key->data, next->data, key->bytes));
 }
 
 static int check(const struct albef_config *c)

@@ -21,5 +21,9 @@ int albef_config_read(const struct weights *w, const cJSON *root, struct albef_c
 /* Of a new model: config.json alone. */
 int albef_config_new(const cJSON *root, struct albef_config *c);
 const struct layout *albef_layout(const struct weights *w);
+struct model;
+struct tokenizer;
+cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
+                         const struct layout **layout);
 
 #endif

@@ -34,7 +34,34 @@ static const struct section pretraining[] = {
     { "", "", heads },
     { 0 },
 };
-const struct layout albef_layout_pretraining = { .name = "original", .sections = pretraining };
+const struct layout albef_layout_pretraining = { .name = "original",
+                                                 .sections = pretraining,
+                                                 .batched = true };
+
+/* NLVR2: a layer of the pre-trained model became two, which share what they know of images. */
+static const struct rename pairs[] = {
+    { .ours = "layer.1.cross.key.", .theirs = "layer.0.cross.key." },
+    { .ours = "layer.1.cross.value.", .theirs = "layer.0.cross.value." },
+    { .ours = "layer.3.cross.key.", .theirs = "layer.2.cross.key." },
+    { .ours = "layer.3.cross.value.", .theirs = "layer.2.cross.value." },
+    { .ours = "layer.5.cross.key.", .theirs = "layer.4.cross.key." },
+    { .ours = "layer.5.cross.value.", .theirs = "layer.4.cross.value." },
+    { .ours = "layer.7.cross.key.", .theirs = "layer.6.cross.key." },
+    { .ours = "layer.7.cross.value.", .theirs = "layer.6.cross.value." },
+    { .ours = "layer.9.cross.key.", .theirs = "layer.8.cross.key." },
+    { .ours = "layer.9.cross.value.", .theirs = "layer.8.cross.value." },
+    { .ours = "layer.11.cross.key.", .theirs = "layer.10.cross.key." },
+    { .ours = "layer.11.cross.value.", .theirs = "layer.10.cross.value." },
+    { .ours = "layer.13.cross.key.", .theirs = "layer.12.cross.key." },
+    { .ours = "layer.13.cross.value.", .theirs = "layer.12.cross.value." },
+    { .ours = "layer.15.cross.key.", .theirs = "layer.14.cross.key." },
+    { .ours = "layer.15.cross.value.", .theirs = "layer.14.cross.value." },
+    { .ours = "layer.17.cross.key.", .theirs = "layer.16.cross.key." },
+    { .ours = "layer.17.cross.value.", .theirs = "layer.16.cross.value." },
+    { 0 },
+};
+static const struct section ties[] = { { "encoder.", "encoder.", pairs }, { 0 } };
+static const struct layout albef_ties = { .name = "shared", .sections = ties };
 
 static const struct section task[] = {
     VISION,
@@ -46,7 +73,9 @@ static const struct section task[] = {
     { "", "", heads },
     { 0 },
 };
-const struct layout albef_layout_task = { .name = "original", .sections = task };
+const struct layout albef_layout_task = {
+    .name = "original", .sections = task, .ties = &albef_ties, .batched = true
+};
 
 const struct layout *albef_layout(const struct weights *w)
 {

@@ -233,4 +233,5 @@ const struct family family_albef = {
     .match = match,
     .write = write,
     .learn = &albef_learner,
+    .config = albef_save_config,
 };

@@ -138,7 +138,7 @@ static void ask(struct model *m, struct answers *a)
     if (m->abilities & VLM_EMBED_TEXT)
         keep(a, m->family->text(&t, m, ids, counts, 2));
     if (m->abilities & VLM_MATCH)
-        keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 1, 0 }, 2));
+        keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 2 - m->images, 0 }, 2));
     if (m->abilities & VLM_CAPTION) {
         struct prompt prompts[2] = { { ids, 5, 0 }, { ids + 5, 3, 0 } };
         struct hypothesis out[2];
@@ -244,6 +244,20 @@ static int shared(const struct model *m)
     return count;
 }
 
+/* What two layers of NLVR2's text transformer know of images is one. */
+static void test_pictures_once(void)
+{
+    struct model *m = load("tests/golden/albef/nlvr.pth"), *n;
+
+    ok(m && save(m, saved, DTYPE_F32, true), "NLVR2 is saved once");
+    n = load(saved);
+    ok(n && n->images == 2 && shared(n) == 8, "what is stored once is one tensor: %d",
+       n ? shared(n) : 0);
+    ok(n && worst_parameter(m, n) == 0 && same_answers(m, n), "and answers the same");
+    model_free(n);
+    model_free(m);
+}
+
 static void test_once(void)
 {
     struct model *m = load("tests/golden/blip/pretrain.pth"), *n;
@@ -269,6 +283,9 @@ int main(void)
         "tests/golden/blip/vqa.pth",        "tests/golden/blip/pretrain.pth",
         "tests/golden/blip/hf-caption",     "tests/golden/blip/hf-itm",
         "tests/golden/blip/hf-vqa",         "tests/golden/blip/hf-pooled",
+        "tests/golden/albef/pretrain.pth",  "tests/golden/albef/retrieval.pth",
+        "tests/golden/albef/vqa.pth",       "tests/golden/albef/nlvr.pth",
+        "tests/golden/albef/ve.pth",        "tests/golden/albef/lavis-retrieval.pt",
     };
     char *remove;
 
@@ -279,6 +296,7 @@ int main(void)
     for (int i = 0; i < COUNT(models); i++)
         test_model(models[i]);
     test_once();
+    test_pictures_once();
     remove = xprintf("rm -r %s", folder);
     if (system(remove))
         note("%s stays", folder);
