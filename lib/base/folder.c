@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,34 @@ static char *plain_path(const char *path)
     return plain;
 }
 
+/* "NAME.PID.tmp" of processes that are no more: runs that were killed while they wrote. */
+static void sweep(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *above = slash ? xmemdup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+    size_t length = strlen(name);
+    DIR *list = opendir(above);
+    struct dirent *e;
+    int end;
+    long process;
+
+    while (list && (e = readdir(list))) {
+        end = 0;
+        if (!strncmp(e->d_name, name, length) &&
+            sscanf(e->d_name + length, ".%ld.tmp%n", &process, &end) == 1 && end &&
+            !e->d_name[length + (size_t)end] && process > 0 && kill((pid_t)process, 0) &&
+            errno == ESRCH) {
+            char *old = path_join(above, e->d_name);
+
+            remove_folder(old);
+            free(old);
+        }
+    }
+    if (list)
+        closedir(list);
+    free(above);
+}
+
 int folder_begin(struct folder *f, const char *path, const char *mark)
 {
     struct stat status;
@@ -72,6 +101,8 @@ int folder_begin(struct folder *f, const char *path, const char *mark)
     else
         f->temporary = xprintf("%s.%ld.tmp", f->path, (long)getpid());
     free(marked);
+    if (f->temporary)
+        sweep(f->path);
     if (f->temporary && mkdir(f->temporary, 0777)) {
         if (errno == EEXIST) /* of a run that was killed, whose number came round again */
             remove_folder(f->temporary);

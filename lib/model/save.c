@@ -22,6 +22,7 @@ static const char *const own[] = {
     "bpe_simple_vocab",
     "spiece.model",
     "generation_config",
+    "training.", /* the trainer's, by save_options.add */
     NULL,
 };
 
@@ -95,6 +96,8 @@ static int save_into(const struct model *m, const char *folder, const struct sav
         status = save_tokenizer(m, t, from, folder);
     if (!status)
         status = save_weights(m, layout, folder, o);
+    if (!status && o->add)
+        status = o->add(folder, o->add_self);
     tokenizer_close(t);
     free(from);
     return status;

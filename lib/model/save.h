@@ -15,6 +15,9 @@ struct save_options {
      * BLIP decoder shares with its encoder is then found by these programs, not by others. */
     bool once;
     const char *tokenizer; /* its file or folder; NULL: beside the model, where there is one */
+    /* Adds files of the trainer's own, whose names begin with "training."; or NULL. */
+    int (*add)(const char *folder, void *self);
+    void *add_self;
 };
 
 /* save.c - a folder as Hugging Face lays it out: model.safetensors, config.json,

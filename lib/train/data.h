@@ -31,6 +31,7 @@ struct dataset_options {
     int words;       /* of a cleaned caption; 0: 30, as there */
     int context;     /* ids of a text; 0: what the model takes */
     uint64_t seed;
+    bool quiet;   /* bad records are left out without a word */
     bool shuffle; /* every epoch in an order of its own; false: as they came */
     struct augment augment;
 };

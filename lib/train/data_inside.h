@@ -53,6 +53,6 @@ int picture_read(const struct dataset *d, const struct picture *p, struct buffer
 /* One line on stderr: where it is, error_text(). */
 void picture_warn(const struct dataset *d, const struct picture *p);
 /* The same of a record. */
-void record_warn(const struct record *r, const char *reason);
+void record_warn(const struct dataset *d, const struct record *r, const char *reason);
 
 #endif

@@ -125,7 +125,7 @@ static void take_in(struct opening *o, struct reading *one)
     if (!one->trouble && picture_add(d, &o->table, one->record, &o->fields, &picture))
         one->trouble = xstrdup(error_text());
     if (one->trouble) {
-        record_warn(one->record, one->trouble);
+        record_warn(d, one->record, one->trouble);
         d->bad++;
         return;
     }
@@ -133,7 +133,7 @@ static void take_in(struct opening *o, struct reading *one)
         if (one->ids[i].count > o->nothing) {
             add_pair(d, picture, &one->ids[i]);
         } else {
-            record_warn(one->record, "an empty text");
+            record_warn(d, one->record, "an empty text");
             d->bad++;
         }
     }
@@ -239,9 +239,11 @@ struct dataset *dataset_open(char *const *operands, int count, const struct data
 
     *opening = (struct opening){ .d = d, .options = o };
     opening->fields = (struct fields){ o->root, o->image_field, o->text_field };
-    d->options = (struct dataset_options){
-        .max_pixels = o->max_pixels, .seed = o->seed, .shuffle = o->shuffle, .augment = o->augment
-    };
+    d->options = (struct dataset_options){ .max_pixels = o->max_pixels,
+                                           .seed = o->seed,
+                                           .shuffle = o->shuffle,
+                                           .augment = o->augment,
+                                           .quiet = o->quiet };
     d->root = o->root ? xstrdup(o->root) : NULL;
     d->preprocess = m->preprocess;
     d->epoch = UINT64_MAX;

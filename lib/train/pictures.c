@@ -171,11 +171,14 @@ static void tell(const char *source, long line, const char *name, const char *re
 
 void picture_warn(const struct dataset *d, const struct picture *p)
 {
+    if (d->options.quiet)
+        return;
     tell(d->sources[p->source], p->line, p->kind == PATH ? d->kept.data + p->at : "image",
          error_text());
 }
 
-void record_warn(const struct record *r, const char *reason)
+void record_warn(const struct dataset *d, const struct record *r, const char *reason)
 {
-    tell(r->source, r->line, NULL, reason);
+    if (!d->options.quiet)
+        tell(r->source, r->line, NULL, reason);
 }

@@ -15,7 +15,7 @@ for c in $commands; do
     status 0 "$c --version" "$c" --version
     is "$(cat .out)" "$c (vlm) ${VERSION:-0.1.0}" "$c --version"
     status 0 "$c --list-options" "$c" --list-options
-    is "$(awk -F '\t' 'NF != 6 || $1 !~ /^--[a-z-]+$/ || $2 !~ /^(-[a-zA-Z0-9])?$/ ||
+    is "$(awk -F '\t' 'NF != 6 || $1 !~ /^--[a-z0-9-]+$/ || $2 !~ /^(-[a-zA-Z0-9])?$/ ||
         $4 !~ /^(flag|value|file|folder|model|choice)$/ || $6 == ""' .out)" '' \
         "$c --list-options has six fields a line"
     is "$(cut -f1 .out | sort | uniq -d)" '' "$c has no option twice"

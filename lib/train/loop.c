@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT
+ * loop.c - teaching a model: from a list of pairs to a model's folder
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "model/learn.h"
+#include "model/model.h"
+#include "model/save.h"
+#include "train/data.h"
+#include "train/loop.h"
+#include "train/objective.h"
+#include "train/pause.h"
+
+struct run {
+    const struct training *t;
+    struct model *model, *teacher;
+    struct learning *learning;
+    struct adamw adam;
+    struct dataset *data;
+    struct feature_queue *queue;
+    struct tape tape;
+    struct schedule schedule;
+    struct lesson lesson;
+    struct random random; /* of the step at hand */
+    char *options;
+    unsigned objectives;
+    long step, steps;
+    /* since the last report */
+    struct training_report sum;
+    long passes, summed;
+    double began, reported;
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double draw(void *self)
+{
+    return random_uniform(self);
+}
+
+/* Everything that the bytes depend on, the kind of processor left aside. */
+static char *describe(const struct run *r)
+{
+    const struct training *t = r->t;
+    const struct schedule *s = &t->schedule;
+    const char *from = t->init ? t->init : t->model ? t->model : "";
+    struct buffer b = { 0 };
+
+    buffer_string(&b, "{\"from\":");
+    json_escape(&b, from, strlen(from));
+    buffer_printf(&b, ",\"objective\":\"%s\",\"pairs\":%ld,\"data\":\"%016llx\"", t->objectives,
+                  dataset_count(r->data), (unsigned long long)dataset_hash(r->data));
+    buffer_printf(&b, ",\"epochs\":%ld,\"steps\":%ld,\"batch\":%ld,\"accumulate\":%ld", t->epochs,
+                  t->steps, t->batch, t->accumulate);
+    buffer_printf(&b, ",\"schedule\":\"%s\",\"lr\":%.6g,\"min_lr\":%.6g,\"warmup\":%ld",
+                  schedule_names[s->kind], s->rate, s->least, s->warmup);
+    buffer_printf(&b, ",\"warmup_lr\":%.6g,\"lr_decay\":%.6g", s->warmup_rate, s->decay);
+    buffer_printf(&b, ",\"beta1\":%.6g,\"beta2\":%.6g,\"eps\":%.6g,\"clip\":%.6g", t->beta1,
+                  t->beta2, t->eps, t->clip);
+    buffer_printf(&b, ",\"weight_decay\":%.6g,\"decays\":%d", t->weight_decay, (int)t->decays);
+    buffer_printf(&b, ",\"momentum\":%.6g,\"queue\":%ld,\"alpha\":%.6g,\"alpha_epochs\":%.6g",
+                  t->momentum, t->queue, t->alpha, t->alpha_epochs);
+    buffer_printf(&b, ",\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu", t->smoothing,
+                  r->model->image_size, (unsigned long long)t->seed);
+    buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
+                  t->crop, t->flip, t->operations, t->magnitude, t->background);
+    buffer_string(&b, ",\"freeze\":[");
+    for (int i = 0; i < t->freeze_count; i++) {
+        buffer_string(&b, i ? "," : "");
+        json_escape(&b, t->freeze[i], strlen(t->freeze[i]));
+    }
+    buffer_string(&b, "]}");
+    return b.data;
+}
+
+static int freeze(struct run *r)
+{
+    struct params *p = &r->model->params;
+
+    for (int i = 0; i < r->t->freeze_count; i++) {
+        const char *prefix = r->t->freeze[i];
+        int found = 0;
+
+        for (int k = 0; k < p->count; k++)
+            found += !strncmp(p->list[k].name, prefix, strlen(prefix));
+        if (!found)
+            return fail("--freeze=%s: no parameter's name begins so; they begin with %s, ...",
+                        prefix, p->count ? p->list[0].name : "nothing");
+        params_freeze(p, prefix);
+    }
+    return 0;
+}
+
+/* The folder of a run that was broken off comes before what it began with. */
+static int open_model(struct run *r)
+{
+    const struct training *t = r->t;
+    char *config = t->init ? path_join(t->init, "config.json") : NULL, *state;
+    bool goes_on;
+
+    state = path_join(t->folder, "training.json");
+    goes_on = t->resume && path_exists(state);
+    free(state);
+    if (path_exists(t->folder) && !goes_on) {
+        free(config);
+        return fail("%s is there already%s", t->folder,
+                    t->resume ? ", and holds no training to go on with"
+                              : "; --resume goes on with a training that was broken off");
+    }
+    if (goes_on)
+        r->model = model_load(t->folder, t->options);
+    else if (t->init)
+        r->model = path_exists(config)
+                       ? model_create(t->init, t->seed, t->options)
+                       : (fail("--init=%s: there is no config.json", t->init), NULL);
+    else
+        r->model = model_load(t->model, t->options);
+    free(config);
+    return r->model ? 0 : -1;
+}
+
+static int check_objectives(struct run *r)
+{
+    struct buffer can = { 0 };
+    unsigned lacking;
+
+    if (objectives_parse(r->t->objectives, &r->objectives))
+        return -1;
+    lacking = r->objectives & ~model_objectives(r->model);
+    if (lacking) {
+        objectives_list(&can, model_objectives(r->model));
+        fail("%s cannot be taught --objective=%s; it can be taught %s", r->model->about,
+             r->t->objectives, can.size ? can.data : "nothing");
+        buffer_free(&can);
+    }
+    return lacking ? -1 : 0;
+}
+
+static bool (*decays_of(const struct run *r))(const struct param *)
+{
+    switch (r->t->decays) {
+    case DECAY_ALL:
+        return NULL;
+    case DECAY_NO_BIAS:
+        return decays_unless_bias;
+    case DECAY_MATRICES:
+        return decays_matrices;
+    case DECAY_FAMILY:
+        break;
+    }
+    return !strcmp(r->model->family->name, "BLIP")   ? NULL
+           : !strcmp(r->model->family->name, "CLIP") ? decays_matrices
+                                                     : decays_unless_bias;
+}
+
+static void begin_learning(struct run *r)
+{
+    const struct training *t = r->t;
+    bool follows = t->momentum > 0 && (r->objectives & (OBJECTIVE_ITC | OBJECTIVE_MLM));
+
+    model_begin_learning(r->model);
+    r->teacher = follows ? model_twin(r->model) : NULL;
+    r->learning = params_learn(&r->model->params, NULL);
+    if (r->teacher && t->queue)
+        r->queue = feature_queue_new(t->queue, r->model->embedding, t->seed);
+    r->adam = (struct adamw){ .beta1 = (float)t->beta1,
+                              .beta2 = (float)t->beta2,
+                              .eps = (float)t->eps,
+                              .weight_decay = (float)t->weight_decay,
+                              .decays = decays_of(r) };
+    adamw_begin(&r->adam, r->learning);
+    r->lesson = (struct lesson){ .objectives = r->objectives,
+                                 .smoothing = (float)t->smoothing,
+                                 .teacher = r->teacher,
+                                 .queue = r->queue,
+                                 .draw = draw,
+                                 .draw_self = &r->random };
+}
+
+static void plan(struct run *r)
+{
+    const struct training *t = r->t;
+    long pairs = dataset_count(r->data), per_step = t->batch * t->accumulate;
+    long per_epoch = dataset_batches(r->data, (int)t->batch);
+
+    r->schedule = t->schedule;
+    r->schedule.per_epoch = pairs / per_step > 0 ? pairs / per_step : 1;
+    r->steps = t->steps ? t->steps : t->epochs * per_epoch / t->accumulate;
+    r->steps = r->steps ? r->steps : 1;
+    r->schedule.steps = r->steps;
+    if (t->schedule.warmup < 0)
+        r->schedule.warmup = r->steps / 20;
+}
+
+static int open_data(struct run *r)
+{
+    const struct training *t = r->t;
+    struct dataset_options o = { .root = t->root,
+                                 .image_field = t->image_field,
+                                 .text_field = t->text_field,
+                                 .from = t->from,
+                                 .max_pixels = t->max_pixels,
+                                 .tokenizer = t->options->tokenizer,
+                                 .clean_text = t->options->clean_text,
+                                 .seed = t->seed,
+                                 .augment = { .crop_least = (float)t->crop,
+                                              .crop_most = t->crop > 0 ? 1 : 0,
+                                              .flip = t->flip,
+                                              .operations = t->operations,
+                                              .magnitude = t->magnitude,
+                                              .background = t->background },
+                                 .quiet = t->quiet,
+                                 .shuffle = true };
+
+    r->data = dataset_open(t->operands, t->count, &o, r->model);
+    if (!r->data)
+        return -1;
+    plan(r);
+    return 0;
+}
+
+static struct pause pause_of(struct run *r)
+{
+    return (struct pause){ .step = r->step,
+                           .steps = r->steps,
+                           .options = r->options,
+                           .learning = r->learning,
+                           .adam = &r->adam,
+                           .teacher = r->teacher,
+                           .queue = r->queue };
+}
+
+/* 1: all is done already. */
+static int go_on(struct run *r)
+{
+    struct pause s;
+    int found;
+
+    r->options = describe(r);
+    if (!r->t->resume)
+        return 0;
+    found = pause_find(r->t->folder, r->options, &r->step);
+    if (found < 0 || found == 2)
+        return found < 0 ? -1 : 1;
+    s = pause_of(r);
+    return found ? pause_read(&s, r->t->folder) : 0;
+}
+
+static int add_state(const char *folder, void *self)
+{
+    struct pause s = pause_of(self);
+
+    return pause_write(&s, folder);
+}
+
+static int save(struct run *r)
+{
+    struct save_options o = { .type = DTYPE_F32, .add = add_state, .add_self = r };
+
+    return model_save(r->model, r->t->folder, &o);
+}
+
+static void sum_losses(struct run *r, const struct losses *l)
+{
+    r->sum.loss += (double)l->total->data[0];
+    r->sum.temperature += (double)l->temperature;
+    r->sum.losses = 0;
+    for (int i = 0; i < OBJECTIVES; i++) {
+        if (l->each[i]) {
+            r->sum.name[r->sum.losses] = objective_name(i);
+            r->sum.each[r->sum.losses++] += (double)l->each[i]->data[0];
+        }
+    }
+    r->passes++;
+}
+
+/* One pass over a batch: gradients are added to. */
+static int pass(struct run *r, const struct pairs *pairs)
+{
+    struct losses losses;
+
+    tape_clear(&r->tape);
+    if (model_learn(&r->tape, r->model, pairs, &r->lesson, &losses))
+        return -1;
+    sum_losses(r, &losses);
+    if (!isfinite(losses.total->data[0]))
+        return fail("the loss is not finite at step %ld: a lower --lr or a --clip may help",
+                    r->step + 1);
+    tape_backward(&r->tape, scale(&r->tape, losses.total, 1 / (float)r->t->accumulate));
+    return 0;
+}
+
+static void update(struct run *r)
+{
+    double norm = learning_norm(r->learning), rate = schedule_rate(&r->schedule, r->step);
+
+    if (r->t->clip > 0 && norm > r->t->clip)
+        learning_scale(r->learning, (float)(r->t->clip / norm));
+    r->adam.rate = (float)rate;
+    adamw_step(&r->adam, r->learning);
+    r->sum.rate = rate;
+    r->sum.norm += norm;
+    r->summed++;
+    r->step++;
+}
+
+/* The batches of a step; *next has been begun early and leaves as the next step's first. */
+static int step(struct run *r, struct batch **next)
+{
+    const struct training *t = r->t;
+    double epoch = (double)r->step / (double)r->schedule.per_epoch;
+    long last = r->steps * t->accumulate - 1;
+
+    learning_zero(r->learning);
+    model_clamp(r->model);
+    r->random.state = hash_bytes(&r->step, sizeof r->step, t->seed);
+    r->lesson.alpha =
+        (float)(t->alpha * (t->alpha_epochs > 0 ? fmin(1, epoch / t->alpha_epochs) : 1));
+    if (r->teacher)
+        model_follow(r->teacher, r->model, (float)t->momentum);
+    for (long i = 0; i < t->accumulate; i++) {
+        struct batch *b = *next;
+        const struct pairs *pairs = batch_pairs(b);
+        long number = r->step * t->accumulate + i;
+        int status;
+
+        *next = number < last ? batch_begin(r->data, number + 1, (int)t->batch) : NULL;
+        status = pairs ? pass(r, pairs) : -1;
+        batch_free(b);
+        if (status)
+            return -1;
+    }
+    update(r);
+    return 0;
+}
+
+static void tell(struct run *r, void (*report)(const struct training_report *))
+{
+    struct training_report *s = &r->sum;
+    double time = now();
+
+    s->step = r->step;
+    s->steps = r->steps;
+    s->epoch = (double)r->step / (double)r->schedule.per_epoch;
+    s->seconds = time - r->began;
+    s->pairs_a_second = (double)(r->passes * r->t->batch) / fmax(time - r->reported, 1e-9);
+    s->loss /= (double)r->passes;
+    s->temperature /= (double)r->passes;
+    s->norm /= (double)r->summed;
+    for (int i = 0; i < s->losses; i++)
+        s->each[i] /= (double)r->passes;
+    report(s);
+    *s = (struct training_report){ 0 };
+    r->passes = r->summed = 0;
+    r->reported = time;
+}
+
+static enum training_end steps(struct run *r, void (*report)(const struct training_report *))
+{
+    const struct training *t = r->t;
+    struct batch *next = batch_begin(r->data, r->step * t->accumulate, (int)t->batch);
+    bool stopped = false;
+    int status = 0;
+
+    r->began = r->reported = now();
+    while (!status && r->step < r->steps && !stopped) {
+        status = step(r, &next);
+        if (!status && (r->step == r->steps || r->step % t->log_every == 0))
+            tell(r, report);
+        stopped = t->stop && *t->stop && r->step < r->steps;
+        if (!status &&
+            (stopped || r->step == r->steps || (t->save_every && r->step % t->save_every == 0)))
+            status = save(r);
+    }
+    batch_free(next);
+    return status ? TRAINING_FAILED : stopped ? TRAINING_STOPPED : TRAINING_DONE;
+}
+
+static void release(struct run *r)
+{
+    adamw_end(&r->adam);
+    dataset_close(r->data);
+    feature_queue_free(r->queue);
+    tape_free(&r->tape);
+    model_free(r->teacher);
+    model_free(r->model);
+    learning_free(r->learning);
+    free(r->options);
+}
+
+void training_threads(int count)
+{
+    blas_name(); /* sets the environment while it loads: before there are threads */
+    pool_start(count);
+}
+
+enum training_end training_run(const struct training *t,
+                               void (*report)(const struct training_report *))
+{
+    struct run r = { .t = t };
+    enum training_end end = TRAINING_NO_MODEL;
+
+    if (!open_model(&r) && !check_objectives(&r) && !freeze(&r)) {
+        end = TRAINING_FAILED;
+        if (!open_data(&r)) {
+            begin_learning(&r);
+            switch (go_on(&r)) {
+            case 0:
+                end = steps(&r, report);
+                break;
+            case 1:
+                end = TRAINING_DONE;
+                break;
+            }
+        }
+    }
+    release(&r);
+    return end;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * loop.h - teaching a model: from a list of pairs to a model's folder
+ *
+ *     open or make the model -> read the list -> for every step: batches, losses, backward,
+ *     AdamW -> now and then, and at the end, the folder
+ *
+ * The bytes of the folder depend on the options, the data and the kind of processor alone: not on
+ * threads, and not on where a run was broken off and gone on with.
+ */
+#ifndef TRAIN_LOOP_H
+#define TRAIN_LOOP_H
+
+#include "train/train.h"
+#include "vlm.h"
+
+enum weight_decay_group { DECAY_FAMILY, DECAY_ALL, DECAY_NO_BIAS, DECAY_MATRICES };
+
+struct training {
+    const char *model;                 /* to go on from; or, with init set, */
+    const char *init;                  /* a folder with config.json and the tokenizer's files */
+    const char *folder;                /* the model's folder that is written */
+    const struct vlm_options *options; /* of the model */
+    /* the pairs: operands as any filter takes them */
+    char *const *operands;
+    int count;
+    const char *root, *image_field, *text_field;
+    int from; /* enum format */
+    long max_pixels;
+    bool quiet; /* say nothing of bad records */
+    /* changes to pictures; see input/augment.h */
+    double crop; /* least share of the area that is kept; 0: no crop */
+    bool flip, background;
+    int operations, magnitude; /* RandAugment's */
+    /* what is learnt */
+    const char *objectives;    /* "itc,itm,lm" */
+    const char *const *freeze; /* beginnings of parameters' names */
+    int freeze_count;
+    double momentum;            /* of the momentum encoders; 0: none */
+    long queue;                 /* features that wait in it; 0: none */
+    double alpha, alpha_epochs; /* soft targets' share, and over what it rises from 0 */
+    double smoothing;           /* of labels, in lm */
+    /* steps */
+    long epochs, steps;       /* steps 0: as many as the epochs have */
+    long batch, accumulate;   /* pairs of one pass, passes of one step */
+    struct schedule schedule; /* steps and per_epoch are filled in; warmup < 0: steps / 20 */
+    double beta1, beta2, eps, weight_decay, clip; /* clip 0: none */
+    enum weight_decay_group decays;
+    uint64_t seed;
+    /* and their course */
+    long log_every, save_every; /* steps; save_every 0: at the end alone */
+    bool resume;                /* the folder may hold a run that was broken off */
+    volatile const int *stop;   /* a signal's number: save and return early */
+};
+/* Means since the last report. */
+struct training_report {
+    long step, steps; /* done, of all */
+    double epoch;     /* done */
+    double seconds;   /* since the run began */
+    double pairs_a_second;
+    double rate, norm; /* learning rate; norm of the gradients before clipping */
+    double loss, temperature;
+    int losses; /* of the objectives */
+    const char *name[8];
+    double each[8];
+};
+/* Once, before training_run.  0: as many as the process may use. */
+void training_threads(int count);
+enum training_end { TRAINING_DONE, TRAINING_STOPPED, TRAINING_FAILED, TRAINING_NO_MODEL };
+/* `report` is called at every log_every-th step and the last.  TRAINING_FAILED and
+ * TRAINING_NO_MODEL (found before the first pair is read) come after fail(). */
+enum training_end training_run(const struct training *t,
+                               void (*report)(const struct training_report *r));
+
+#endif

@@ -1,0 +1,94 @@
+#!/bin/sh
+# vlm-train.t - a run writes a model that the filters take; stopped anywhere it ends the same
+. "$(dirname "$0")/tap.sh"
+. "$top/tests/command/pictures.sh"
+blip=$top/tests/golden/blip
+both=$work/both
+
+web 40 >web.jsonl
+mkdir "$both"
+cp "$blip"/hf-itm/*.json "$both"
+sed -i 's/"BlipForImageTextRetrieval"/"BlipForImageTextRetrieval", "BlipForConditionalGeneration"/' "$both/config.json"
+
+cat >train <<END
+echo \$\$ >pid
+exec vlm-train --init "$both" --objective itc,itm,lm --batch 4 --epochs 6 --lr 3e-3 \\
+    --momentum 0.9 --queue 10 --crop 0.5 --flip --randaugment 2,5 --log-every 1 "\$@" web.jsonl
+END
+train() {
+    sh train "$@"
+}
+
+# what a run says and writes
+ok 'a run from random numbers' train -q -o whole
+cp .out lines
+is "$(wc -l <lines)" 60 'a line for every step: 40 pairs, ten batches an epoch, six epochs'
+is "$(jq -c 'keys_unsorted' lines | sort -u)" '["step","epoch","loss","itc","itm","lm","temperature","grad_norm","lr","seconds","samples_per_second"]' 'what a line says'
+is "$(jq -s 'map(select(((.itc + .itm + .lm - .loss) | fabs) > 1e-4 * .loss)) | length' lines)" 0 'the loss is the sum of the three'
+is "$(jq -s '(.[50:] | map(.lm) | add) < 0.9 * (.[:10] | map(.lm) | add)' lines)" true 'the last epoch writes better than the first'
+is "$(echo $(cd whole && ls))" 'config.json model.safetensors preprocessor_config.json tokenizer.json tokenizer_config.json training.json' 'the files'
+like "$(vlm-itm -q -m whole web.jsonl | head -n 1)" '"itm":' 'vlm-itm takes the model'
+ok 'vlm-caption takes it' vlm-caption -m whole p1.ppm
+ok 'and vlm-embed' vlm-embed -m whole web.jsonl
+like "$(train -o said 2>&1 >/dev/null)" 'broken7.jpg' 'broken pictures are named'
+
+# the same bytes
+for n in 1 2 5; do
+    ok "$n threads" train -q -j $n -o threads$n
+    same threads$n/model.safetensors whole/model.safetensors "$n threads: the same bytes"
+done
+ok 'another seed' train -q --seed 1 -o seed
+cmp -s seed/model.safetensors whole/model.safetensors
+is $? 1 'gives another model'
+
+# killed anywhere
+killed=0
+for pause in 0.1 0.25 0.15 0.3 0.2 0.35; do
+    rm -f pid
+    sh train -q --save-every 1 --resume part >/dev/null 2>&1 &
+    sleep $pause
+    [ -s pid ] && kill -9 "$(cat pid)" 2>/dev/null && killed=$((killed + 1))
+    wait
+done 2>/dev/null
+ok 'runs were killed' [ $killed -ge 1 ]
+ok 'the last run' train -q --save-every 1 --resume part
+is "$(diff -r whole part)" '' 'killed, and gone on with: the same folder'
+ok 'once more' train -q --save-every 1 --resume part
+is "$(cat .out)" '' 'nothing is left to do'
+is "$(ls -a | grep -c 'part\..*')" 0 'no temporary folder is left' || ls -a | sed 's/^/# /'
+
+rm -f lines pid
+sh train -q --epochs 2000 --resume stopped >lines 2>.err &
+for i in $(seq 200); do [ -s lines ] || sleep 0.05; done
+kill -TERM "$(cat pid)"
+wait $!
+is $? 143 'SIGTERM: the status'
+like "$(cat .err)" 'stopped; --resume=stopped goes on' 'what it says'
+ok 'the folder is whole' vlm-embed -m stopped p1.ppm
+status 1 'other options are refused' train -q --epochs 2000 --batch 5 --resume stopped
+like "$(cat .err)" 'was trained with other options' 'and why'
+
+# from a model, parts of it frozen
+ok 'a captioner goes on' vlm-train -q -m "$blip/hf-caption" --objective lm --freeze vision --steps 2 --batch 4 -o tuned web.jsonl
+ok 'in the form it had' vlm-caption -m tuned p1.ppm
+ok 'CLIP' vlm-train -q -m "$top/tests/golden/clip/hf-vit" --steps 2 --batch 4 -o clip web.jsonl
+ok 'which is CLIP' vlm-embed -m clip p1.ppm
+ok 'several passes a step' vlm-train -q -m whole --objective itm --batch 4 --accumulate 3 --steps 2 -o passes web.jsonl
+
+# what is refused
+status 3 'what a model cannot learn' vlm-train -m "$blip/hf-itm" --objective lm -o no web.jsonl
+like "$(cat .err)" 'cannot be taught --objective=lm; it can be taught itc,itm' 'and what it can'
+status 3 'a name that is no objective' vlm-train -m "$blip/hf-itm" --objective itc,ltm -o no web.jsonl
+like "$(cat .err)" 'ltm is none of' 'and which'
+status 3 'a folder that is there' train -o whole
+like "$(cat .err)" 'whole is there already' 'and which'
+status 3 'no such parameters' train --freeze visoin -o no
+like "$(cat .err)" 'freeze=visoin' 'and which'
+status 3 'no configuration' vlm-train --init . -o no web.jsonl
+status 1 'nothing to learn from' vlm-train -q -m "$blip/hf-itm" --objective itm -o no /dev/null
+like "$(cat .err)" 'no pair of an image and a text' 'and why'
+status 2 'neither --output nor --resume' vlm-train web.jsonl
+status 2 'a queue without momentum' vlm-train -m "$blip/hf-itm" --queue 8 -o no web.jsonl
+is "$(ls -d no* 2>/dev/null)" '' 'what is refused writes nothing'
+status 1 'a full disk' sh -c 'vlm-train -q -m "$0/hf-itm" --objective itm --steps 1 --batch 4 -o full web.jsonl >/dev/full' "$blip"
+finish
