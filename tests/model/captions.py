@@ -20,7 +20,8 @@ MASS = {"bacon", "rice", "butter", "salt", "bread", "honey", "milk", "sake", "ic
         "lacrosse", "pong", "tennis", "bowling", "badminton", "hair", "confetti",
         "hockey", "polish", "corn", "cheese", "knitting", "candy", "money", "zzz", "yoga", "tv",
         "racing", "poop", "ginger", "popcorn", "chocolate", "fog", "rain", "snow", "hail",
-        "lightning", "luggage", "food", "meat", "liquid", "celery", "spinach", "parsley", "lettuce", "mahjong", "wheat", "arts"}
+        "lightning", "luggage", "food", "meat", "liquid", "celery", "spinach",
+        "parsley", "lettuce", "mahjong", "wheat", "arts"}
 # Names that say too little or are no noun: what to write instead.
 SPECIAL = {
     "ZZZ": "the letters ZZZ", "multiply": "a multiplication sign", "plus": "a plus sign",
@@ -60,12 +61,14 @@ SPECIAL = {
     "softball": "a softball", "person lifting weights": "a person lifting weights",
     "man lifting weights": "a man lifting weights",
     "woman lifting weights": "a woman lifting weights",
-    "hourglass done": "an hourglass", "hourglass not done": "an hourglass with flowing sand", "1st place medal": "a first place medal",
+    "hourglass done": "an hourglass", "hourglass not done": "an hourglass with flowing sand",
+    "1st place medal": "a first place medal",
     "2nd place medal": "a second place medal", "3rd place medal": "a third place medal",
     "couple with heart": "a couple with a heart", "kiss": "a couple kissing",
     "Statue of Liberty": "the Statue of Liberty", "mount fuji": "Mount Fuji",
     "Tokyo tower": "the Tokyo Tower", "map of Japan": "a map of Japan", "sun": "the sun",
-    "milky way": "the milky way", "globe showing Europe-Africa": "a globe showing Europe and Africa",
+    "milky way": "the milky way",
+    "globe showing Europe-Africa": "a globe showing Europe and Africa",
     "globe showing Asia-Australia": "a globe showing Asia and Australia",
     "globe showing Americas": "a globe showing the Americas", "fish cake with swirl":
     "a fish cake with a swirl", "cloud with rain": "a cloud with rain", "eyes": "a pair of eyes",
@@ -104,7 +107,8 @@ def article(noun):
     first = noun.split()[0]
     if last in MASS or last in PLURALS or (head and head[0] in PLURALS):
         return noun
-    if last.endswith("s") and not last.endswith(("ss", "us", "'s", "’s")) and last not in SINGULARS:
+    if (last.endswith("s") and not last.endswith(("ss", "us", "'s", "’s")) and
+            last not in SINGULARS):
         return noun
     if first.isupper() and len(first) < 4 and first != "NEW":  # by letters: an SOS button
         vowel = first[0] in "AEFHILMNORSX"

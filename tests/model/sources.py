@@ -57,7 +57,7 @@ def stamps():
 JOINER = "\u200d"
 HIDDEN = "\ufe0f"   # asks for the colourful form; spelt or not
 TONES = [chr(c) for c in range(0x1f3fb, 0x1f400)]
-PARTS = {"red hair", "curly hair", "white hair", "bald"} # no pictures of their own
+PARTS = {"red hair", "curly hair", "white hair", "bald"}  # no pictures of their own
 
 
 def annotations():

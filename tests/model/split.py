@@ -11,7 +11,7 @@ import captions
 
 CONCEPTS = {"test": 14, "valid": 3}    # of 100 concepts
 PICTURES = {"test": 34, "valid": 4}    # of 100 known concepts that two styles show: one of the two
-WEB = 6                                # of 100 web pictures, and all that seem to show what is held out
+WEB = 6                                # of 100 web pictures, and all that show what is held out
 COMMON = 12                            # a word in more names than that says too little to hold out
 
 
