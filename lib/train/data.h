@@ -27,9 +27,10 @@ struct dataset_options {
     bool null;                                   /* names are separated by NUL */
     long max_pixels;                             /* of an image; 0: no limit */
     const char *tokenizer;                       /* a file or folder; NULL: beside the model */
-    bool clean_text; /* captions as the training scripts of BLIP clean them */
-    int words;       /* of a cleaned caption; 0: 30, as there */
-    int context;     /* ids of a text; 0: what the model takes */
+    const char *prefix; /* what every text begins with, as it stands; NULL: nothing */
+    bool clean_text;    /* captions as the training scripts of BLIP clean them */
+    int words;          /* of a cleaned caption; 0: 30, as there */
+    int context;        /* ids of a text; 0: what the model takes */
     uint64_t seed;
     bool quiet;   /* bad records are left out without a word */
     bool shuffle; /* every epoch in an order of its own; false: as they came */
@@ -53,6 +54,7 @@ long dataset_count(const struct dataset *d);    /* pairs */
 long dataset_pictures(const struct dataset *d); /* different images */
 long dataset_bad(const struct dataset *d);      /* records and texts left out */
 long dataset_cut(const struct dataset *d);      /* texts that were cut to the context */
+int dataset_prefix(const struct dataset *d); /* ids that every text begins with, the frame's too */
 uint64_t dataset_hash(const struct dataset *d); /* of texts and image references, in order */
 void dataset_close(struct dataset *d);          /* after its batches; NULL is nothing */
 

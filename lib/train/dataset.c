@@ -23,7 +23,7 @@ struct opening {
     const struct dataset_options *options;
     struct fields fields;
     struct tokenizer *tokenizer;
-    int context, nothing; /* ids of an empty text */
+    int context, nothing; /* ids of a text that says nothing */
     struct picture_table table;
     struct reading block[BLOCK];
     int count;
@@ -31,16 +31,16 @@ struct opening {
 
 static void tokenise(const struct opening *o, const char *text, size_t size, struct token_ids *ids)
 {
-    struct buffer cleaned = { 0 };
+    struct buffer whole = { 0 };
 
-    if (o->options->clean_text) {
-        clean_caption(&cleaned, text, size, CAPTION_BLIP,
+    buffer_string(&whole, o->options->prefix ? o->options->prefix : "");
+    if (o->options->clean_text)
+        clean_caption(&whole, text, size, CAPTION_BLIP,
                       o->options->words ? o->options->words : BLIP_WORDS);
-        text = cleaned.size ? cleaned.data : "";
-        size = cleaned.size;
-    }
-    tokenizer_encode(o->tokenizer, text, size, o->context, ids);
-    buffer_free(&cleaned);
+    else
+        buffer_add(&whole, text, size);
+    tokenizer_encode(o->tokenizer, whole.data, whole.size, o->context, ids);
+    buffer_free(&whole);
 }
 
 /* What an earlier filter said. */
@@ -197,10 +197,27 @@ static int read_all(struct opening *o, char *const *operands, int count)
     return result;
 }
 
+/* A text with the prefix alone ends as one without: those ids are the frame's. */
+static int measure_prefix(struct opening *o)
+{
+    struct token_ids bare, prefix;
+    bool ends;
+
+    tokenise(o, "", 0, &prefix);
+    tokenizer_encode(o->tokenizer, "", 0, o->context, &bare);
+    ends = bare.count && prefix.ids[prefix.count - 1] == bare.ids[bare.count - 1];
+    o->nothing = prefix.count;
+    o->d->prefix = prefix.count - ends;
+    free(bare.ids);
+    free(prefix.ids);
+    if (o->nothing >= o->context)
+        return fail("a context of %d ids has no room for a text", o->context);
+    return 0;
+}
+
 static int open_tokenizer(struct opening *o, const struct model *m)
 {
     char *path = o->options->tokenizer ? xstrdup(o->options->tokenizer) : model_tokenizer_path(m);
-    struct token_ids nothing;
 
     if (!path)
         return fail_as("not_found", "%s: there is no tokenizer beside it", m->folder);
@@ -211,10 +228,7 @@ static int open_tokenizer(struct opening *o, const struct model *m)
     o->context = m->context;
     if (o->options->context > 0 && o->options->context < m->context)
         o->context = o->options->context;
-    tokenizer_encode(o->tokenizer, "", 0, o->context, &nothing);
-    o->nothing = nothing.count;
-    free(nothing.ids);
-    return o->nothing < o->context ? 0 : fail("a context of %d ids has no room", o->context);
+    return measure_prefix(o);
 }
 
 static uint64_t hash_of(const struct dataset *d)
@@ -284,6 +298,11 @@ long dataset_bad(const struct dataset *d)
 long dataset_cut(const struct dataset *d)
 {
     return d->cut;
+}
+
+int dataset_prefix(const struct dataset *d)
+{
+    return d->prefix;
 }
 
 uint64_t dataset_hash(const struct dataset *d)

@@ -482,8 +482,18 @@ static void cutting(void)
     d = open_text(text, &o);
     b = batch_begin(d, 0, 1);
     is_long(batch_pairs(b)->counts[0], 5, "words of a cleaned text");
+    is_long(dataset_prefix(d), 1, "texts begin with the frame");
     batch_free(b);
     dataset_close(d);
+    o.prefix = "A picture of ";
+    d = open_text(text, &o);
+    b = batch_begin(d, 0, 1);
+    is_long(batch_pairs(b)->counts[0], 8, "words behind a prefix");
+    is_long(dataset_prefix(d), 4, "with which texts begin");
+    batch_free(b);
+    dataset_close(d);
+    o.context = 5;
+    ok(!open_text(text, &o) && strstr(error_text(), "no room"), "a prefix and nothing else");
 }
 
 /* Two broken pictures in a row, the last of the list among them. */
