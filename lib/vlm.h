@@ -119,6 +119,18 @@ struct vlm_text {
 int vlm_write(struct vlm *m, const float *features, int images, const char *const *prompts,
               const uint64_t *seeds, const struct vlm_writing *how, struct vlm_text *out);
 
+/* Files.  A model, named as in vlm_open, written as `out`: see vlm-convert(1). */
+struct vlm_conversion {
+    const char *type;      /* of matrices: "f32" "f16" "bf16" "int8"; NULL: each as it is */
+    bool original;         /* the authors' file; else a folder as Hugging Face lays it out */
+    bool once;             /* tensors with two names stored once, for this library alone */
+    const char *tokenizer; /* NULL: beside the model */
+};
+int vlm_convert(const char *model, const char *out, const struct vlm_conversion *how);
+/* A line of JSON, to free: what a model is; or that every byte of it was read and is in order. */
+char *vlm_inform(const char *model);
+char *vlm_verify(const char *model);
+
 /* Similarity: out[i * columns + j] = a[i] . b[j]; bytes do not depend on rows or threads. */
 void vlm_dot(const float *a, long rows, const float *b, long columns, int width, float *out);
 

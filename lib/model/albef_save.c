@@ -43,7 +43,7 @@ cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
                          const struct layout **layout)
 {
     const struct albef *a = m->self;
-    cJSON *root = config_begin(m, "albef");
+    cJSON *root = config_begin("albef");
 
     (void)t;
     *layout = m->layout;

@@ -10,6 +10,7 @@
 
 struct model;
 struct tokenizer;
+struct original;
 /* How Hugging Face spells the image towers of BLIP and BLIP-2. */
 extern const struct rename blip_names_hf_vit[], blip_names_hf_block[];
 extern const struct layout blip_layout_original, blip_layout_hf, blip_layout_hf_pooled;
@@ -23,8 +24,9 @@ bool blip_is_original(const struct weights *w); /* by its tensors */
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c);
 int blip_config_original(const struct weights *w, struct blip_config *c);
 
-/* blip_save.c - as family's config(); see model.h */
+/* blip_save.c - as family's config() and original(); see model.h */
 cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
                         const struct layout **layout);
+int blip_save_original(const struct model *m, struct original *o);
 
 #endif

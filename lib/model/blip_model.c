@@ -109,7 +109,8 @@ static int open(struct model *m)
     m->self = b;
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
-    c.vision.eps = m->compat ? (original ? 1e-6f : 1e-5f) : c.vision.eps;
+    if (m->compat && (original || !is_hf(m)))
+        c.vision.eps = original ? 1e-6f : 1e-5f;
     blip_init(b, &c);
     blip_params(b, &m->params);
     if (model_bind(m, blip_ignored))
@@ -242,4 +243,5 @@ const struct family family_blip = {
     .write = write,
     .learn = &blip_learner,
     .config = blip_save_config,
+    .original = blip_save_original,
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "model/blip_files.h"
 #include "model/save_inside.h"
+#include "model/sizes.h"
 
 enum { BERT_END = 102 }; /* [SEP] of bert-base-uncased */
 
@@ -64,7 +65,7 @@ cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
                         const struct layout **layout)
 {
     const struct blip *b = m->self;
-    cJSON *root = config_begin(m, "blip");
+    cJSON *root = config_begin("blip");
     int end = m->writing.end ? m->writing.end : t ? tokenizer_id(t, "[SEP]") : BERT_END;
 
     *layout = b->config.contrastive ? &blip_layout_hf_pooled : &blip_layout_hf;
@@ -76,4 +77,26 @@ cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
     set_text(config_object(root, "text_config"), &b->config, end);
     set_vision(config_object(root, "vision_config"), &b->vision.config);
     return root;
+}
+
+/* What the authors' code takes for granted. */
+int blip_save_original(const struct model *m, struct original *o)
+{
+    const struct blip_config *c = &((const struct blip *)m->self)->config;
+
+    if (c->contrastive)
+        return fail_as("unsupported", "BLIP's authors have no model of two pooled towers");
+    if (c->vision.heads != sizes_heads(c->vision.width) ||
+        c->text.heads != sizes_heads(c->text.width) || c->begin != c->text.vocabulary - 2)
+        return fail_as("unsupported", "the authors' file cannot say that heads are not 64 wide, or "
+                                      "that [DEC] is not the last id but one");
+    *o = (struct original){
+        .layout = &blip_layout_original,
+        .wrapper = "model",
+        .aliases = { { "text_decoder.cls.predictions.decoder.weight",
+                       "text_decoder.bert.embeddings.word_embeddings.weight" },
+                     { "text_decoder.cls.predictions.decoder.bias",
+                       "text_decoder.cls.predictions.bias" } },
+    };
+    return 0;
 }

@@ -53,6 +53,9 @@ extern const struct layout clip_layout_openai, clip_layout_open_clip_custom, cli
     clip_layout_own;
 extern const struct rename clip_names_block[], clip_names_vit[]; /* OpenAI's spelling */
 
+/* clip_config_open.c - OpenAI's own file: the archive of a program, or its tensors alone */
+bool clip_is_openai(const struct weights *w);
+
 /* clip_config.c, clip_config_open.c, clip_shapes.c - 0, or -1 after fail() */
 int clip_config_hf(const cJSON *root, struct clip_config *c);
 int clip_config_own(const cJSON *root, struct clip_config *c);
@@ -61,10 +64,12 @@ int clip_config_shapes(const struct weights *w, struct clip_config *c); /* OpenA
 int clip_config_check(const struct clip_config *c);
 const char *clip_pooling_name(enum pooling pooling); /* in our config.json */
 
-/* clip_save.c - as family's config(); see model.h */
+/* clip_save.c - as family's config() and original(); see model.h */
 struct model;
 struct tokenizer;
 cJSON *clip_save_config(const struct model *m, const struct tokenizer *t,
                         const struct layout **layout);
+struct original;
+int clip_save_original(const struct model *m, struct original *o);
 
 #endif

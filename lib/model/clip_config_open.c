@@ -217,6 +217,12 @@ static void shapes_resnet(const struct weights *w, struct clip_config *c)
     }
 }
 
+bool clip_is_openai(const struct weights *w)
+{
+    return weights_find(w, "text_projection") &&
+           (!strcmp(weights_kind(w), "torchscript") || weights_find(w, "input_resolution"));
+}
+
 int clip_config_shapes(const struct weights *w, struct clip_config *c)
 {
     *c = (struct clip_config){ .has_vision = true, .has_text = true };

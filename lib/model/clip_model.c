@@ -26,8 +26,8 @@ static bool is_type(const cJSON *config, const char *type)
 
 static bool knows(const struct model *m)
 {
-    if (!strcmp(weights_kind(m->weights), "torchscript"))
-        return weights_find(m->weights, "text_projection");
+    if (m->weights && clip_is_openai(m->weights))
+        return true;
     if (m->open_clip)
         return true;
     return m->config && (is_type(m->config, "clip") || is_type(m->config, "clip_vision_model") ||
@@ -258,4 +258,5 @@ const struct family family_clip = {
     .text = text,
     .learn = &clip_learner,
     .config = clip_save_config,
+    .original = clip_save_original,
 };

@@ -54,22 +54,18 @@ static void hf_text(cJSON *o, const struct clip_config *c)
     config_whole(o, "projection_dim", c->embedding);
 }
 
-static cJSON *hf_config(const struct model *m, const struct clip_config *c)
+static cJSON *hf_config(const struct clip_config *c)
 {
     static const char *const whole[] = { "CLIPModel", NULL };
     static const char *const vision[] = { "CLIPVisionModelWithProjection", NULL };
     static const char *const text[] = { "CLIPTextModelWithProjection", NULL };
     bool both = c->has_vision && c->has_text;
-    cJSON *root = config_begin(m, both            ? "clip"
-                                  : c->has_vision ? "clip_vision_model"
-                                                  : "clip_text_model");
+    cJSON *root = config_begin(both            ? "clip"
+                               : c->has_vision ? "clip_vision_model"
+                                               : "clip_text_model");
 
     config_words(root, "architectures", both ? whole : c->has_vision ? vision : text);
     config_whole(root, "projection_dim", c->embedding);
-    if (both) { /* old files repeat them under names that take precedence */
-        cJSON_DeleteItemFromObjectCaseSensitive(root, "vision_config_dict");
-        cJSON_DeleteItemFromObjectCaseSensitive(root, "text_config_dict");
-    }
     if (c->has_vision)
         hf_vision(both ? config_object(root, "vision_config") : root, c);
     if (c->has_text)
@@ -129,9 +125,8 @@ static void own_text(cJSON *o, const struct text_config *x)
 
 static cJSON *own_config(const struct clip_config *c)
 {
-    cJSON *root = cJSON_CreateObject();
+    cJSON *root = config_begin("vlm-clip");
 
-    config_word(root, "model_type", "vlm-clip");
     config_whole(root, "embedding", c->embedding);
     if (c->has_vision && c->is_resnet)
         own_resnet(config_object(root, "resnet"), &c->resnet);
@@ -150,5 +145,43 @@ cJSON *clip_save_config(const struct model *m, const struct tokenizer *t,
 
     (void)t;
     *layout = hf ? &clip_layout_hf : &clip_layout_own;
-    return hf ? hf_config(m, c) : own_config(c);
+    return hf ? hf_config(c) : own_config(c);
+}
+
+/* --- OpenAI: what its code makes of the shapes --- */
+
+static bool usual_block(long width, int heads, long mlp, float eps, enum activation act)
+{
+    return heads == width / 64 && mlp == 4 * width && eps == 1e-5f && act == ACTIVATION_QUICK_GELU;
+}
+
+static bool openai_can_read(const struct clip_config *c)
+{
+    const struct vit_config *v = &c->vit;
+    const struct text_config *x = &c->text;
+
+    if (!c->has_vision || !c->has_text || x->bag || !x->causal || x->pad ||
+        !usual_block(x->width, x->heads, x->mlp, x->eps, x->activation))
+        return false;
+    if (x->pooling != POOL_LARGEST && (x->pooling != POOL_END || x->end_id != x->vocabulary - 1))
+        return false;
+    return c->is_resnet || (!c->mean_pool && v->norm_before &&
+                            usual_block(v->width, v->heads, v->mlp, v->eps, v->activation));
+}
+
+int clip_save_original(const struct model *m, struct original *o)
+{
+    const struct clip_config *c = &model_clip(m)->config;
+
+    if (!openai_can_read(c))
+        return fail_as("unsupported",
+                       "OpenAI's code takes both towers, heads 64 wide, layers four times as wide "
+                       "inside, quick_gelu and the class token for granted; this model is another");
+    *o = (struct original){
+        .layout = &clip_layout_openai,
+        .numbers = { { "input_resolution", clip_image_size(c) },
+                     { "context_length", c->text.context },
+                     { "vocab_size", c->text.vocabulary } },
+    };
+    return 0;
 }

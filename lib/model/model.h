@@ -16,6 +16,7 @@
 
 struct model;
 struct learner;
+struct original;
 struct family {
     const char *name;
     bool (*knows)(const struct model *m);
@@ -41,6 +42,9 @@ struct family {
      * its tokenizer, or NULL.  NULL after fail(). */
     cJSON *(*config)(const struct model *m, const struct tokenizer *t,
                      const struct layout **layout);
+    /* How the authors' own code wants the file; -1 after fail() where it could not be that model.
+     */
+    int (*original)(const struct model *m, struct original *o);
 };
 
 enum { ALSO = 2 }; /* files of towers beside the checkpoint's: image, language */

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "model/clip.h"
 #include "model/learn.h"
 
 static const struct family *const families[] = { &family_clip, &family_albef, &family_blip,
@@ -36,7 +37,7 @@ static int read_files(struct model *m)
     m->weights = weights_open(m->path);
     if (!m->weights)
         return -1;
-    if (!strcmp(weights_kind(m->weights), "torchscript"))
+    if (clip_is_openai(m->weights))
         return 0; /* says everything by itself */
     if (read_beside(m, "open_clip_config.json", &m->open_clip))
         return -1;

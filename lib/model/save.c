@@ -55,6 +55,11 @@ static int save_weights(const struct model *m, const struct layout *l, const cha
     return status;
 }
 
+static enum dtype type_of(const struct model *m, const struct save_options *o)
+{
+    return o->type < DTYPE_COUNT ? o->type : save_type(m);
+}
+
 static const char *torch_name(enum dtype type)
 {
     return type == DTYPE_F32 ? "float32" : type == DTYPE_BF16 ? "bfloat16" : "float16";
@@ -68,8 +73,7 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
 
     if (!root)
         return -1;
-    cJSON_DeleteItemFromObjectCaseSensitive(root, "torch_dtype");
-    config_word(root, "dtype", torch_name(o->type));
+    config_word(root, "dtype", torch_name(type_of(m, o)));
     config_word(root, "vlm_compat", m->clean == CLEAN_HF ? "hf" : "original");
     if (m->image_size)
         images = preprocess_config(&m->preprocess,
@@ -115,4 +119,39 @@ int model_save(const struct model *m, const char *folder, const struct save_opti
         return folder_commit(&f, own);
     folder_drop(&f);
     return -1;
+}
+
+/* --- the authors' files --- */
+
+static void add_others(struct pieces *p, const struct original *about)
+{
+    for (int i = 0; i < COUNT(about->aliases) && about->aliases[i].name; i++)
+        pieces_alias(p, about->aliases[i].name, about->aliases[i].of);
+    for (int i = 0; i < COUNT(about->numbers) && about->numbers[i].name; i++)
+        pieces_number(p, about->numbers[i].name, about->numbers[i].value);
+}
+
+int model_save_original(const struct model *m, const char *file, const struct save_options *o)
+{
+    struct original about = { 0 };
+    struct save_options all = *o;
+    struct pieces p;
+    int status;
+
+    if (!m->family->original)
+        return fail_as("unsupported", "%s cannot be saved as its authors' file", m->about);
+    if (type_of(m, o) == DTYPE_I8)
+        return fail_as("unsupported", "the authors' code does not read bytes with factors: choose "
+                                      "another type");
+    if (m->family->original(m, &about))
+        return -1;
+    all.once = false;
+    status = pieces_gather(&p, m, about.layout, &all);
+    if (!status) {
+        add_others(&p, &about);
+        status = weights_save_torch(file, p.list, p.count, about.wrapper,
+                                    &(struct making){ pieces_make, &p });
+    }
+    pieces_free(&p);
+    return status;
 }

@@ -7,9 +7,9 @@
 #include "model/model.h"
 
 struct save_options {
-    /* Of matrices: f32, f16, bf16 or i8.  Vectors, scalars and tables of positions are f32.  With
-     * i8 a matrix [out, in] has one f32 factor a row beside it, NAME.scale; what is no matrix is
-     * f16, and so are matrices of few rows. */
+    /* Of matrices: f32, f16, bf16, i8, or DTYPE_COUNT: each as it is.  Vectors, scalars and tables
+     * of positions are f32.  With i8 a matrix [out, in] has one f32 factor a row beside it,
+     * NAME.scale; what is no matrix is f16, and so are matrices of few rows. */
     enum dtype type;
     /* Tensors that are one under two names, or equal, are stored under the first alone.  What a
      * BLIP decoder shares with its encoder is then found by these programs, not by others. */
@@ -25,5 +25,8 @@ struct save_options {
  * folder that has the name; files there that belong to no model stay.  The model may lie in that
  * very folder.  -1 after fail(), and nothing has changed. */
 int model_save(const struct model *m, const char *folder, const struct save_options *o);
+/* A file as the model's authors published theirs, for PyTorch: BLIP's {"model": ..}, CLIP's
+ * dictionary.  Written under another name and renamed.  -1 after fail(). */
+int model_save_original(const struct model *m, const char *file, const struct save_options *o);
 
 #endif

@@ -4,14 +4,10 @@
 #include <string.h>
 #include "model/save_inside.h"
 
-cJSON *config_begin(const struct model *m, const char *type)
+cJSON *config_begin(const char *type)
 {
-    cJSON *o = NULL;
+    cJSON *o = cJSON_CreateObject();
 
-    if (m->config && !strcmp(json_string(m->config, "model_type", ""), type))
-        o = cJSON_Duplicate(m->config, true);
-    else
-        o = cJSON_CreateObject();
     config_word(o, "model_type", type);
     return o;
 }

@@ -20,21 +20,45 @@ struct pieces {
     int count, capacity;
     struct arena names;
 };
+/* The parameter before p that has its numbers and that the layout ties it to; or NULL. */
+const struct param *save_tied(const struct model *m, const struct layout *l, const struct param *p);
 int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
                   const struct save_options *o); /* -1 after fail() */
+/* `name` has the numbers of `of`, which is there. */
+void pieces_alias(struct pieces *p, const char *name, const char *of);
+void pieces_number(struct pieces *p, const char *name, long value); /* an integer */
 void pieces_make(void *pieces, int index, void *out);
 void pieces_free(struct pieces *p);
+
+/* What an original file has besides the renamed parameters. */
+struct original {
+    const struct layout *layout;
+    const char *wrapper; /* {"wrapper": {..}}; or NULL */
+    struct alias {
+        const char *name, *of;
+    } aliases[2]; /* more names of stored tensors */
+    struct number {
+        const char *name;
+        long value;
+    } numbers[3];
+};
 
 /* save_words.c - the tokenizer's files into a folder: t, which was read from `from` */
 int save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
                    const char *folder);
 
+/* inspect.c */
+enum dtype save_type(const struct model *m); /* of most numbers in matrices */
+
+/* convert.c */
+struct model *model_named(const char *name); /* found and loaded; NULL after fail() */
+
 /* save.c */
 int save_json(const char *folder, const char *name, const cJSON *object); /* -1 after fail() */
 
-/* save_config.c - values of a configuration: set, or put in place of what is there */
-cJSON *config_begin(const struct model *m, const char *type); /* as it was read, or a new one */
-cJSON *config_object(cJSON *o, const char *name);             /* the one of that name */
+/* save_config.c - values of a configuration, set or put in place of what is there */
+cJSON *config_begin(const char *type);
+cJSON *config_object(cJSON *o, const char *name); /* the one of that name */
 void config_whole(cJSON *o, const char *name, long value);
 void config_real(cJSON *o, const char *name, float value); /* as short as reads back */
 void config_flag(cJSON *o, const char *name, bool value);

@@ -33,21 +33,20 @@ static bool same_numbers(const struct tensor *a, const struct tensor *b)
     return !a->scale || !memcmp(a->scale, b->scale, (size_t)a->shape[0] * sizeof *a->scale);
 }
 
-/* Whether a reader finds p's numbers under another name, which the layout ties it to. */
-static bool is_tied(const struct model *m, const struct layout *l, const struct param *p)
+const struct param *save_tied(const struct model *m, const struct layout *l, const struct param *p)
 {
     const struct param *other;
     const struct tensor *a, *b;
     struct place place;
 
     if (!l->ties || !layout_place(l->ties, p->name, &place))
-        return false;
+        return NULL;
     other = find_param(&m->params, place.name);
     a = *p->slot;
     b = other ? *other->slot : NULL;
     if (!b || other->rank != p->rank || memcmp(other->shape, p->shape, sizeof p->shape))
-        return false;
-    return a == b || same_numbers(a, b);
+        return NULL;
+    return a == b || same_numbers(a, b) ? other : NULL;
 }
 
 static bool is_matrix(const struct param *p)
@@ -62,6 +61,8 @@ static enum dtype stored_type(const struct param *p, const struct place *place, 
 {
     if (param_wide(p))
         return DTYPE_F32;
+    if (wanted == DTYPE_COUNT)
+        wanted = (*p->slot)->type;
     if (wanted != DTYPE_I8)
         return wanted;
     return is_matrix(p) && !place->transpose && p->shape[0] >= FEW_ROWS ? DTYPE_I8 : DTYPE_F16;
@@ -127,15 +128,47 @@ static void add_first(struct pieces *p, const struct param *one, const struct pl
         p->list[at].data = x->bytes;
 }
 
-static int place_part(struct pieces *p, const struct param *one, const struct place *place,
-                      enum dtype type)
+static int find_piece(const struct pieces *p, const char *name)
 {
     int at = p->count - 1;
 
+    while (at >= 0 && strcmp(p->list[at].name, name))
+        at--;
+    return at;
+}
+
+void pieces_alias(struct pieces *p, const char *name, const char *of)
+{
+    int from = find_piece(p, of), at;
+
+    if (from < 0)
+        return;
+    at = add(p, name, "");
+    name = p->list[at].name;
+    p->list[at] = p->list[from];
+    p->list[at].name = name;
+    p->list[at].same = p->list[from].same ? p->list[from].same : from + 1;
+    p->pieces[at] = p->pieces[from];
+}
+
+void pieces_number(struct pieces *p, const char *name, long value)
+{
+    int64_t *data = arena_alloc(&p->names, sizeof *data);
+    int at = add(p, name, "");
+
+    *data = value;
+    p->list[at].type = DTYPE_I64;
+    p->list[at].data = data;
+}
+
+static int place_part(struct pieces *p, const struct param *one, const struct place *place,
+                      enum dtype type)
+{
+    int at;
+
     if (place->part == 0)
         add_first(p, one, place, type);
-    for (at = p->count - 1; at >= 0 && strcmp(p->list[at].name, place->name);)
-        at--;
+    at = find_piece(p, place->name);
     if (at < 0)
         return fail("%s comes without what is before it in %s", one->name, place->name);
     p->pieces[at].part[place->part] = one;
@@ -150,14 +183,17 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
     *p = (struct pieces){ 0 };
     for (int i = 0; i < m->params.count; i++) {
         const struct param *one = &m->params.list[i];
-        struct place place;
+        const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;
+        struct place place, others;
 
-        if (!*one->slot || (o->once && is_tied(m, l, one)))
+        if (!*one->slot || (o->once && other))
             continue;
         if (!layout_place(l, one->name, &place))
             return fail_as("unsupported", "the %s layout has no place for %s", l->name, one->name);
         if (place_part(p, one, &place, stored_type(one, &place, o->type)))
             return -1;
+        if (other && layout_place(l, other->name, &others) && others.parts == 1 && others.part == 0)
+            p->list[find_piece(p, place.name)].same = find_piece(p, others.name) + 1;
     }
     return 0;
 }

@@ -49,7 +49,7 @@ static int layers_of(const struct weights *w, const char *prefix, const char *pa
     return sizes_layers(w, full);
 }
 
-static int heads_of(long width)
+int sizes_heads(long width)
 {
     return width % 64 ? 2 : (int)(width / 64);
 }
@@ -69,7 +69,7 @@ void sizes_vit(const struct weights *w, const char *prefix, struct vit_config *c
         .norm_after = true,
     };
     c->image = tokens > 0 ? (int)lround(sqrt((double)tokens - 1)) * c->patch : 0;
-    c->heads = heads_of(c->width);
+    c->heads = sizes_heads(c->width);
 }
 
 void sizes_bert(const struct weights *w, const char *prefix, struct bert_config *c)
@@ -86,7 +86,7 @@ void sizes_bert(const struct weights *w, const char *prefix, struct bert_config 
         .eps = 1e-12f,
         .cross_every = 1,
     };
-    c->heads = heads_of(c->width);
+    c->heads = sizes_heads(c->width);
     for (int i = 0; i < c->layers && !c->cross_width; i++) {
         snprintf(name, sizeof name, "encoder.layer.%d.crossattention.self.key.weight", i);
         c->cross_width = dim_of(w, prefix, name, 1);

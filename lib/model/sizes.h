@@ -12,6 +12,7 @@ bool sizes_has(const struct weights *w, const char *name);
 long sizes_dim(const struct weights *w, const char *name, int axis); /* 0: no such tensor or axis */
 /* How many of the pattern, which has one %d, are there, counted from 0. */
 int sizes_layers(const struct weights *w, const char *pattern);
+int sizes_heads(long width); /* no tensor tells: 64 wide in every released file, two in tiny ones */
 /* A vision transformer as timm spells it, after `prefix`. */
 void sizes_vit(const struct weights *w, const char *prefix, struct vit_config *c);
 /* BERT after `prefix`; the first layer that has cross-attention, if any, is cross_from. */

@@ -61,6 +61,7 @@ struct saving {
     int rank;
     long shape[STORED_RANK];
     const void *data; /* contiguous; NULL: made when it is its turn */
+    int same; /* weights_save_torch: 1 + the index of an earlier one with these numbers; 0: none */
 };
 struct making {                                     /* one tensor at a time is in memory */
     void (*make)(void *self, int index, void *out); /* all bytes of list[index] */
@@ -70,5 +71,9 @@ struct making {                                     /* one tensor at a time is i
 int weights_save(const char *path, const struct saving *list, int count, const char *metadata_json);
 int weights_save_made(const char *path, const struct saving *list, int count,
                       const char *metadata_json, const struct making *making);
+/* torch_save.c - as torch.save does it, under another name and renamed; a dictionary of tensors, or
+ * with a wrapper {"wrapper": that dictionary}.  Written one tensor at a time. */
+int weights_save_torch(const char *path, const struct saving *list, int count, const char *wrapper,
+                       const struct making *making);
 
 #endif

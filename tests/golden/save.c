@@ -272,6 +272,46 @@ static void test_once(void)
     model_free(m);
 }
 
+/* --- vocabularies --- */
+
+static bool same_ids(const struct tokenizer *t, const struct tokenizer *u, const char *text)
+{
+    struct token_ids a, b;
+    bool same;
+
+    tokenizer_encode(t, text, strlen(text), 40, &a);
+    tokenizer_encode(u, text, strlen(text), 40, &b);
+    same =
+        a.count > 3 && a.count == b.count && !memcmp(a.ids, b.ids, (size_t)a.count * sizeof *a.ids);
+    free(a.ids);
+    free(b.ids);
+    return same;
+}
+
+/* OpenAI's list of merges becomes the files of Hugging Face, and means the same. */
+static void test_words(void)
+{
+    struct tokenizer *t = tokenizer_clip("tests/golden/tokenizer/clip.txt", CLEAN_OPENAI), *u;
+    char *written = path_join(folder, "merges.txt"), *ids = path_join(folder, "vocab.json");
+    struct buffer a = { 0 }, b = { 0 };
+
+    ok(t && tokenizer_save(t, folder) == 0, "a vocabulary is written");
+    ok(file_read(&a, written) == 0 &&
+           file_read(&b, "tests/golden/tokenizer/clip/merges.txt") == 0 && a.size == b.size &&
+           !memcmp(a.data, b.data, a.size),
+       "merges.txt has the bytes that Hugging Face's library writes");
+    u = tokenizer_clip(ids, CLEAN_OPENAI);
+    ok(u && same_ids(t, u, "A photo of 2 dogs, isn't it?") &&
+           same_ids(t, u, "na\xc3\xafve \xe2\x98\x83"),
+       "and texts have the same ids");
+    tokenizer_close(t);
+    tokenizer_close(u);
+    buffer_free(&a);
+    buffer_free(&b);
+    free(written);
+    free(ids);
+}
+
 int main(void)
 {
     static const char *const models[] = {
@@ -297,6 +337,7 @@ int main(void)
         test_model(models[i]);
     test_once();
     test_pictures_once();
+    test_words();
     remove = xprintf("rm -r %s", folder);
     if (system(remove))
         note("%s stays", folder);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * vlm-convert.c - a model in another layout or in smaller numbers; what a model is; is it whole?
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+#include "vlm.h"
+
+enum { LAYOUT_BY_NAME, LAYOUT_HF, LAYOUT_ORIGINAL };
+static const char *const layouts[] = { "name", "hf", "original", NULL };
+static const char *const types[] = { "same", "f32", "f16", "bf16", "int8", NULL };
+
+static const char *tokenizer;
+static int layout, type;
+static bool once, info, verify;
+
+static const struct option_spec options[] = {
+    OPTION_CHOICE(0, "to", "LAYOUT", &layout, layouts,
+                  "hf, a folder; original, a file [name: original where OUT ends in .pth or .pt]"),
+    OPTION_CHOICE(0, "dtype", "TYPE", &type, types,
+                  "type of the matrices: same, f32, f16, bf16 or int8 [same]"),
+    OPTION_FLAG(0, "once", &once, "store tensors that have two names once; for these programs"),
+    OPTION_FILE(0, "tokenizer", "FILE", &tokenizer,
+                "the tokenizer's file or folder [beside the model]"),
+    OPTION_FLAG(0, "info", &info, "say what each MODEL is: one JSON object a line"),
+    OPTION_FLAG(0, "verify", &verify, "read every byte of each MODEL and check it"),
+    OPTIONS_END,
+};
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t length = strlen(name), tail = strlen(ending);
+
+    return length > tail && !strcmp(name + length - tail, ending);
+}
+
+static bool wants_original(const char *out)
+{
+    return layout == LAYOUT_ORIGINAL ||
+           (layout == LAYOUT_BY_NAME && (ends_in(out, ".pth") || ends_in(out, ".pt")));
+}
+
+static int convert(const char *model, const char *out)
+{
+    const struct vlm_conversion how = {
+        .type = type ? types[type] : NULL,
+        .original = wants_original(out),
+        .once = once,
+        .tokenizer = tokenizer,
+    };
+
+    return vlm_convert(model, out, &how);
+}
+
+static int say(char *line)
+{
+    if (!line)
+        return -1;
+    fputs(line, stdout);
+    free(line);
+    return 0;
+}
+
+static int say_all(char *const *names, int count)
+{
+    int status = 0;
+
+    for (int i = 0; i < count; i++)
+        if ((verify && say(vlm_verify(names[i]))) || (info && say(vlm_inform(names[i])))) {
+            warn("%s", error_text());
+            status = 1;
+        }
+    if (fflush(stdout) || ferror(stdout)) {
+        fail_errno("standard output");
+        warn("%s", error_text());
+        status = 1;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option_usage usage = {
+        .name = "vlm-convert",
+        .args = "MODEL [OUT]",
+        .about = "write a model in another layout or in smaller numbers, say what it is, check it",
+        .options = options,
+    };
+    int first;
+
+    options_parse(&usage, argc, argv, &first);
+    if (first == argc)
+        options_mistake("a model is needed");
+    if (info || verify)
+        return say_all(argv + first, argc - first);
+    if (argc - first != 2)
+        options_mistake("MODEL and OUT are needed, or --info or --verify");
+    if (convert(argv[first], argv[first + 1]) == 0)
+        return 0;
+    warn("%s", error_text());
+    return 1;
+}
