@@ -208,11 +208,16 @@ static const struct param *encoders(const struct params *p, const struct param *
     return NULL;
 }
 
+static bool same_bytes(const void *a, const void *b, size_t bytes)
+{
+    return a == b || (a && b && !memcmp(a, b, bytes));
+}
+
 static bool same_numbers(const struct tensor *x, const struct tensor *y)
 {
     return x->type == y->type && tensor_count(x) == tensor_count(y) &&
-           (x->bytes == y->bytes ||
-            !memcmp(x->bytes, y->bytes, (size_t)tensor_count(x) * dtype_size(x->type)));
+           same_bytes(x->bytes, y->bytes, (size_t)tensor_count(x) * dtype_size(x->type)) &&
+           same_bytes(x->scale, y->scale, (size_t)x->shape[0] * sizeof *x->scale);
 }
 
 static void share_if(struct model *m,

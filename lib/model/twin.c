@@ -34,7 +34,8 @@ static void copy_numbers(struct model *twin, const struct model *m)
 
     assert(from->count == to->count);
     for (int i = 0; i < from->count; i++)
-        total += *from->list[i].slot ? padded(*from->list[i].slot) : 0;
+        if (*from->list[i].slot && first_name(from, i) == i)
+            total += padded(*from->list[i].slot);
     block = arena_alloc(&twin->memory, (size_t)total * sizeof *block);
     for (int i = 0; i < from->count; i++) {
         const struct tensor *x = *from->list[i].slot;

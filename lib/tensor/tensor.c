@@ -70,15 +70,14 @@ struct tensor *tensor_from(struct tape *t, float *data, int rank, const long *sh
 }
 
 /* A copy of the base's header, moved by `offset` floats. */
-static struct tensor *view(struct tape *t, const struct tensor *base, long offset)
+static struct tensor *view(struct tape *t, struct tensor *base, long offset)
 {
     struct tensor *x = tape_alloc(t, sizeof *x);
 
     assert(base->type == DTYPE_F32);
     *x = *base;
     x->data += offset;
-    if (x->grad)
-        x->grad += offset;
+    x->base = base->base ? base->base : base;
     return x;
 }
 

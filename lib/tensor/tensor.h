@@ -24,7 +24,10 @@ struct tensor {
         void *bytes; /* any type */
     };
     const float *scale; /* i8: [shape[0]], each number counts scale[i] times; else NULL */
-    float *grad;        /* rows as in data; NULL: none wanted */
+    /* Rows as in data.  A parameter that learns has it always, what an operation made only while
+     * backward needs it. */
+    float *grad;
+    struct tensor *base; /* of a view: what it is a part of, also of its gradient */
     bool needs_grad;
     bool moves;  /* numbers change from pass to pass without a gradient: never packed */
     bool mapped; /* bytes lie in a mapped file: file_release() may drop their resident copy */
@@ -53,10 +56,14 @@ struct node {
     int inputs;
     struct tensor *in[NODE_INPUTS]; /* entries may be NULL */
 };
+struct loan;
 struct tape {
     struct arena arena;
     struct node *nodes;
     int count, capacity;
+    struct arena loaned; /* gradients, lent from node to node during backward */
+    struct loan *loans;
+    int loan_count, loan_capacity;
     struct random random; /* dropout and the like; state 0: identity */
 };
 void tape_free(struct tape *t);
@@ -78,7 +85,7 @@ void tensor_read(const struct tensor *x, long first, long count, float *to);
 const float *tensor_floats(struct tape *t, const struct tensor *x); /* NULL for NULL */
 void *tape_alloc(struct tape *t, size_t bytes);
 float *tape_floats(struct tape *t, long count);
-/* If an input needs a gradient: y gets a zeroed one and the operation goes onto the trail.
+/* If an input needs a gradient, y does too and the operation goes onto the trail.
  * Returns y.  `saved` must outlive the pass: the tape's arena, or the model. */
 struct tensor *remember(struct tape *t, const struct op *op, struct tensor *y, void *saved,
                         int inputs, struct tensor *const *in);
@@ -86,7 +93,8 @@ struct tensor *remember(struct tape *t, const struct op *op, struct tensor *y, v
     remember(tape, op, y, saved, COUNT(((struct tensor *[]){ __VA_ARGS__ })),                      \
              (struct tensor *[]){ __VA_ARGS__ })
 bool wants(const struct tensor *x); /* x is there and needs a gradient */
-/* Seeds loss->grad[0] with 1 and walks the trail; parameters' gradients are added to. */
+/* Seeds the loss with 1 and walks the trail; parameters' gradients are added to.  Operations that
+ * the loss does not depend on are passed by. */
 void tape_backward(struct tape *t, struct tensor *loss);
 
 /* Scratch of a layer: everything since the mark is dropped unless something was remembered. */

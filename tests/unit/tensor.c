@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * tensor.c - shapes, views, the tape's memory, the list of parameters and what learns of it
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tensor/tensor.h"
@@ -25,6 +26,23 @@ static struct tensor *doubled(struct tape *t, struct tensor *x)
     for (long i = 0; i < tensor_count(x); i++)
         y->data[i] = 2 * x->data[i];
     return REMEMBER(t, &op_doubled, y, NULL, x);
+}
+
+static void halved_back(const struct node *n)
+{
+    for (long i = 0; i < tensor_count(n->out); i++)
+        n->in[0]->grad[i] += n->out->grad[i] / 2;
+}
+
+static const struct op op_halved = { "halved", halved_back };
+
+static struct tensor *halved(struct tape *t, struct tensor *x)
+{
+    struct tensor *y = tensor_like(t, x);
+
+    for (long i = 0; i < tensor_count(x); i++)
+        y->data[i] = x->data[i] / 2;
+    return REMEMBER(t, &op_halved, y, NULL, x);
 }
 
 static void test_shapes(void)
@@ -96,6 +114,29 @@ static void test_trail(void)
     ok(t.count == 0 && !y->grad && !y->needs_grad, "frozen, nothing is remembered");
     tape_backward(&t, y);
     ok(true, "backward of a constant does nothing");
+    tape_free(&t);
+}
+
+/* Of a hundred gradients two are out at a time; halves of a tensor have halves of its gradient. */
+static void test_loans(void)
+{
+    enum { SIZE = 1 << 16 };
+    static float data[SIZE], grad[SIZE];
+    struct tensor x = { .rank = 1, .shape = { SIZE }, .stride = SIZE, .data = data, .grad = grad };
+    struct tape t = { 0 };
+    struct tensor *y = &x, *unused;
+
+    x.needs_grad = true;
+    unused = doubled(&t, &x);
+    for (int i = 0; i < 100; i++)
+        y = doubled(&t, i % 20 ? y : halved(&t, y));
+    y = tensor_columns(&t, doubled(&t, y), SIZE - 1, 1);
+    tape_backward(&t, y);
+    ok(grad[0] == 0 && grad[SIZE - 1] == ldexpf(1, 96),
+       "a view's gradient is a part of its base's");
+    ok(!unused->grad && !y->base->grad, "afterwards nothing is out");
+    ok(t.loaned.peak < 3 * (sizeof data + 4096), "two of a hundred were at a time (%zu bytes)",
+       t.loaned.peak);
     tape_free(&t);
 }
 
@@ -224,6 +265,7 @@ int main(void)
     test_short_floats();
     test_scaled();
     test_trail();
+    test_loans();
     test_marks();
     test_params();
     test_learning();
