@@ -12,7 +12,10 @@
 #include "op/op.h"
 #include "op/rows.h"
 
-enum { RELEASE = 1 << 20 }; /* bytes of a weight above which its mapped source is let go */
+enum {
+    RELEASE = 1 << 20, /* bytes of a weight above which its mapped source is let go */
+    WIDENED = 4 << 20, /* numbers of a weight that backward widens at a time */
+};
 
 static long outputs(const struct tensor *weight)
 {
@@ -36,6 +39,42 @@ static long all_outputs(const struct linear *l)
 /* What backward needs of a layer: in[0] is x, then the weights, then the biases. */
 enum { IN_X, IN_WEIGHT, IN_BIAS = IN_WEIGHT + PACK_PARTS, IN_COUNT = IN_BIAS + PACK_PARTS };
 
+/* Some rows of a weight that is stored short. */
+struct widening {
+    const struct tensor *weight;
+    long first, inputs;
+    float *to;
+};
+
+static void widen_rows(const void *argument, long first, long last)
+{
+    const struct widening *w = argument;
+
+    tensor_read(w->weight, (w->first + first) * w->inputs, (last - first) * w->inputs,
+                w->to + first * w->inputs);
+}
+
+/* dx += dy W.  Of a frozen weight that is stored short, some rows at a time are widened. */
+static void backward_x(const struct node *n, const struct tensor *x, const struct tensor *w,
+                       const float *dy)
+{
+    long out = outputs(w), in = inputs(w), stride = n->out->stride;
+    bool wide = w->type == DTYPE_F32;
+    long step = wide || in >= WIDENED ? out : WIDENED / in;
+    struct widening part = { .weight = w, .inputs = in };
+
+    step = step < out ? step : out;
+    part.to = wide ? w->data : tape_floats(n->tape, step * in);
+    for (; part.first < out; part.first += step) {
+        long count = out - part.first < step ? out - part.first : step;
+
+        if (!wide)
+            over_rows(widen_rows, &part, count, in);
+        gemm(false, false, rows(x), in, count, 1, dy + part.first, stride, part.to, in, 1, x->grad,
+             x->stride);
+    }
+}
+
 static void backward_part(const struct node *n, int part, long first)
 {
     const struct tensor *x = n->in[IN_X], *w = n->in[IN_WEIGHT + part], *b = n->in[IN_BIAS + part];
@@ -43,8 +82,7 @@ static void backward_part(const struct node *n, int part, long first)
     const float *dy = n->out->grad + first;
 
     if (wants(x))
-        gemm(false, false, count, in, out, 1, dy, stride, tensor_floats(n->tape, w), in, 1, x->grad,
-             x->stride);
+        backward_x(n, x, w, dy);
     if (wants(w))
         gemm(true, false, out, in, count, 1, dy, stride, x->data, x->stride, 1, w->grad, in);
     if (wants(b))
