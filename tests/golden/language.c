@@ -391,6 +391,69 @@ static void test_t5(enum activation activation, const char *act)
     close_fixture(&f);
 }
 
+/* Matrices become bytes with a scale a row; or what those stand for, in f32. */
+static void quantize(struct fixture *f, bool bytes)
+{
+    for (int i = 0; i < f->params.count; i++) {
+        struct tensor *x = *f->params.list[i].slot;
+        long count = tensor_count(x), wide = width(x);
+        float *scale = arena_alloc(&f->memory, (size_t)rows(x) * sizeof *scale);
+        float *number = arena_alloc(&f->memory, (size_t)count * sizeof *number);
+        int8_t *byte = arena_alloc(&f->memory, (size_t)count);
+
+        if (x->rank < 2 || x->type == DTYPE_F32)
+            continue;
+        tensor_read(x, 0, count, number);
+        for (long k = 0; k < count; k++) {
+            if (k % wide == 0) {
+                scale[k / wide] = 0;
+                for (long j = k; j < k + wide; j++)
+                    scale[k / wide] = fmaxf(scale[k / wide], fabsf(number[j]) / 127);
+            }
+            byte[k] = (int8_t)lrintf(number[k] / scale[k / wide]);
+            number[k] = scale[k / wide] * byte[k];
+        }
+        x->type = bytes ? DTYPE_I8 : DTYPE_F32;
+        x->bytes = bytes ? (void *)byte : (void *)number;
+        x->scale = bytes ? scale : NULL;
+        x->mapped = false;
+    }
+}
+
+/* Bytes give what the numbers they stand for give, gradients too. */
+static void test_bytes(bool opt)
+{
+    float loss[2], gradient[2][ITEMS * EACH * 16];
+    bool good = true;
+
+    for (int bytes = 0; bytes < 2; bytes++) {
+        struct fixture f;
+        struct padded a, b;
+        struct language_texts read, written;
+        struct tensor *l;
+
+        good = good && (opt ? open_opt(&f) : open_t5(&f, ACTIVATION_GELU));
+        if (!good)
+            return;
+        quantize(&f, bytes);
+        a = read_ids(&f, "", opt ? "ids" : "read");
+        b = read_ids(&f, "", opt ? "ids" : "written");
+        read = texts_of(&a);
+        written = texts_of(&b);
+        f.pictures->needs_grad = true;
+        memset(f.pictures->grad, 0, sizeof gradient[bytes]);
+        l = opt ? opt_loss(&f.tape, &f.opt, f.pictures, EACH, &read, 0)
+                : t5_loss(&f.tape, &f.t5, f.pictures, EACH, &read, &written, 0);
+        tape_backward(&f.tape, l);
+        loss[bytes] = l->data[0];
+        memcpy(gradient[bytes], f.pictures->grad, sizeof gradient[bytes]);
+        close_fixture(&f);
+    }
+    is_close(&loss[1], &loss[0], 1, 0, 1e-5, opt ? "opt: loss with bytes" : "t5: loss with bytes");
+    ok(worst_difference(gradient[1], gradient[0], ITEMS * EACH * 16) < 1e-4, "%s: gradient",
+       opt ? "opt" : "t5");
+}
+
 static void test_buckets(void)
 {
     static const struct t5_config config = { .buckets = 32, .distance = 128 };
@@ -411,6 +474,8 @@ int main(void)
     test_opt();
     test_t5(ACTIVATION_GELU, "gelu");
     test_t5(ACTIVATION_GELU_TANH, "gelu_new");
+    test_bytes(true);
+    test_bytes(false);
     test_buckets();
     return done();
 }

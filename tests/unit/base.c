@@ -70,6 +70,14 @@ static void buffers(void)
     is_text(b.data, "hello----42", "buffer_replace grows");
     buffer_replace(&b, 0, 9, "", 0);
     is_text(b.data, "42", "buffer_replace shrinks");
+    buffer_substitute(&b, "4", "aa");
+    buffer_string(&b, "xaaa");
+    buffer_substitute(&b, "aa", "b");
+    is_text(b.data, "b2xba", "buffer_substitute, from left to right");
+    buffer_clear(&b);
+    ok(base64_read(&b, "aGVs\nbG8 -_==") == 0, "base64 of both alphabets");
+    is_text(b.data, "hello>", "its bytes");
+    ok(base64_read(&b, "a*") < 0, "what is not base64 is refused");
     buffer_free(&b);
 }
 
