@@ -104,7 +104,9 @@ def t5():
         for block in list(model.encoder.block) + list(model.decoder.block):
             dense = block.layer[-1].DenseReluDense
             dense.act = torch.nn.GELU() if act == "gelu" else torch.nn.GELU(approximate="tanh")
+        model.lm_head.weight = torch.nn.Parameter(torch.zeros(VOCABULARY, 16))  # 5 ties it to the words, T5 1.1 did not
         randomise(model, 7, torch.bfloat16)
+        assert not torch.equal(model.lm_head.weight, model.shared.weight)
         rows = pictures(16).requires_grad_()
 
         def joined(i):
