@@ -25,9 +25,10 @@ struct vlm; /* a model; opaque */
 struct vlm_options {
     const char *tokenizer; /* a file or folder; NULL: beside the model */
     const char *compat;    /* "original" or "hf" where traditions differ; NULL: the file's own */
-    bool clean_text;    /* texts as BLIP's training cleaned captions, before they are tokenised */
-    int image_size;     /* 0: the model's own; else position embeddings are resized */
-    const char *vision; /* BLIP-2's image tower, where its file lacks it; NULL: beside the model */
+    bool clean_text; /* texts as BLIP's training cleaned captions, before they are tokenised */
+    int image_size;  /* 0: the model's own; else position embeddings are resized */
+    /* BLIP-2's image tower and language model, where its file lacks them; NULL: beside the model */
+    const char *vision, *language;
 };
 
 /* Threads for all models; call once, before anything else.  0: as many as the process may use. */

@@ -73,7 +73,7 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *vision, *compat, *output, *resume, *shard;
+    const char *model, *tokenizer, *vision, *language, *compat, *output, *resume, *shard;
     struct fields fields;
     bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;

@@ -27,6 +27,7 @@ struct vlm *model_open(unsigned wanted)
 {
     const struct vlm_options options = { .tokenizer = settings.tokenizer,
                                          .vision = settings.vision,
+                                         .language = settings.language,
                                          .compat = settings.compat,
                                          .clean_text = settings.clean_text,
                                          .image_size = (int)settings.image_size };

@@ -56,6 +56,8 @@ const struct option_spec model_options[] = {
                 "the tokenizer's file or folder [beside the model]"),
     OPTION_FILE(0, "vision", "FILE", &settings.vision,
                 "BLIP-2's image tower, if the model's file lacks it [beside the model]"),
+    OPTION_FILE(0, "language", "FOLDER", &settings.language,
+                "BLIP-2's language model, if the model's file lacks it [beside the model]"),
     OPTION_CALL(0, "compat", "TRADITION", set_compat,
                 "original or hf, where the two compute differently [as the model's files]"),
     OPTION_FLAG(0, "clean-text", &settings.clean_text,

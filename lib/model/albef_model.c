@@ -212,7 +212,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     ids = tape_alloc(t, (size_t)total * sizeof *ids);
     for (int i = 0, at = 0; i < count; at += counts[i++]) {
         memcpy(ids + at, prompts[i].ids, (size_t)counts[i] * sizeof *ids);
-        starts[i] = (struct prompt){ prompts[i].ids, 1, prompts[i].seed };
+        starts[i] = (struct prompt){ .ids = prompts[i].ids, .count = 1, .seed = prompts[i].seed };
     }
     p = pairs_of(t, m, x, ids, counts, NULL, count);
     writer_open(&w, &a->decoder, albef_states(t, a, &p, false), p.texts, d);

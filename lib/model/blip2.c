@@ -10,6 +10,29 @@ void blip2_init(struct blip2 *m, const struct blip2_config *config)
     *m = (struct blip2){ .config = *config };
     vit_init(&m->vision, &config->vision);
     bert_init(&m->qformer, &config->qformer);
+    if (config->language == LANGUAGE_OPT)
+        opt_init(&m->opt, &config->opt);
+    if (config->language == LANGUAGE_T5)
+        t5_init(&m->t5, &config->t5);
+}
+
+static void language_params(struct blip2 *m, struct params *p)
+{
+    const struct blip2_config *c = &m->config;
+    long from = c->qformer.width;
+
+    if (c->language == LANGUAGE_OPT) {
+        linear_params(&m->language_projection, p, "opt_projection", c->opt.width, from, true);
+        params_in(p, "opt");
+        opt_params(&m->opt, p);
+        params_out(p);
+    }
+    if (c->language == LANGUAGE_T5) {
+        linear_params(&m->language_projection, p, "t5_projection", c->t5.width, from, true);
+        params_in(p, "t5");
+        t5_params(&m->t5, p);
+        params_out(p);
+    }
 }
 
 void blip2_params(struct blip2 *m, struct params *p)
@@ -31,6 +54,7 @@ void blip2_params(struct blip2 *m, struct params *p)
     }
     if (c->match)
         linear_params(&m->match_head, p, "match_head", 2, width, true);
+    language_params(m, p);
 }
 
 void blip2_close(struct blip2 *m)
@@ -40,6 +64,9 @@ void blip2_close(struct blip2 *m)
     linear_close(&m->vision_projection);
     linear_close(&m->text_projection);
     linear_close(&m->match_head);
+    linear_close(&m->language_projection);
+    opt_close(&m->opt);
+    t5_close(&m->t5);
 }
 
 struct tensor *blip2_image(struct tape *t, struct blip2 *m, struct tensor *pixels)
@@ -98,6 +125,11 @@ struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *imag
     };
 
     return bert_together(t, &m->qformer, &in, queries);
+}
+
+struct tensor *blip2_pictures(struct tape *t, struct blip2 *m, struct tensor *queries)
+{
+    return linear(t, &m->language_projection, queries, ACTIVATION_NONE);
 }
 
 static void feed(void *self, int count, const int *row, const int *counts, const int *ids,

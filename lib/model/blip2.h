@@ -6,13 +6,15 @@
  *     stage 1   queries alone     32 image vectors; the text's is that of [CLS]      itc
  *               queries and text  each query judges, the mean of logits counts       itm
  *               text after queries  [DEC] text                                        captions
+ *     stage 2   the vectors, projected, stand before a language model's words: OPT's prompt, or
+ *               what T5's encoder reads                                   captions, answers
  *
  * arXiv 2301.12597; salesforce/LAVIS models/blip2_models/; huggingface/transformers models/blip_2/.
  */
 #ifndef MODEL_BLIP2_H
 #define MODEL_BLIP2_H
 
-#include "model/decode.h"
+#include "model/language.h"
 #include "nn/bert.h"
 #include "nn/nn.h"
 #include "nn/vit.h"
@@ -22,7 +24,11 @@ struct blip2_config {
     struct bert_config qformer; /* its head writes captions of stage 1 */
     long embedding;             /* of the contrastive space, 256; 0: none */
     bool match;                 /* the ITM head */
-    int begin, end;             /* ids of [DEC], [SEP] */
+    int begin, end;             /* ids of [DEC], [SEP]; or of the language model's texts */
+    enum { LANGUAGE_NONE, LANGUAGE_OPT, LANGUAGE_T5 } language;
+    struct opt_config opt;
+    struct t5_config t5;
+    int image_token; /* Hugging Face's, which stands for a query among ids; -1: none */
 };
 
 struct blip2 {
@@ -31,6 +37,9 @@ struct blip2 {
     struct bert qformer;
     struct linear vision_projection, text_projection, match_head;
     struct tensor *temperature; /* NULL where the file has none */
+    struct linear language_projection;
+    struct opt opt; /* one of the two */
+    struct t5 t5;
 };
 
 void blip2_init(struct blip2 *m, const struct blip2_config *config);
@@ -56,6 +65,9 @@ struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *imag
                             const struct spans *images, const int *ids, const struct spans *texts,
                             struct tensor **queries);
 
+/* What the queries saw as the language model takes it: [n * queries, its width] */
+struct tensor *blip2_pictures(struct tape *t, struct blip2 *m, struct tensor *queries);
+
 /* The Q-Former at work as a captioner. */
 struct blip2_writer {
     struct blip2 *model;
@@ -66,5 +78,12 @@ struct blip2_writer {
 void blip2_writer_open(struct blip2_writer *w, struct blip2 *m, struct tensor *image,
                        const struct spans *images, const struct decoding *d);
 void blip2_writer_close(struct blip2_writer *w);
+
+/* blip2_speak.c - the language model at work: a text for each image and prompt, as decode() has it.
+ * What is written begins with config.begin, which lengths count; of the prompt they count nothing.
+ * `heeds`: a penalty of repetition knows the prompt. */
+int blip2_speak(struct tape *t, struct blip2 *m, struct tensor *pictures,
+                const struct prompt *prompts, int count, bool heeds, const struct decoding *d,
+                struct hypothesis *out);
 
 #endif

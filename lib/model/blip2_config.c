@@ -17,6 +17,10 @@ const char *const blip2_ignored[] = {
     "position_ids",
     "Qformer.cls.predictions.decoder.weight",
     "Qformer.cls.predictions.decoder.bias",
+    "*language_model.lm_head.", /* OPT's, which is tied to the words; T5's is known */
+    "encoder.embed_tokens.weight",
+    "decoder.embed_tokens.weight",
+    "decoder.version",
     NULL,
 };
 
@@ -42,9 +46,12 @@ bool blip2_has_vision(const struct weights *w)
 
 static int check(const struct blip2_config *c)
 {
+    struct bert_config worded = c->qformer;
     const struct bert_config *q = &c->qformer;
 
-    if (sizes_check_vit("BLIP-2", &c->vision) || sizes_check_bert("BLIP-2", q))
+    if (q->wordless)
+        worded.vocabulary = worded.positions = 8; /* it has none */
+    if (sizes_check_vit("BLIP-2", &c->vision) || sizes_check_bert("BLIP-2", &worded))
         return -1;
     if (q->queries < 1 || q->queries > 4096)
         return fail("the BLIP-2 model has %d queries", q->queries);
@@ -53,7 +60,92 @@ static int check(const struct blip2_config *c)
                     q->cross_width, c->vision.width);
     if (c->embedding < 0 || c->embedding > 65536)
         return fail("the BLIP-2 model embeds in %ld numbers", c->embedding);
+    if (q->wordless && !c->language)
+        return fail("the Q-Former has no words, and no language model is behind it");
     return 0;
+}
+
+static bool sensible(long value, long most)
+{
+    return value >= 1 && value <= most;
+}
+
+static int read_opt(struct reader *r, struct blip2_config *c)
+{
+    struct opt_config *o = &c->opt;
+
+    *o = (struct opt_config){
+        .vocabulary = read_whole(r, "vocab_size", 50272),
+        .positions = read_whole(r, "max_position_embeddings", 2048),
+        .width = read_whole(r, "hidden_size", 768),
+        .mlp = read_whole(r, "ffn_dim", 3072),
+        .layers = (int)read_whole(r, "num_hidden_layers", 12),
+        .heads = (int)read_whole(r, "num_attention_heads", 12),
+    };
+    c->begin = (int)read_whole(r, "bos_token_id", 2);
+    if (r->bad)
+        return -1;
+    if (!sensible(o->vocabulary, 1 << 24) || !sensible(o->positions, 1 << 20) ||
+        !sensible(o->width, 65536) || !sensible(o->mlp, 1 << 20) || !sensible(o->layers, 1000) ||
+        !sensible(o->heads, o->width) || o->width % o->heads || c->begin >= o->vocabulary)
+        return fail("%s: OPT of width %ld, %d heads, %d layers makes no sense", r->where, o->width,
+                    o->heads, o->layers);
+    if (read_whole(r, "word_embed_proj_dim", o->width) != o->width ||
+        !read_flag(r, "do_layer_norm_before", true) ||
+        read_activation(r, "activation_function", "relu") != ACTIVATION_RELU)
+        return fail_as("unsupported", "%s: this form of OPT is not supported", r->where);
+    return 0;
+}
+
+/* LAVIS takes the exact gelu, whatever T5's own file says. */
+static int read_t5(struct reader *r, bool lavis, struct blip2_config *c)
+{
+    struct t5_config *o = &c->t5;
+
+    *o = (struct t5_config){
+        .vocabulary = read_whole(r, "vocab_size", 32128),
+        .width = read_whole(r, "d_model", 512),
+        .mlp = read_whole(r, "d_ff", 2048),
+        .head_width = read_whole(r, "d_kv", 64),
+        .layers = (int)read_whole(r, "num_layers", 6),
+        .heads = (int)read_whole(r, "num_heads", 8),
+        .buckets = (int)read_whole(r, "relative_attention_num_buckets", 32),
+        .distance = (int)read_whole(r, "relative_attention_max_distance", 128),
+        .eps = (float)read_real(r, "layer_norm_epsilon", 1e-6),
+        .activation = lavis ? ACTIVATION_GELU : read_activation(r, "dense_act_fn", "gelu_new"),
+    };
+    o->decoder_layers = (int)read_whole(r, "num_decoder_layers", o->layers);
+    c->begin = (int)read_whole(r, "decoder_start_token_id", 0);
+    if (r->bad)
+        return -1;
+    if (!sensible(o->vocabulary, 1 << 24) || !sensible(o->width, 65536) ||
+        !sensible(o->mlp, 1 << 20) || !sensible(o->head_width, 4096) ||
+        !sensible(o->layers, 1000) || !sensible(o->decoder_layers, 1000) ||
+        !sensible(o->heads, 4096) || o->buckets < 4 || o->buckets > 4096 ||
+        o->distance < o->buckets || c->begin >= o->vocabulary)
+        return fail("%s: T5 of width %ld, %d heads, %d layers makes no sense", r->where, o->width,
+                    o->heads, o->layers);
+    if (strcmp(read_word(r, "feed_forward_proj", "relu"), "gated-gelu") ||
+        read_flag(r, "scale_decoder_outputs", read_flag(r, "tie_word_embeddings", true)))
+        return fail_as("unsupported", "%s: this form of T5 is not supported, only that of 1.1",
+                       r->where);
+    return 0;
+}
+
+int blip2_config_language(const cJSON *o, bool lavis, struct blip2_config *c)
+{
+    struct reader r = { o, lavis ? "the language model's config.json" : "text_config", false };
+    const char *kind = read_word(&r, "model_type", "opt");
+
+    if (strcmp(kind, c->language == LANGUAGE_OPT ? "opt" : "t5"))
+        return fail("%s: model_type is \"%s\"", r.where, kind);
+    if (c->language == LANGUAGE_OPT ? read_opt(&r, c) : read_t5(&r, lavis, c))
+        return -1;
+    /* LAVIS ends OPT's texts with a line's end, which the tokenizer knows */
+    c->end = (int)read_whole(&r, "eos_token_id", c->language == LANGUAGE_OPT ? 2 : 1);
+    if (lavis && c->language == LANGUAGE_OPT)
+        c->end = 0;
+    return r.bad ? -1 : 0;
 }
 
 static int heads_of(long width, int head)
@@ -135,12 +227,17 @@ int blip2_config_lavis(const struct weights *w, const struct weights *vision,
     q->heads = heads_of(q->width, HEAD);
     q->mlp = sizes_dim(w, "Qformer.bert.encoder.layer.0.intermediate_query.dense.weight", 0);
     q->layers = sizes_layers(w, "Qformer.bert.encoder.layer.%d.output_query.dense.weight");
+    q->cross_width = sizes_dim(w, "Qformer.bert.encoder.layer.0.crossattention.self.key.weight", 1);
     q->wordless = !q->vocabulary;
     q->head = sizes_has(w, "Qformer.cls.predictions.bias");
     cross_layers(w, q);
     c->embedding = sizes_dim(w, "vision_proj.weight", 0);
     c->match = sizes_has(w, "itm_head.weight");
     c->begin = (int)q->vocabulary - 1;
+    c->language = sizes_has(w, "opt_proj.weight")  ? LANGUAGE_OPT
+                  : sizes_has(w, "t5_proj.weight") ? LANGUAGE_T5
+                                                   : LANGUAGE_NONE;
+    c->image_token = -1;
     return check(c);
 }
 
@@ -179,19 +276,54 @@ static void read_qformer(const cJSON *root, struct bert_config *c, struct reader
         read_refuse(r, "hidden_act", NULL);
 }
 
+/* A model that is to be made has the parts that its first architecture has. */
+static bool has(const cJSON *root, const struct weights *w, const char *tensor,
+                const char *architecture)
+{
+    const cJSON *names = json_get(root, "architectures");
+    const cJSON *first = cJSON_IsArray(names) ? names->child : NULL;
+
+    if (w)
+        return sizes_has(w, tensor);
+    return cJSON_IsString(first) && !strcmp(first->valuestring, architecture);
+}
+
+static int read_language(const cJSON *root, struct blip2_config *c)
+{
+    const cJSON *text = json_get(root, "text_config");
+    struct reader r = { text, "text_config", false };
+    const char *kind = read_word(&r, "model_type", "opt");
+
+    if (r.bad)
+        return -1;
+    if (strcmp(kind, "opt") && strcmp(kind, "t5"))
+        return fail_as("unsupported", "text_config: model_type \"%s\" is not supported", kind);
+    c->language = *kind == 'o' ? LANGUAGE_OPT : LANGUAGE_T5;
+    return blip2_config_language(text, false, c);
+}
+
 int blip2_config_hf(const cJSON *root, const struct weights *w, struct blip2_config *c)
 {
     struct reader top = { root, "config.json", false }, vision, qformer;
+    const char *matcher = "Blip2ForImageTextRetrieval", *writer = "Blip2ForConditionalGeneration";
 
     *c = (struct blip2_config){ 0 };
     read_vision(root, &c->vision, &vision);
     read_qformer(root, &c->qformer, &qformer);
     c->qformer.queries = (int)read_whole(&top, "num_query_tokens", 32);
-    c->qformer.wordless = !sizes_has(w, "embeddings.word_embeddings.weight");
-    c->embedding = sizes_has(w, "vision_projection.weight")
+    c->qformer.wordless = !has(root, w, "embeddings.word_embeddings.weight", matcher);
+    c->qformer.head = has(root, w, "cls.predictions.bias", matcher);
+    c->embedding = has(root, w, "vision_projection.weight", matcher)
                        ? read_whole(&top, "image_text_hidden_size", 256)
                        : 0;
-    c->match = sizes_has(w, "itm_head.weight");
+    c->match = has(root, w, "itm_head.weight", matcher);
     c->begin = (int)c->qformer.vocabulary - 1;
-    return top.bad || vision.bad || qformer.bad ? -1 : check(c);
+    c->image_token = (int)read_whole(&top, "image_token_index", 0);
+    if (!c->image_token)
+        c->image_token = -1;
+    if (top.bad || vision.bad || qformer.bad)
+        return -1;
+    if (has(root, w, "language_projection.weight", writer) && read_language(root, c))
+        return -1;
+    return check(c);
 }

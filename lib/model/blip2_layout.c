@@ -32,6 +32,8 @@ static const struct rename lavis_outside[] = {
     { .ours = "text_projection.", .theirs = "text_proj." },
     { .ours = "match_head.", .theirs = "itm_head." },
     { .ours = "temperature", .theirs = "temp" },
+    { .ours = "opt_projection.", .theirs = "opt_proj." },
+    { .ours = "t5_projection.", .theirs = "t5_proj." },
     { 0 },
 };
 
@@ -100,15 +102,52 @@ static const struct rename hf_outside[] = {
     { .ours = "text_projection.", .theirs = "text_projection." },
     { .ours = "match_head.", .theirs = "itm_head." },
     { .ours = "temperature", .theirs = "temp" },
+    { .ours = "opt_projection.", .theirs = "language_projection." },
+    { .ours = "t5_projection.", .theirs = "language_projection." },
     { 0 },
 };
 
+#define OPT(theirs)                                                                                \
+    { "opt.block.*.", theirs "layers.*.", layout_opt_block },                                      \
+    {                                                                                              \
+        "opt.", theirs, layout_opt                                                                 \
+    }
+#define T5(theirs)                                                                                 \
+    { "t5.encoder.layer.*.", theirs "encoder.block.*.", layout_t5_encoder_layer },                 \
+        { "t5.decoder.layer.*.", theirs "decoder.block.*.", layout_t5_decoder_layer },             \
+        { "t5.encoder.", theirs "encoder.", layout_t5_stack },                                     \
+        { "t5.decoder.", theirs "decoder.", layout_t5_stack },                                     \
+    {                                                                                              \
+        "t5.", theirs, layout_t5                                                                   \
+    }
+
+static const struct section opt_file[] = { OPT("model.decoder."), { 0 } };
+const struct layout blip2_layout_opt_file = { .name = "Hugging Face", .sections = opt_file };
+
+static const struct section opt_bare_file[] = { OPT("decoder."), { 0 } };
+const struct layout blip2_layout_opt_bare_file = { .name = "Hugging Face",
+                                                   .sections = opt_bare_file };
+
+static const struct section t5_file[] = { T5(""), { 0 } };
+const struct layout blip2_layout_t5_file = { .name = "Hugging Face", .sections = t5_file };
+
 static const struct section hf[] = {
+    OPT("language_model.model.decoder."),
+    T5("language_model."),
     { "", "", hf_outside },
+    { "qformer.head.", "cls.predictions.", layout_bert_head },
     { "qformer.layer.*.", "qformer.encoder.layer.*.", queries_of_layer },
     { "qformer.layer.*.", "qformer.encoder.layer.*.", hf_layer },
     { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
     { "vision.", "vision_model.", blip_names_hf_vit },
     { 0 },
 };
-const struct layout blip2_layout_hf = { .name = "Hugging Face", .sections = hf, .batched = true };
+
+/* T5's head where it is the words' table, unscaled. */
+static const struct rename tied_head[] = { { .ours = "t5.head.weight", .theirs = "t5.words" },
+                                           { 0 } };
+static const struct section tied[] = { { "", "", tied_head }, { 0 } };
+static const struct layout ties = { .name = "ties", .sections = tied };
+const struct layout blip2_layout_hf = {
+    .name = "Hugging Face", .sections = hf, .ties = &ties, .batched = true
+};

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * blip2_learn.c - BLIP-2's losses of the first stage, over a frozen image tower
+ * blip2_learn.c - BLIP-2's losses over a frozen image tower, and before a frozen language model
  *
  *     itc   the closest of an image's vectors and the text's, over a temperature; smoothed by 0.1
  *     itm   queries and text together, beside the image, a wrong image, a wrong text
  *     itg   [DEC] text, each id from those before it and the queries
+ *     lm    the second stage: what the language model says of the text behind the queries
  *
- * The queries of itc and itg are one pass: a text that follows them does not change them.  Source:
- * salesforce/LAVIS models/blip2_models/blip2_qformer.py.
+ * The queries of itc and itg are one pass: a text that follows them does not change them.
+ *
+ * lm's texts.  OPT learns all ids but those of the prompt, and the line's end behind them.  T5
+ * reads the prompt, or without one the text up to a point that is drawn from its first half, and
+ * learns the rest.  Source: salesforce/LAVIS models/blip2_models/blip2_qformer.py, blip2_opt.py,
+ * blip2_t5.py; its issue 139.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,8 +25,8 @@ static unsigned objectives(const struct model *m)
 {
     const struct blip2_config *c = &((const struct blip2 *)m->self)->config;
 
-    return (c->embedding ? OBJECTIVE_ITC : 0) | (c->embedding && c->match ? OBJECTIVE_ITM : 0) |
-           (c->qformer.head ? OBJECTIVE_ITG : 0);
+    return (c->language ? OBJECTIVE_LM : 0) | (c->embedding ? OBJECTIVE_ITC : 0) |
+           (c->embedding && c->match ? OBJECTIVE_ITM : 0) | (c->qformer.head ? OBJECTIVE_ITG : 0);
 }
 
 struct batch {
@@ -31,7 +36,7 @@ struct batch {
     const struct pairs *pairs;
     const struct lesson *lesson;
     const struct spans *images, *texts;
-    struct tensor *image, *queries; /* tokens; what the queries saw */
+    struct tensor *image, *queries;    /* tokens; what the queries saw */
     struct tensor *by_image, *by_text; /* logits of itc */
 };
 
@@ -103,6 +108,88 @@ static struct tensor *itg(const struct batch *s, struct tensor *states, const in
                          s->lesson->smoothing);
 }
 
+/* --- the second stage --- */
+
+/* Texts under way to a language model. */
+struct told {
+    struct language_texts texts;
+    int *ids, *counts, used;
+};
+
+static void told_open(struct told *to, struct tape *t, const struct pairs *p)
+{
+    size_t room = 2 * (size_t)p->count; /* what frames each */
+
+    for (int i = 0; i < p->count; i++)
+        room += (size_t)p->counts[i];
+    *to = (struct told){ .ids = tape_alloc(t, room * sizeof *to->ids),
+                         .counts = tape_alloc(t, (size_t)p->count * sizeof *to->counts) };
+    to->texts = (struct language_texts){ to->ids, to->counts, p->count };
+    memset(to->counts, 0, (size_t)p->count * sizeof *to->counts);
+}
+
+static void tell(struct told *to, int item, const int *ids, int count)
+{
+    memcpy(to->ids + to->used, ids, (size_t)count * sizeof *ids);
+    to->used += count;
+    to->counts[item] += count;
+}
+
+/* A text that has room for it ends with the end of a line. */
+static struct tensor *lm_opt(const struct batch *s, struct tensor *pictures)
+{
+    const int *start = s->texts->start, *ids = s->pairs->ids;
+    struct told to;
+
+    told_open(&to, s->t, s->pairs);
+    for (int i = 0; i < s->pairs->count; i++) {
+        tell(&to, i, ids + start[i], s->pairs->counts[i]);
+        if (s->pairs->counts[i] < s->m->context)
+            tell(&to, i, &s->m->writing.end, 1);
+    }
+    return opt_loss(s->t, &s->blip2->opt, pictures, s->blip2->config.qformer.queries, &to.texts,
+                    s->lesson->prompt);
+}
+
+/* How much of a text of `words` ids is read: the prompt, or 1 .. half of it. */
+static int parted(const struct batch *s, int words)
+{
+    int most = words / 2;
+
+    if (s->lesson->prompt)
+        return s->lesson->prompt < words ? s->lesson->prompt : words;
+    if (most < 2 || !s->lesson->draw)
+        return most;
+    return 1 + (int)(s->lesson->draw(s->lesson->draw_self) * most);
+}
+
+static struct tensor *lm_t5(const struct batch *s, struct tensor *pictures)
+{
+    struct blip2 *b = s->blip2;
+    const int *start = s->texts->start;
+    struct told read, written;
+
+    told_open(&read, s->t, s->pairs);
+    told_open(&written, s->t, s->pairs);
+    for (int i = 0; i < s->pairs->count; i++) {
+        const int *ids = s->pairs->ids + start[i];
+        int words = s->pairs->counts[i] - 1, part = parted(s, words); /* </s> left aside */
+
+        tell(&read, i, ids, part);
+        tell(&read, i, ids + words, 1);
+        tell(&written, i, ids + part, words - part + 1);
+    }
+    return t5_loss(s->t, &b->t5, pictures, b->config.qformer.queries, &read.texts, &written.texts,
+                   b->config.begin);
+}
+
+static struct tensor *lm(const struct batch *s)
+{
+    struct tensor *pictures = blip2_pictures(s->t, s->blip2, s->queries);
+
+    return s->blip2->config.language == LANGUAGE_OPT ? lm_opt(s, pictures) : lm_t5(s, pictures);
+}
+
 static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
                  struct losses *out)
 {
@@ -125,9 +212,12 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
         out->each[1] = itm(&s);
     if (!(l->objectives & OBJECTIVE_ITC))
         out->each[0] = NULL;
+    if (l->objectives & OBJECTIVE_LM)
+        out->each[2] = lm(&s);
     if (l->objectives & OBJECTIVE_ITG)
         out->each[4] = itg(&s, states, ids);
-    out->temperature = s.blip2->temperature->data[0];
+    if (s.blip2->temperature)
+        out->temperature = s.blip2->temperature->data[0];
     return 0;
 }
 
@@ -136,7 +226,7 @@ static bool begins(const char *name, const char *with)
     return !strncmp(name, with, strlen(with));
 }
 
-/* The image tower stays as it is; the norm behind it learns. */
+/* Image tower and language model stay as they are; the norm behind the tower learns. */
 static void begin(struct model *m)
 {
     struct blip2 *b = m->self;
@@ -144,6 +234,8 @@ static void begin(struct model *m)
     if (b->config.embedding && !b->temperature)
         b->temperature = model_scalar(m, first_temperature);
     params_freeze(&m->params, "vision.");
+    params_freeze(&m->params, "opt.");
+    params_freeze(&m->params, "t5.");
     for (int i = 0; i < m->params.count; i++)
         if (begins(m->params.list[i].name, "vision.norm_after."))
             m->params.list[i].frozen = false;
@@ -157,10 +249,9 @@ static struct initial initial(const struct model *m, const struct param *p)
 
     if (begins(p->name, "temperature"))
         return (struct initial){ INITIAL_VALUE, first_temperature };
-    if (begins(p->name, "vision_projection.") || begins(p->name, "text_projection.") ||
-        begins(p->name, "match_head."))
+    if (begins(p->name, "match_head.") || strstr(p->name, "_projection."))
         return (struct initial){ INITIAL_UNIFORM, 1 / sqrtf((float)c->qformer.width) };
-    if (p->rank == 1 && strcmp(p->name, "vision.class"))
+    if (p->rank == 1 && strcmp(p->name, "vision.class")) /* norms; biases */
         return (struct initial){ INITIAL_VALUE, last && !strcmp(last, ".weight") ? 1 : 0 };
     return (struct initial){ INITIAL_NORMAL, 0.02f };
 }

@@ -5,7 +5,9 @@
  *
  *                                     original   Hugging Face
  *     epsilon behind the image tower  1e-5       as in the tower, config.json's
- *     captions                        era B      era D
+ *     beam search                     era B      era D
+ *     tokens of a language model      30         20
+ *     repetitions of the prompt       count not  count
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 #include "model/learn.h"
 #include "model/position.h"
 
-enum { TEXT_LIMIT = 32 }; /* ids of a text */
+enum { TEXT_LIMIT = 32, PROMPT_LIMIT = 512 }; /* ids of a text; of what a language model is told */
 
 static bool is_hf(const struct model *m)
 {
@@ -44,7 +46,10 @@ static int prepare_images(struct model *m, const struct blip2_config *c)
 static void describe(struct model *m, const struct blip2 *b)
 {
     const struct blip2_config *c = &b->config;
-    const char *kind = c->match ? "image-text matching" : c->embedding ? "embedding" : "captioning";
+    char *kind = c->language == LANGUAGE_OPT ? xprintf("OPT of %d layers", c->opt.layers)
+                 : c->language == LANGUAGE_T5
+                     ? xprintf("T5 of %d layers", c->t5.layers)
+                     : xstrdup(c->match ? "image-text matching" : "embedding");
 
     m->about = xprintf("BLIP-2 ViT-%s/%d@%d, %d queries, %s, %s layout, %s",
                        c->vision.width == 1408   ? "g"
@@ -52,81 +57,75 @@ static void describe(struct model *m, const struct blip2 *b)
                                                  : "tiny",
                        c->vision.patch, m->image_size, c->qformer.queries, kind, m->layout->name,
                        dtype_name(b->qformer.layers[0].qkv.weight[0]->type));
+    free(kind);
 }
 
-static void set_writing(struct model *m, const struct blip2_config *c, bool original)
+/* `tuned`: a LAVIS captioner, whose image tower was trained too */
+static void set_writing(struct model *m, const struct blip2_config *c, bool original, bool tuned)
 {
     m->writing = (struct decoding){
-        .beams = 3,
+        .beams = c->language ? 5 : 3,
         .sequences = 1,
         .top_p = 0.9,
         .top_k = 50,
         .temperature = 1,
         .repetition_penalty = 1,
         .length_penalty = 1,
-        .max_length = 30,
-        .min_length = 10,
+        .max_length = c->language && !original ? 21 : 30,
+        .min_length = !c->language ? 10
+                      : tuned      ? 8
+                      : original   ? 1
+                                   : 0,
         .end = c->end,
         .era = original ? BEAM_ERA_B : BEAM_ERA_D,
     };
+    if (original && c->language == LANGUAGE_T5)
+        m->writing.max_length++; /* new ones, behind <pad> */
     m->sampling_penalty = 1;
-    m->prompt = "";
+    m->prompt = tuned ? "a photo of" : "";
     m->write_begin = c->begin;
     m->match_begin = -1;
+    m->prompted = c->language;
 }
 
-/* The file of the image tower, where the checkpoint leaves it out: the one that is named, or one
- * beside the checkpoint. */
-static int open_vision(struct model *m)
+/* What the texts are made of: BERT's words, or the language model's. */
+static void set_texts(struct model *m, const struct blip2_config *c, bool original)
 {
-    static const char *const names[] = { "eva_vit_g.pth", "clip_vit_L.pth" };
-    char *path = m->vision ? xstrdup(m->vision) : NULL;
-
-    if (blip2_has_vision(m->weights)) {
-        free(path);
-        return 0;
-    }
-    for (int i = 0; i < COUNT(names) && !path; i++) {
-        path = path_join(m->folder, names[i]);
-        if (!path_exists(path)) {
-            free(path);
-            path = NULL;
-        }
-    }
-    if (!path)
-        return fail_as("not_found",
-                       "the image tower is not in this file: name its file with --vision, or put "
-                       "eva_vit_g.pth or clip_vit_L.pth beside it");
-    m->also[m->also_count++] = (struct source){ .weights = weights_open(path) };
-    free(path);
-    return m->also[0].weights ? 0 : -1;
+    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
+    m->context = TEXT_LIMIT < c->qformer.positions ? TEXT_LIMIT : (int)c->qformer.positions;
+    m->vocabulary = (int)c->qformer.vocabulary;
+    m->bert = !c->language;
+    if (!c->language)
+        return;
+    m->context = original && c->language == LANGUAGE_OPT ? TEXT_LIMIT : PROMPT_LIMIT;
+    m->vocabulary = (int)(c->language == LANGUAGE_OPT ? c->opt.vocabulary : c->t5.vocabulary);
+    m->pieces = c->language == LANGUAGE_OPT ? tokenizer_opt : tokenizer_t5;
+    m->end_word = "\xc4\x8a"; /* how OPT's vocabulary spells the end of a line */
 }
 
 static int configure(struct model *m, struct blip2_config *c)
 {
-    struct weights *vision;
+    const struct weights *vision;
 
     if (is_hf(m)) {
         m->layout = &blip2_layout_hf;
         return blip2_config_hf(m->config, m->weights, c);
     }
-    if (open_vision(m))
+    if (blip2_open_vision(m, &vision))
         return -1;
-    vision = m->also[0].weights;
     m->layout = blip2_is_clip(m->weights, "visual_encoder.") ? &blip2_layout_lavis_clip
                                                              : &blip2_layout_lavis;
-    if (vision)
-        m->also[0].layout =
-            blip2_is_clip(vision, "") ? &blip2_layout_clip_file : &blip2_layout_eva_file;
-    return blip2_config_lavis(m->weights, vision, c);
+    if (blip2_config_lavis(m->weights, vision, c))
+        return -1;
+    return c->language ? blip2_open_language(m, c) : 0;
 }
 
 static void set_abilities(struct model *m, const struct blip2_config *c)
 {
     m->abilities = (c->embedding ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
-                   (c->match ? VLM_MATCH : 0) | (c->qformer.head ? VLM_CAPTION : 0);
+                   (c->match ? VLM_MATCH : 0) | (c->qformer.head || c->language ? VLM_CAPTION : 0);
     m->embedding = (int)c->embedding;
-    m->image_vectors = c->qformer.queries;
+    m->image_vectors = c->embedding ? c->qformer.queries : 1;
     m->scale = 1; /* the cosine, as it is */
 }
 
@@ -134,11 +133,12 @@ static int open(struct model *m)
 {
     struct blip2 *b = xalloc(1, sizeof *b);
     struct blip2_config c;
-    bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m);
+    bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m), tuned;
 
     m->self = b;
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
+    tuned = c.language && !is_hf(m) && blip2_has_vision(m->weights);
     if (m->compat)
         c.vision.after_eps = original ? 1e-5f : c.vision.eps;
     blip2_init(b, &c);
@@ -153,11 +153,8 @@ static int open(struct model *m)
     set_abilities(m, &c);
     m->feature_tokens = vit_tokens(&b->vision.config);
     m->feature_width = c.vision.width;
-    m->context = TEXT_LIMIT < c.qformer.positions ? TEXT_LIMIT : (int)c.qformer.positions;
-    m->vocabulary = (int)c.qformer.vocabulary;
-    m->bert = true;
-    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
-    set_writing(m, &c, original);
+    set_texts(m, &c, original);
+    set_writing(m, &c, original, tuned);
     describe(m, b);
     return 0;
 }
@@ -214,11 +211,18 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, c
 static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
                  const struct decoding *d, struct hypothesis *out)
 {
+    struct blip2 *b = m->self;
+    struct tensor *image = as_rows(t, x);
+    const struct spans *images = image_spans(t, m, x);
     struct blip2_writer w;
     int status;
 
-    blip2_writer_open(&w, m->self, as_rows(t, x), image_spans(t, m, x), d);
-    status = decode(&w.language, d, prompts, (int)x->shape[0], out);
+    if (b->config.language) {
+        x = blip2_pictures(t, b, blip2_queries(t, b, image, images));
+        return blip2_speak(t, b, x, prompts, images->count, d->era == BEAM_ERA_D, d, out);
+    }
+    blip2_writer_open(&w, b, image, images, d);
+    status = decode(&w.language, d, prompts, images->count, out);
     blip2_writer_close(&w);
     return status;
 }

@@ -222,7 +222,8 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     if (b->config.answers) {
         states = read_questions(t, m, states, spans, prompts, &spans);
         for (int i = 0; i < count; i++)
-            starts[i] = (struct prompt){ &b->config.begin, 1, prompts[i].seed };
+            starts[i] =
+                (struct prompt){ .ids = &b->config.begin, .count = 1, .seed = prompts[i].seed };
     }
     writer_open(&w, &b->decoder, states, spans, d);
     status = decode(&w.language, d, starts, count, out);

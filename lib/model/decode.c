@@ -23,6 +23,7 @@ struct text { /* what a line that samples or takes the best has written */
 };
 
 struct item {
+    const struct prompt *prompt;
     struct line *lines;       /* [rows] */
     int live;                 /* lines in use: 1 while only the prompt is there */
     bool begun, done;         /* the prompt's scores have been used; nothing is left to write */
@@ -54,7 +55,7 @@ static void item_start(struct item *item, const struct decoding *d, const struct
 {
     int rows = decode_rows(d);
 
-    *item = (struct item){ .live = 1 };
+    *item = (struct item){ .prompt = p, .live = 1 };
     item->lines = xalloc((size_t)rows, sizeof *item->lines);
     for (int i = 0; i < rows; i++)
         item->lines[i].cache = row + i;
@@ -104,10 +105,12 @@ static void reorder(const struct language_model *m, struct line *lines,
 
 /* Leaves plain log-probabilities in raw, and processed log-probabilities (beam search) or logits
  * (sampling) in scores. */
-static void score_row(const struct pass *p, float *scores, float *raw, const int *ids, int count)
+static void score_row(const struct pass *p, const struct item *item, float *scores, float *raw,
+                      const int *ids, int count)
 {
     size_t bytes = (size_t)p->model->vocabulary * sizeof *scores;
-    struct scoring s = { p->rules, p->model->vocabulary, scores, raw, ids, count };
+    struct scoring s = { p->rules,           p->model->vocabulary,    scores, raw, ids, count,
+                         item->prompt->seen, item->prompt->seen_count };
 
     memcpy(raw, scores, bytes);
     scores_log_softmax(raw, p->model->vocabulary);
@@ -125,7 +128,7 @@ static void beam_score(void *pass, long row, int worker)
     long at = row * p->model->vocabulary;
 
     (void)worker;
-    score_row(p, p->logits + at, p->raw + at, ids, count);
+    score_row(p, &p->items[item], p->logits + at, p->raw + at, ids, count);
 }
 
 static void item_search(const struct pass *p, struct item *item, const float *scores,
@@ -145,7 +148,7 @@ static void text_advance(const struct pass *p, struct text *t, struct line *line
                          const float *raw)
 {
     const struct decoding *d = p->rules;
-    struct scoring s = { d, p->model->vocabulary, scores, NULL, t->ids, t->count };
+    struct scoring s = { .rules = d, .vocabulary = p->model->vocabulary, .scores = scores };
 
     if (d->sample)
         line->token = scores_draw(&s, d->draw ? d->draw(d->draw_from) : random_uniform(&t->random));
@@ -171,7 +174,7 @@ static void item_write(const struct pass *p, struct item *item, float *scores, f
         if (line->done)
             continue;
         if (!prompt || !i)
-            score_row(p, scores + at, raw + at, item->texts[i].ids, item->texts[i].count);
+            score_row(p, item, scores + at, raw + at, item->texts[i].ids, item->texts[i].count);
         if (prompt && i)
             p->model->copy(p->model->self, item->lines[0].cache, line->cache);
         memcpy(spare, scores + at, (size_t)vocabulary * sizeof *spare);

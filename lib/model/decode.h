@@ -48,6 +48,8 @@ struct prompt {
     const int *ids;
     int count;
     uint64_t seed;
+    const int *seen; /* ids that a penalty of repetition knows besides; or NULL */
+    int seen_count;
 };
 
 struct hypothesis {
@@ -71,6 +73,8 @@ struct scoring {
     float *raw;     /* [vocabulary] or NULL: log-probabilities before any rule */
     const int *ids; /* the row so far */
     int count;
+    const int *seen; /* ids before the row, which are not to be repeated either */
+    int seen_count;
 };
 void scores_log_softmax(float *scores, int count);
 float scores_largest(const float *scores, int count); /* -INFINITY of none */

@@ -54,18 +54,23 @@ void scores_log_softmax(float *scores, int count)
     free(p);
 }
 
-/* Every id of the row once: a negative score is multiplied, a positive one divided. */
+static int id_at(const struct scoring *s, int i)
+{
+    return i < s->seen_count ? s->seen[i] : s->ids[i - s->seen_count];
+}
+
+/* Every id once: a negative score is multiplied, a positive one divided. */
 static void penalise_repetition(const struct scoring *s)
 {
     float penalty = (float)s->rules->repetition_penalty;
 
-    for (int i = 0; i < s->count; i++) {
-        float *score = &s->scores[s->ids[i]];
-        bool seen = false;
+    for (int i = 0; i < s->seen_count + s->count; i++) {
+        float *score = &s->scores[id_at(s, i)];
+        bool again = false;
 
-        for (int j = 0; j < i && !seen; j++)
-            seen = s->ids[j] == s->ids[i];
-        if (!seen)
+        for (int j = 0; j < i && !again; j++)
+            again = id_at(s, j) == id_at(s, i);
+        if (!again)
             *score = *score < 0 ? *score * penalty : *score / penalty;
     }
 }

@@ -72,7 +72,8 @@ static void translate(const struct section *s, const struct rename *r, const str
 
 static bool is_token(const char *ours)
 {
-    return !strcmp(ours, "vision.class") || !strcmp(ours, "vision.position");
+    return !strcmp(ours, "vision.class") || !strcmp(ours, "vision.position") ||
+           !strcmp(ours, "qformer.queries");
 }
 
 bool layout_place(const struct layout *l, const char *ours, struct place *place)

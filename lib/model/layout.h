@@ -25,7 +25,8 @@ struct layout {
     const struct section *sections; /* ends likewise; NULL: names are the same */
     /* From our name to our name: a parameter that a file lacks is the other one there. */
     const struct layout *ties; /* or NULL */
-    /* The image tower's class token and positions have ones in front: [1, n, width] */
+    /* The image tower's class token and positions, and queries, have ones in front: [1, n, width]
+     */
     bool batched;
 };
 struct place { /* where a parameter lies */

@@ -59,10 +59,12 @@ struct model {
     struct source also[ALSO]; /* of towers that the checkpoint leaves out */
     int also_count;
     struct params params;
-    struct arena memory; /* the tensors' headers, and copies where the mapping does not do */
-    const char *compat;  /* "original", "hf", or NULL: as the files */
-    int wanted_size;     /* pixels a side; 0: the model's own */
-    const char *vision;  /* while it is opened: the image tower's own file; NULL: none named */
+    struct arena memory;    /* the tensors' headers, and copies where the mapping does not do */
+    const char *compat;     /* "original", "hf", or NULL: as the files */
+    int wanted_size;        /* pixels a side; 0: the model's own */
+    const char *vision;     /* while it is opened: the image tower's own file; NULL: none named */
+    const char *language;   /* .. the language model's */
+    char *tokenizer_folder; /* where that is not `folder`; or NULL */
     /* set by the family */
     unsigned abilities; /* the tokenizer left aside */
     char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
@@ -72,9 +74,11 @@ struct model {
     long feature_width;
     struct preprocess preprocess;
     enum text_clean clean;
-    int context, vocabulary;          /* ids a text may have; ids are below vocabulary */
-    float scale;                      /* cosine to logit */
-    bool bert;                        /* texts are WordPieces, not CLIP's byte pairs */
+    int context, vocabulary; /* ids a text may have; ids are below vocabulary */
+    float scale;             /* cosine to logit */
+    bool bert;               /* texts are WordPieces, not CLIP's byte pairs */
+    /* .. or neither: tokenizer_opt, tokenizer_t5 */
+    struct tokenizer *(*pieces)(const char *path, enum text_clean clean);
     bool unended;                     /* they have no [SEP] */
     enum caption_style caption_style; /* how training cleaned them */
     int caption_words;                /* and cut them */
@@ -87,6 +91,8 @@ struct model {
     double sampling_penalty; /* of repetitions, when sampling */
     const char *prompt;      /* what captions begin with; cut off */
     bool asks;               /* a prompt is a question, and what is written its answer */
+    bool prompted;           /* a prompt is read whole, and what is written begins anew */
+    const char *end_word;    /* the vocabulary's entry that ends a text, where no file tells */
     int write_begin;         /* first id of what is written */
     int mask_id;             /* that hides a word, where masked words are told */
     int match_begin;         /* first id of a text that looks at an image; -1: as tokenised */

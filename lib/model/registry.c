@@ -69,6 +69,8 @@ static struct model *model_new(const char *path, const struct vlm_options *optio
     m->compat = options ? options->compat : NULL;
     m->wanted_size = options ? options->image_size : 0;
     m->vision = options ? options->vision : NULL;
+    m->language = options ? options->language : NULL;
+    m->end_word = "[SEP]";
     m->images = m->image_vectors = 1;
     m->caption_style = CAPTION_BLIP;
     m->caption_words = 50; /* as salesforce/BLIP data/utils.py */
@@ -124,6 +126,7 @@ void model_free(struct model *m)
     cJSON_Delete(m->config);
     cJSON_Delete(m->open_clip);
     free(m->about);
+    free(m->tokenizer_folder);
     free(m->folder);
     free(m->path);
     free(m);

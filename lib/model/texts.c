@@ -4,19 +4,23 @@
 #include <stdlib.h>
 #include "model/model.h"
 
-static const char *const files[] = { "tokenizer.json", "vocab.json", "vocab.txt",
-                                     "bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt" };
+static const char *const files[] = { "tokenizer.json", "vocab.json",
+                                     "vocab.txt",      "bpe_simple_vocab_16e6.txt.gz",
+                                     "spiece.model",   "bpe_simple_vocab_16e6.txt" };
 
 char *model_tokenizer_path(const struct model *m)
 {
-    for (int i = 0; i < COUNT(files); i++) {
-        char *path = path_join(m->folder, files[i]);
-        bool there = path_exists(path);
+    const char *folders[] = { m->tokenizer_folder ? m->tokenizer_folder : m->folder, m->folder };
 
-        free(path);
-        if (there)
-            return xstrdup(m->folder);
-    }
+    for (int k = 0; k < COUNT(folders); k++)
+        for (int i = 0; i < COUNT(files); i++) {
+            char *path = path_join(folders[k], files[i]);
+            bool there = path_exists(path);
+
+            free(path);
+            if (there)
+                return xstrdup(folders[k]);
+        }
     return NULL;
 }
 
@@ -40,7 +44,9 @@ static struct tokenizer *open_bert(const struct model *m, const char *path)
 
 struct tokenizer *model_tokenizer(const struct model *m, const char *path)
 {
-    struct tokenizer *t = m->bert ? open_bert(m, path) : tokenizer_clip(path, m->clean);
+    struct tokenizer *t = m->pieces ? m->pieces(path, m->clean)
+                          : m->bert ? open_bert(m, path)
+                                    : tokenizer_clip(path, m->clean);
 
     if (t && tokenizer_size(t) > m->vocabulary) {
         fail("%s: %d tokens, but the model knows %d", path, tokenizer_size(t), m->vocabulary);

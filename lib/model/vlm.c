@@ -46,9 +46,10 @@ static void describe(struct vlm *v)
         v->about = xstrdup(m->about);
     else
         v->about = xprintf("%s, without a tokenizer (%s belongs into %s)", m->about,
-                           m->bert ? "tokenizer.json, or vocab.txt of bert-base-uncased"
-                                   : "tokenizer.json, vocab.json with merges.txt, or "
-                                     "bpe_simple_vocab_16e6.txt.gz",
+                           m->pieces ? "tokenizer.json, vocab.json with merges.txt, or spiece.model"
+                           : m->bert ? "tokenizer.json, or vocab.txt of bert-base-uncased"
+                                     : "tokenizer.json, vocab.json with merges.txt, or "
+                                       "bpe_simple_vocab_16e6.txt.gz",
                            m->folder);
 }
 

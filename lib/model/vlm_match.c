@@ -162,10 +162,11 @@ static struct prompt read_prompt(const struct model *m, const struct tokenizer *
 
     text = text ? text : m->prompt;
     tokenizer_encode(t, text, strlen(text), m->context, &got);
-    count = m->asks ? got.count : got.count - 1; /* a prompt goes on: it has no end */
-    if (!m->asks)
+    count =
+        m->asks || m->prompted ? got.count : got.count - 1; /* a prompt goes on: it has no end */
+    if (!m->asks && !m->prompted)
         got.ids[0] = m->write_begin;
-    return (struct prompt){ got.ids, count, seed };
+    return (struct prompt){ .ids = got.ids, .count = count, .seed = seed };
 }
 
 /* What was written, without the prompt: both are spelt out, so that spaces agree. */
@@ -175,7 +176,7 @@ static char *written(const struct model *m, const struct tokenizer *t, const str
     char *all = tokenizer_decode(t, h->ids, h->count), *start, *rest;
     size_t length;
 
-    if (m->asks)
+    if (m->asks || m->prompted)
         return all;
     start = tokenizer_decode(t, p->ids, p->count);
     length = strlen(start);
@@ -215,7 +216,7 @@ int vlm_write(struct vlm *v, const float *features, int images, const char *cons
     if (!t)
         return -1;
     if (d.end <= 0)
-        d.end = tokenizer_id(t, "[SEP]");
+        d.end = tokenizer_id(t, m->end_word);
     for (int i = 0; i < images && !status; i += IMAGES) {
         int some = images - i < IMAGES ? images - i : IMAGES;
         struct prompt list[IMAGES];

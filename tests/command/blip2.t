@@ -51,9 +51,36 @@ like "$(echo "$one" | vlm-itm -m "$model" --image-size 32)" '"itm":' '--image-si
 status 3 'no captions from a folder without the head' vlm-caption -m "$blip2/hf-itm" q1.ppm
 like "$(cat .err)" 'cannot caption images; it can embed images, embed texts, match images and texts' '... and says what it can'
 
+# second stage: a language model
+for kind in opt t5; do
+    speaker=$blip2/$kind/blip2.pth
+    like "$(vlm-caption -m "$speaker" q1.ppm)" '"caption":".*","logprob":-[0-9.]+\}' "$kind: a caption"
+    ok "$kind: a prompt changes it" test "$(vlm-caption -m "$speaker" --prompt 'Question: what is it? Answer:' q?.ppm | jq .logprob)" != \
+        "$(vlm-caption -m "$speaker" q?.ppm | jq .logprob)"
+    is "$(vlm-caption -m "$speaker" --beam 1 --max-length 4 q?.ppm | jq -s 'map(.caption|split(" ")|length <= 3)|all')" true "$kind: --max-length"
+    is "$(printf '%s\n' '{"image":"q1.ppm","p":"a photo of"}' '{"image":"q2.ppm","p":"Question: how many? Answer:"}' |
+        vlm-caption -m "$speaker" --prompt-field p | jq .logprob)" \
+        "$(vlm-caption -m "$speaker" --prompt 'a photo of' q1.ppm | jq .logprob; vlm-caption -m "$speaker" --prompt 'Question: how many? Answer:' q2.ppm | jq .logprob)" \
+        "$kind: each record its own prompt"
+    like "$(vlm-caption -m "$blip2/hf-$kind" --length-penalty -1 --max-length 10 q1.ppm)" '"caption":".*"' "$kind: a folder of Hugging Face"
+    vlm-embed -m "$speaker" --features -b q?.ppm >features.cbor
+    is "$(vlm-caption -m "$speaker" features.cbor | jq -r .caption)" "$(vlm-caption -m "$speaker" q?.ppm | jq -r .caption)" "$kind: features serve"
+    status 3 "$kind: it does not embed" vlm-embed -m "$speaker" q1.ppm
+done
+cp "$blip2/opt/blip2.pth" "$blip2/opt/eva_vit_g.pth" alone
+status 3 'a checkpoint without its language model' vlm-caption -m alone/blip2.pth q1.ppm
+like "$(cat .err)" 'name its folder with --language, or put opt-2.7b beside it' '... says where to get it from'
+is "$(vlm-caption -m alone/blip2.pth --language "$blip2/opt/opt-2.7b" q1.ppm)" "$(vlm-caption -m "$blip2/opt/blip2.pth" q1.ppm)" '--language'
+status 3 'a language model of another kind' vlm-caption -m alone/blip2.pth --language "$blip2/t5/flan-t5-xl" q1.ppm
+like "$(cat .err)" 'model_type is "t5"' '... is named'
+status 1 'more text than there are places' vlm-caption -m "$blip2/opt/blip2.pth" --max-length 100 q1.ppm
+
 # the bytes depend on the record alone
 web 30 >web.jsonl
-for command in vlm-embed vlm-itm vlm-caption 'vlm-caption --sample'; do
+for run in 'vlm-embed stage1/blip2_pretrained.pth' 'vlm-itm stage1/blip2_pretrained.pth' 'vlm-caption stage1/blip2_pretrained.pth' \
+    'vlm-caption stage1/blip2_pretrained.pth --sample' 'vlm-caption opt/blip2.pth' 'vlm-caption t5/blip2.pth --sample'; do
+    set -- $run
+    command="$1 $3" model=$blip2/$2
     $command -m "$model" --threads 1 --batch 1 web.jsonl >a 2>/dev/null
     for b in 7 32; do
         $command -m "$model" --threads 2 --batch $b web.jsonl >b 2>/dev/null

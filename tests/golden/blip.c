@@ -235,7 +235,7 @@ static void captions(struct fixture *f, const char *name, const struct decoding 
 
     writer_open(&w, &f->model.decoder, states, spans, rules);
     for (int i = 0; i < items; i++)
-        prompts[i] = (struct prompt){ ids, count, 0 };
+        prompts[i] = (struct prompt){ .ids = ids, .count = count };
     if (!ok(decode(&w.language, rules, prompts, items, out) == 0, "%s: %s is written", f->name,
             name))
         return;
@@ -256,7 +256,8 @@ static void captions(struct fixture *f, const char *name, const struct decoding 
 static void captions_alone(struct fixture *f, const struct decoding *rules, const int *ids,
                            int count, struct tensor *states)
 {
-    const struct prompt prompts[3] = { { ids, count, 0 }, { ids, count, 0 }, { ids, count, 0 } };
+    const struct prompt one_prompt = { .ids = ids, .count = count };
+    const struct prompt prompts[3] = { one_prompt, one_prompt, one_prompt };
     struct hypothesis all[3], one;
     struct writer w;
     int bad = 0;
@@ -266,7 +267,7 @@ static void captions_alone(struct fixture *f, const struct decoding *rules, cons
     writer_close(&w);
     for (int i = 0; i < 3 && !bad; i++) {
         writer_open(&w, &f->model.decoder, tensor_rows(&f->tape, states, 5L * i, 5),
-                         spans_even(&f->tape, 1, 5), rules);
+                    spans_even(&f->tape, 1, 5), rules);
         bad += decode(&w.language, rules, prompts, 1, &one) != 0;
         writer_close(&w);
         bad += one.count != all[i].count || one.score != all[i].score ||
@@ -298,7 +299,7 @@ static void sampled(struct fixture *f, struct decoding *rules, const int *ids, i
         rules->draw = next_draw;
         rules->draw_from = &at;
         writer_open(&w, &f->model.decoder, one, spans_even(&f->tape, 1, 5), rules);
-        if (decode(&w.language, rules, &(struct prompt){ ids, count, 0 }, 1, &out))
+        if (decode(&w.language, rules, &(struct prompt){ .ids = ids, .count = count }, 1, &out))
             note("%s", error_text());
         while (length < s->shape[1] && want[length] >= 0)
             length++;

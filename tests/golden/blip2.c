@@ -73,7 +73,7 @@ static void captions(struct fixture *f, struct tensor *features)
 {
     const struct blip2 *b = f->model->self;
     int begin = b->config.begin;
-    const struct prompt prompts[3] = { { &begin, 1, 0 }, { &begin, 1, 0 }, { &begin, 1, 0 } };
+    const struct prompt one = { .ids = &begin, .count = 1 }, prompts[3] = { one, one, one };
     struct decoding d = greedy;
 
     d.era = BEAM_ERA_B;
@@ -162,6 +162,93 @@ static void stage1(const char *name, const char *file, bool writes)
     fixture_close(&f);
 }
 
+/* The second stage's loss behind a prompt of `prompt` ids, and its gradients. */
+static void speech(struct fixture *f, bool opt, int prompt)
+{
+    struct lesson lesson = { .objectives = OBJECTIVE_LM, .prompt = prompt };
+    struct learning *learning_of;
+    struct losses losses;
+    struct ragged r;
+
+    ragged_read(f, &r, "text_", -1);
+    if (opt)
+        f->model->writing.end = 202;
+    model_begin_learning(f->model);
+    learning_of = params_learn(&f->model->params, NULL);
+    const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL };
+
+    if (ok(model_learn(&f->tape, f->model, &pairs, &lesson, &losses) == 0, "%s learns", f->name)) {
+        close_number(f, (double)losses.each[2]->data[0], "lm_loss");
+        tape_backward(&f->tape, losses.total);
+        gradients_equal(f, "grad", 1e-4);
+    } else {
+        note("%s", error_text());
+    }
+    learning_free(learning_of);
+}
+
+/* Item i is told the fixture's ids i. */
+static void stage2(const char *name, const char *file, bool original, bool opt)
+{
+    struct fixture f;
+    struct ragged r;
+    struct prompt prompts[3];
+    struct decoding d = greedy;
+    int skip = original && opt ? 0 : 1;
+
+    if (!fixture_open(&f, name, "blip2", file, NULL))
+        return;
+    struct blip2 *b = f.model->self;
+    struct tensor *features = features_of(&f);
+
+    if (weights_find(f.wanted, "prefix")) {
+        struct tensor *rows_of =
+            tensor_reshape(&f.tape, features, 2, (long[]){ rows(features), width(features) });
+
+        close_to(&f,
+                 blip2_pictures(&f.tape, b,
+                                blip2_queries(&f.tape, b, rows_of, spans_even(&f.tape, 3, 5))),
+                 "prefix");
+    }
+    ragged_read(&f, &r, "", -1);
+    for (int i = 0; i < 3; i++)
+        prompts[i] = (struct prompt){ r.ids + r.spans->start[i], r.counts[i], 0, NULL, 0 };
+    d.era = original ? BEAM_ERA_B : BEAM_ERA_D;
+    d.end = opt ? 202 : 1;
+    d.min_length = original;
+    d.max_length = 12 + skip;
+    texts_equal(&f, "greedy", features, prompts, &d, skip);
+    d.beams = 3;
+    d.max_length = 14 + skip;
+    d.min_length = original ? 3 : 4;
+    texts_equal(&f, "beam3", features, prompts, &d, skip);
+    texts_alone(&f, features, prompts, &d);
+    d.max_length = 10 + skip;
+    d.min_length = original;
+    d.repetition_penalty = 1.4;
+    d.length_penalty = -0.5;
+    texts_equal(&f, "beam3_other", features, prompts, &d, skip);
+    if (original) {
+        d.repetition_penalty = 1;
+        d.length_penalty = opt ? 0 : -1;
+        d.max_length = 9;
+        texts_equal(&f, "answers", features, prompts, &d, skip);
+        d = greedy;
+        d.sample = true;
+        d.end = opt ? 202 : 1;
+        d.top_p = 0.8;
+        d.top_k = 50;
+        d.temperature = 0.9;
+        d.min_length = 1;
+        d.max_length = 10 + skip;
+        texts_sampled(&f, features, prompts, d, skip);
+    }
+    ok(f.tape.count == 0, "%s: nothing is remembered", name);
+    if (original)
+        speech(&f, opt, *(const int *)wanted(&f, "prompt_length")->data);
+    fixture_close(&f);
+}
+
 static void refusals(void)
 {
     const struct vlm_options elsewhere = { .vision = "tests/golden/blip/vocab.txt" };
@@ -175,6 +262,10 @@ int main(void)
     stage1("stage1", "stage1/blip2_pretrained.pth", true);
     stage1("vitL", "vitL.pth", true);
     stage1("hf-itm", "hf-itm", false);
+    stage2("opt", "opt/blip2.pth", true, true);
+    stage2("t5", "t5/blip2.pth", true, false);
+    stage2("hf-opt", "hf-opt", false, true);
+    stage2("hf-t5", "hf-t5", false, false);
     refusals();
     return done();
 }

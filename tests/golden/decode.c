@@ -75,7 +75,8 @@ static int differing(const cJSON *file, const cJSON *one, enum beam_era era)
 
     memset(toy.count, 0, sizeof toy.count);
     for (int i = 0; i < items; i++)
-        list[i] = (struct prompt){ ids[i], read_ids(cJSON_GetArrayItem(prompts, i), ids[i]), 0 };
+        list[i] = (struct prompt){ .ids = ids[i],
+                                   .count = read_ids(cJSON_GetArrayItem(prompts, i), ids[i]) };
     if (decode(&plain, &d, list, items, out))
         return -1;
     for (int i = 0; i < items * d.sequences; i++) {
@@ -154,7 +155,8 @@ static void sampling(void)
     memset(toy.count, 0, sizeof toy.count);
     d.draw = next_number;
     d.draw_from = &at;
-    ok(decode(&plain, &d, &(struct prompt){ (int[]){ 1, 4, 5 }, 3, 1 }, 1, out) == 0,
+    ok(decode(&plain, &d, &(struct prompt){ .ids = (int[]){ 1, 4, 5 }, .count = 3, .seed = 1 }, 1,
+              out) == 0,
        "two texts are sampled");
     ok(out[0].count != out[1].count || memcmp(out[0].ids, out[1].ids, sizeof(int) * 9),
        "different numbers write different texts");

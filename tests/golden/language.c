@@ -251,7 +251,7 @@ static void test_opt_written(struct fixture *f, const struct padded *texts, int 
 
     for (int i = 0; i < ITEMS; i++) {
         struct decoding d = rules(beams, 7, 1);
-        struct prompt prompt = { texts->ids + start, texts->counts[i], 0 };
+        struct prompt prompt = { .ids = texts->ids + start, .count = texts->counts[i] };
         struct opt_writer w;
         struct hypothesis out = { 0 };
 
@@ -274,7 +274,7 @@ static void test_opt_together(struct fixture *f)
 {
     struct decoding d = rules(3, 7, 1);
     static const int ids[] = { 2, 17 };
-    const struct prompt prompts[ITEMS] = { { ids, 2, 0 }, { ids, 2, 0 } };
+    const struct prompt each = { .ids = ids, .count = 2 }, prompts[ITEMS] = { each, each };
     struct hypothesis both[ITEMS] = { 0 };
     struct opt_writer w;
 
@@ -342,7 +342,7 @@ static void test_t5_written(struct fixture *f, struct tensor *states, const stru
                             int beams, const char *act, const char *name)
 {
     static const int pad = 0;
-    const struct prompt prompts[ITEMS] = { { &pad, 1, 0 }, { &pad, 1, 0 } };
+    const struct prompt each = { .ids = &pad, .count = 1 }, prompts[ITEMS] = { each, each };
     struct decoding d = rules(beams, 1, -1);
     struct t5_writer w;
 

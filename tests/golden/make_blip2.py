@@ -173,16 +173,179 @@ def learn(m, sample, out, prefix):
     gradients(m, r.loss, out, prefix + "grad")
 
 
+PROMPTS = ["a photo of", "Question: what is it? Answer:", ""]
+
+
+class Tokenizer:
+    """As much of a tokenizer as LAVIS asks for, by a tokenizer.json; texts that are decoded are lists of ids."""
+    def __init__(self, kind):
+        from tokenizers import Tokenizer as Fast
+        d = json.load(open(os.path.join(HERE, "tokenizer", kind + ".json")))
+        if "merges" in d["model"]:  # as older versions of the package read them
+            d["model"]["merges"] = [m if isinstance(m, str) else " ".join(m) for m in d["model"]["merges"]]
+        text = json.dumps(d).replace('"prepend_scheme": "always", "split": true', '"add_prefix_space": true')
+        self.fast = Fast.from_str(text.replace('"prepend_scheme": "always"', '"add_prefix_space": true'))
+        self.padding_side, self.pad_token_id = "right", {"opt": 1, "t5": 0}[kind]
+
+    def __call__(self, texts, return_tensors=None, padding=None, truncation=False, max_length=None, add_special_tokens=True):
+        import torch
+        from transformers import BatchEncoding
+        rows = [self.fast.encode(t, add_special_tokens=add_special_tokens).ids for t in ([texts] if isinstance(texts, str) else texts)]
+        if truncation:
+            assert max(map(len, rows)) <= max_length
+        n = max(map(len, rows))
+        pad = lambda r, x: [x] * (n - len(r)) if self.padding_side == "left" else []
+        after = lambda r, x: [x] * (n - len(r)) if self.padding_side == "right" else []
+        if return_tensors is None:
+            return BatchEncoding({"input_ids": rows[0]})
+        ids = [pad(r, self.pad_token_id) + r + after(r, self.pad_token_id) for r in rows]
+        mask = [pad(r, 0) + [1] * len(r) + after(r, 0) for r in rows]
+        return BatchEncoding({"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)})
+
+    def batch_decode(self, rows, skip_special_tokens):
+        return [json.dumps(r) for r in rows.tolist()]
+
+
+def language_folder(name, model, tokenizer):
+    path = os.path.join(OUT, name)
+    model.save_pretrained(path, safe_serialization=True)
+    if os.path.exists(os.path.join(path, "generation_config.json")):
+        os.remove(os.path.join(path, "generation_config.json"))
+    shutil.copy(os.path.join(HERE, "tokenizer", tokenizer + ".json"), os.path.join(path, "tokenizer.json"))
+
+
+def opt_config():
+    from transformers import OPTConfig
+    return OPTConfig(vocab_size=504, hidden_size=24, word_embed_proj_dim=24, ffn_dim=48, num_hidden_layers=2,
+                     num_attention_heads=2, max_position_embeddings=64, dropout=0.0, attention_dropout=0.0,
+                     pad_token_id=1, bos_token_id=2, eos_token_id=2)
+
+
+def t5_config(**k):
+    from transformers import T5Config
+    return T5Config(vocab_size=616, d_model=24, d_kv=8, d_ff=32, num_layers=2, num_decoder_layers=2, num_heads=2,
+                    feed_forward_proj="gated-gelu", dropout_rate=0.0, tie_word_embeddings=False,
+                    decoder_start_token_id=0, pad_token_id=0, eos_token_id=1, **k)
+
+
+def ending(weight, token, push=1.6):
+    """Texts end now and then: the end's scores spread more."""
+    import torch
+    with torch.no_grad():
+        weight[token] *= push
+
+
+def second_stage(kind, seed):
+    import torch
+    lavis_parts("eva")
+    from lavis.models.blip2_models import blip2_opt, blip2_t5
+    module = blip2_opt if kind == "opt" else blip2_t5
+    made = lambda cls, config: type(cls.__name__, (), {"from_pretrained": staticmethod(lambda *a, **k: config(k))})
+    if kind == "opt":
+        from transformers import OPTForCausalLM
+        module.AutoTokenizer = made(Tokenizer, lambda k: Tokenizer("opt"))
+        module.OPTForCausalLM = made(OPTForCausalLM, lambda k: OPTForCausalLM(opt_config()))
+        m = module.Blip2OPT(num_query_token=QUERIES, img_size=IMAGE, prompt="a photo of")
+    else:
+        real = module.T5ForConditionalGeneration
+        module.T5TokenizerFast = made(Tokenizer, lambda k: Tokenizer("t5"))
+        module.T5Config = made(module.T5Config, lambda k: t5_config())
+        module.T5ForConditionalGeneration = made(real, lambda k: real(k["config"]))
+        m = module.Blip2T5(num_query_token=QUERIES, img_size=IMAGE, prompt="a photo of")
+        m.t5_model.float()  # where the original has bfloat16
+        module.T5ForConditionalGeneration = real
+    m = randomise(m, seed)
+    m.query_tokens.data.normal_(0, 0.5, generator=torch.Generator().manual_seed(seed))
+    if kind == "opt":
+        ending(m.opt_model.model.decoder.embed_tokens.weight, m.eos_token_id)
+    else:
+        ending(m.t5_model.lm_head.weight, 1)
+    return m
+
+
+def stage2(name, kind, seed):
+    """LAVIS's second stage: its own file, the image tower's, the language model's folder."""
+    import torch
+    m = second_stage(kind, seed)
+    pixels = torch.randn(3, 3, IMAGE, IMAGE, generator=torch.Generator().manual_seed(seed + 1))
+    language, projection = (m.opt_model, m.opt_proj) if kind == "opt" else (m.t5_model, m.t5_proj)
+    tokenizer = m.opt_tokenizer if kind == "opt" else m.t5_tokenizer
+    out = {"pixels": pixels}
+    with torch.no_grad():
+        features = m.ln_vision(m.visual_encoder(pixels))
+        q = m.Qformer.bert(query_embeds=m.query_tokens.expand(3, -1, -1), encoder_hidden_states=features,
+                           encoder_attention_mask=torch.ones(features.shape[:2], dtype=torch.long), return_dict=True)
+        out["features"], out["prefix"] = features, projection(q.last_hidden_state)
+        rows = tokenizer(PROMPTS, padding="longest", return_tensors="pt")
+        out["ids"], out["mask"] = rows.input_ids.int(), rows.attention_mask.int()
+        end, pad = (m.eos_token_id, 1) if kind == "opt" else (1, 0)
+        skip = 0 if kind == "opt" else 1
+
+        def write(i, **k):
+            rows = m.generate({"image": pixels[i:i + 1], "prompt": PROMPTS[i]}, **k)
+            return [json.loads(r)[skip:] for r in rows]
+
+        def texts(**k):  # each with a prompt of its own
+            found = [write(i, **k)[0] for i in range(3)]
+            return padded([r[:r.index(end)] if end in r else r for r in found])
+        out["greedy"] = texts(num_beams=1, max_length=12)
+        out["beam3"] = texts(num_beams=3, max_length=14, min_length=3)
+        out["beam3_other"] = texts(num_beams=3, max_length=10, min_length=1, repetition_penalty=1.4, length_penalty=-0.5)
+        answers = m.predict_answers({"image": pixels, "text_input": PROMPTS}, num_beams=3, max_len=8,
+                                    length_penalty=0 if kind == "opt" else -1)
+        answers = [json.loads(r)[skip:] for r in answers]
+        out["answers"] = padded([r[:r.index(end)] if end in r else [x for x in r if x != pad] for r in answers])
+        multinomial, rows = torch.multinomial, []
+        for i in range(3):
+            torch.multinomial = fed_draws(i)
+            rows += write(i, use_nucleus_sampling=True, num_beams=1, max_length=10, top_p=0.8, temperature=0.9)
+        torch.multinomial = multinomial
+        out["sampled"] = padded([r[:r.index(end)] if end in r else r for r in rows])
+        out["draws"] = torch.tensor(DRAWS[:24], dtype=torch.float64)
+    print(name, {k: out[k].tolist() for k in ("greedy", "beam3", "beam3_other", "answers", "sampled")})
+    captions = ["a photo of " + t for t in TEXTS]
+    for p in list(m.visual_encoder.parameters()) + list(language.parameters()):
+        p.requires_grad = False
+    tokenizer.padding_side = "right"
+    learned = tokenizer(captions, padding="longest", return_tensors="pt")
+    prompt = tokenizer("a photo of")["input_ids"]
+    if kind == "opt":
+        sample = {"image": pixels, "text_input": captions}
+    else:
+        sample = {"image": pixels, "text_input": ["a photo of"] * 3, "text_output": TEXTS}
+        prompt = prompt[:-1]
+    assert all(row[:len(prompt)] == prompt for row in learned.input_ids.tolist())
+    out["prompt_length"] = torch.tensor([len(prompt)], dtype=torch.int32)
+    out["text_ids"], out["text_mask"] = learned.input_ids.int(), learned.attention_mask.int()
+    loss = m(sample)["loss"]
+    out["lm_loss"] = loss.detach()
+    gradients(m, loss, out, "grad")
+    folder = os.path.join(OUT, name)
+    os.makedirs(folder, exist_ok=True)
+    state = m.state_dict()
+    frozen = ("visual_encoder.", "opt_model.", "t5_model.")
+    torch.save({"model": {k: v for k, v in state.items() if not k.startswith(frozen)}},
+               os.path.join(folder, "blip2.pth"))
+    torch.save({k[15:]: v for k, v in state.items() if k.startswith("visual_encoder.")},
+               os.path.join(folder, "eva_vit_g.pth"))
+    if kind == "t5":
+        language.config.dense_act_fn = "gelu_new"  # as published; BLIP-2 takes gelu all the same
+    language_folder(os.path.join(name, {"opt": "opt-2.7b", "t5": "flan-t5-xl"}[kind]), language, kind)
+    make_blip.save(name, out)
+
+
 def lavis(checkout):
     stubs(checkout)
     os.makedirs(OUT, exist_ok=True)
+    stage2("opt", "opt", 61)
+    stage2("t5", "t5", 71)
     stage1("stage1", "eva", 31)
     stage1("vitL", "clip", 41)
 
 
-def hf_folder(name, model, tokenizer):
+def hf_folder(name, model, tokenizer, **how):
     path = os.path.join(OUT, name)
-    model.save_pretrained(path)
+    model.save_pretrained(path, **how)
     if os.path.exists(os.path.join(path, "generation_config.json")):
         os.remove(os.path.join(path, "generation_config.json"))
     tokenizer(path)
@@ -193,7 +356,61 @@ def hf_folder(name, model, tokenizer):
     return path
 
 
+def hf_language(kind, seed):
+    """The second stage as transformers has it: images and prompts in, ids behind the prompt out."""
+    import torch
+    from transformers import Blip2Config, Blip2ForConditionalGeneration
+    image_token = {"opt": 503, "t5": 615}[kind]
+    text = opt_config() if kind == "opt" else t5_config(dense_act_fn="gelu")
+    if kind == "opt":
+        text.eos_token_id = 202
+    else:
+        text.bos_token_id = 1
+    c = Blip2Config(vision_config=dict(hidden_size=TOWER, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+                                       image_size=IMAGE, patch_size=PATCH),
+                    qformer_config=dict(BERT, encoder_hidden_size=TOWER), text_config=text.to_dict(),
+                    num_query_tokens=QUERIES, image_token_index=image_token)
+    m = randomise(Blip2ForConditionalGeneration(c), seed)
+    m.query_tokens.data.normal_(0, 0.5, generator=torch.Generator().manual_seed(seed))
+    end, pad = (202, 1) if kind == "opt" else (1, 0)
+    ending(m.language_model.get_output_embeddings().weight, end)
+    tokenizer = Tokenizer(kind)
+    pixels = torch.randn(3, 3, IMAGE, IMAGE, generator=torch.Generator().manual_seed(seed + 1))
+    rows = tokenizer(PROMPTS, padding="longest", return_tensors="pt")
+    out = {"pixels": pixels, "ids": rows["input_ids"].int(), "mask": rows["attention_mask"].int()}
+    with torch.no_grad():
+        out["features"] = m.vision_model(pixels)[0]
+
+        def texts(**k):
+            found = []
+            for i in range(3):
+                ids = torch.tensor([[image_token] * QUERIES + tokenizer(PROMPTS[i])["input_ids"]])
+                y = m.generate(pixel_values=pixels[i:i + 1], input_ids=ids, attention_mask=torch.ones_like(ids),
+                               pad_token_id=pad, **k)[0].tolist()
+                assert kind != 'opt' or y[:ids.shape[1]] == ids[0].tolist(), (y, ids)
+                y = y[ids.shape[1]:] if kind == "opt" else y[1:]
+                found.append(y[:y.index(end)] if end in y else y)
+            return padded(found)
+        out["greedy"] = texts(num_beams=1, do_sample=False, max_new_tokens=12)
+        out["beam3"] = texts(num_beams=3, do_sample=False, max_new_tokens=14, min_new_tokens=3)
+        out["beam3_other"] = texts(num_beams=3, do_sample=False, max_new_tokens=10, repetition_penalty=1.4, length_penalty=-0.5)
+    print(name_of(kind), {k: out[k].tolist() for k in ("greedy", "beam3", "beam3_other")})
+    path = hf_folder(name_of(kind), m, lambda path: shutil.copy(
+        os.path.join(HERE, "tokenizer", kind + ".json"), os.path.join(path, "tokenizer.json")), max_shard_size="60KB")
+    make_blip.save(name_of(kind), out)
+
+
+def name_of(kind):
+    return "hf-" + kind
+
+
 def hf():
+    hf_language("opt", 81)
+    hf_language("t5", 91)
+    hf_matcher()
+
+
+def hf_matcher():
     import torch
     from tokenizers import BertWordPieceTokenizer
     from transformers import Blip2Config, Blip2ForImageTextRetrieval
