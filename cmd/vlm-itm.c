@@ -9,12 +9,13 @@
 #include <string.h>
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/heatmap.h"
 #include "cli/image.h"
 #include "cli/rerank.h"
 #include "vlm.h"
 
 static struct vlm *model;
-static const char *fields, *queries;
+static const char *fields, *queries, *heatmap;
 static long rerank_count = 16;
 static struct rerank *rerank;
 static struct filter filter;
@@ -26,6 +27,8 @@ static const struct option_spec options[] = {
                 "the images that match each line of FILE best, instead"),
     OPTION_LONG(0, "rerank", "K", &rerank_count, 1, 100000,
                 "with --queries: judge the K images with the highest itc [16]"),
+    OPTION_FOLDER(0, "heatmap", "DIR", &heatmap,
+                  "write into DIR a picture a pair: where in the image the text is"),
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
@@ -36,6 +39,7 @@ struct scored {
     char *field; /* NULL: the record's text, scored without a suffix */
     bool list, truncated;
     int count, *counts, **ids;
+    char **texts; /* with --heatmap */
 };
 struct work {
     struct image_work image;
@@ -43,15 +47,18 @@ struct work {
     int count;
 };
 
-static const char *const writes[] = { "itm",  "itm.",  "itm_logit", "itm_logit.",
-                                      "itc",  "itc.",  "label",     "label.",
-                                      "prob", "prob.", "truncated", NULL };
+static const char *const writes[] = { "itm",     "itm.",     "itm_logit", "itm_logit.", "itc",
+                                      "itc.",    "label",    "label.",    "prob",       "prob.",
+                                      "heatmap", "heatmap.", "truncated", NULL };
 static bool cosines; /* the model has them */
 
 static int begin(void)
 {
-    model = model_open(VLM_MATCH | (queries ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0));
-    if (!model)
+    if (heatmap && queries)
+        options_mistake("--heatmap and --queries exclude each other");
+    model = model_open(VLM_MATCH | (queries ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+                       (heatmap ? VLM_GROUND : 0));
+    if (!model || (heatmap && heatmap_folder(heatmap)))
         return -1;
     cosines = vlm_abilities(model) & VLM_EMBED_IMAGE;
     if (!queries)
@@ -70,11 +77,13 @@ static void read_texts(struct record *r, struct work *w, const struct texts *t, 
     *s = (struct scored){ .field = field ? xstrdup(field) : NULL, .list = t->is_list };
     s->counts = xalloc((size_t)t->count, sizeof *s->counts);
     s->ids = xalloc((size_t)t->count, sizeof *s->ids);
+    s->texts = xalloc((size_t)t->count, sizeof *s->texts);
     for (int i = 0; i < t->count && !r->failed; i++) {
         bool cut = false;
 
         if (vlm_read_text(model, t->list[i], t->sizes[i], &s->ids[i], &s->counts[i], &cut))
             record_fail(r, "text", vlm_error_code(), vlm_error());
+        s->texts[i] = heatmap ? xstrdup(t->list[i]) : NULL;
         s->truncated |= cut;
         s->count++;
     }
@@ -219,6 +228,41 @@ static void set_field(struct record *r, const struct scored *s, const float *log
     free(itm);
 }
 
+/* One picture a text; their paths into the record.  -1 after fail(): none can be written. */
+static int draw_field(struct record *r, const struct scored *s, const float *features)
+{
+    char *name = s->field ? xprintf("heatmap.%s", s->field) : xstrdup("heatmap");
+    struct buffer list = { 0 };
+    bool drawn = true;
+
+    for (int k = 0; k < s->count && drawn; k++) {
+        char *path =
+            heatmap_write(model, r, heatmap, s->texts[k], features, s->ids[k], s->counts[k]);
+
+        if (!(drawn = path))
+            break;
+        buffer_byte(&list, k ? ',' : '[');
+        json_escape(&list, path, strlen(path));
+        free(path);
+    }
+    buffer_byte(&list, ']');
+    if (drawn && s->list)
+        record_set_json(r, name, list.data, list.size);
+    else if (drawn && s->count)
+        record_set_json(r, name, list.data + 1, list.size - 2);
+    buffer_free(&list);
+    free(name);
+    return drawn || r->failed ? 0 : -1;
+}
+
+static int draw_all(struct record *r, const struct work *w, const float *features)
+{
+    for (int i = 0; i < w->count && !r->failed; i++)
+        if (draw_field(r, &w->fields[i], features))
+            return -1;
+    return 0;
+}
+
 static void set_all(struct record *r, const struct work *w, const float *logits, const float *itc)
 {
     for (int i = 0; i < w->count; i++) {
@@ -236,7 +280,7 @@ static void set_all(struct record *r, const struct work *w, const float *logits,
 static int batch_of_pairs(struct record *records[], int count)
 {
     int texts = 0, ids = 0, *all, *counts, *image_of, n = 0, at = 0, status;
-    int classes = vlm_classes(model);
+    int classes = vlm_classes(model), tokens, width;
     struct image_work **images = xalloc((size_t)count, sizeof *images);
     float *features, *logits, *itc;
 
@@ -276,6 +320,10 @@ static int batch_of_pairs(struct record *records[], int count)
         for (int f = 0; f < w->count; f++)
             done += w->fields[f].count;
     }
+    vlm_features_shape(model, &tokens, &width);
+    for (int i = 0; heatmap && i < count && !status; i++)
+        status = draw_all(records[i], records[i]->work,
+                          features + (size_t)i * (size_t)tokens * (size_t)width);
     free(features);
     free(logits);
     free(counts);
@@ -291,6 +339,9 @@ static void release(struct record *r)
     for (int i = 0; w && i < w->count; i++) {
         for (int k = 0; k < w->fields[i].count; k++)
             free(w->fields[i].ids[k]);
+        for (int k = 0; k < w->fields[i].count; k++)
+            free(w->fields[i].texts[k]);
+        free(w->fields[i].texts);
         free(w->fields[i].ids);
         free(w->fields[i].counts);
         free(w->fields[i].field);

@@ -50,6 +50,7 @@ enum vlm_ability {
     VLM_CAPTION = 8,
     VLM_FEATURES = 32, /* has a vision tower: vlm_image_features */
     VLM_ANSWER = 16,   /* what it writes answers a question */
+    VLM_GROUND = 64,   /* tells where in an image a text is */
 };
 unsigned vlm_abilities(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */
@@ -97,6 +98,13 @@ const char *vlm_class(const struct vlm *m, int which); /* "entailment"; NULL: it
 bool vlm_ranks_by_match(const struct vlm *m); /* its retrieval score leaves the cosine out */
 int vlm_match(struct vlm *m, const float *features, int images, const int *ids, const int *counts,
               const int *image_of, int texts, float *logits, float *itc);
+
+/* Grounding: where is this text?  Grad-CAM on the cross-attention: map [side, side] over the image,
+ * at least 0, larger where the image speaks more for the match; words, if not NULL: [count, side,
+ * side], the same of each id.  features: of one image. */
+int vlm_map_side(const struct vlm *m);
+int vlm_ground(struct vlm *m, const float *features, const int *ids, int count, float *map,
+               float *words);
 
 /* Writing.  Zero means the model's own default, except where said. */
 struct vlm_writing {

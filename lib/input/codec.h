@@ -40,6 +40,9 @@ int jpeg_decode(struct bytes b, const struct image_info *info, struct image *ima
 /* stb.c - stb_image's one door: the picture with so many channels; -1 after fail_as() */
 int stb_decode(struct bytes b, const struct image_info *info, int channels, struct image *image);
 
+/* png_write.c - RGB or grey to the bytes of a PNG file; appends */
+void png_write(struct buffer *out, const struct image *image);
+
 /* True if `size` bytes at `offset` are inside. */
 static inline bool bytes_have(struct bytes b, size_t offset, size_t size)
 {

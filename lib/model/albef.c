@@ -127,6 +127,7 @@ struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_
         .other = p->other,
         .images = p->images,
         .image_of = p->image_of,
+        .watch = p->watch,
         .first_only = first_only ? firsts(t, p->texts) : NULL,
     };
 

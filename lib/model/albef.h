@@ -59,7 +59,8 @@ struct albef_pairs {
     const struct spans *texts;
     struct tensor *image, *other; /* [images * tokens, width]; other: NLVR2's second pictures */
     const struct spans *images;
-    const int *image_of; /* [texts]; NULL: text i looks at image i */
+    const int *image_of;      /* [texts]; NULL: text i looks at image i */
+    struct bert_watch *watch; /* NULL */
 };
 /* Multimodal states of all rows, or [CLS] alone: [texts, width] */
 struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_pairs *p,

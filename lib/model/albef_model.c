@@ -88,11 +88,13 @@ static void set_abilities(struct model *m, const struct albef_config *c)
 {
     m->abilities = (c->embedding ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                    (c->match || c->classes ? VLM_MATCH : 0) |
+                   ((c->match || c->classes) && c->images == 1 ? VLM_GROUND : 0) |
                    (c->decoder.layers ? VLM_CAPTION | VLM_ANSWER : 0);
     m->classes = c->classes;
     m->class_names = c->images == 2 ? truth : c->classes == 3 ? entailment : NULL;
     m->images = c->images;
     m->ranks_by_match = !c->lavis;
+    m->grounds_frame = true;
 }
 
 static int open(struct model *m)
@@ -195,6 +197,21 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, c
     return albef_judge(t, m->self, albef_states(t, m->self, &p, true));
 }
 
+/* The third of six fusion layers was chosen by the authors: it has learnt most of where. */
+static float *ground(struct tape *t, struct model *m, struct tensor *x, const int *ids, int count)
+{
+    const struct bert_config *c = &((struct albef *)m->self)->config.text;
+    struct bert_watch watch = { .layer = c->cross_from + (c->layers - c->cross_from) / 3 };
+    struct albef_pairs p = pairs_of(t, m, x, ids, &count, NULL, 1);
+    struct tensor *first;
+
+    p.watch = &watch;
+    first = take_rows(t, albef_states(t, m->self, &p, false), (int[]){ 0 }, 1);
+    first = albef_judge(t, m->self, first);
+    tape_backward(t, tensor_columns(t, first, width(first) - 1, 1));
+    return attention_relevance(t, &watch.plan, watch.q, watch.k, watch.v, watch.out);
+}
+
 /* A question is read by the encoder; the decoder begins with its first id, [CLS], and looks at the
  * encoder's states. */
 static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
@@ -232,6 +249,7 @@ const struct family family_albef = {
     .text = text,
     .match = match,
     .write = write,
+    .ground = ground,
     .learn = &albef_learner,
     .config = albef_save_config,
 };

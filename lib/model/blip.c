@@ -123,6 +123,21 @@ struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
     return linear(t, &m->match_head, bert_forward(t, &m->encoder, &in), ACTIVATION_NONE);
 }
 
+struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,
+                                  const int *ids, int count, struct bert_watch *watch)
+{
+    struct bert_input in = {
+        .ids = ids,
+        .texts = spans_even(t, 1, count),
+        .image = image,
+        .images = spans_even(t, 1, (int)rows(image)),
+        .watch = watch,
+    };
+    struct tensor *x = bert_forward(t, &m->encoder, &in);
+
+    return linear(t, &m->match_head, take_rows(t, x, (int[]){ 0 }, 1), ACTIVATION_NONE);
+}
+
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts)
 {

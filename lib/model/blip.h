@@ -49,6 +49,9 @@ struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *id
 struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
                           const struct spans *images, const int *ids, const struct spans *texts,
                           const int *image_of);
+/* The same of one text and its image, with a layer watched. */
+struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,
+                                  const int *ids, int count, struct bert_watch *watch);
 /* Decoder logits [rows, vocabulary] of whole texts that begin with config.begin. */
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts);

@@ -121,7 +121,7 @@ static int open(struct model *m)
     if (prepare_images(m, &c))
         return fail("%s: %s", m->path, error_text());
     m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
-                   (c.match ? VLM_MATCH : 0) | (c.decoder ? VLM_CAPTION : 0) |
+                   (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |
                    (c.answers ? VLM_ANSWER : 0);
     m->embedding = (int)c.embedding;
     m->feature_tokens = vit_tokens(&b->vision.config);
@@ -191,6 +191,20 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, c
                       grounded(t, m, ids, spans), spans, image_of_text);
 }
 
+/* LAVIS chose the seventh of twelve layers; behind the last one [ENC] alone matters. */
+static float *ground(struct tape *t, struct model *m, struct tensor *x, const int *ids, int count)
+{
+    struct blip *b = m->self;
+    int layers = b->config.text.layers;
+    struct bert_watch watch = { .layer = layers < 4 ? 0 : layers / 2 };
+    const struct spans *spans = spans_of(t, 1, &count);
+    struct tensor *logits =
+        blip_match_watched(t, b, as_rows(t, x), grounded(t, m, ids, spans), count, &watch);
+
+    tape_backward(t, tensor_columns(t, logits, 1, 1));
+    return attention_relevance(t, &watch.plan, watch.q, watch.k, watch.v, watch.out);
+}
+
 /* A question is read by the encoder; the decoder begins anew and looks at the encoder's states. */
 static struct tensor *read_questions(struct tape *t, struct model *m, struct tensor *x,
                                      const struct spans *images, const struct prompt *prompts,
@@ -242,6 +256,7 @@ const struct family family_blip = {
     .text = text,
     .match = match,
     .write = write,
+    .ground = ground,
     .learn = &blip_learner,
     .config = blip_save_config,
     .original = blip_save_original,

@@ -37,6 +37,10 @@ struct family {
     /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
     int (*write)(struct tape *t, struct model *m, struct tensor *features,
                  const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
+    /* Where in an image a text is: what each id looks at, as far as it speaks for a match,
+     * [count, feature_tokens]; features: of one image. */
+    float *(*ground)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
+                     int count);
     const struct learner *learn; /* learn.h */
     /* What config.json says of it, and the layout in which its tensors are saved; to delete.  `t`:
      * its tokenizer, or NULL.  NULL after fail(). */
@@ -86,6 +90,7 @@ struct model {
     int classes; /* that a pair may have; 0: it matches or not */
     const char *const *class_names;
     int images;              /* that a text looks at: 1, or 2 */
+    bool grounds_frame;      /* [CLS] and [SEP] count where a whole text is sought */
     bool ranks_by_match;     /* the published retrieval score is the logit alone, without cosine */
     struct decoding writing; /* unless the user says otherwise */
     double sampling_penalty; /* of repetitions, when sampling */

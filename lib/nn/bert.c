@@ -270,7 +270,7 @@ struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_
                                     struct tensor *x)
 {
     long w = b->config.width;
-    struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL;
+    struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL, *y;
     struct attention_plan a = bert_plan(b, texts, in->images);
 
     if (in->image_of)
@@ -283,8 +283,12 @@ struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_
         v = tensor_columns(t, k, w, w);
         k = tensor_columns(t, k, 0, w);
     }
-    q = attention(t, &a, q, k, v);
-    return bert_onto(t, &l->cross_out, &l->cross_norm, x, q);
+    y = attention(t, &a, q, k, v);
+    if (in->watch && in->watch->layer == l - b->layers) {
+        tensor_watch(t, y);
+        *in->watch = (struct bert_watch){ in->watch->layer, a, q, k, v, y };
+    }
+    return bert_onto(t, &l->cross_out, &l->cross_norm, x, y);
 }
 
 struct tensor *bert_feed_forward(struct tape *t, struct bert_layer *l, bool queries,

@@ -56,6 +56,14 @@ struct bert_cache {
     const struct spans *image_spans; /* one sequence an image */
 };
 
+/* What a layer's cross-attention did, for attention_relevance(): `layer` is set by the caller, the
+ * rest by bert_forward. */
+struct bert_watch {
+    int layer;
+    struct attention_plan plan;
+    struct tensor *q, *k, *v, *out; /* out is watched: its gradient comes with tape_backward() */
+};
+
 struct bert_input {
     const int *ids;
     struct tensor *states; /* in place of ids, what layer `from` takes: [rows, width], written over
@@ -68,7 +76,8 @@ struct bert_input {
     struct tensor *other; /* shaped like image: every second layer with cross-attention looks at
                              this one instead, as ALBEF compares two pictures; NULL: none */
     const struct spans *images;
-    const int *image_of; /* [texts] or NULL: text i looks at image i */
+    const int *image_of;      /* [texts] or NULL: text i looks at image i */
+    struct bert_watch *watch; /* NULL: no layer is watched */
     /* [layers] keys and values of `image`, for passes over one tape that share cross-attention:
      * who finds NULL makes them, and leaves them if they are remembered.  NULL: nothing is left */
     struct tensor **looked;

@@ -57,6 +57,12 @@ struct tensor *attention(struct tape *t, const struct attention_plan *plan, stru
 /* k and v of plan->keys, arranged once for many calls that remember nothing; packed_keys_free() */
 struct packed_keys *attention_keys(struct tape *t, const struct attention_plan *plan,
                                    const struct tensor *k, const struct tensor *v);
+/* relevance.c - Grad-CAM over attention: p = softmax(scale q k^T), y = attention(..) with its
+ * gradient: [query rows, keys], the mean over heads of p max(0, dL/dp).  All sequences of keys are
+ * equally long; not causal. */
+float *attention_relevance(struct tape *t, const struct attention_plan *plan,
+                           const struct tensor *q, const struct tensor *k, const struct tensor *v,
+                           const struct tensor *y);
 /* Equal sequences of `tokens` rows; lives as long as the tape's pass. */
 const struct spans *spans_even(struct tape *t, int count, int tokens);
 const struct spans *spans_of(struct tape *t, int count, const int *lengths);

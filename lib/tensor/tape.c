@@ -54,6 +54,15 @@ static struct node *node_add(struct tape *t)
     return &t->nodes[t->count++];
 }
 
+/* No node makes x, so nothing takes its gradient back. */
+void tensor_watch(struct tape *t, struct tensor *x)
+{
+    assert(!x->needs_grad && x->stride == width(x));
+    x->needs_grad = true;
+    x->grad = tape_floats(t, tensor_count(x));
+    memset(x->grad, 0, (size_t)tensor_count(x) * sizeof *x->grad);
+}
+
 struct tensor *remember(struct tape *t, const struct op *op, struct tensor *y, void *saved,
                         int inputs, struct tensor *const *in)
 {

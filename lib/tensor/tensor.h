@@ -93,6 +93,9 @@ struct tensor *remember(struct tape *t, const struct op *op, struct tensor *y, v
     remember(tape, op, y, saved, COUNT(((struct tensor *[]){ __VA_ARGS__ })),                      \
              (struct tensor *[]){ __VA_ARGS__ })
 bool wants(const struct tensor *x); /* x is there and needs a gradient */
+/* x gets a zeroed gradient though nothing that it was made of learns: what comes after it is
+ * remembered, and backward ends at it. */
+void tensor_watch(struct tape *t, struct tensor *x);
 /* Seeds the loss with 1 and walks the trail; parameters' gradients are added to.  Operations that
  * the loss does not depend on are passed by. */
 void tape_backward(struct tape *t, struct tensor *loss);

@@ -66,6 +66,22 @@ for i in 1 2 3; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats\"}"; done >t
 is "$(vlm-itm -m "$albef/retrieval.pth" --queries queries --rerank 3 truths | vlm-eval --task retrieval --ranked | jq -c '[.queries,has("image_recall_1")]')" \
     '[2,true]' '... and vlm-eval counts'
 
+# where a text is
+web 12 >few.jsonl
+vlm-itm -m "$albef/retrieval.pth" --heatmap maps --threads 1 --batch 1 few.jsonl >a 2>/dev/null
+is "$(jq -r '.heatmap // empty' a | sort)" "$(ls maps/*.png | sort)" '--heatmap: a picture a pair, named in its record'
+is "$(jq -r '.heatmap // empty' a | head -n 1)" maps/1-two-cats-1.png '... by id and text'
+vlm-itm -m "$albef/retrieval.pth" --heatmap again --threads 2 --batch 7 few.jsonl >b 2>/dev/null
+ok '... the same bytes with other threads and batches' diff -r maps again
+is "$(vlm-embed --image -m "$albef/retrieval.pth" maps/*.png | jq -s 'all(.image_embedding|length == 12)')" true '... which can be read'
+echo '{"image":"a.ppm","text":["a red dog","two cats"],"caption":"\u00e4"}' | vlm-itm -m "$top/tests/golden/blip/itm.pth" --heatmap maps >out
+is "$(jq -c '[.heatmap[],.["heatmap.caption"]]|map(sub("-[0-9a-f]{8}";""))' out)" '["maps/a-a-red-dog.png","maps/a-two-cats.png","maps/a.png"]' \
+    "... a list for a list; BLIP's too"
+status 1 '... every text has its own' cmp maps/a-a-red-dog.png maps/a-two-cats.png
+status 3 'CLIP has no such maps' vlm-itm -m "$top/tests/golden/clip/hf-vit" --heatmap maps a.ppm
+status 3 '... nor has NLVR2' vlm-itm -m "$albef/nlvr.pth" --heatmap maps a.ppm
+status 2 '--heatmap and --queries' vlm-itm -m "$albef/retrieval.pth" --heatmap maps --queries queries a.ppm
+
 # the bytes depend on the record alone
 web 30 >web.jsonl
 vlm-itm -m "$albef/retrieval.pth" --threads 1 --batch 1 web.jsonl >a 2>/dev/null

@@ -150,8 +150,8 @@ static void matcher(const char *name, const char *file)
 
     if (!open_fixture(&f, name, file))
         return;
-    ok(f.model->abilities == (VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH), "%s: what it can do",
-       name);
+    ok(f.model->abilities == (VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH | VLM_GROUND),
+       "%s: what it can do", name);
     x = features(&f);
     close_to(&f, x, "features");
     close_to(&f, f.model->family->image_of(&f.tape, f.model, x), "image_embedding");
@@ -163,6 +163,35 @@ static void matcher(const char *name, const char *file)
         close_to(&f, match(&f, x, &r, (int[]){ 2, 0, 1 }), "itm_other");
     match_alone(&f, x, &r);
     ok(f.tape.count == 0, "%s: nothing is remembered", name);
+    close_fixture(&f);
+}
+
+/* The map of each text: what its ids look at, without the class token. */
+static void maps(const char *name, const char *file)
+{
+    struct fixture f;
+    struct ragged r;
+    struct tensor *x, *map;
+    const long squares = TOKENS - 1;
+
+    if (!open_fixture(&f, name, file))
+        return;
+    x = features(&f);
+    r = read_texts(&f, "ids", "mask");
+    for (int i = 0, at = 0; i < r.texts; at += r.counts[i++]) {
+        struct tensor *one = tensor_rows(&f.tape, x, (long)i * TOKENS, TOKENS);
+        struct ragged some = { .texts = 1 };
+        float *rows_;
+
+        one = tensor_reshape(&f.tape, one, 3, (long[]){ 1, TOKENS, width(x) });
+        rows_ = f.model->family->ground(&f.tape, f.model, one, r.ids + at, r.counts[i]);
+        map = tensor_make(&f.tape, r.counts[i], squares);
+        for (int k = 0; k < r.counts[i]; k++) {
+            memcpy(map->data + k * squares, rows_ + k * TOKENS + 1, squares * sizeof *map->data);
+            some.rows[k] = r.rows[at + k];
+        }
+        close_rows(&f, &some, map, "map");
+    }
     close_fixture(&f);
 }
 
@@ -222,7 +251,8 @@ static void classifier(const char *name, const char *file, int classes, int imag
 
     if (!open_fixture(&f, name, file))
         return;
-    ok(f.model->abilities == VLM_MATCH && f.model->classes == classes && f.model->images == images,
+    ok((f.model->abilities & ~(unsigned)VLM_GROUND) == VLM_MATCH && f.model->classes == classes &&
+           f.model->images == images,
        "%s: %d classes, of %d pictures", name, classes, images);
     x = features(&f);
     if (images == 2) {
@@ -281,6 +311,8 @@ int main(void)
     matcher("pretrain", "pretrain.pth");
     matcher("retrieval", "retrieval.pth");
     matcher("lavis-retrieval", "lavis-retrieval.pt");
+    maps("pretrain", "pretrain.pth");
+    maps("retrieval", "retrieval.pth");
     halves();
     masked_words();
     classifier("ve", "ve.pth", 3, 1);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ * heatmap.c - pictures of where in an image a text is
+ *
+ * A file is called by the record's id, or its image's name, and the text: 42-a-red-dog.png.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/json.h"
+#include "cli/heatmap.h"
+#include "input/heat.h"
+
+enum { LONGEST = 1024 /* pixels of a picture */, LETTERS = 60 /* of a text in a name */ };
+
+int heatmap_folder(const char *folder)
+{
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return fail_errno("%s", folder);
+    return path_is_folder(folder) ? 0 : fail("%s: not a folder", folder);
+}
+
+/* Letters and digits of ASCII, small; anything else parts them.  What is lost is told by a hash. */
+static void add_slug(struct buffer *b, const char *text)
+{
+    size_t begin = b->size, letters = 0;
+    bool lost = false, part = false;
+
+    for (const char *at = text; *at; at++) {
+        unsigned char c = (unsigned char)*at;
+
+        if (!isalnum(c) || c > 127) {
+            part = true;
+            lost |= c > 127;
+            continue;
+        }
+        if (letters == LETTERS) {
+            lost = true;
+            break;
+        }
+        if (part && b->size > begin)
+            buffer_byte(b, '-');
+        part = false;
+        buffer_byte(b, tolower(c));
+        letters++;
+    }
+    if (lost || b->size == begin)
+        buffer_printf(b, "%s%08x", b->size > begin ? "-" : "",
+                      (unsigned)hash_bytes(text, strlen(text), 0));
+}
+
+static char *file_name(const struct record *r, const char *folder, const char *text)
+{
+    struct buffer b = { 0 };
+    struct span value;
+    char *name = NULL, *slash, *dot;
+
+    if (record_id(r, &value, NULL)) {
+        name = json_text(value);
+        name = name ? name : xmemdup(value.data, value.size);
+    } else {
+        name = record_image_name(r, &settings.fields);
+        dot = strrchr(name, '.');
+        if (dot && dot > name)
+            *dot = 0;
+        if ((slash = strrchr(name, '/')))
+            memmove(name, slash + 1, strlen(slash));
+    }
+    buffer_printf(&b, "%s/", folder);
+    add_slug(&b, name);
+    buffer_byte(&b, '-');
+    add_slug(&b, text);
+    buffer_string(&b, ".png");
+    free(name);
+    return b.data;
+}
+
+static int draw(struct record *r, const char *path, const float *map, int side)
+{
+    struct buffer bytes = { 0 }, png = { 0 };
+    int status = record_image_bytes(r, &settings.fields, &bytes);
+
+    if (status) {
+        record_image_fail(r, &settings.fields, "read");
+    } else if ((status = heat_draw(&png, bytes.data, bytes.size, settings.max_pixels, map, side,
+                                   LONGEST))) {
+        record_image_fail(r, &settings.fields, "decode");
+    } else {
+        status = file_write_atomic(path, png.data, png.size);
+    }
+    buffer_free(&bytes);
+    buffer_free(&png);
+    return status;
+}
+
+char *heatmap_write(struct vlm *m, struct record *r, const char *folder, const char *text,
+                    const float *features, const int *ids, int count)
+{
+    int side = vlm_map_side(m);
+    float *map = xalloc((size_t)side * (size_t)side, sizeof *map);
+    char *path = file_name(r, folder, text);
+    int status = vlm_ground(m, features, ids, count, map, NULL);
+
+    if (!status)
+        status = draw(r, path, map, side);
+    free(map);
+    if (!status)
+        return path;
+    free(path);
+    return NULL;
+}
