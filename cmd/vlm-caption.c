@@ -13,8 +13,11 @@
 
 static long beams, sequences = 1, top_k = -1, min_length, max_length;
 static float top_p, temperature, length_penalty = NAN, repetition_penalty;
-static bool sample;
-static const char *prompt, *prompt_field, *reject;
+static bool sample, fill_mask;
+static long keep = 128;
+static const char *prompt, *prompt_field, *reject, *answers_path;
+static struct vlm_answers *answers;
+static struct option_list answer_list;
 
 static const struct option_spec options[] = {
     OPTION_LONG('n', "number", "N", &sequences, 1, 1000, "write N captions, as `captions`"),
@@ -37,6 +40,12 @@ static const struct option_spec options[] = {
     OPTION_STRING('p', "prompt", "TEXT", &prompt, "go on from TEXT, which is cut off the caption"),
     OPTION_STRING(0, "prompt-field", "NAME", &prompt_field,
                   "take each record's prompt, or question, from NAME"),
+    OPTION_FILE(0, "answers", "FILE", &answers_path,
+                "choose the answer from the lines of FILE, instead of writing it"),
+    OPTION_LONG(0, "candidates", "K", &keep, 1, 1000000,
+                "with --answers: judge the K of likeliest beginnings [128]"),
+    OPTION_FLAG(0, "fill-mask", &fill_mask,
+                "tell the words that are [MASK] in the record's text, or prompt"),
     OPTION_STRING(0, "reject", "PHRASES", &reject,
                   "no caption that holds one of these, separated by '|'"),
     OPTIONS_MODEL,
@@ -52,19 +61,57 @@ struct work {
     uint64_t seed;
 };
 
-static const char *const writes[] = { "caption", "captions", "logprob", NULL };
+static const char *const writes[] = { "caption", "captions", "logprob", "prob", NULL };
+
+static int read_answers(void)
+{
+    if (lines_read(answers_path, &answer_list))
+        return -1;
+    answers = vlm_answers_read(model, answer_list.items, answer_list.count);
+    if (!answers)
+        return fail("%s: %s", answers_path, vlm_error());
+    if (sequences > keep || sequences > answer_list.count)
+        options_mistake("-n %ld is more than the answers that are judged", sequences);
+    return 0;
+}
 
 static int begin(void)
 {
-    model = model_open(VLM_CAPTION);
+    if (fill_mask && (sample || beams || answers_path))
+        options_mistake("--fill-mask writes nothing: without --sample, --beam and --answers");
+    if (answers_path && (sample || beams))
+        options_mistake("--answers are chosen: without --sample and --beam");
+    model = model_open(fill_mask ? VLM_FILL : answers_path ? VLM_ANSWER : VLM_CAPTION);
     if (!model)
         return -1;
+    if (fill_mask)
+        return 0;
     if (vlm_abilities(model) & VLM_ANSWER && !prompt && !prompt_field)
         options_mistake("%s answers questions: --prompt or --prompt-field asks one",
                         vlm_describe(model));
     if (!sample && sequences > (beams ? beams : 3) && beams)
         options_mistake("-n %ld needs at least as many --beam, or --sample", sequences);
-    return 0;
+    return answers_path ? read_answers() : 0;
+}
+
+/* The text of --prompt-field, or with --fill-mask the record's own. */
+static void read_prompt(struct record *r, struct work *w)
+{
+    struct span value;
+
+    if (prompt_field) {
+        w->prompt = record_string(r, prompt_field);
+        if (!w->prompt)
+            record_fail(r, "read", "no_prompt",
+                        "the record has no text in the field of --prompt-field");
+        return;
+    }
+    if (!fill_mask || prompt)
+        return;
+    if (record_text(r, &settings.fields, &value, NULL))
+        w->prompt = json_text(value);
+    if (!w->prompt)
+        record_fail(r, "read", "no_text", "the record has no text whose words are to be told");
 }
 
 static void prepare(struct record *r)
@@ -72,10 +119,10 @@ static void prepare(struct record *r)
     struct work *w = r->work = xalloc(1, sizeof *w);
 
     w->seed = hash_bytes(&settings.seed, sizeof settings.seed, record_hash(r));
-    if (prompt_field && !(w->prompt = record_string(r, prompt_field)))
-        record_fail(r, "read", "no_prompt",
-                    "the record has no text in the field of --prompt-field");
-    else
+    read_prompt(r, w);
+    if (!r->failed && fill_mask && !strstr(w->prompt ? w->prompt : prompt, "[MASK]"))
+        record_fail(r, "read", "no_mask", "the text has no [MASK]");
+    if (!r->failed)
         cli_image_read(r, model, &w->image);
 }
 
@@ -124,7 +171,23 @@ static void set_captions(struct record *r, const struct vlm_text *texts)
     free(logprobs);
 }
 
-static int batch(struct record *records[], int count)
+/* Answers and filled texts as if they had been written; prob: of the answers, by record. */
+static int choose(const float *features, int count, const char *const *prompts,
+                  struct vlm_text *texts, float *prob)
+{
+    struct vlm_ranked *got = xalloc((size_t)count * (size_t)sequences, sizeof *got);
+    int status = vlm_rank(model, features, count, prompts, answers, (int)keep, (int)sequences, got);
+
+    for (long i = 0; i < count * sequences && !status; i++) {
+        texts[i] = (struct vlm_text){ xstrdup(answer_list.items[got[i].index]), got[i].logprob };
+        prob[i] = got[i].prob;
+    }
+    free(got);
+    return status;
+}
+
+static int write_texts(const float *features, int count, const char *const *prompts,
+                       const uint64_t *seeds, struct vlm_text *texts, float *prob)
 {
     struct vlm_writing how = {
         .beams = (int)beams,
@@ -138,11 +201,21 @@ static int batch(struct record *records[], int count)
         .length_penalty = length_penalty,
         .repetition_penalty = repetition_penalty,
     };
+
+    if (fill_mask)
+        return vlm_fill(model, features, count, prompts, (int)sequences, texts);
+    if (answers)
+        return choose(features, count, prompts, texts, prob);
+    return vlm_write(model, features, count, prompts, seeds, &how, texts);
+}
+
+static int batch(struct record *records[], int count)
+{
     struct image_work **images = xalloc((size_t)count, sizeof *images);
     const char **prompts = xalloc((size_t)count, sizeof *prompts);
     uint64_t *seeds = xalloc((size_t)count, sizeof *seeds);
     struct vlm_text *texts = xalloc((size_t)count * (size_t)sequences, sizeof *texts);
-    float *features;
+    float *features, *prob = xalloc((size_t)count * (size_t)sequences, sizeof *prob);
     int status;
 
     for (int i = 0; i < count; i++) {
@@ -153,9 +226,14 @@ static int batch(struct record *records[], int count)
         seeds[i] = w->seed;
     }
     features = cli_image_features(model, images, count);
-    status = features ? vlm_write(model, features, count, prompts, seeds, &how, texts) : -1;
-    for (int i = 0; i < count && !status; i++)
+    status = features ? write_texts(features, count, prompts, seeds, texts, prob) : -1;
+    for (int i = 0; i < count && !status; i++) {
         set_captions(records[i], texts + (size_t)i * (size_t)sequences);
+        if (answers && sequences > 1)
+            record_set_numbers(records[i], "prob", prob + (size_t)i * (size_t)sequences, sequences);
+        else if (answers)
+            record_set_number(records[i], "prob", prob[i]);
+    }
     for (int i = 0; i < count * sequences; i++)
         free(texts[i].text);
     free(features);
@@ -163,6 +241,7 @@ static int batch(struct record *records[], int count)
     free(prompts);
     free(seeds);
     free(texts);
+    free(prob);
     return status ? fail("%s", vlm_error()) : 0;
 }
 
@@ -180,6 +259,7 @@ static void release(struct record *r)
 
 static void end(void)
 {
+    vlm_answers_free(answers);
     vlm_close(model);
 }
 

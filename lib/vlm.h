@@ -51,6 +51,7 @@ enum vlm_ability {
     VLM_FEATURES = 32, /* has a vision tower: vlm_image_features */
     VLM_ANSWER = 16,   /* what it writes answers a question */
     VLM_GROUND = 64,   /* tells where in an image a text is */
+    VLM_FILL = 128,    /* tells words that are [MASK] in a text */
 };
 unsigned vlm_abilities(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */
@@ -105,6 +106,10 @@ int vlm_match(struct vlm *m, const float *features, int images, const int *ids, 
 int vlm_map_side(const struct vlm *m);
 int vlm_ground(struct vlm *m, const float *features, const int *ids, int count, float *map,
                float *words);
+/* An encoded image with such a map drawn over it, at most `longest` pixels a side (0: as it is), as
+ * a PNG file; any thread; *png is to be freed. */
+int vlm_draw_map(const void *bytes, size_t size, long max_pixels, const float *map, int side,
+                 int longest, void **png, size_t *png_size);
 
 /* Writing.  Zero means the model's own default, except where said. */
 struct vlm_writing {
@@ -127,6 +132,27 @@ struct vlm_text {
  * out: [images * sequences], best first. */
 int vlm_write(struct vlm *m, const float *features, int images, const char *const *prompts,
               const uint64_t *seeds, const struct vlm_writing *how, struct vlm_text *out);
+
+/* Answers from a list, as the published results of VQA take them: by the first token's probability
+ * the `keep` likeliest, these by their whole loss, as the model's authors count it. */
+struct vlm_answers;
+struct vlm_answers *vlm_answers_read(const struct vlm *m, const char *const *list, int count);
+void vlm_answers_free(struct vlm_answers *a); /* NULL is nothing */
+struct vlm_ranked {
+    int index;     /* in the list */
+    float prob;    /* among those that were kept */
+    float logprob; /* mean log-probability per token */
+};
+/* questions: [images].  out: [images * sequences], best first; sequences <= keep, which is lowered
+ * to the list's length. */
+int vlm_rank(struct vlm *m, const float *features, int images, const char *const *questions,
+             const struct vlm_answers *a, int keep, int sequences, struct vlm_ranked *out);
+
+/* Hidden words: texts[i], about image i, says [MASK] where words are to be told.
+ * out: [images * sequences], best first, to free: the text with words in their places, and their
+ * mean log-probability.  -1 also where a text hides none, or its [MASK] lies behind the limit. */
+int vlm_fill(struct vlm *m, const float *features, int images, const char *const *texts,
+             int sequences, struct vlm_text *out);
 
 /* Files.  A model, named as in vlm_open, written as `out`: see vlm-convert(1). */
 struct vlm_conversion {

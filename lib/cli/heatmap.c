@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include "base/json.h"
 #include "cli/heatmap.h"
-#include "input/heat.h"
 
 enum { LONGEST = 1024 /* pixels of a picture */, LETTERS = 60 /* of a text in a name */ };
 
@@ -79,19 +78,21 @@ static char *file_name(const struct record *r, const char *folder, const char *t
 
 static int draw(struct record *r, const char *path, const float *map, int side)
 {
-    struct buffer bytes = { 0 }, png = { 0 };
+    struct buffer bytes = { 0 };
+    void *png = NULL;
+    size_t size;
     int status = record_image_bytes(r, &settings.fields, &bytes);
 
     if (status) {
         record_image_fail(r, &settings.fields, "read");
-    } else if ((status = heat_draw(&png, bytes.data, bytes.size, settings.max_pixels, map, side,
-                                   LONGEST))) {
+    } else if ((status = vlm_draw_map(bytes.data, bytes.size, settings.max_pixels, map, side,
+                                      LONGEST, &png, &size))) {
         record_image_fail(r, &settings.fields, "decode");
     } else {
-        status = file_write_atomic(path, png.data, png.size);
+        status = file_write_atomic(path, png, size);
     }
     buffer_free(&bytes);
-    buffer_free(&png);
+    free(png);
     return status;
 }
 

@@ -10,7 +10,7 @@ static const struct {
     { VLM_EMBED_IMAGE, "embed images" },     { VLM_EMBED_TEXT, "embed texts" },
     { VLM_MATCH, "match images and texts" }, { VLM_CAPTION, "caption images" },
     { VLM_ANSWER, "answer questions" },      { VLM_FEATURES, "give features of images" },
-    { VLM_GROUND, "find texts in images" },
+    { VLM_GROUND, "find texts in images" },  { VLM_FILL, "tell masked words" },
 };
 
 static void describe(struct buffer *b, unsigned set)

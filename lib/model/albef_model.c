@@ -48,7 +48,7 @@ static void describe(struct model *m, const struct albef *a)
                 dtype_name(a->vision.patches.weight[0]->type));
 }
 
-/* Answers are written as BLIP's; the originals only rank a list of them. */
+/* Answers are written as BLIP's; the originals only rank a list of them (vlm_rank). */
 static void set_writing(struct model *m)
 {
     m->writing = (struct decoding){
@@ -89,12 +89,15 @@ static void set_abilities(struct model *m, const struct albef_config *c)
     m->abilities = (c->embedding ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                    (c->match || c->classes ? VLM_MATCH : 0) |
                    ((c->match || c->classes) && c->images == 1 ? VLM_GROUND : 0) |
-                   (c->decoder.layers ? VLM_CAPTION | VLM_ANSWER : 0);
+                   (c->decoder.layers ? VLM_CAPTION | VLM_ANSWER : 0) |
+                   (c->text.head ? VLM_FILL : 0);
     m->classes = c->classes;
     m->class_names = c->images == 2 ? truth : c->classes == 3 ? entailment : NULL;
     m->images = c->images;
     m->ranks_by_match = !c->lavis;
     m->grounds_frame = true;
+    m->answer_first_twice = !c->lavis;
+    m->answer_smoothing = c->lavis ? 0.1f : 0;
 }
 
 static int open(struct model *m)
@@ -214,28 +217,52 @@ static float *ground(struct tape *t, struct model *m, struct tensor *x, const in
 
 /* A question is read by the encoder; the decoder begins with its first id, [CLS], and looks at the
  * encoder's states. */
-static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
-                 const struct decoding *d, struct hypothesis *out)
+static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
+                              const struct prompt *prompts, struct tensor **states,
+                              const struct spans **spans)
 {
     struct albef *a = m->self;
     int count = (int)x->shape[0], *counts = tape_alloc(t, (size_t)count * sizeof *counts), *ids;
-    int total = 0, status;
-    struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
+    int total = 0;
     struct albef_pairs p;
-    struct writer w;
 
     for (int i = 0; i < count; i++)
         total += counts[i] = prompts[i].count;
     ids = tape_alloc(t, (size_t)total * sizeof *ids);
-    for (int i = 0, at = 0; i < count; at += counts[i++]) {
+    for (int i = 0, at = 0; i < count; at += counts[i++])
         memcpy(ids + at, prompts[i].ids, (size_t)counts[i] * sizeof *ids);
-        starts[i] = (struct prompt){ .ids = prompts[i].ids, .count = 1, .seed = prompts[i].seed };
-    }
     p = pairs_of(t, m, x, ids, counts, NULL, count);
-    writer_open(&w, &a->decoder, albef_states(t, a, &p, false), p.texts, d);
+    *spans = p.texts;
+    *states = albef_states(t, a, &p, false);
+    return &a->decoder;
+}
+
+static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
+                 const struct decoding *d, struct hypothesis *out)
+{
+    int count = (int)x->shape[0], status;
+    struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
+    const struct spans *spans;
+    struct tensor *states;
+    struct bert *decoder = questions(t, m, x, prompts, &states, &spans);
+    struct writer w;
+
+    for (int i = 0; i < count; i++)
+        starts[i] = (struct prompt){ .ids = prompts[i].ids, .count = 1, .seed = prompts[i].seed };
+    writer_open(&w, decoder, states, spans, d);
     status = decode(&w.language, d, starts, count, out);
     writer_close(&w);
     return status;
+}
+
+static struct tensor *tell(struct tape *t, struct model *m, struct tensor *x, const int *ids,
+                           const int *counts, int texts, const int *at, int count)
+{
+    struct albef *a = m->self;
+    struct albef_pairs p = pairs_of(t, m, x, ids, counts, NULL, texts);
+    struct tensor *states = albef_states(t, a, &p, false);
+
+    return bert_logits(t, &a->encoder, take_rows(t, states, at, count));
 }
 
 const struct family family_albef = {
@@ -249,6 +276,8 @@ const struct family family_albef = {
     .text = text,
     .match = match,
     .write = write,
+    .questions = questions,
+    .tell = tell,
     .ground = ground,
     .learn = &albef_learner,
     .config = albef_save_config,

@@ -84,6 +84,7 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
     /* captioners were tuned behind the prompt, pre-training saw none */
     m->prompt = original && !c->encoder ? "a picture of " : "";
     m->asks = c->answers;
+    m->answer_smoothing = 0.1f;
     m->write_begin = c->begin;
     m->match_begin = original ? c->encode : -1;
 }
@@ -222,6 +223,17 @@ static struct tensor *read_questions(struct tape *t, struct model *m, struct ten
     return blip_questions(t, m->self, x, images, grounded(t, m, ids, *spans), *spans);
 }
 
+static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
+                              const struct prompt *prompts, struct tensor **states,
+                              const struct spans **spans)
+{
+    struct blip *b = m->self;
+    const struct spans *images = spans_even(t, (int)x->shape[0], m->feature_tokens);
+
+    *states = read_questions(t, m, as_rows(t, x), images, prompts, spans);
+    return &b->decoder;
+}
+
 static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
                  const struct decoding *d, struct hypothesis *out)
 {
@@ -256,6 +268,7 @@ const struct family family_blip = {
     .text = text,
     .match = match,
     .write = write,
+    .questions = questions,
     .ground = ground,
     .learn = &blip_learner,
     .config = blip_save_config,

@@ -15,6 +15,8 @@
 #include "vlm.h"
 
 struct model;
+struct bert;
+struct spans;
 struct learner;
 struct original;
 struct family {
@@ -37,6 +39,14 @@ struct family {
     /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
     int (*write)(struct tape *t, struct model *m, struct tensor *features,
                  const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
+    /* Questions, one an image, as the decoder that answers looks at them: the decoder, and one
+     * sequence of states a question. */
+    struct bert *(*questions)(struct tape *t, struct model *m, struct tensor *features,
+                              const struct prompt *prompts, struct tensor **states,
+                              const struct spans **spans);
+    /* What hidden words may be: logits [count, vocabulary] of rows `at`, counted over all texts. */
+    struct tensor *(*tell)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
+                           const int *counts, int texts, const int *at, int count);
     /* Where in an image a text is: what each id looks at, as far as it speaks for a match,
      * [count, feature_tokens]; features: of one image. */
     float *(*ground)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
@@ -90,6 +100,8 @@ struct model {
     int classes; /* that a pair may have; 0: it matches or not */
     const char *const *class_names;
     int images;              /* that a text looks at: 1, or 2 */
+    float answer_smoothing;  /* of labels, where answers are ranked by their loss */
+    bool answer_first_twice; /* and their first token counts twice */
     bool grounds_frame;      /* [CLS] and [SEP] count where a whole text is sought */
     bool ranks_by_match;     /* the published retrieval score is the logit alone, without cosine */
     struct decoding writing; /* unless the user says otherwise */

@@ -42,7 +42,7 @@ static void describe(struct vlm *v)
 {
     const struct model *m = v->model;
 
-    if (v->tokenizer_path || !(m->abilities & (VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION)))
+    if (v->tokenizer_path || !(m->abilities & (VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_FILL)))
         v->about = xstrdup(m->about);
     else
         v->about = xprintf("%s, without a tokenizer (%s belongs into %s)", m->about,
@@ -94,7 +94,7 @@ void vlm_close(struct vlm *v)
 
 unsigned vlm_abilities(const struct vlm *v)
 {
-    unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION;
+    unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_ANSWER | VLM_GROUND | VLM_FILL;
     unsigned all = v->model->abilities | (v->model->feature_tokens ? VLM_FEATURES : 0u);
 
     return all & ~(v->tokenizer_path ? 0u : texts);

@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "input/heat.h"
 #include "model/vlm_inside.h"
 
 int vlm_map_side(const struct vlm *v)
@@ -47,5 +48,19 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
     average(m, rows, count, map);
     for (int i = 0; words && i < count; i++)
         memcpy(words + i * squares, rows + i * tokens + 1, (size_t)squares * sizeof *words);
+    return 0;
+}
+
+int vlm_draw_map(const void *bytes, size_t size, long max_pixels, const float *map, int side,
+                 int longest, void **png, size_t *png_size)
+{
+    struct buffer b = { 0 };
+
+    if (heat_draw(&b, bytes, size, max_pixels, map, side, longest)) {
+        buffer_free(&b);
+        return -1;
+    }
+    *png = b.data;
+    *png_size = b.size;
     return 0;
 }

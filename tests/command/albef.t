@@ -54,6 +54,28 @@ echo '{"image":"a.ppm","question":"what color is the dog"}' >question
 like "$(vlm-caption -m "$albef/vqa.pth" --prompt-field question question)" '"caption":".+","logprob":-' 'a question is answered'
 like "$(vlm-caption -m "$albef/lavis-vqa.pt" --prompt-field question question)" '"caption":".+","logprob":-' "... by LAVIS' too"
 
+printf '%s\n' red two 'yes no' 'green tree' 'a dog' three no >answers
+vlm-caption -m "$albef/vqa.pth" --prompt-field question --answers answers -n 7 question >out
+is "$(jq -c '.captions|sort' out)" '["a dog","green tree","no","red","three","two","yes no"]' '--answers: from the list'
+is "$(jq '[.prob|length == 7, (add - 1 | fabs) < 1e-5, . == (sort|reverse)]|all' -c out)" true '... their probabilities sum to 1'
+is "$(vlm-caption -m "$albef/vqa.pth" --prompt-field question --answers answers --candidates 3 question | jq -c '[.caption,has("logprob","prob")]')" \
+    "[$(jq -c '.captions[0]' out),true,true]" '--candidates'
+like "$(vlm-caption -m "$top/tests/golden/blip/vqa.pth" --prompt-field question --answers answers question)" '"prob":[01]' "BLIP's too"
+status 3 'a captioner has no answers' vlm-caption -m "$top/tests/golden/blip/caption.pth" --answers answers a.ppm
+status 2 '--answers and --beam' vlm-caption -m "$albef/vqa.pth" --prompt x --answers answers --beam 2 a.ppm
+
+# masked words
+echo '{"image":"a.ppm","text":"A [MASK] dog"}' >masked
+vlm-caption -m "$albef/pretrain.pth" --fill-mask masked >out
+like "$(jq -r .caption out)" '^A [^ ]+ dog$|^A[a-z0-9]+ dog$' '--fill-mask tells the word, and leaves the text as it is'
+vlm-caption -m "$albef/pretrain.pth" --fill-mask -n 5 masked >five
+is "$(jq -c '[(.captions|unique|length),.captions[0],(.logprob == (.logprob|sort|reverse))]' five)" "[5,$(jq -c .caption out),true]" '... five, best first'
+echo '{"image":"a.ppm","text":"a [MASK] [MASK] runs"}' | vlm-caption -m "$albef/pretrain.pth" --fill-mask -n 9 >out
+is "$(jq -c '[(.captions|unique|length),(.captions|any(contains("MASK")))]' out)" '[9,false]' '... two words'
+is "$(printf '%s\n' '{"image":"a.ppm","text":"a dog"}' '{"image":"a.ppm"}' | vlm-caption -m "$albef/pretrain.pth" --fill-mask 2>/dev/null | jq -c .error.code | tr '\n' ' ')" \
+    '"no_mask" "no_text" ' '... which must be there'
+status 3 'a matcher tells none' vlm-caption -m "$albef/retrieval.pth" --fill-mask masked
+
 # search: the score that was published is the logit alone
 for i in 1 2 3 4 5 6 7 8 9; do picture "q$i.ppm" $i; done
 printf 'a red dog\ntwo cats\n' >queries

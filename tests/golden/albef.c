@@ -150,7 +150,8 @@ static void matcher(const char *name, const char *file)
 
     if (!open_fixture(&f, name, file))
         return;
-    ok(f.model->abilities == (VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH | VLM_GROUND),
+    ok((f.model->abilities & ~(unsigned)VLM_FILL) ==
+           (VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH | VLM_GROUND),
        "%s: what it can do", name);
     x = features(&f);
     close_to(&f, x, "features");
@@ -306,6 +307,45 @@ static void answerer(void)
     close_fixture(&f);
 }
 
+static const char *const questions[] = { "what color is the dog", "how many cats",
+                                         "is this a photo" };
+static const char *const answers[] = {
+    "red", "two", "yes no", "green tree", "a dog", "three", "no"
+};
+
+/* Answers of a list: the originals' order, and with `best_probs` their probabilities. */
+static void chooser(const char *name, const char *file, const char *best, int sequences)
+{
+    char *path = xprintf("tests/golden/albef/%s", file);
+    struct fixture f;
+    struct vlm *v = vlm_open(path, NULL);
+    struct vlm_answers *a = v ? vlm_answers_read(v, answers, COUNT(answers)) : NULL;
+    struct vlm_ranked got[12];
+    const struct stored *order, *probs;
+    int tokens, width_, bad = 0;
+    double worst = 0;
+    float *x;
+
+    free(path);
+    if (!open_fixture(&f, name, file) || !ok(v && a, "%s: the list is read", name))
+        return;
+    x = vlm_image_features(v, pixels(&f)->data, 3, &tokens, &width_);
+    if (!ok(!vlm_rank(v, x, 3, questions, a, 4, sequences, got), "%s: answers are ranked", name))
+        note("%s", vlm_error());
+    order = wanted(&f, best);
+    probs = weights_find(f.wanted, "best_probs");
+    for (int i = 0; i < 3 * sequences; i++) {
+        bad += got[i].index != ((const int *)order->data)[i];
+        if (probs)
+            worst = fmax(worst, fabs((double)got[i].prob - ((const float *)probs->data)[i]));
+    }
+    ok(!bad && worst < TOLERANCE, "%s: in the original's order (%.1e)", name, worst);
+    free(x);
+    vlm_answers_free(a);
+    vlm_close(v);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     matcher("pretrain", "pretrain.pth");
@@ -320,5 +360,7 @@ int main(void)
     classifier("lavis-ve", "lavis-ve.pt", 3, 1);
     classifier("lavis-nlvr", "lavis-nlvr.pt", 2, 2);
     answerer();
+    chooser("vqa", "vqa.pth", "best", 4);
+    chooser("lavis-vqa", "lavis-vqa.pt", "first", 1);
     return done();
 }

@@ -200,6 +200,7 @@ def tiny(checkout, old):
     from models.vit import VisionTransformer
     vocab, count = vocabulary()
     tokenizer = BertTokenizer(vocab)
+    tokenizer.sanitize_special_tokens()  # as from_pretrained() does: a text may spell [SEP]
     bert_config = config_file("config_bert.json", count, type_vocab_size=2)
     for name in ("BertForMaskedLM", "BertModel", "BertLMHeadModel"):
         getattr(models.xbert, name).from_pretrained = classmethod(
