@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "train/loop.h"
 
-static const char *init, *objective = "itc";
+static const char *init, *objective = "itc", *prompt;
 static struct option_list freeze;
 static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, log_every = 10,
             save_every = 1000;
@@ -47,6 +47,8 @@ static const struct option_spec learning_options[] = {
                  "share of the momentum encoders' soft targets [0.4]"),
     OPTION_FLOAT(0, "alpha-epochs", "N", &alpha_epochs, 0, 1e6,
                  "the share rises from 0 over the first N epochs [1]"),
+    OPTION_STRING(0, "prompt", "TEXT", &prompt,
+                  "what every text begins with; lm does not learn it [lm alone: the model's own]"),
     OPTION_FLOAT(0, "label-smoothing", "E", &smoothing, 0, 1, "of lm [0.1]"),
     OPTIONS_END,
 };
@@ -203,6 +205,7 @@ static struct training training_of(char *const *operands, int count,
         .queue = queue,
         .alpha = alpha,
         .alpha_epochs = alpha_epochs,
+        .prompt = prompt,
         .smoothing = smoothing,
         .epochs = epochs,
         .steps = steps,

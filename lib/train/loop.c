@@ -68,6 +68,8 @@ static char *describe(const struct run *r)
     buffer_printf(&b, ",\"weight_decay\":%.6g,\"decays\":%d", t->weight_decay, (int)t->decays);
     buffer_printf(&b, ",\"momentum\":%.6g,\"queue\":%ld,\"alpha\":%.6g,\"alpha_epochs\":%.6g",
                   t->momentum, t->queue, t->alpha, t->alpha_epochs);
+    buffer_string(&b, ",\"prompt\":");
+    json_escape(&b, t->prompt ? t->prompt : "", t->prompt ? strlen(t->prompt) : 0);
     buffer_printf(&b, ",\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu", t->smoothing,
                   r->model->image_size, (unsigned long long)t->seed);
     buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
@@ -156,8 +158,8 @@ static bool (*decays_of(const struct run *r))(const struct param *)
     case DECAY_FAMILY:
         break;
     }
-    return !strcmp(r->model->family->name, "BLIP")   ? NULL
-           : !strcmp(r->model->family->name, "CLIP") ? decays_matrices
+    return !strcmp(r->model->family->name, "blip")   ? NULL
+           : !strcmp(r->model->family->name, "clip") ? decays_matrices
                                                      : decays_unless_bias;
 }
 
@@ -177,12 +179,14 @@ static void begin_learning(struct run *r)
                               .weight_decay = (float)t->weight_decay,
                               .decays = decays_of(r) };
     adamw_begin(&r->adam, r->learning);
-    r->lesson = (struct lesson){ .objectives = r->objectives,
-                                 .smoothing = (float)t->smoothing,
-                                 .teacher = r->teacher,
-                                 .queue = r->queue,
-                                 .draw = draw,
-                                 .draw_self = &r->random };
+    r->lesson =
+        (struct lesson){ .objectives = r->objectives,
+                         .smoothing = (float)t->smoothing,
+                         .prompt = dataset_prefix(r->data) > 1 ? dataset_prefix(r->data) : 0,
+                         .teacher = r->teacher,
+                         .queue = r->queue,
+                         .draw = draw,
+                         .draw_self = &r->random };
 }
 
 static void plan(struct run *r)
@@ -203,6 +207,9 @@ static void plan(struct run *r)
 static int open_data(struct run *r)
 {
     const struct training *t = r->t;
+    const char *prompt = t->prompt                       ? t->prompt
+                         : r->objectives == OBJECTIVE_LM ? r->model->prompt
+                                                         : NULL;
     struct dataset_options o = { .root = t->root,
                                  .image_field = t->image_field,
                                  .text_field = t->text_field,
@@ -217,6 +224,7 @@ static int open_data(struct run *r)
                                               .operations = t->operations,
                                               .magnitude = t->magnitude,
                                               .background = t->background },
+                                 .prefix = prompt && *prompt ? prompt : NULL,
                                  .quiet = t->quiet,
                                  .shuffle = true };
 

@@ -38,7 +38,8 @@ struct training {
     double momentum;            /* of the momentum encoders; 0: none */
     long queue;                 /* features that wait in it; 0: none */
     double alpha, alpha_epochs; /* soft targets' share, and over what it rises from 0 */
-    double smoothing;           /* of labels, in lm */
+    const char *prompt; /* before every text, not learnt; NULL: lm alone has the model's own */
+    double smoothing;   /* of labels, in lm */
     /* steps */
     long epochs, steps;       /* steps 0: as many as the epochs have */
     long batch, accumulate;   /* pairs of one pass, passes of one step */
