@@ -39,6 +39,16 @@ static long all_outputs(const struct linear *l)
 /* What backward needs of a layer: in[0] is x, then the weights, then the biases. */
 enum { IN_X, IN_WEIGHT, IN_BIAS = IN_WEIGHT + PACK_PARTS, IN_COUNT = IN_BIAS + PACK_PARTS };
 
+/* The pages of a weight that was packed, or that backward is done with, are not wanted again soon;
+ * who reads them after all gets them from the file. */
+static void let_go(const struct tensor *w)
+{
+    size_t bytes = (size_t)tensor_count(w) * dtype_size(w->type);
+
+    if (w->mapped && bytes > RELEASE)
+        file_release(w->bytes, bytes);
+}
+
 /* Some rows of a weight that is stored short. */
 struct widening {
     const struct tensor *weight;
@@ -60,7 +70,7 @@ static void backward_x(const struct node *n, const struct tensor *x, const struc
 {
     long out = outputs(w), in = inputs(w), stride = n->out->stride;
     bool wide = w->type == DTYPE_F32;
-    long step = wide || in >= WIDENED ? out : WIDENED / in;
+    long step = wide ? out : in < WIDENED ? WIDENED / in : 1;
     struct widening part = { .weight = w, .inputs = in };
 
     step = step < out ? step : out;
@@ -73,6 +83,7 @@ static void backward_x(const struct node *n, const struct tensor *x, const struc
         gemm(false, false, rows(x), in, count, 1, dy + part.first, stride, part.to, in, 1, x->grad,
              x->stride);
     }
+    let_go(w);
 }
 
 static void backward_part(const struct node *n, int part, long first)
@@ -123,8 +134,6 @@ bool linear_learns(const struct linear *l)
     return weights_learn(l);
 }
 
-/* The pages that the pack was made from are not wanted again soon; who reads them after all gets
- * them from the file. */
 static void pack_layer(struct linear *l)
 {
     struct matrix parts[PACK_PARTS];
@@ -133,13 +142,8 @@ static void pack_layer(struct linear *l)
         parts[i] = (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]),
                                     l->weight[i]->scale };
     l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]));
-    for (int i = 0; i < l->parts; i++) {
-        const struct tensor *w = l->weight[i];
-        size_t bytes = (size_t)tensor_count(w) * dtype_size(w->type);
-
-        if (w->mapped && bytes > RELEASE)
-            file_release(w->bytes, bytes);
-    }
+    for (int i = 0; i < l->parts; i++)
+        let_go(l->weight[i]);
 }
 
 void linear_packed(struct tape *t, struct linear *l, const struct tensor *x, struct tensor *y,
