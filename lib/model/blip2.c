@@ -160,7 +160,7 @@ static void copy(void *self, int from, int to)
 {
     struct blip2_writer *w = self;
 
-    bert_cache_copy(&w->model->qformer, w->cache, from, to);
+    bert_cache_copy(w->cache, from, to);
 }
 
 /* The queries go first into the row in which an item's text begins. */

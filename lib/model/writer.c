@@ -9,7 +9,7 @@ static void feed(void *self, int count, const int *row, const int *counts, const
                  float *logits)
 {
     struct writer *w = self;
-    int each = w->cache->rows / w->cache->image_spans->count;
+    int each = w->cache->own->rows / w->cache->image_spans->count;
     int *image_of, *last;
     struct tensor *x;
 
@@ -37,7 +37,7 @@ static void copy(void *self, int from, int to)
 {
     struct writer *w = self;
 
-    bert_cache_copy(w->decoder, w->cache, from, to);
+    bert_cache_copy(w->cache, from, to);
 }
 
 void writer_open(struct writer *w, struct bert *decoder, struct tensor *states,

@@ -127,7 +127,7 @@ static struct tensor *norm_over(struct tape *t, const struct norm *n, struct ten
 /* How many ids of its text, queries left aside, the cache has before sequence i of the input. */
 static int cached_ids(const struct bert_input *in, int i)
 {
-    return in->cache ? in->cache->length[in->cache_row[i]] - in->cache->queries : 0;
+    return in->cache ? in->cache->own->length[in->cache_row[i]] - in->cache->queries : 0;
 }
 
 /* Sum of the tables' rows, normalised; a text that goes on counts positions from its length.
@@ -152,43 +152,6 @@ struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert
         x = add(t, x, embed(t, b->types, zero, count));
     }
     return norm_over(t, &b->norm, x);
-}
-
-/* Writes the new keys and values behind those the cache has; returns its whole rows as tensors. */
-static void through_cache(struct tape *t, const struct bert *b, const struct bert_input *in,
-                          int layer, struct tensor **k, struct tensor **v)
-{
-    struct bert_cache *c = in->cache;
-    long rows = (long)c->rows * c->room, w = b->config.width;
-    float *keys = c->keys + layer * rows * w, *values = c->values + layer * rows * w;
-    const struct spans *s = in->texts;
-
-    for (int i = 0; i < s->count; i++) {
-        long to = (long)in->cache_row[i] * c->room + c->length[in->cache_row[i]];
-
-        for (int row = s->start[i]; row < s->start[i + 1]; row++, to++) {
-            memcpy(keys + to * w, (*k)->data + row * (*k)->stride, (size_t)w * sizeof *keys);
-            memcpy(values + to * w, (*v)->data + row * (*v)->stride, (size_t)w * sizeof *values);
-        }
-    }
-    *k = tensor_from(t, keys, 2, (long[]){ rows, w });
-    *v = tensor_from(t, values, 2, (long[]){ rows, w });
-}
-
-/* The rows of the cache that each text sees: its ids so far and the new ones. */
-static const struct spans *cached_spans(struct tape *t, const struct bert_input *in)
-{
-    struct bert_cache *c = in->cache;
-    int n = in->texts->count, *start = tape_alloc(t, (size_t)(n + 1) * sizeof *start);
-    int *length = tape_alloc(t, (size_t)(n + 1) * sizeof *length);
-    struct spans *s = tape_alloc(t, sizeof *s);
-
-    for (int i = 0; i < n; i++) {
-        start[i] = in->cache_row[i] * c->room;
-        length[i] = c->length[in->cache_row[i]] + in->texts->start[i + 1] - in->texts->start[i];
-    }
-    *s = (struct spans){ .count = n, .start = start, .length = length };
-    return s;
 }
 
 struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
@@ -225,7 +188,8 @@ static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert
     }
     a.causal = in->causal;
     if (in->cache)
-        through_cache(t, b, in, (int)(l - b->layers), &k, &v);
+        key_cache_append(t, &(struct cached_texts){ in->cache->own, in->texts, in->cache_row },
+                         (int)(l - b->layers), &k, &v);
     return bert_onto(t, &l->out, &l->norm, onto, attention(t, &a, q, k, v));
 }
 
@@ -311,7 +275,9 @@ static void check(const struct bert_input *in)
 
 struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_input *in)
 {
-    const struct spans *keys = in->cache ? cached_spans(t, in) : in->texts, *texts = in->texts;
+    const struct cached_texts cached = { in->cache ? in->cache->own : NULL, in->texts,
+                                         in->cache_row };
+    const struct spans *texts = in->texts, *keys = in->cache ? key_cache_spans(t, &cached) : texts;
     bool grounded = in->image || (in->cache && in->cache->image);
     int to = in->to ? in->to : b->config.layers;
     struct tensor *x = in->states ? in->states : bert_embeddings(t, b, in);
@@ -330,8 +296,8 @@ struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_in
         x = bert_feed_forward(t, l, in->queries, x);
         tape_drop(t, start); /* x was written over, or nothing is dropped */
     }
-    for (int i = 0; in->cache && i < in->texts->count; i++)
-        in->cache->length[in->cache_row[i]] += in->texts->start[i + 1] - in->texts->start[i];
+    if (in->cache)
+        key_cache_advance(&cached);
     if (in->cache && in->queries)
         in->cache->queries = b->config.queries;
     return x;

@@ -11,7 +11,7 @@
 #ifndef NN_BERT_H
 #define NN_BERT_H
 
-#include "nn/nn.h"
+#include "nn/cache.h"
 
 struct bert_config {
     long vocabulary, positions, width, mlp;
@@ -48,10 +48,8 @@ struct bert {
 
 /* Keys and values of texts being written, and of their images. */
 struct bert_cache {
-    int layers, rows, room;          /* texts; ids a text may have */
-    int queries;                     /* of each row's first ids, which have no positions */
-    int *length;                     /* [rows] ids a text has */
-    float *keys, *values;            /* [layers, rows * room, width] */
+    struct key_cache *own;           /* of the texts */
+    int queries;                     /* of each row's first places, which have no positions */
     struct packed_keys **image;      /* [layers] of the images; NULL: a layer does not look */
     const struct spans *image_spans; /* one sequence an image */
 };
@@ -110,7 +108,7 @@ struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_i
 struct bert_cache *bert_cache_new(struct bert *b, int rows, int room);
 void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, struct tensor *image,
                        const struct spans *spans);
-void bert_cache_copy(const struct bert *b, struct bert_cache *c, int from, int to);
+void bert_cache_copy(struct bert_cache *c, int from, int to);
 void bert_cache_free(struct bert_cache *c);
 
 /* Between bert.c, bert_cache.c and bert_queries.c */

@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * bert_cache.c - keys and values of texts being written, and of their images
- *
- * keys, values: [layers, rows, room, width]; row r of a layer holds the ids of one text in order.
  */
 #include <stdlib.h>
-#include <string.h>
 #include "nn/bert.h"
 
 struct bert_cache *bert_cache_new(struct bert *b, int rows, int room)
 {
     struct bert_cache *c = xalloc(1, sizeof *c);
-    size_t layers = (size_t)b->config.layers;
-    size_t floats = layers * (size_t)rows * (size_t)room * (size_t)b->config.width;
 
-    c->rows = rows;
-    c->room = room;
-    c->length = xalloc((size_t)rows, sizeof *c->length);
-    c->keys = xresize(NULL, floats, sizeof *c->keys);
-    c->values = xresize(NULL, floats, sizeof *c->values);
+    c->own = key_cache_new(b->config.layers, rows, room, b->config.width);
     return c;
 }
 
@@ -27,10 +18,9 @@ void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, str
     long w = b->config.width;
     struct attention_plan plan = bert_plan(b, NULL, spans);
 
-    c->layers = b->config.layers;
-    c->image = xalloc((size_t)c->layers, sizeof *c->image);
+    c->image = xalloc((size_t)b->config.layers, sizeof *c->image);
     c->image_spans = spans;
-    for (int i = 0; i < c->layers; i++) {
+    for (int i = 0; i < b->config.layers; i++) {
         struct linear *l = &b->layers[i].cross_key_value;
         struct tape_mark start = tape_mark(t);
         struct tensor *kv;
@@ -44,29 +34,18 @@ void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, str
     }
 }
 
-void bert_cache_copy(const struct bert *b, struct bert_cache *c, int from, int to)
+void bert_cache_copy(struct bert_cache *c, int from, int to)
 {
-    size_t width = (size_t)b->config.width, row = (size_t)c->room * width;
-
-    for (int i = 0; i < b->config.layers; i++) {
-        size_t layer = (size_t)i * (size_t)c->rows * row;
-        size_t bytes = (size_t)c->length[from] * width * sizeof *c->keys;
-
-        memcpy(c->keys + layer + (size_t)to * row, c->keys + layer + (size_t)from * row, bytes);
-        memcpy(c->values + layer + (size_t)to * row, c->values + layer + (size_t)from * row, bytes);
-    }
-    c->length[to] = c->length[from];
+    key_cache_copy(c->own, from, to);
 }
 
 void bert_cache_free(struct bert_cache *c)
 {
     if (!c)
         return;
-    for (int i = 0; c->image && i < c->layers; i++)
+    for (int i = 0; c->image && i < c->own->layers; i++)
         packed_keys_free(c->image[i]);
     free(c->image);
-    free(c->length);
-    free(c->keys);
-    free(c->values);
+    key_cache_free(c->own);
     free(c);
 }
