@@ -11,6 +11,8 @@
 #include "model/blip2.h"
 #include "model/layout.h"
 
+struct model;
+struct tokenizer;
 /* Of the checkpoint itself, by its image tower's kind; and of that tower's own file. */
 extern const struct layout blip2_layout_lavis, blip2_layout_lavis_clip, blip2_layout_hf;
 extern const struct layout blip2_layout_eva_file, blip2_layout_clip_file;
@@ -27,9 +29,11 @@ int blip2_config_hf(const cJSON *root, const struct weights *w, struct blip2_con
 int blip2_config_language(const cJSON *o, bool lavis, struct blip2_config *c);
 /* blip2_towers.c - opens a tower's file where the checkpoint lacks the tower, as m->also; *vision
  * NULL where it has it.  -1 after fail(). */
-struct model;
 int blip2_open_vision(struct model *m, const struct weights **vision);
 int blip2_open_language(struct model *m, struct blip2_config *c);
+/* blip2_save.c - `config` of struct family */
+cJSON *blip2_save_config(const struct model *m, const struct tokenizer *t,
+                         const struct layout **layout);
 bool blip2_has_vision(const struct weights *w);
 bool blip2_is_clip(const struct weights *w, const char *prefix); /* CLIP's tower, not EVA's */
 

@@ -120,6 +120,30 @@ static int configure(struct model *m, struct blip2_config *c)
     return c->language ? blip2_open_language(m, c) : 0;
 }
 
+/* Keys' biases that LAVIS's files leave out are zero, for the layout that has them. */
+static void add_key_biases(struct model *m)
+{
+    for (int i = 0; i < m->params.count; i++) {
+        struct param *p = &m->params.list[i];
+        size_t bytes = (size_t)p->shape[0] * sizeof(float);
+        struct tensor *x;
+
+        if (*p->slot || !strstr(p->name, ".attention.key.bias"))
+            continue;
+        x = *p->slot = arena_alloc(&m->memory, sizeof *x);
+        *x = (struct tensor){ .rank = 1, .shape = { p->shape[0] }, .stride = p->shape[0] };
+        x->data = arena_alloc(&m->memory, bytes);
+        memset(x->data, 0, bytes);
+    }
+}
+
+/* A captioner of LAVIS's, whose image tower was trained too, or one that was saved from it. */
+static bool is_tuned(const struct model *m, const struct blip2_config *c)
+{
+    return is_hf(m) ? *json_string(m->config, "vlm_prompt", "")
+                    : c->language && blip2_has_vision(m->weights);
+}
+
 static void set_abilities(struct model *m, const struct blip2_config *c)
 {
     m->abilities = (c->embedding ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
@@ -133,18 +157,19 @@ static int open(struct model *m)
 {
     struct blip2 *b = xalloc(1, sizeof *b);
     struct blip2_config c;
-    bool original = m->compat ? !strcmp(m->compat, "original") : !is_hf(m), tuned;
+    bool original, tuned;
 
     m->self = b;
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
-    tuned = c.language && !is_hf(m) && blip2_has_vision(m->weights);
-    if (m->compat)
-        c.vision.after_eps = original ? 1e-5f : c.vision.eps;
+    original = is_hf(m) ? model_is_original(m) : !m->compat || strcmp(m->compat, "hf");
+    tuned = is_tuned(m, &c);
+    c.vision.after_eps = original ? 1e-5f : c.vision.eps;
     blip2_init(b, &c);
     blip2_params(b, &m->params);
     if (model_bind(m, blip2_ignored))
         return -1;
+    add_key_biases(m);
     if (position_fit(&b->vision, m->wanted_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
     m->image_size = b->config.vision.image = b->vision.config.image;
@@ -239,4 +264,5 @@ const struct family family_blip2 = {
     .match = match,
     .write = write,
     .learn = &blip2_learner,
+    .config = blip2_save_config,
 };

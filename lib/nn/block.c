@@ -42,7 +42,9 @@ void block_params(struct block *b, struct params *p, long width, long mlp)
     params_out(p);
     params_in(p, "attention");
     linear_params(&b->qkv, p, "query", width, width, true);
-    linear_params(&b->qkv, p, "key", width, width, !b->no_key_bias);
+    linear_params(&b->qkv, p, "key", width, width, true);
+    if (b->no_key_bias)
+        params_optional(p);
     linear_params(&b->qkv, p, "value", width, width, true);
     linear_params(&b->out, p, "out", width, width, true);
     params_out(p);

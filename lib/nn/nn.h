@@ -33,7 +33,7 @@ struct block {
     struct linear query, key_value; /* the parts of qkv, for a layer with a pick */
     int heads;
     enum activation activation;
-    bool no_key_bias; /* set before block_params */
+    bool no_key_bias; /* may be absent; set before block_params */
 };
 void norm_params(struct norm *n, struct params *p, long width);
 struct tensor *norm_forward(struct tape *t, const struct norm *n, struct tensor *x);

@@ -140,7 +140,7 @@ static void ask(struct model *m, struct answers *a)
     if (m->abilities & VLM_MATCH)
         keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 2 - m->images, 0 }, 2));
     if (m->abilities & VLM_CAPTION) {
-        struct prompt prompts[2] = { { ids, 5, 0 }, { ids + 5, 3, 0 } };
+        struct prompt prompts[2] = { { .ids = ids, .count = 5 }, { .ids = ids + 5, .count = 3 } };
         struct hypothesis out[2];
         struct decoding rules = m->writing;
 
@@ -315,17 +315,34 @@ static void test_words(void)
 int main(void)
 {
     static const char *const models[] = {
-        "tests/golden/clip/openai-vit.pt",  "tests/golden/clip/openai-rn.pt",
-        "tests/golden/clip/hf-vit",         "tests/golden/clip/hf-sharded",
-        "tests/golden/clip/hf-bf16",        "tests/golden/clip/open_clip-gelu",
-        "tests/golden/clip/open_clip-mean", "tests/golden/clip/own-bag",
-        "tests/golden/blip/caption.pth",    "tests/golden/blip/itm.pth",
-        "tests/golden/blip/vqa.pth",        "tests/golden/blip/pretrain.pth",
-        "tests/golden/blip/hf-caption",     "tests/golden/blip/hf-itm",
-        "tests/golden/blip/hf-vqa",         "tests/golden/blip/hf-pooled",
-        "tests/golden/albef/pretrain.pth",  "tests/golden/albef/retrieval.pth",
-        "tests/golden/albef/vqa.pth",       "tests/golden/albef/nlvr.pth",
-        "tests/golden/albef/ve.pth",        "tests/golden/albef/lavis-retrieval.pt",
+        "tests/golden/clip/openai-vit.pt",
+        "tests/golden/clip/openai-rn.pt",
+        "tests/golden/clip/hf-vit",
+        "tests/golden/clip/hf-sharded",
+        "tests/golden/clip/hf-bf16",
+        "tests/golden/clip/open_clip-gelu",
+        "tests/golden/clip/open_clip-mean",
+        "tests/golden/clip/own-bag",
+        "tests/golden/blip/caption.pth",
+        "tests/golden/blip/itm.pth",
+        "tests/golden/blip/vqa.pth",
+        "tests/golden/blip/pretrain.pth",
+        "tests/golden/blip/hf-caption",
+        "tests/golden/blip/hf-itm",
+        "tests/golden/blip/hf-vqa",
+        "tests/golden/blip/hf-pooled",
+        "tests/golden/albef/pretrain.pth",
+        "tests/golden/albef/retrieval.pth",
+        "tests/golden/albef/vqa.pth",
+        "tests/golden/albef/nlvr.pth",
+        "tests/golden/albef/ve.pth",
+        "tests/golden/albef/lavis-retrieval.pt",
+        "tests/golden/blip2/stage1/blip2_pretrained.pth",
+        "tests/golden/blip2/hf-itm",
+        "tests/golden/blip2/opt/blip2.pth",
+        "tests/golden/blip2/t5/blip2.pth",
+        "tests/golden/blip2/hf-opt",
+        "tests/golden/blip2/hf-t5",
     };
     char *remove;
 
