@@ -83,16 +83,27 @@ static int *firsts(struct tape *t, const struct spans *s)
     return at;
 }
 
-struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
-                                    int images)
+static struct tensor *project_image(struct tape *t, struct blip *m, struct tensor *x)
 {
-    const struct spans *s = spans_even(t, images, (int)(rows(image) / images));
-    struct tensor *x = take_rows(t, image, firsts(t, s), images);
-
     if (m->config.contrastive) /* the class token is normed twice there */
         x = vit_finish(t, &m->vision, x);
 
     return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
+}
+
+struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
+                                    int images)
+{
+    const struct spans *s = spans_even(t, images, (int)(rows(image) / images));
+
+    return project_image(t, m, take_rows(t, image, firsts(t, s), images));
+}
+
+struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels)
+{
+    struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, true));
+
+    return project_image(t, m, x);
 }
 
 struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,

@@ -43,6 +43,8 @@ struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels)
 /* The contrastive space, unit rows: [n, embedding] */
 struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
                                     int images);
+/* The same from pixels, where no other token is wanted. */
+struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels);
 struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
                                    const struct spans *texts);
 /* ITM logits [texts, 2]; text i begins with config.encode and looks at image image_of[i]. */

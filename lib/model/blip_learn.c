@@ -33,7 +33,7 @@ struct batch {
     const struct pairs *pairs;
     const struct lesson *lesson;
     const struct spans *images, *texts;
-    struct tensor *image;   /* tokens, one image after the other */
+    struct tensor *image;   /* tokens, one image after the other; NULL: not wanted */
     struct tensor **looked; /* keys and values that encoder and decoder share; or NULL */
 };
 
@@ -49,9 +49,9 @@ static void ask_teacher(const struct batch *s, struct contrast *c)
     struct blip *b = s->lesson->teacher->self;
     const struct pairs *p = s->pairs;
     struct tape_mark mark = tape_mark(s->t);
-    struct tensor *x = blip_image(s->t, b, pairs_pixels(s->t, s->m, p));
+    struct tensor *x = blip_embed_image(s->t, b, pairs_pixels(s->t, s->m, p));
 
-    c->teacher_images = tape_keep(s->t, mark, blip_image_embedding(s->t, b, x, p->count));
+    c->teacher_images = tape_keep(s->t, mark, x);
     mark = tape_mark(s->t);
     c->teacher_texts = tape_keep(s->t, mark, blip_text_embedding(s->t, b, p->ids, s->texts));
 }
@@ -60,7 +60,10 @@ static struct tensor *itc(const struct batch *s, struct contrast *c)
 {
     const struct pairs *p = s->pairs;
 
-    c->images = blip_image_embedding(s->t, s->blip, s->image, p->count);
+    if (s->image)
+        c->images = blip_image_embedding(s->t, s->blip, s->image, p->count);
+    else
+        c->images = blip_embed_image(s->t, s->blip, pairs_pixels(s->t, s->m, p));
     c->texts = blip_text_embedding(s->t, s->blip, p->ids, s->texts);
     c->temperature = temperature(s->blip);
     if (s->lesson->teacher)
@@ -164,7 +167,8 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
     s.texts = spans_of(t, p->count, p->counts);
     s.looked = looks(t, s.blip);
     s.images = spans_even(t, p->count, m->feature_tokens);
-    s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
+    if (l->objectives & ~(unsigned)OBJECTIVE_ITC)
+        s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))
         out->each[0] = itc(&s, &c);
     if (l->objectives & OBJECTIVE_ITM)

@@ -217,7 +217,8 @@ static double teach(struct model *m, const struct lesson *lesson, const struct p
     return sum;
 }
 
-static void learns(const char *name, struct model *m, unsigned objectives, bool taught)
+static void learns(const char *name, struct model *m, unsigned objectives, bool taught,
+                   const char *frozen)
 {
     struct class c;
     struct lesson lesson = { .objectives = objectives, .draw = drawn };
@@ -233,6 +234,8 @@ static void learns(const char *name, struct model *m, unsigned objectives, bool 
         lesson.queue = feature_queue_new(8, m->embedding, 3);
         lesson.alpha = 0.4f;
     }
+    if (frozen)
+        params_freeze(&m->params, frozen);
     learning = params_learn(&m->params, NULL);
     adamw_begin(&a, learning);
     first = teach(m, &lesson, &c.pairs, learning, &a, 0.9f);
@@ -252,10 +255,12 @@ static void learns(const char *name, struct model *m, unsigned objectives, bool 
 static void test_lessons(void)
 {
     learns("BLIP", new_blip(MATCHES ", " CAPTIONS, 3), OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_LM,
-           false);
-    learns("BLIP with a teacher", new_blip(MATCHES, 3), OBJECTIVE_ITC, true);
-    learns("CLIP", created(clip, 3), OBJECTIVE_ITC, false);
-    learns("CLIP with a teacher", created(clip, 3), OBJECTIVE_ITC, true);
+           false, NULL);
+    learns("BLIP with a teacher", new_blip(MATCHES, 3), OBJECTIVE_ITC, true, NULL);
+    learns("CLIP", created(clip, 3), OBJECTIVE_ITC, false, NULL);
+    learns("CLIP with a teacher", created(clip, 3), OBJECTIVE_ITC, true, NULL);
+    learns("BLIP with a frozen tower", new_blip(MATCHES ", " CAPTIONS, 3),
+           OBJECTIVE_ITC | OBJECTIVE_LM, false, "vision.");
 }
 
 static void test_demands(void)
