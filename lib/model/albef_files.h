@@ -23,7 +23,10 @@ int albef_config_new(const cJSON *root, struct albef_config *c);
 const struct layout *albef_layout(const struct weights *w);
 struct model;
 struct tokenizer;
+struct original;
+/* albef_save.c - as family's config() and original(); see model.h */
 cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
                          const struct layout **layout);
+int albef_save_original(const struct model *m, struct original *o);
 
 #endif

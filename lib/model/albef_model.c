@@ -281,4 +281,5 @@ const struct family family_albef = {
     .ground = ground,
     .learn = &albef_learner,
     .config = albef_save_config,
+    .original = albef_save_original,
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * albef_save.c - an ALBEF model's config.json
+ * albef_save.c - an ALBEF model's config.json, and its authors' file
  *
  * There is no class for it in transformers; names of values are as there all the same.  Tensors
  * keep the authors' names.
  */
 #include "model/albef_files.h"
 #include "model/save_inside.h"
+#include "model/sizes.h"
 
 static const char *architecture(const struct albef_config *c)
 {
@@ -53,4 +54,26 @@ cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
     set_text(config_object(root, "text_config"), &a->config.text);
     set_vision(config_object(root, "vision_config"), &a->vision.config);
     return root;
+}
+
+int albef_save_original(const struct model *m, struct original *o)
+{
+    const struct albef_config *c = &((const struct albef *)m->self)->config;
+
+    if (c->vision.heads != sizes_heads(c->vision.width) ||
+        c->text.heads != sizes_heads(c->text.width))
+        return fail_as("unsupported", "the authors' file cannot say that heads are not 64 wide");
+    *o = (struct original){
+        .layout = m->layout,
+        .wrapper = "model",
+        .aliases = { { "text_encoder.cls.predictions.decoder.weight",
+                       "text_encoder.bert.embeddings.word_embeddings.weight" },
+                     { "text_encoder.cls.predictions.decoder.bias",
+                       "text_encoder.cls.predictions.bias" },
+                     { "text_decoder.cls.predictions.decoder.weight",
+                       "text_decoder.bert.embeddings.word_embeddings.weight" },
+                     { "text_decoder.cls.predictions.decoder.bias",
+                       "text_decoder.cls.predictions.bias" } },
+    };
+    return 0;
 }

@@ -87,10 +87,22 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
     return status;
 }
 
+/* A vocabulary of BERT's, in a model that has room for the two tokens behind it. */
+static struct tokenizer *open_tokenizer(const struct model *m, const char *from)
+{
+    struct tokenizer *t = m->vocabulary && from ? model_tokenizer(m, from) : NULL;
+
+    if (t && m->bert && tokenizer_size(t) + 2 == m->vocabulary) {
+        tokenizer_add(t, "[DEC]");
+        tokenizer_add(t, "[ENC]");
+    }
+    return t;
+}
+
 static int save_into(const struct model *m, const char *folder, const struct save_options *o)
 {
     char *from = o->tokenizer ? xstrdup(o->tokenizer) : model_tokenizer_path(m);
-    struct tokenizer *t = m->vocabulary && from ? model_tokenizer(m, from) : NULL;
+    struct tokenizer *t = open_tokenizer(m, from);
     const struct layout *layout;
     int status = m->vocabulary && from && !t ? -1 : 0;
 

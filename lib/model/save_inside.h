@@ -36,7 +36,7 @@ struct original {
     const char *wrapper; /* {"wrapper": {..}}; or NULL */
     struct alias {
         const char *name, *of;
-    } aliases[2]; /* more names of stored tensors */
+    } aliases[4]; /* more names of stored tensors */
     struct number {
         const char *name;
         long value;

@@ -208,6 +208,13 @@ void pieces_free(struct pieces *p)
 
 /* --- numbers --- */
 
+/* Numbers that have been read are not wanted again soon: their pages go. */
+static void release(const struct tensor *x)
+{
+    if (x->mapped)
+        file_release(x->bytes, bytes_in(x));
+}
+
 static void convert(const struct tensor *x, enum dtype type, char *out)
 {
     enum { BLOCK = 4096 };
@@ -243,6 +250,7 @@ static void make_numbers(const struct piece *p, enum dtype type, char *out)
         char *straight = p->transpose ? xalloc(bytes, 1) : out;
 
         convert(x, type, straight);
+        release(x);
         if (p->transpose) {
             turn(straight, out, rows(x), width(x), dtype_size(type));
             free(straight);
@@ -280,6 +288,7 @@ static void round_rows(const struct tensor *x, int8_t *out, float *scales)
         round_row(row, width(x), out ? out + r * width(x) : NULL, scales ? scales + r : NULL);
     }
     free(row);
+    release(x);
 }
 
 /* Bytes that were rounded once stay as they are. */

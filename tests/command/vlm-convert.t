@@ -35,6 +35,11 @@ is "$(vlm-embed -m "$clip/hf-vit" a.ppm)" "$(vlm-convert "$clip/hf-vit" copy && 
 ok 'OpenAI'\''s file is written' vlm-convert "$clip/openai-vit.pt" out.pt
 is "$(vlm-embed -m out.pt a.ppm)" "$(vlm-embed -m "$clip/openai-vit.pt" a.ppm)" 'and is known as such'
 
+for m in pretrain retrieval vqa ve; do
+    ok "ALBEF $m: a folder" vlm-convert "$top/tests/golden/albef/$m.pth" copy
+    ok '... and the authors'\'' file again' vlm-convert copy copy.pth
+    is "$(numbers "$top/tests/golden/albef/$m.pth" copy copy.pth | uniq | wc -l)" 1 '... with all its numbers'
+done
 for t in f16 bf16 int8; do
     ok "--dtype $t" vlm-convert --dtype $t "$blip/pretrain.pth" $t
     is "$(vlm-convert --info $t | jq -r .dtype)" $t '... is told'

@@ -272,6 +272,55 @@ static void test_once(void)
     model_free(m);
 }
 
+/* --- a model that was made here --- */
+
+static void copy_file(const char *from, const char *to_folder, const char *name)
+{
+    char *to = path_join(to_folder, name);
+    struct buffer b = { 0 };
+
+    ok(file_read(&b, from) == 0 && file_write_atomic(to, b.data, b.size) == 0, "%s", name);
+    buffer_free(&b);
+    free(to);
+}
+
+static void test_created(void)
+{
+    static const char config[] =
+        "{\"model_type\":\"blip\",\"architectures\":[\"BlipForConditionalGeneration\","
+        "\"BlipForImageTextRetrieval\"],\"image_text_hidden_size\":12,\"text_config\":{"
+        "\"vocab_size\":117,\"hidden_size\":32,\"encoder_hidden_size\":48,"
+        "\"intermediate_size\":64,\"num_hidden_layers\":3,\"num_attention_heads\":4,"
+        "\"max_position_embeddings\":40,\"bos_token_id\":115,\"sep_token_id\":3},"
+        "\"vision_config\":{\"hidden_size\":48,\"intermediate_size\":96,"
+        "\"num_hidden_layers\":2,\"num_attention_heads\":3,\"image_size\":32,"
+        "\"patch_size\":8}}";
+    char *plan = path_join(folder, "plan"), *make = xprintf("mkdir %s", plan);
+    char *file = path_join(plan, "config.json");
+    struct model *m = NULL, *n = NULL;
+    struct tokenizer *t = NULL;
+
+    ok(system(make) == 0 && file_write_atomic(file, config, sizeof config - 1) == 0, "a plan");
+    copy_file("tests/golden/blip/vocab.txt", plan, "vocab.txt");
+    m = model_create(plan, 5, NULL);
+    if (ok(m && save(m, saved, DTYPE_F32, false), "a new model is saved"))
+        n = load(saved);
+    ok(n && worst_parameter(m, n) == 0 && same_settings(m, n) && same_answers(m, n),
+       "and is the same");
+    t = n ? model_tokenizer(n, saved) : NULL;
+    ok(t && tokenizer_id(t, "[DEC]") == 115 && tokenizer_id(t, "[ENC]") == 116,
+       "its vocabulary has the tokens that texts begin with");
+    model_free(n);
+    n = save(m, saved, DTYPE_I8, true) ? load(saved) : NULL;
+    ok(n && shared(n) == 52, "saved once: %d tensors have two names", n ? shared(n) : 0);
+    tokenizer_close(t);
+    model_free(n);
+    model_free(m);
+    free(plan);
+    free(make);
+    free(file);
+}
+
 /* --- vocabularies --- */
 
 static bool same_ids(const struct tokenizer *t, const struct tokenizer *u, const char *text)
@@ -354,6 +403,7 @@ int main(void)
         test_model(models[i]);
     test_once();
     test_pictures_once();
+    test_created();
     test_words();
     remove = xprintf("rm -r %s", folder);
     if (system(remove))

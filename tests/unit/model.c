@@ -77,7 +77,8 @@ static void copy_golden(struct copy *c, const struct weights *w)
         const struct stored *s = weights_at(w, i);
         struct saving *one = &c->list[i];
 
-        *one = (struct saving){ s->name, s->type, s->rank, { 0 }, s->data };
+        *one =
+            (struct saving){ .name = s->name, .type = s->type, .rank = s->rank, .data = s->data };
         memcpy(one->shape, s->shape, sizeof one->shape);
     }
 }
@@ -123,7 +124,7 @@ static void test_misfits(struct copy *all, uint64_t hash)
     static const int64_t ids[4];
     struct model *m;
 
-    *one = (struct saving){ "surplus.weight", DTYPE_F32, 1, { 4 }, extra };
+    *one = (struct saving){ "surplus.weight", DTYPE_F32, 1, { 4 }, extra, 0 };
     one = find_saving(&c, "visual_projection.weight");
     one->shape[0] = 24;
     one->shape[1] = 12;
@@ -133,7 +134,7 @@ static void test_misfits(struct copy *all, uint64_t hash)
        "one sentence names what is missing, unknown and misshapen");
     c = *all;
     c.list[c.count++] =
-        (struct saving){ "vision_model.embeddings.position_ids", DTYPE_I64, 2, { 1, 4 }, ids };
+        (struct saving){ "vision_model.embeddings.position_ids", DTYPE_I64, 2, { 1, 4 }, ids, 0 };
     m = reopen(&c);
     ok(m && model_tower_hash(m) == hash, "a buffer without data is no matter");
     model_free(m);

@@ -166,7 +166,9 @@ static int choose(const struct weights *w, const struct weights *plain, struct s
 
         if (!weights_find(plain, s->name))
             continue;
-        list[count] = (struct saving){ s->name, s->type, s->rank, { 0 }, contents(s) };
+        list[count] = (struct saving){
+            .name = s->name, .type = s->type, .rank = s->rank, .data = contents(s)
+        };
         memcpy(list[count++].shape, s->shape, sizeof s->shape);
     }
     return count;
