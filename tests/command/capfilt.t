@@ -16,6 +16,20 @@ is "$(grep -c '^vlm-caption: stdin:[0-9]*7: broken' err1)" 50 'a line on standar
 sort=$(jq -r '.id' clean | uniq | sort -nc 2>&1 && echo sorted)
 is "$sort" sorted 'in the order of the input'
 
+# BLIP-2: ten captions, ranked by CLIP beside the web text; the best two stay
+head -n 40 web.jsonl >some.jsonl
+vlm-caption -q -m "$blip/hf-caption" --sample -n 10 <some.jsonl |
+    jq -c 'select(.error | not) | .candidates = [.text] + .captions' |
+    vlm-sim -q -m "$top/tests/golden/clip/hf-vit" --text-field candidates >ranked
+jq -c '.text = [[.sim, .candidates] | transpose | sort_by(-.[0])[:2][][1]]
+       | del(.candidates, .captions, .sim, .logprob)' ranked >best
+is "$(jq -s 'length' best)" 38 'BLIP-2: every good picture keeps its best texts'
+is "$(jq -s 'map((.candidates | length) == 11 and (.sim | length) == 11) | all' ranked)" true '... of eleven'
+is "$(jq -s --slurpfile r ranked '[range(length) as $i | .[$i].text as $t | ($r[$i].candidates | map(. as $c | select($t | index([$c]) | not))) as $left
+    | [$r[$i] | [.sim, .candidates] | transpose[]] as $all | ($t | map(. as $x | $all | map(select(.[1] == $x))[0][0]) | min) >=
+      ($left | map(. as $x | $all | map(select(.[1] == $x))[0][0]) | max // -2)] | all' best)" true '... those that are closest to it'
+ok '... and a web text is among them now and then' [ "$(jq -s --slurpfile w some.jsonl '[.[] as $b | $w[] | select(.id == $b.id) | .text as $t | select($b.text | index([$t]))] | length' best)" -gt 0 ]
+
 if command -v parallel >/dev/null; then
     parallel --will-cite --pipepart -a web.jsonl --block 12k -k \
         'vlm-caption -j1 -q --sample --max-length 10 | vlm-itm -j1 -q | vlm-filter -q --capfilt --threshold 0.3' >pieces 2>/dev/null

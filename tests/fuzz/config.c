@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: MIT
- * config.c - fuzz target: any JSON as the configuration of a CLIP, its parameters listed
+ * config.c - fuzz target: any JSON as the configuration of a CLIP or BLIP-2, its parameters listed
  */
 #include <stdlib.h>
+#include "model/blip2_files.h"
 #include "model/clip.h"
 #include "model/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What a configuration that was taken promises: sizes that can be multiplied, heads that divide. */
+static void check_sizes(const struct params *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        long count = 1;
+
+        for (int k = 0; k < p->list[i].rank; k++)
+            if (p->list[i].shape[k] <= 0 ||
+                __builtin_mul_overflow(count, p->list[i].shape[k], &count))
+                abort();
+    }
+}
+
 static void list_params(const struct clip_config *c)
 {
     struct clip m;
@@ -15,17 +28,32 @@ static void list_params(const struct clip_config *c)
 
     clip_init(&m, c);
     clip_params(&m, &p);
-    for (int i = 0; i < p.count; i++) {
-        long count = 1;
-
-        for (int k = 0; k < p.list[i].rank; k++)
-            if (p.list[i].shape[k] <= 0 ||
-                __builtin_mul_overflow(count, p.list[i].shape[k], &count))
-                abort();
-    }
+    check_sizes(&p);
     if (c->has_vision && (clip_image_size(c) <= 0 || clip_feature_tokens(c) <= 0))
         abort();
     clip_close(&m);
+    params_free(&p);
+}
+
+static void blip2(const cJSON *json)
+{
+    struct blip2_config c;
+    struct blip2 m;
+    struct params p = { 0 };
+
+    error_clear();
+    if (blip2_config_hf(json, NULL, &c)) {
+        if (!*error_text())
+            abort();
+        return;
+    }
+    blip2_init(&m, &c);
+    blip2_params(&m, &p);
+    check_sizes(&p);
+    if (c.vision.width % c.vision.heads || c.qformer.width % c.qformer.heads ||
+        (c.language == LANGUAGE_OPT && c.opt.width % c.opt.heads))
+        abort();
+    blip2_close(&m);
     params_free(&p);
 }
 
@@ -51,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     judge(clip_config_own(json, &c), &c);
     error_clear();
     judge(clip_config_open_clip(json_get(json, "model_cfg"), &c), &c);
+    blip2(json);
     error_clear();
     if (preprocess_hf(&p, json, 224) && !*error_text())
         abort();

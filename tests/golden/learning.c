@@ -325,10 +325,10 @@ static void albef(const char *name, const char *path, unsigned objectives)
     end(&s);
 }
 
-static void blip2(void)
+static void blip2(const char *name, const char *path, unsigned objectives, float rate)
 {
     struct adamw a = {
-        .rate = 1e-3f,
+        .rate = rate,
         .beta1 = 0.9f,
         .beta2 = 0.999f,
         .eps = 1e-8f,
@@ -337,10 +337,14 @@ static void blip2(void)
     };
     struct lessons s;
 
-    if (begin(&s, "blip2", "tests/golden/blip2/stage1/blip2_pretrained.pth")) {
+    if (begin(&s, name, path)) {
         s.learning = params_learn(&s.model->params, NULL);
-        s.lesson.objectives = OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG;
-        test_gradients(&s, s.lesson.objectives);
+        s.lesson.objectives = objectives;
+        if (planned(&s, "prompt")) { /* a language model ends texts with a line's end */
+            s.lesson.prompt = *(const int *)planned(&s, "prompt")->data;
+            s.model->writing.end = 202;
+        }
+        test_gradients(&s, objectives);
         test_steps(&s, &a);
     }
     end(&s);
@@ -409,7 +413,10 @@ int main(void)
     albef("albef-pretrain", "tests/golden/albef/pretrain.pth",
           OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_MLM);
     albef("albef-retrieval", "tests/golden/albef/retrieval.pth", OBJECTIVE_ITC | OBJECTIVE_ITM);
-    blip2();
+    blip2("blip2", "tests/golden/blip2/stage1/blip2_pretrained.pth",
+          OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG, 1e-3f);
+    blip2("blip2-opt", "tests/golden/blip2/opt/blip2.pth", OBJECTIVE_LM, 1e-4f);
+    blip2("blip2-t5", "tests/golden/blip2/t5/blip2.pth", OBJECTIVE_LM, 1e-4f);
     clip();
     alone("caption", OBJECTIVE_LM, "loss"); /* behind a prompt of four ids */
     alone("itm", OBJECTIVE_ITC, "itc_loss");

@@ -192,7 +192,7 @@ class Tokenizer:
         from transformers import BatchEncoding
         rows = [self.fast.encode(t, add_special_tokens=add_special_tokens).ids for t in ([texts] if isinstance(texts, str) else texts)]
         if truncation:
-            assert max(map(len, rows)) <= max_length
+            rows = [r if len(r) <= max_length else r[:max_length - (self.pad_token_id == 0)] + [1] * (self.pad_token_id == 0) for r in rows]
         n = max(map(len, rows))
         pad = lambda r, x: [x] * (n - len(r)) if self.padding_side == "left" else []
         after = lambda r, x: [x] * (n - len(r)) if self.padding_side == "right" else []

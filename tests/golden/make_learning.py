@@ -7,7 +7,7 @@
     make_learning.py clip                                     the transformers that is installed
 
 BLIP begins with blip/pretrain.pth and the queues in it, the momentum model as a copy, ALBEF likewise with
-albef/pretrain.pth and retrieval.pth; BLIP-2's first stage with blip2/stage1; CLIP with clip/hf-vit.
+albef/pretrain.pth and retrieval.pth; BLIP-2 with blip2/stage1, opt and t5; CLIP with clip/hf-vit.
 NAME.safetensors holds what went in (a pool of images and texts; by step which of them, their groups, alpha and
 the numbers that negatives are drawn by) and what came out: every loss before every step, and the gradients
 of each loss before the first, thinned to at most 32 a tensor, with the tensor's norm.
@@ -213,6 +213,42 @@ def blip2(checkout):
         return {"itc": r.loss_itc, "itm": r.loss_itm, "itg": r.loss_lm}
     m.visual_encoder.get_num_layer = lambda *a: 0
     run(torch, "blip2", m, out, losses, optimiser, lambda: m.temp.detach().clone())
+    for kind, seed in (("opt", 61), ("t5", 71)):
+        speaker(torch, make_blip2, kind, seed)
+
+
+def speaker(torch, make_blip2, kind, seed):
+    """The second stage: a caption behind "a photo of", which OPT is told before it, T5's encoder beside it."""
+    from transformers import AutoConfig
+    from safetensors.torch import load_file
+    m = make_blip2.second_stage(kind, seed)
+    folder = os.path.join(make_blip2.OUT, kind)
+    language = os.path.join(folder, {"opt": "opt-2.7b", "t5": "flan-t5-xl"}[kind], "model.safetensors")
+    state = torch.load(os.path.join(folder, "blip2.pth"))["model"]
+    state |= {"visual_encoder." + k: v for k, v in torch.load(os.path.join(folder, "eva_vit_g.pth")).items()}
+    state |= {kind + "_model." + k: v for k, v in load_file(language).items()}
+    missing = m.load_state_dict(state, strict=False)
+    assert not missing.unexpected_keys, missing
+    m.train()
+    frozen = m.opt_model if kind == "opt" else m.t5_model
+    for p in list(m.visual_encoder.parameters()) + list(frozen.parameters()):
+        p.requires_grad = False
+    tokenizer = m.opt_tokenizer if kind == "opt" else m.t5_tokenizer
+    out = plan(torch, seed + 5)
+    captions = ["a photo of " + t for t in TEXTS]
+    rows = tokenizer(captions, padding="longest", return_tensors="pt")
+    out["ids"], out["mask"] = rows["input_ids"].int(), rows["attention_mask"].int()
+    short = torch.tensor([i for i, c in enumerate(captions) if len(tokenizer(c)["input_ids"]) < 32], dtype=torch.int32)
+    out["text"] = short[out["text"].long() % len(short)]  # those that are not cut
+    out["prompt"] = torch.tensor([len(tokenizer("a photo of")["input_ids"]) - (kind == "t5")], dtype=torch.int32)
+    optimiser = torch.optim.AdamW(m.get_optimizer_params(0.05), lr=1e-4)
+
+    def losses(step, pixels, texts, alpha):
+        if kind == "opt":
+            return {"lm": m({"image": pixels, "text_input": [captions[i] for i in texts]})["loss"]}
+        return {"lm": m({"image": pixels, "text_input": ["a photo of"] * BATCH,
+                         "text_output": [TEXTS[i] for i in texts]})["loss"]}
+    run(torch, "blip2-" + kind, m, out, losses, optimiser, lambda: torch.zeros(()))
 
 
 def clip():
