@@ -186,6 +186,7 @@ static void clip(const struct weights *w, const char *prefix, bool whole, struct
         .activation = ACTIVATION_QUICK_GELU,
         .norm_before = true,
         .norm_after = true,
+        .corners = true,
     };
     c->image = tokens > 1 ? (int)lround(sqrt((double)tokens - 1)) * c->patch : 0;
     c->heads = heads_of(c->width, HEAD);

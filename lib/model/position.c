@@ -2,7 +2,8 @@
  * position.c - position embeddings for another image size
  *
  * Cubic convolution with a = -0.75 over four neighbours a side, indices held at the border, as
- * torch.nn.functional.interpolate(mode="bicubic", align_corners=False) computes it.
+ * torch.nn.functional.interpolate(mode="bicubic") computes it.  The squares' middles are spread over
+ * the same picture, or with `corners`, as LAVIS has it for CLIP's tower, those of the corners stay.
  */
 #include <math.h>
 #include <string.h>
@@ -24,19 +25,32 @@ static int held(int i, int side)
     return i < 0 ? 0 : i >= side ? side - 1 : i;
 }
 
-void position_resize(float *to, int to_side, const float *from, int from_side, long width)
+static float ratio_of(int to, int from, bool corners)
 {
-    float ratio = (float)from_side / (float)to_side;
+    if (!corners)
+        return (float)from / (float)to;
+    return to > 1 ? (float)(from - 1) / (float)(to - 1) : 0;
+}
+
+static float source(int at, float ratio, bool corners)
+{
+    return corners ? (float)at * ratio : ((float)at + 0.5f) * ratio - 0.5f;
+}
+
+void position_resize(float *to, int to_side, const float *from, int from_side, long width,
+                     bool corners)
+{
+    float ratio = ratio_of(to_side, from_side, corners);
 
     memcpy(to, from, (size_t)width * sizeof *to);
     to += width;
     from += width;
     for (int y = 0; y < to_side; y++) {
-        float sy = ((float)y + 0.5f) * ratio - 0.5f, wy[4];
+        float sy = source(y, ratio, corners), wy[4];
 
         weights_at_fraction(sy - floorf(sy), wy);
         for (int x = 0; x < to_side; x++, to += width) {
-            float sx = ((float)x + 0.5f) * ratio - 0.5f, wx[4];
+            float sx = source(x, ratio, corners), wx[4];
 
             weights_at_fraction(sx - floorf(sx), wx);
             memset(to, 0, (size_t)width * sizeof *to);
@@ -68,7 +82,7 @@ int position_fit(struct vit *v, int size, struct arena *memory)
     new->stride = c->width;
     new->mapped = false;
     new->data = arena_alloc(memory, (size_t)tensor_count(new) * sizeof *new->data);
-    position_resize(new->data, to, old->data, from, c->width);
+    position_resize(new->data, to, old->data, from, c->width, c->corners);
     v->position = new;
     c->image = size;
     return 0;

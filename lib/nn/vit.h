@@ -16,6 +16,7 @@ struct vit_config {
     bool norm_before; /* CLIP: before the first layer */
     bool norm_after;  /* after the last layer */
     float after_eps;  /* of that; 0: as the others */
+    bool corners;     /* for another image size, positions of the corners stay */
     bool no_key_bias; /* EVA: files may lack it; it changes nothing, softmax does not see it */
 };
 struct vit {

@@ -9,6 +9,22 @@
 #include "weights/weights.h"
 #include "tests/unit/tap.h"
 
+static void compare(const struct weights *w, int a, int b, const char *kind, bool corners)
+{
+    char name[32], label[48];
+    const struct stored *from, *to;
+    float *got = xalloc((size_t)(1 + b * b) * 6, sizeof *got);
+
+    snprintf(name, sizeof name, "%d.%d.from", a, b);
+    from = weights_find(w, name);
+    snprintf(name, sizeof name, "%d.%d.%s", a, b, kind);
+    to = weights_find(w, name);
+    snprintf(label, sizeof label, "%d x %d to %d x %d, %s", a, a, b, b, kind);
+    position_resize(got, b, from->data, a, 6, corners);
+    is_close(got, to->data, (1L + b * b) * 6, 4e-6, 0, label);
+    free(got);
+}
+
 int main(void)
 {
     static const int sizes[][2] = { { 14, 24 }, { 24, 14 }, { 24, 30 }, { 3, 7 },
@@ -18,19 +34,8 @@ int main(void)
     if (!ok(w != NULL, "the fixture opens"))
         return done();
     for (int i = 0; i < COUNT(sizes); i++) {
-        int a = sizes[i][0], b = sizes[i][1];
-        char name[32], label[32];
-        const struct stored *from, *to;
-        float *got = xalloc((size_t)(1 + b * b) * 6, sizeof *got);
-
-        snprintf(name, sizeof name, "%d.%d.from", a, b);
-        from = weights_find(w, name);
-        snprintf(name, sizeof name, "%d.%d.to", a, b);
-        to = weights_find(w, name);
-        snprintf(label, sizeof label, "%d x %d to %d x %d", a, a, b, b);
-        position_resize(got, b, from->data, a, 6);
-        is_close(got, to->data, (1L + b * b) * 6, 4e-6, 0, label);
-        free(got);
+        compare(w, sizes[i][0], sizes[i][1], "to", false);
+        compare(w, sizes[i][0], sizes[i][1], "corners", true);
     }
     weights_close(w);
     return done();
