@@ -12,6 +12,7 @@ static const char *const layouts[] = { "name", "hf", "original", NULL };
 static const char *const types[] = { "same", "f32", "f16", "bf16", "int8", NULL };
 
 static const char *tokenizer;
+static struct vlm_options opened;
 static int layout, type;
 static bool once, info, verify;
 
@@ -23,6 +24,10 @@ static const struct option_spec options[] = {
     OPTION_FLAG(0, "once", &once, "store tensors that have two names once; for these programs"),
     OPTION_FILE(0, "tokenizer", "FILE", &tokenizer,
                 "the tokenizer's file or folder [beside the model]"),
+    OPTION_FILE(0, "vision", "FILE", &opened.vision,
+                "BLIP-2's image tower, if the model's file lacks it [beside the model]"),
+    OPTION_FILE(0, "language", "FOLDER", &opened.language,
+                "BLIP-2's language model, if the model's file lacks it [beside the model]"),
     OPTION_FLAG(0, "info", &info, "say what each MODEL is: one JSON object a line"),
     OPTION_FLAG(0, "verify", &verify, "read every byte of each MODEL and check it"),
     OPTIONS_END,
@@ -48,6 +53,7 @@ static int convert(const char *model, const char *out)
         .original = wants_original(out),
         .once = once,
         .tokenizer = tokenizer,
+        .opened = &opened,
     };
 
     return vlm_convert(model, out, &how);
@@ -67,7 +73,8 @@ static int say_all(char *const *names, int count)
     int status = 0;
 
     for (int i = 0; i < count; i++)
-        if ((verify && say(vlm_verify(names[i]))) || (info && say(vlm_inform(names[i])))) {
+        if ((verify && say(vlm_verify(names[i], &opened))) ||
+            (info && say(vlm_inform(names[i], &opened)))) {
             warn("%s", error_text());
             status = 1;
         }

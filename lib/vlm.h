@@ -160,11 +160,12 @@ struct vlm_conversion {
     bool original;         /* the authors' file; else a folder as Hugging Face lays it out */
     bool once;             /* tensors with two names stored once, for this library alone */
     const char *tokenizer; /* NULL: beside the model */
+    const struct vlm_options *opened; /* how the model is opened; or NULL */
 };
 int vlm_convert(const char *model, const char *out, const struct vlm_conversion *how);
 /* A line of JSON, to free: what a model is; or that every byte of it was read and is in order. */
-char *vlm_inform(const char *model);
-char *vlm_verify(const char *model);
+char *vlm_inform(const char *model, const struct vlm_options *options);
+char *vlm_verify(const char *model, const struct vlm_options *options);
 
 /* Similarity: out[i * columns + j] = a[i] . b[j]; bytes do not depend on rows or threads. */
 void vlm_dot(const float *a, long rows, const float *b, long columns, int width, float *out);

@@ -5,10 +5,10 @@
 #include <string.h>
 #include "model/save_inside.h"
 
-struct model *model_named(const char *name)
+struct model *model_named(const char *name, const struct vlm_options *options)
 {
     char *path = model_find(name);
-    struct model *m = path ? model_load(path, NULL) : NULL;
+    struct model *m = path ? model_load(path, options) : NULL;
 
     free(path);
     return m;
@@ -35,7 +35,7 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
         return -1;
     if (how->tokenizer && !path_exists(how->tokenizer))
         return fail_as("not_found", "%s: no such tokenizer", how->tokenizer);
-    m = model_named(model);
+    m = model_named(model, how->opened);
     if (!m)
         return -1;
     o.once = o.once || o.type == DTYPE_I8;

@@ -188,9 +188,9 @@ static int verify(const struct model *m, struct buffer *out)
     return 0;
 }
 
-char *vlm_inform(const char *model)
+char *vlm_inform(const char *model, const struct vlm_options *options)
 {
-    struct model *m = model_named(model);
+    struct model *m = model_named(model, options);
     struct buffer line = { 0 };
 
     if (m)
@@ -199,9 +199,9 @@ char *vlm_inform(const char *model)
     return line.data;
 }
 
-char *vlm_verify(const char *model)
+char *vlm_verify(const char *model, const struct vlm_options *options)
 {
-    struct model *m = model_named(model);
+    struct model *m = model_named(model, options);
     struct buffer line = { 0 };
 
     if (m)

@@ -51,7 +51,8 @@ int save_tokenizer(const struct model *m, const struct tokenizer *t, const char 
 enum dtype save_type(const struct model *m); /* of most numbers in matrices */
 
 /* convert.c */
-struct model *model_named(const char *name); /* found and loaded; NULL after fail() */
+/* Found and loaded; NULL after fail(). */
+struct model *model_named(const char *name, const struct vlm_options *options);
 
 /* save.c */
 int save_json(const char *folder, const char *name, const cJSON *object); /* -1 after fail() */
