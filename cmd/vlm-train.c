@@ -13,9 +13,9 @@ static const char *init, *objective = "itc", *prompt;
 static struct option_list freeze;
 static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, log_every = 10,
             save_every = 1000;
-static float rate, least_rate, warmup_rate, decay = 0.9f, weight_decay = 0.05f, beta1 = 0.9f,
-                                            beta2 = 0.999f, epsilon = 1e-8f, clip, momentum,
-                                            alpha = 0.4f, alpha_epochs = 1, smoothing = 0.1f, crop;
+static float rate, least_rate, warmup_rate,
+    decay = 0.9f, weight_decay = 0.05f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, clip,
+    momentum, alpha = 0.4f, alpha_epochs = 1, smoothing = 0.1f, easy, crop;
 static int schedule, decays;
 static bool flip, background;
 static int operations, magnitude;
@@ -47,6 +47,8 @@ static const struct option_spec learning_options[] = {
                  "share of the momentum encoders' soft targets [0.4]"),
     OPTION_FLOAT(0, "alpha-epochs", "N", &alpha_epochs, 0, 1e6,
                  "the share rises from 0 over the first N epochs [1]"),
+    OPTION_FLOAT(0, "easy-negatives", "SHARE", &easy, 0, 1,
+                 "share of itm's negatives that are drawn evenly, not by likeness [0]"),
     OPTION_STRING(0, "prompt", "TEXT", &prompt,
                   "what every text begins with; lm does not learn it [lm alone: the model's own]"),
     OPTION_FLOAT(0, "label-smoothing", "E", &smoothing, 0, 1, "of lm [0.1]"),
@@ -205,6 +207,7 @@ static struct training training_of(char *const *operands, int count,
         .queue = queue,
         .alpha = alpha,
         .alpha_epochs = alpha_epochs,
+        .easy = easy,
         .prompt = prompt,
         .smoothing = smoothing,
         .epochs = epochs,

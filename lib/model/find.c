@@ -24,8 +24,8 @@ static char *user_folder(void)
     return home && *home ? xprintf("%s/.local/share/vlm/models", home) : NULL;
 }
 
-/* PREFIX/bin/vlm-embed -> PREFIX/share/vlm/models */
-static char *beside_program(void)
+/* PREFIX/bin/vlm-embed -> PREFIX/share/vlm/models; where it was built, build/share/vlm/models */
+static char *beside_program(const char *way)
 {
     char program[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -37,7 +37,7 @@ static char *beside_program(void)
     slash = strrchr(program, '/');
     if (slash)
         *slash = 0;
-    return xprintf("%s/../share/vlm/models", program);
+    return xprintf("%s%s/share/vlm/models", program, way);
 }
 
 /* The path if there is something; takes the folder. */
@@ -78,7 +78,9 @@ static char *search(const char *name, struct buffer *tried)
     if (!path)
         path = look(user_folder(), name, tried);
     if (!path)
-        path = look(beside_program(), name, tried);
+        path = look(beside_program("/.."), name, tried);
+    if (!path)
+        path = look(beside_program(""), name, tried);
     if (!path)
         path = look(xstrdup(INSTALLED "/share/vlm/models"), name, tried);
     return path;

@@ -2,6 +2,7 @@
  * learn.c - a batch of pairs in, losses out, whatever the family
  */
 #include <assert.h>
+#include <string.h>
 #include "model/learn.h"
 #include "model/vlm_inside.h"
 
@@ -65,4 +66,24 @@ int model_learn(struct tape *t, struct model *m, const struct pairs *b, const st
             out->total = out->total ? add(t, out->total, one) : one;
     }
     return 0;
+}
+
+static bool same_text(const struct pairs *b, const int *start, int i, int j)
+{
+    return b->counts[i] == b->counts[j] &&
+           !memcmp(b->ids + start[i], b->ids + start[j], (size_t)b->counts[i] * sizeof *b->ids);
+}
+
+bool *pairs_alike(struct tape *t, const struct pairs *b)
+{
+    size_t n = (size_t)b->count;
+    const int *start = spans_of(t, b->count, b->counts)->start;
+    bool *alike = tape_alloc(t, n * n);
+
+    for (int i = 0; i < b->count; i++)
+        for (int j = 0; j < b->count; j++)
+            alike[(size_t)i * n + (size_t)j] =
+                i == j || same_text(b, start, i, j) ||
+                (b->group && b->group[i] != NO_GROUP && b->group[i] == b->group[j]);
+    return alike;
 }

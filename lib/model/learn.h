@@ -34,8 +34,8 @@ struct pairs { /* a batch: text i belongs to image i */
     const float *pixels; /* [count, 3, size, size], as the image tower takes them */
     const int *ids;      /* framed as the tokenizer does, one text after the other */
     const int *counts;   /* ids of each text */
-    /* Pairs of one group show the same image: never each other's negatives, and positives in ITC.
-     * NULL: all differ. */
+    /* Pairs of one group show the same image: never each other's negatives, and positives in ITC;
+     * so are pairs with the same text.  NULL: all images differ. */
     const int64_t *group;
 };
 
@@ -58,6 +58,7 @@ struct lesson { /* how to teach; what lives across batches is the trainer's */
     unsigned objectives;
     float alpha;                 /* share of the teacher's soft targets, now */
     float smoothing;             /* of LM's targets; BLIP: 0.1 */
+    float easy;                  /* share of ITM's negatives that are drawn evenly; BLIP: 0 */
     int prompt;                  /* ids at a text's start that LM does not learn */
     struct model *teacher;       /* followed before the batch; NULL: none, alpha is not used */
     struct feature_queue *queue; /* needs a teacher; added to by model_learn(); NULL: none */
@@ -111,6 +112,8 @@ struct learner { /* `learn` of struct family */
 };
 
 /* learn.c */
+bool *pairs_alike(struct tape *t,
+                  const struct pairs *b); /* [count, count]; a pair and itself too */
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b);
 
 extern const struct learner albef_learner, blip2_learner, blip_learner, clip_learner;

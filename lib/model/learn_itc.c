@@ -3,7 +3,7 @@
  *
  *     candidates = [batch, queue]                the teacher's embeddings; or the batch's own
  *     z = u candidates^T / temperature
- *     y = (1 - alpha) same group + alpha softmax(u' candidates^T / temperature)
+ *     y = (1 - alpha) alike + alpha softmax(u' candidates^T / temperature)
  *     loss = (CE(y, z) of images + CE(y, z) of texts) / 2
  *
  * Source: salesforce/BLIP models/blip_retrieval.py, models/blip_pretrain.py (where all pairs
@@ -33,15 +33,15 @@ static int64_t group_of(const struct pairs *b, const struct lesson *l, long cand
     return b->group ? b->group[candidate] : NO_GROUP;
 }
 
-/* Evenly over the candidates of the pair's group, itself among them. */
-static void positives(float *y, const struct pairs *b, const struct lesson *l, long i,
-                      long candidates)
+/* Evenly over the candidates that are like the pair, itself among them. */
+static void positives(float *y, const struct pairs *b, const struct lesson *l, const bool *alike,
+                      long i, long candidates)
 {
     int64_t own = group_of(b, l, i);
     long same = 0;
 
     for (long j = 0; j < candidates; j++) {
-        y[j] = j == i || (own != NO_GROUP && group_of(b, l, j) == own);
+        y[j] = j < b->count ? alike[i * b->count + j] : own != NO_GROUP && group_of(b, l, j) == own;
         same += y[j] > 0;
     }
     for (long j = 0; j < candidates && same > 1; j++)
@@ -54,12 +54,13 @@ const float *contrast_targets(struct tape *t, const struct pairs *b, const struc
     long candidates = b->count + (l->queue ? l->queue->size : 0);
     float *soft = teacher_logits ? softmax_rows(t, teacher_logits) : NULL;
     float *y = tape_floats(t, b->count * candidates);
+    const bool *alike = pairs_alike(t, b);
 
     assert(!teacher_logits || width(teacher_logits) == candidates);
     for (long i = 0; i < b->count; i++) {
         float *row = y + i * candidates;
 
-        positives(row, b, l, i, candidates);
+        positives(row, b, l, alike, i, candidates);
         for (long j = 0; soft && j < candidates; j++)
             row[j] = (1 - l->alpha) * row[j] + l->alpha * soft[i * candidates + j];
     }

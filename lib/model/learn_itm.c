@@ -2,31 +2,33 @@
  * learn_itm.c - which text is put beside which image for matching
  *
  * Negatives are hard: an image or text is drawn the more often the more similar it is.  Source:
- * salesforce/BLIP models/blip_pretrain.py.
+ * salesforce/BLIP models/blip_pretrain.py, where a text that stands in the batch twice can be its
+ * own negative; here it cannot.
  */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 #include "model/learn.h"
 
-static bool differ(const struct pairs *b, int i, int j)
+/* softmax over the batch, a floor, and nothing for pairs that are alike; `easy` of it evenly.
+ * Returns the sum. */
+static double weigh(double *weight, const float *z, const bool *alike, int count,
+                    const struct lesson *l, float floor)
 {
-    return i != j && (!b->group || b->group[i] == NO_GROUP || b->group[i] != b->group[j]);
-}
+    double most = -INFINITY, all = 0, sum = 0, easy = (double)l->easy;
+    int others = 0;
 
-/* softmax over the batch, a floor, and nothing for the own group; returns the sum */
-static double weigh(double *weight, const float *z, const struct pairs *b, int i, float floor)
-{
-    double most = -INFINITY, all = 0, sum = 0;
-
-    for (int j = 0; j < b->count; j++)
+    for (int j = 0; j < count; j++)
         most = fmax(most, (double)z[j]);
-    for (int j = 0; j < b->count; j++)
+    for (int j = 0; j < count; j++)
         all += weight[j] = exp(z[j] - most);
-    for (int j = 0; j < b->count; j++) {
-        weight[j] = differ(b, i, j) ? weight[j] / all + (double)floor : 0;
+    for (int j = 0; j < count; j++) {
+        weight[j] = alike[j] ? 0 : weight[j] / all + (double)floor;
         sum += weight[j];
+        others += !alike[j];
     }
+    for (int j = 0; easy > 0 && sum > 0 && j < count; j++)
+        weight[j] = alike[j] ? 0 : (1 - easy) * weight[j] + easy * sum / others;
     return sum;
 }
 
@@ -35,12 +37,13 @@ const int *draw_negatives(struct tape *t, const struct tensor *logits, const str
 {
     int *chosen = tape_alloc(t, (size_t)b->count * sizeof *chosen);
     double *weight = tape_alloc(t, (size_t)b->count * sizeof *weight);
+    const bool *alike = pairs_alike(t, b);
 
     assert(l->draw && rows(logits) == b->count && width(logits) >= b->count);
-    for (int i = 0; i < b->count; i++) {
+    for (int i = 0; i < b->count; i++, alike += b->count) {
         double left = l->draw(l->draw_self);
 
-        left *= weigh(weight, logits->data + i * logits->stride, b, i, floor);
+        left *= weigh(weight, logits->data + i * logits->stride, alike, b->count, l, floor);
         chosen[i] = -1;
         for (int j = 0; j < b->count && (left >= 0 || chosen[i] < 0); j++)
             if (weight[j] > 0) {

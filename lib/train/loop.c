@@ -70,8 +70,9 @@ static char *describe(const struct run *r)
                   t->momentum, t->queue, t->alpha, t->alpha_epochs);
     buffer_string(&b, ",\"prompt\":");
     json_escape(&b, t->prompt ? t->prompt : "", t->prompt ? strlen(t->prompt) : 0);
-    buffer_printf(&b, ",\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu", t->smoothing,
-                  r->model->image_size, (unsigned long long)t->seed);
+    buffer_printf(
+        &b, ",\"easy_negatives\":%.6g,\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu",
+        t->easy, t->smoothing, r->model->image_size, (unsigned long long)t->seed);
     buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
                   t->crop, t->flip, t->operations, t->magnitude, t->background);
     buffer_string(&b, ",\"freeze\":[");

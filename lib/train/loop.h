@@ -38,6 +38,7 @@ struct training {
     double momentum;            /* of the momentum encoders; 0: none */
     long queue;                 /* features that wait in it; 0: none */
     double alpha, alpha_epochs; /* soft targets' share, and over what it rises from 0 */
+    double easy;                /* share of itm's negatives that are drawn evenly */
     const char *prompt; /* before every text, not learnt; NULL: lm alone has the model's own */
     double smoothing;   /* of labels, in lm */
     /* steps */
