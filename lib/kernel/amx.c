@@ -19,17 +19,18 @@
  * an infinite number gives NaN.
  */
 #define _GNU_SOURCE
+#include <math.h>
 #include "kernel/panel.h"
 
 #ifdef KERNEL_X86
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
 #pragma GCC target("prefer-vector-width=512,amx-tile,amx-bf16")
 
-#define INLINE static inline __attribute__((always_inline))
+#include "kernel/avx512.h"
+#include "kernel/vector_math.h"
 
 enum {
     TILE = 512, /* bf16 */
@@ -268,7 +269,7 @@ static void multiply(const struct unit_product *p)
     _tile_release(); /* what the system would save when it changes threads */
 }
 
-const struct unit unit_amx = { left, right, multiply };
+const struct unit unit_amx = { left, soft, right, multiply };
 
 /* --- is it here? --- */
 

@@ -2,7 +2,7 @@
  * amx_pieces.h - numbers split into pieces and laid out in tiles; amx.c says how, and includes this
  */
 
-INLINE __mmask16 first(long n)
+INLINE __mmask16 mask(long n)
 {
     return n >= 16 ? 0xffff : n > 0 ? (__mmask16)((1u << n) - 1) : 0;
 }
@@ -52,7 +52,7 @@ INLINE void split_pair(uint16_t *to, long step, const int pieces, __m512 even, _
 INLINE void turn_square(float *to, long to_stride, const float *x, long x_stride, long rows,
                         long columns)
 {
-    __mmask16 some = first(columns);
+    __mmask16 some = mask(columns);
     __m512 r[16], s[16];
 
 #pragma GCC unroll 16
@@ -92,7 +92,7 @@ INLINE void turn_square(float *to, long to_stride, const float *x, long x_stride
 /* One step of 32 of the depth, 16 rows. */
 INLINE void left_plain(uint16_t *to, const float *x, long x_stride, long rows, long depth)
 {
-    const __mmask16 low = first(depth), high = first(depth - 16);
+    const __mmask16 low = mask(depth), high = mask(depth - 16);
 
     for (long i = 0; i < 16; i++, x += x_stride) {
         if (i < rows)
@@ -130,9 +130,62 @@ static void left(uint16_t *to, const float *x, long x_stride, bool turned, long 
                         rows - i, depth - k);
 }
 
+/* --- the left, from scores --- */
+
+/* A line of 16 rows, a step of 32 columns each: exponentials and their sums. */
+INLINE void soft_step(uint16_t *to, vec *sum, const float *x, long x_stride, const vec *most,
+                      vec scale, long rows, long columns)
+{
+    for (long i = 0; i < rows && i < 16; i++, x += x_stride) {
+        vec low = exponential((_mm512_maskz_loadu_ps(mask(columns), x) - most[i]) * scale);
+        vec high =
+            exponential((_mm512_maskz_loadu_ps(mask(columns - 16), x + 16) - most[i]) * scale);
+
+        low = _mm512_maskz_mov_ps(mask(columns), low);
+        high = _mm512_maskz_mov_ps(mask(columns - 16), high);
+        sum[i] += low + high;
+        split_row(to + i * 32, TILE, low, high);
+    }
+    for (long i = rows; i < 16; i++)
+        split_row(to + i * 32, TILE, set(0), set(0));
+}
+
+static vec row_most(const float *x, long columns)
+{
+    vec most = set(-INFINITY);
+    long i = 0;
+
+    for (; i + 16 <= columns; i += 16)
+        most = larger(most, load(x + i));
+    if (i < columns)
+        most =
+            _mm512_mask_max_ps(most, mask(columns - i), most, load_some(x + i, (int)(columns - i)));
+    return set(lanes_largest(most));
+}
+
+static void soft(uint16_t *to, float *inverse, const float *x, long x_stride, float scale,
+                 long rows, long columns)
+{
+    long size = (columns + 31) / 32 * LEFT * TILE;
+
+    for (; rows > 0; rows -= 16, x += 16 * x_stride, to += size, inverse += 16) {
+        vec most[16], sum[16];
+
+        for (int i = 0; i < 16; i++) {
+            most[i] = row_most(x + (i < rows ? i : 0) * x_stride, columns);
+            sum[i] = set(0);
+        }
+        for (long k = 0; k < columns; k += 32)
+            soft_step(to + k / 32 * LEFT * TILE, sum, x + k, x_stride, most, set(scale), rows,
+                      columns - k);
+        for (int i = 0; i < 16 && i < rows; i++)
+            inverse[i] = 1 / lanes_sum(sum[i]);
+    }
+}
+
 /* --- the right: columns --- */
 
-INLINE __m512 load_some(const char *p, const enum dtype type, __mmask16 some)
+INLINE __m512 load_type(const char *p, const enum dtype type, __mmask16 some)
 {
     if (type == DTYPE_F16)
         return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some, p));
@@ -170,8 +223,8 @@ static void begin(struct progress *p, const struct unit_panel *panel)
     p->depth = panel->depth;
     p->to = panel->to;
     p->columns = panel->columns;
-    p->some[0] = first(panel->columns);
-    p->some[1] = first(panel->columns - 16);
+    p->some[0] = mask(panel->columns);
+    p->some[1] = mask(panel->columns - 16);
     p->turning = panel->turned ? panel->x : NULL;
     p->stride = panel->x_stride;
 }
@@ -205,10 +258,10 @@ INLINE void split_next(struct progress *p, const enum dtype type, const int tile
         __builtin_prefetch(at + AHEAD * p->row);
         __builtin_prefetch(at + (AHEAD + 1) * p->row);
         if (p->k + 1 < p->depth) {
-            even = load_some(at, type, p->some[j]);
-            odd = load_some(at + p->row, type, p->some[j]);
+            even = load_type(at, type, p->some[j]);
+            odd = load_type(at + p->row, type, p->some[j]);
         } else if (p->k < p->depth) {
-            even = load_some(at, type, p->some[j]);
+            even = load_type(at, type, p->some[j]);
         }
         split_pair(p->to + j * TILE, tiles * TILE, pieces_of(type), even, odd);
     }

@@ -9,6 +9,7 @@
  *     p      = softmax(scores)     each row over the keys that it sees, zero behind them
  *     out    = p v                 [block, head_width]
  */
+#include <assert.h>
 #include <string.h>
 #include "kernel/panel.h"
 
@@ -172,6 +173,11 @@ void attention_forward(const struct attention *a)
 {
     long keys = 0, queries = 0, floats;
 
+    assert(!a->wide || (!a->causal && !a->packed && !a->bias));
+    if (a->wide && kernels.weights->unit) {
+        attention_unit(a, kernels.weights->unit);
+        return;
+    }
     for (int i = 0; i < a->sequences; i++) {
         int j = a->key_of ? a->key_of[i] : i, n = a->query_start[i + 1] - a->query_start[i];
 

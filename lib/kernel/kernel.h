@@ -57,6 +57,9 @@ bool kernels_supported(const char *name);
  * A layer's weight may come in up to PACK_PARTS matrices [outputs_i, inputs] stacked along the
  * outputs (query, key and value).  f16, bf16 and i8 stay as they are and are widened in registers;
  * the scales of i8 rows multiply the finished sums.
+ *
+ * `few`: products are mostly of some rows, and wait for memory.  Vectors then make all of them, as
+ * a matrix unit would have to split every weight first; the bytes of a row depend on it.
  */
 enum { PACK_PARTS = 3 };
 struct matrix {
@@ -66,7 +69,8 @@ struct matrix {
     const float *scale; /* [rows], of i8, copied; else NULL */
 };
 struct pack;
-struct pack *pack_weights(const struct matrix *parts, int count, long inputs); /* on the pool */
+struct pack *pack_weights(const struct matrix *parts, int count, long inputs,
+                          bool few); /* on the pool */
 void pack_free(struct pack *p);
 long pack_outputs(const struct pack *p);
 long pack_inputs(const struct pack *p);
@@ -123,6 +127,10 @@ struct attention {
      * place from the query's.  Queries are their keys' last.  Or NULL. */
     const float *bias;
     int bias_zero;
+    /* Sequences have many query rows: the matrix unit works where there is one.  The roundings are
+     * others, so say the same wherever a row should have the same bytes.  Not with a bias, causal
+     * or packed. */
+    bool wide;
 };
 void attention_forward(const struct attention *a);
 /* attention_pack.c - the k and v of all key sequences of `a`, arranged once for many calls that

@@ -95,13 +95,13 @@ static void copy_scales(struct pack *p, const struct matrix *parts)
         memcpy(p->scale + p->first[i], parts[i].scale, (size_t)parts[i].rows * sizeof *p->scale);
 }
 
-struct pack *pack_weights(const struct matrix *parts, int count, long inputs)
+struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bool few)
 {
     struct pack *p = xalloc(1, sizeof *p);
     struct packing w = { p, parts };
 
     assert(count > 0 && count <= PACK_PARTS && inputs > 0);
-    p->kernel = kernels.weights;
+    p->kernel = few ? kernels.panel : kernels.weights;
     p->type = parts[0].type;
     p->parts = count;
     p->inputs = inputs;

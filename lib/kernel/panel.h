@@ -74,6 +74,9 @@ struct unit_product {
 struct unit {
     /* x [rows, depth], or turned: [depth, rows] */
     void (*left)(uint16_t *to, const float *x, long x_stride, bool turned, long rows, long depth);
+    /* The same of e^(scale (x - the row's largest)), x [rows, columns]; and 1 / the rows' sums */
+    void (*soft)(uint16_t *to, float *inverse, const float *x, long x_stride, float scale,
+                 long rows, long columns);
     void (*right)(const struct unit_panel *p);
     void (*multiply)(const struct unit_product *p);
 };
@@ -139,6 +142,7 @@ struct unit_work {
     const void *self;
 };
 void unit_run(const struct unit_work *w);
+long pieces_room(long rows, long depth);     /* bf16 that rows, or a panel's columns, take */
 void multiply_unit(const struct product *p); /* multiply_unit.c */
 
 /* gemm.c, gemm_unit.c */
@@ -184,6 +188,9 @@ void probabilities(const struct attention *a, const struct span *s, const float 
  * `to`, or NULL where there is none. */
 const float *bias_gather(const struct attention *a, const struct span *s, int head, float *to);
 long bias_room(const struct attention *a, long queries, long keys);
+
+/* attention_unit.c - attention_forward by a unit */
+void attention_unit(const struct attention *a, const struct unit *unit);
 
 /* attention_pack.c - of one (sequence, head): panels of scale k^T, then panels of v */
 long keys_room(int keys, int head_width); /* floats */

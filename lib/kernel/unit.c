@@ -31,7 +31,7 @@ struct plan {
     long most_rows, most_panels;
 };
 
-static long pieces_room(long rows, long depth)
+long pieces_room(long rows, long depth)
 {
     return 3 * round_up(rows, 16) * round_up(depth, 32);
 }

@@ -9,8 +9,12 @@ void albef_init(struct albef *m, const struct albef_config *config)
     *m = (struct albef){ .config = *config };
     vit_init(&m->vision, &config->vision);
     bert_init(&m->encoder, &config->text);
-    if (config->decoder.layers)
-        bert_init(&m->decoder, &config->decoder);
+    if (config->decoder.layers) {
+        struct bert_config decoder = config->decoder;
+
+        decoder.writes = true;
+        bert_init(&m->decoder, &decoder);
+    }
 }
 
 static void tower_params(struct params *p, const char *name, struct bert *b)

@@ -14,7 +14,7 @@ void blip_init(struct blip *m, const struct blip_config *config)
     text.head = false;
     if (config->encoder)
         bert_init(&m->encoder, &text);
-    text.head = true;
+    text.head = text.writes = true;
     if (config->answers)
         text.cross_width = text.width; /* it looks at the question's states */
     if (config->decoder)

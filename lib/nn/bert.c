@@ -26,6 +26,13 @@ void bert_init(struct bert *b, const struct bert_config *config)
 {
     *b = (struct bert){ .config = *config };
     b->layers = xalloc((size_t)config->layers, sizeof *b->layers);
+    b->transform.few = b->decoder.few = config->writes;
+    for (int i = 0; i < config->layers; i++) {
+        struct bert_layer *l = &b->layers[i];
+
+        l->qkv.few = l->out.few = l->cross_query.few = l->cross_out.few = config->writes;
+        l->fc1.few = l->fc2.few = config->writes;
+    }
 }
 
 static void attention_params(struct linear *qkv, struct linear *out, struct norm *norm,
@@ -237,6 +244,7 @@ struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_
     struct tensor *q = linear(t, &l->cross_query, x, ACTIVATION_NONE), *k = NULL, *v = NULL, *y;
     struct attention_plan a = bert_plan(b, texts, in->images);
 
+    a.wide = !in->causal && !in->cache;
     if (in->image_of)
         look_together(t, in, &a);
     if (in->cache && in->cache->image) {

@@ -21,6 +21,7 @@ struct bert_config {
     long cross_width;            /* of the image tokens; 0: no cross-attention */
     int cross_from, cross_every; /* layers cross_from, cross_from + cross_every, .. have it */
     bool head;                   /* a language-modelling head, tied to the word embeddings */
+    bool writes;                 /* word by word: its products are of few rows */
     int queries;                 /* learned ones, of a Q-Former; 0: none */
     bool wordless;               /* nothing but queries: no words, nor feed-forwards for texts */
 };

@@ -64,6 +64,7 @@ static struct attention_plan plan(const struct block *b, long width, bool causal
         .heads = b->heads,
         .scale = 1 / sqrtf((float)(width / b->heads)),
         .causal = causal,
+        .wide = !causal,
         .queries = queries,
         .keys = keys,
     };

@@ -16,13 +16,14 @@
 
 void opt_init(struct opt *m, const struct opt_config *config)
 {
-    *m = (struct opt){ .config = *config, .norm.eps = 1e-5f, .head.parts = 1 };
+    *m = (struct opt){ .config = *config, .norm.eps = 1e-5f, .head = { .parts = 1, .few = true } };
     m->blocks = xalloc((size_t)config->layers, sizeof *m->blocks);
     for (int i = 0; i < config->layers; i++) {
         struct block *b = &m->blocks[i];
 
         b->heads = config->heads;
         b->activation = ACTIVATION_RELU;
+        b->qkv.few = b->out.few = b->fc1.few = b->fc2.few = true;
         b->norm1.eps = b->norm2.eps = 1e-5f;
     }
 }

@@ -108,6 +108,7 @@ struct tensor *attention(struct tape *t, const struct attention_plan *plan, stru
         a->bias = plan->bias->data;
         a->bias_zero = plan->bias_zero;
     }
+    a->wide = plan->wide;
     attention_forward(a);
     return plan->packed ? y : REMEMBER(t, &op_attention, y, a, q, k, v, plan->bias);
 }

@@ -141,7 +141,7 @@ static void pack_layer(struct linear *l)
     for (int i = 0; i < l->parts; i++)
         parts[i] = (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]),
                                     l->weight[i]->scale };
-    l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]));
+    l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]), l->few);
     for (int i = 0; i < l->parts; i++)
         let_go(l->weight[i]);
 }

@@ -19,6 +19,7 @@ struct linear {
     int parts;
     struct pack *pack; /* made at first use, dropped by linear_close: call it if weights changed */
     float *folded;     /* bias of a pack that holds a normalisation too; see convnorm.c */
+    bool few;          /* mostly some rows at a time, as words that are written; see pack.c */
 };
 struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act);
 /* x + (h W^T + b).  Where nothing is remembered the sum is written over x and x returned. */
@@ -51,6 +52,7 @@ struct attention_plan {
      * query, whose last is the last key; NULL: none */
     struct tensor *bias;
     int bias_zero;
+    bool wide; /* many query rows; see kernel.h */
 };
 struct tensor *attention(struct tape *t, const struct attention_plan *plan, struct tensor *q,
                          struct tensor *k, struct tensor *v); /* [rows, heads * head_width] */

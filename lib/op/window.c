@@ -131,7 +131,7 @@ struct pack *window_pack(const struct tensor *weight, const struct window *at)
     struct pack *pack;
 
     turn_weight(turned, weight->bytes, at, size);
-    pack = pack_weights(&part, 1, window_numbers(at));
+    pack = pack_weights(&part, 1, window_numbers(at), false);
     free(turned);
     return pack;
 }

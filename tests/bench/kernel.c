@@ -198,7 +198,8 @@ static void bench_layer(struct layer l, double best)
         void *w = xalloc(size, sizeof(float));
 
         kernels.narrow(w, l.w, l.type, (long)size);
-        l.packs[i] = pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL }, 1, l.inputs);
+        l.packs[i] =
+            pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL }, 1, l.inputs, false);
         free(w);
     }
     for (int i = 0; i < COUNT(rows); i++) {
@@ -233,11 +234,13 @@ static void bench_attention(int tokens, int sequences, float *qkv, float *out, d
 {
     enum { HEADS = 12, HEAD = 64, WIDTH = HEADS * HEAD };
     int start[9], count[8];
-    struct attention a = {
-        qkv,   qkv + WIDTH, qkv + 2L * WIDTH, 3L * WIDTH, 3L * WIDTH, 3L * WIDTH, out,  WIDTH,
-        HEADS, HEAD,        sequences,        start,      start,      count,      NULL, 0.125f,
-        false, NULL
-    };
+    struct attention a = { qkv,        qkv + WIDTH, qkv + 2L * WIDTH,
+                           3L * WIDTH, 3L * WIDTH,  3L * WIDTH,
+                           out,        WIDTH,       HEADS,
+                           HEAD,       sequences,   start,
+                           start,      count,       NULL,
+                           0.125f,     false,       NULL,
+                           NULL,       0,           true };
     double flops = 4e-9 * tokens * tokens * WIDTH * sequences, time;
 
     for (int i = 0; i <= sequences; i++)

@@ -52,6 +52,7 @@ static const struct shape shapes[] = {
     { "bias", 3, 64, 2, 2, { 3, 19 }, { 3, 19 }, { 0 }, false, false, true },
     { "bias, decoding", 2, 64, 3, 3, { 1, 2, 20 }, { 40, 2, 42 }, { 0 }, false, true, true },
     { "width 112, long", 1, 112, 1, 1, { 21 }, { 601 }, { 0 }, false, false, false },
+    { "many queries", 2, 64, 1, 1, { 145 }, { 690 }, { 0 }, false, false, false },
 };
 
 struct data {
@@ -99,6 +100,7 @@ static void make(struct data *d, const struct shape *s)
                                .key_of = s->shared ? s->key_of : NULL,
                                .scale = 1 / sqrtf((float)s->width),
                                .causal = s->causal };
+
     d->q = normal(&r, d->queries * d->a.q_stride);
     d->k = normal(&r, d->keys * d->a.k_stride);
     d->v = normal(&r, d->keys * d->a.v_stride);
@@ -183,16 +185,17 @@ static void plain(struct data *d)
     }
 }
 
-static void compare(const struct shape *s, const char *variant)
+static void compare(const struct shape *s, const char *variant, bool wide)
 {
     struct data got, want;
 
     make(&got, s);
+    got.a.wide = wide;
     make(&want, s);
     attention_forward(&got.a);
     attention_backward(&got.a, got.dout, got.dq, got.dk, got.dv, got.a.bias ? got.dbias : NULL);
     plain(&want);
-    note("%s, %s", variant, s->name);
+    note("%s, %s%s", variant, s->name, wide ? ", wide" : "");
     is_close(got.out, want.out, got.queries * got.a.out_stride, 5e-6, 0, "output");
     is_close(got.dq, want.dq, got.queries * got.a.q_stride, 2e-5, 0, "gradient of queries");
     is_close(got.dk, want.dk, got.keys * got.a.k_stride, 2e-5, 0, "gradient of keys");
@@ -271,20 +274,23 @@ static void same_packed(const struct shape *s, const char *variant)
 }
 
 /* Sequences that lie one after the other and share keys may be taken as one. */
-static void same_together(const char *variant)
+static void same_together(const char *variant, bool wide)
 {
     static const struct shape apart = {
-        "", 3, 64, 4, 1, { 1, 1, 9, 2 }, { 577 }, { 0, 0, 0, 0 }, true, false, false
+        "", 3, 64, 4, 1, { 1, 1, 99, 2 }, { 577 }, { 0, 0, 0, 0 }, true, false, false
     };
-    static const struct shape together = { "", 3, 64, 1, 1, { 13 }, { 577 }, { 0 }, true, false, false };
+    static const struct shape together = { "",      3,     64,   1,     1,    { 103 },
+                                           { 577 }, { 0 }, true, false, false };
     struct data one, other;
 
     make(&one, &apart);
     make(&other, &together);
+    one.a.wide = other.a.wide = wide;
     attention_forward(&one.a);
     attention_forward(&other.a);
     ok(!memcmp(one.out, other.out, (size_t)(one.queries * one.a.out_stride) * sizeof(float)),
-       "%s: four sequences, or one of all their rows: the same bytes", variant);
+       "%s: four sequences, or one of all their rows: the same bytes%s", variant,
+       wide ? ", wide" : "");
     drop(&one);
     drop(&other);
 }
@@ -299,10 +305,14 @@ int main(void)
             continue;
         kernels_use(variants[i]);
         for (int j = 0; j < COUNT(shapes); j++)
-            compare(&shapes[j], variants[i]);
+            compare(&shapes[j], variants[i], false);
+        for (int j = 0; j < COUNT(shapes); j++)
+            if (!shapes[j].causal && !shapes[j].biased)
+                compare(&shapes[j], variants[i], true);
         for (int j = 0; j < COUNT(shapes); j++)
             same_packed(&shapes[j], variants[i]);
-        same_together(variants[i]);
+        same_together(variants[i], false);
+        same_together(variants[i], true);
         same_bytes(variants[i]);
     }
     return done();

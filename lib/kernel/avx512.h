@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * avx512.h - the operations that vector.h asks for, for avx512.c and amx.c
+ */
+#include <immintrin.h>
+
+enum { LANES = 16 };
+typedef __m512 vec;
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+INLINE void store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+INLINE __mmask16 first(int n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+INLINE vec load_some(const float *p, int n)
+{
+    return _mm512_maskz_loadu_ps(first(n), p);
+}
+
+INLINE void store_some(float *p, vec v, int n)
+{
+    _mm512_mask_storeu_ps(p, first(n), v);
+}
+
+INLINE vec set(float value)
+{
+    return _mm512_set1_ps(value);
+}
+
+INLINE vec muladd(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+INLINE vec smaller(vec a, vec b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+INLINE vec larger(vec a, vec b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+INLINE vec nearest(vec x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+INLINE vec power(vec p, vec n)
+{
+    return _mm512_scalef_ps(p, n);
+}
+
+INLINE vec where_below(vec x, vec limit, vec a, vec b)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ), b, a);
+}
+
+INLINE float lanes_sum(vec v)
+{
+    return _mm512_reduce_add_ps(v);
+}
+
+INLINE float lanes_largest(vec v)
+{
+    return _mm512_reduce_max_ps(v);
+}
+
+INLINE vec load_half(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
+}
+
+INLINE vec load_bfloat(const uint16_t *p)
+{
+    __m256i bits = _mm256_loadu_si256((const void *)p);
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+
+INLINE vec load_byte(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
+INLINE void store_half(uint16_t *p, vec v)
+{
+    _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
