@@ -45,7 +45,7 @@ static void describe(struct model *m, const struct albef *a)
     m->about =
         xprintf("ALBEF ViT-%s/%d@%d, %s, %s layout, %s", c->vision.width == 768 ? "B" : "tiny",
                 c->vision.patch, m->image_size, kind, c->lavis ? "LAVIS" : m->layout->name,
-                dtype_name(a->vision.patches.weight[0]->type));
+                dtype_name(vit_matrix(&a->vision)->type));
 }
 
 /* Answers are written as BLIP's; the originals only rank a list of them (vlm_rank). */

@@ -66,7 +66,7 @@ static bool fits(const struct weights *w, const struct stored *s, const struct p
     long shape[TENSOR_RANK];
     int extra = 0, rank = p->rank;
 
-    if (!is_number(w, s, place))
+    if (!is_number(w, s, place) || (s->type == DTYPE_I8 && s->rank != rank))
         return false;
     memcpy(shape, p->shape, sizeof shape);
     if (place->transpose) {
@@ -236,6 +236,30 @@ static int verdict(struct binding *b)
     return -1;
 }
 
+/* Query, key and value are packed together, so of one type; mixed files have them so, unless
+ * somebody edited one. */
+static void unify(struct params *p, int key, struct arena *memory)
+{
+    const char *name = p->list[key].name;
+    size_t prefix = strlen(name) - strlen("key.weight");
+    struct tensor *group[5];
+    int count = 0;
+    bool mixed = false;
+
+    for (int i = key - 2; i <= key + 2; i++) {
+        const char *ending = i >= 0 && i < p->count ? strrchr(p->list[i].name, '.') : NULL;
+
+        if (!ending || strcmp(ending, ".weight") || strncmp(p->list[i].name, name, prefix) ||
+            !*p->list[i].slot)
+            continue;
+        group[count] = *p->list[i].slot;
+        mixed |= group[count]->type != group[0]->type;
+        count++;
+    }
+    for (int i = 0; mixed && i < count; i++)
+        tensor_widen(group[i], memory);
+}
+
 int params_bind(struct params *p, const struct weights *w, const struct layout *l,
                 const char *const *ignored, struct arena *memory)
 {
@@ -257,5 +281,8 @@ int params_bind_all(struct params *p, const struct source *sources, int count,
     for (int i = 0; i < weights_count(w); i++)
         if (!b.used[i] && !ends_with_any(weights_at(w, i)->name, ignored))
             list(&b.unknown, &b.unknown_count, weights_at(w, i)->name);
+    for (int i = 0; i < p->count; i++)
+        if (ends_with_any(p->list[i].name, (const char *const[]){ ".key.weight", NULL }))
+            unify(p, i, memory);
     return verdict(&b);
 }

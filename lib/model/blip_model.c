@@ -59,7 +59,7 @@ static void describe(struct model *m, const struct blip *b)
                        : c->vision.width == 768 ? "B"
                                                 : "tiny",
                        c->vision.patch, m->image_size, kind, m->layout->name,
-                       dtype_name(b->vision.patches.weight[0]->type));
+                       dtype_name(vit_matrix(&b->vision)->type));
 }
 
 /* How texts are written unless the user says otherwise. */

@@ -114,29 +114,6 @@ static void leave_out_absent(const struct model *m, struct clip_config *c)
         c->has_vision = false;
 }
 
-/* Packed together, so of one type; mixed files have them so, unless somebody edited one. */
-static void same_type(struct linear *l, struct arena *memory)
-{
-    bool mixed = false;
-
-    for (int i = 1; i < l->parts; i++)
-        mixed |= l->weight[i]->type != l->weight[0]->type;
-    for (int i = 0; mixed && i < l->parts; i++)
-        tensor_widen(l->weight[i], memory);
-}
-
-static void unify(struct model *m, struct clip *clip)
-{
-    const struct clip_config *c = &clip->config;
-
-    if (c->has_vision && c->is_resnet)
-        same_type(&clip->resnet.key_value, &m->memory);
-    for (int i = 0; c->has_vision && !c->is_resnet && i < c->vit.layers; i++)
-        same_type(&clip->vit.blocks[i].qkv, &m->memory);
-    for (int i = 0; c->has_text && i < c->text.layers; i++)
-        same_type(&clip->text.blocks[i].qkv, &m->memory);
-}
-
 static void name_resnet(struct buffer *b, const struct resnet_config *c)
 {
     int depth = 2 + 3 * (c->layers[0] + c->layers[1] + c->layers[2] + c->layers[3]);
@@ -179,7 +156,7 @@ static void describe(struct model *m, const struct clip *clip)
     else if (c->has_vision)
         name_vit(&b, &c->vit);
     if (c->has_vision)
-        weight = c->is_resnet ? clip->resnet.query.weight[0] : clip->vit.patches.weight[0];
+        weight = c->is_resnet ? clip->resnet.query.weight[0] : vit_matrix(&clip->vit);
     if (!c->has_text)
         buffer_string(&b, ", image tower alone");
     if (!c->has_vision)
@@ -207,7 +184,6 @@ static int open(struct model *m)
     clip_params(clip, &m->params);
     if (model_bind(m, ignored))
         return -1;
-    unify(m, clip);
     m->abilities = (c.has_vision ? VLM_EMBED_IMAGE : 0) | (c.has_text ? VLM_EMBED_TEXT : 0);
     m->embedding = (int)c.embedding;
     m->image_size = c.has_vision ? clip_image_size(&c) : 0;

@@ -38,7 +38,7 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
     m = model_named(model, how->opened);
     if (!m)
         return -1;
-    o.once = o.once || o.type == DTYPE_I8;
+    o.once = o.once || (o.type < DTYPE_COUNT ? o.type : save_type(m)) == DTYPE_I8;
     status = how->original ? model_save_original(m, out, &o) : model_save(m, out, &o);
     model_free(m);
     return status;

@@ -89,6 +89,11 @@ struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x)
     return v->config.norm_after ? norm_forward(t, &v->after, x) : x;
 }
 
+const struct tensor *vit_matrix(const struct vit *v)
+{
+    return v->config.layers ? v->blocks[0].fc1.weight[0] : v->patches.weight[0];
+}
+
 void vit_close(struct vit *v)
 {
     linear_close(&v->patches);

@@ -36,6 +36,7 @@ struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels);
  * class tokens alone, [n, width], for which the last layer skips the other rows */
 struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only);
 struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x); /* norm_after, if any */
+const struct tensor *vit_matrix(const struct vit *v); /* one that is like most of its numbers */
 void vit_close(struct vit *v);
 
 #endif

@@ -169,6 +169,66 @@ static void test_types(struct copy *all, uint64_t hash)
     model_free(m);
 }
 
+/* Bytes with a factor for a row too few: never read beyond. */
+static void test_bytes(struct copy *all)
+{
+    struct copy c = *all;
+    struct saving *one = find_saving(&c, "vision_model.embeddings.position_embedding.weight");
+    static const int8_t bytes[17 * 24] = { 1 };
+    static const float scale[17] = { 1 };
+    struct model *m;
+
+    one->type = DTYPE_I8;
+    one->data = bytes;
+    ok(!reopen(&c) && says("position_embedding.weight is i8[17,24]"), "bytes without factors");
+    c.list[c.count++] = (struct saving){
+        "vision_model.embeddings.position_embedding.weight.scale", DTYPE_F32, 1, { 17 }, scale, 0
+    };
+    m = reopen(&c);
+    ok(m, "bytes with a factor a row");
+    model_free(m);
+    c.list[c.count - 1].shape[0] = 16;
+    ok(!reopen(&c) && says("misshapen"), "one factor too few");
+    one = find_saving(&c, "vision_model.embeddings.position_embedding.weight");
+    *one = (struct saving){ one->name, DTYPE_I8, 3, { 1, 17, 24 }, bytes, 0 };
+    c.list[c.count - 1].shape[0] = 1;
+    ok(!reopen(&c) && says("misshapen"), "a factor for all rows");
+}
+
+/* BERT's query, key and value lie apart, so somebody may round one. */
+static void test_mixed_bert(void)
+{
+    struct weights *w = weights_open("tests/golden/blip/hf-itm");
+    struct buffer config = { 0 };
+    char *path = path_join(folder, "config.json");
+    char *images = path_join(folder, "preprocessor_config.json");
+    static uint16_t half[16 * 16];
+    struct tape t = { 0 };
+    struct saving *key;
+    struct model *m;
+    struct copy c;
+
+    copy_golden(&c, w);
+    file_read(&config, "tests/golden/blip/hf-itm/config.json");
+    file_write_atomic(path, config.data, config.size);
+    unlink(images);
+    key = find_saving(&c, "text_encoder.encoder.layer.0.attention.self.key.weight");
+    key->type = DTYPE_F16;
+    key->data = half;
+    m = reopen(&c);
+    if (ok(m, "a key of BERT's of another type than its query"))
+        ok(isfinite(m->family->text(&t, m, (int[]){ 2, 9, 3 }, (int[]){ 3 }, 1)->data[0]),
+           "is computed with");
+    else
+        note("%s", error_text());
+    tape_free(&t);
+    model_free(m);
+    weights_close(w);
+    buffer_free(&config);
+    free(images);
+    free(path);
+}
+
 static void test_one_tower(struct copy *all)
 {
     struct copy c = { .count = 0 };
@@ -201,7 +261,9 @@ static void test_checkpoints(void)
     model_free(m);
     test_misfits(&c, model_tower_hash(golden));
     test_types(&c, model_tower_hash(golden));
+    test_bytes(&c);
     test_one_tower(&c);
+    test_mixed_bert();
     file_write_atomic(config, "{\"model_type\":\"llava\"}", 22);
     ok(!reopen(&c) && says("\"llava\" is not supported"), "another kind of model");
     unlink(config);
