@@ -6,7 +6,6 @@
  *     "pre_tokenizer"    WhitespaceSplit and Metaspace, likewise
  *     "added_tokens"     special tokens
  */
-#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include "base/json.h"
