@@ -48,7 +48,8 @@ void blip2_params(struct blip2 *m, struct params *p)
     params_out(p);
     if (c->embedding) {
         linear_params(&m->vision_projection, p, "vision_projection", c->embedding, width, true);
-        linear_params(&m->text_projection, p, "text_projection", c->embedding, width, true);
+        if (!c->qformer.wordless)
+            linear_params(&m->text_projection, p, "text_projection", c->embedding, width, true);
         param_scalar(p, &m->temperature, "temperature");
         params_optional(p);
     }

@@ -22,9 +22,9 @@
 struct blip2_config {
     struct vit_config vision;
     struct bert_config qformer; /* its head writes captions of stage 1 */
-    long embedding;             /* of the contrastive space, 256; 0: none */
-    bool match;                 /* the ITM head */
-    int begin, end;             /* ids of [DEC], [SEP]; or of the language model's texts */
+    long embedding; /* of the contrastive space, 256; 0: none.  Images' alone, without words */
+    bool match;     /* the ITM head */
+    int begin, end; /* ids of [DEC], [SEP]; or of the language model's texts */
     enum { LANGUAGE_NONE, LANGUAGE_OPT, LANGUAGE_T5 } language;
     struct opt_config opt;
     struct t5_config t5;

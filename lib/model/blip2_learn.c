@@ -25,7 +25,8 @@ static unsigned objectives(const struct model *m)
 {
     const struct blip2_config *c = &((const struct blip2 *)m->self)->config;
 
-    return (c->language ? OBJECTIVE_LM : 0) | (c->embedding ? OBJECTIVE_ITC : 0) |
+    return (c->language ? OBJECTIVE_LM : 0) |
+           (c->embedding && !c->qformer.wordless ? OBJECTIVE_ITC : 0) |
            (c->embedding && c->match ? OBJECTIVE_ITM : 0) | (c->qformer.head ? OBJECTIVE_ITG : 0);
 }
 

@@ -146,7 +146,8 @@ static bool is_tuned(const struct model *m, const struct blip2_config *c)
 
 static void set_abilities(struct model *m, const struct blip2_config *c)
 {
-    m->abilities = (c->embedding ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+    m->abilities = (c->embedding ? VLM_EMBED_IMAGE : 0) |
+                   (c->embedding && !c->qformer.wordless ? VLM_EMBED_TEXT : 0) |
                    (c->match ? VLM_MATCH : 0) | (c->qformer.head || c->language ? VLM_CAPTION : 0);
     m->embedding = (int)c->embedding;
     m->image_vectors = c->embedding ? c->qformer.queries : 1;

@@ -249,6 +249,18 @@ static void stage2(const char *name, const char *file, bool original, bool opt)
     fixture_close(&f);
 }
 
+/* Blip2VisionModelWithProjection: hf-itm without words */
+static void wordless(void)
+{
+    struct fixture f;
+
+    if (!fixture_open(&f, "hf-itm", "blip2", "hf-vision", NULL))
+        return;
+    ok(f.model->abilities == VLM_EMBED_IMAGE, "hf-vision: embeds images alone");
+    close_to(&f, f.model->family->image_of(&f.tape, f.model, features_of(&f)), "image_embedding");
+    fixture_close(&f);
+}
+
 static void refusals(void)
 {
     const struct vlm_options elsewhere = { .vision = "tests/golden/blip/vocab.txt" };
@@ -266,6 +278,7 @@ int main(void)
     stage2("t5", "t5/blip2.pth", true, false);
     stage2("hf-opt", "hf-opt", false, true);
     stage2("hf-t5", "hf-t5", false, false);
+    wordless();
     refusals();
     return done();
 }

@@ -442,6 +442,12 @@ def hf_matcher():
         json.dump({"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512},
                   open(os.path.join(path, "tokenizer_config.json"), "w"))
     hf_folder("hf-itm", m, bert_files)
+    from transformers import Blip2VisionModelWithProjection
+    c.qformer_config.use_qformer_text_input = False
+    seeing = Blip2VisionModelWithProjection(c)
+    parts = {k: v for k, v in m.state_dict().items() if k in seeing.state_dict()}
+    seeing.load_state_dict(parts)
+    hf_folder("hf-vision", seeing, lambda path: None)
     make_blip.save("hf-itm", out)
 
 
