@@ -21,7 +21,8 @@ static struct option_list answer_list;
 
 static const struct option_spec options[] = {
     OPTION_LONG('n', "number", "N", &sequences, 1, 1000, "write N captions, as `captions`"),
-    OPTION_LONG(0, "beam", "N", &beams, 1, 100, "search with N beams; 1 is greedy (default 3)"),
+    OPTION_LONG(0, "beam", "N", &beams, 1, 100,
+                "search with N beams; 1 is greedy (default 3, BLIP-2's language models 5)"),
     OPTION_FLAG('s', "sample", &sample, "draw words by chance instead of searching"),
     OPTION_FLOAT(0, "top-p", "P", &top_p, 0, 1,
                  "with --sample: from the likeliest P of the words (default 0.9)"),

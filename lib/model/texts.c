@@ -8,6 +8,9 @@ static const char *const files[] = { "tokenizer.json", "vocab.json",
                                      "vocab.txt",      "bpe_simple_vocab_16e6.txt.gz",
                                      "spiece.model",   "bpe_simple_vocab_16e6.txt" };
 
+/* Newer folders of BLIP-2 have a token for images behind the words, which no text needs. */
+static const char image_token[] = "<image>";
+
 char *model_tokenizer_path(const struct model *m)
 {
     const char *folders[] = { m->tokenizer_folder ? m->tokenizer_folder : m->folder, m->folder };
@@ -48,7 +51,7 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path)
                           : m->bert ? open_bert(m, path)
                                     : tokenizer_clip(path, m->clean);
 
-    if (t && tokenizer_size(t) > m->vocabulary) {
+    if (t && tokenizer_size(t) > m->vocabulary && tokenizer_id(t, image_token) != m->vocabulary) {
         fail("%s: %d tokens, but the model knows %d", path, tokenizer_size(t), m->vocabulary);
         tokenizer_close(t);
         return NULL;

@@ -46,6 +46,9 @@ status 3 'a checkpoint without its image tower' vlm-itm -m alone/blip2_pretraine
 like "$(cat .err)" 'name its file with --vision, or put eva_vit_g.pth or clip_vit_L.pth beside it' '... says where to get it from'
 is "$(echo "$one" | vlm-itm -m alone/blip2_pretrained.pth --vision "$blip2/stage1/eva_vit_g.pth" | jq .itm)" "$(jq .itm itm)" '--vision'
 like "$(echo "$one" | vlm-itm -m "$blip2/hf-itm")" '"itm":' 'a folder of Hugging Face'
+cp -r "$blip2/hf-itm" newer
+jq -c '.added_tokens += [.added_tokens[0] + {"id": 116, "content": "<image>"}]' "$blip2/hf-itm/tokenizer.json" >newer/tokenizer.json
+is "$(echo "$one" | vlm-itm -m newer)" "$(echo "$one" | vlm-itm -m "$blip2/hf-itm")" '... with a token for images'
 like "$(echo "$one" | vlm-itm -m "$blip2/vitL.pth" --tokenizer "$blip2/stage1/vocab.txt")" '"itm":' "CLIP's tower"
 like "$(echo "$one" | vlm-itm -m "$model" --image-size 32)" '"itm":' '--image-size'
 status 3 'no captions from a folder without the head' vlm-caption -m "$blip2/hf-itm" q1.ppm
