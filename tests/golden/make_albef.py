@@ -190,21 +190,35 @@ def task_outputs(m, tokens, pixels):
     return out
 
 
-def tiny(checkout, old):
-    """salesforce/ALBEF's models with small towers: the modules, their tokenizer, a configuration."""
+def import_original(checkout, old):
+    """salesforce/ALBEF's modules, whose models begin with their own random numbers."""
     companions(old)
     sys.path.insert(0, checkout)
     import models.model_pretrain, models.model_retrieval, models.model_vqa, models.model_nlvr, models.model_ve
     import models.xbert
+    for name in ("BertForMaskedLM", "BertModel", "BertLMHeadModel"):
+        getattr(models.xbert, name).from_pretrained = classmethod(
+            lambda c, n, config, **k: c(config, **{x: y for x, y in k.items() if x == "add_pooling_layer"}))
+    return models
+
+
+def full(checkout, old, queue):
+    """The pre-trained model in its own size."""
+    models = import_original(checkout, old)
+    config = dict(bert_config=os.path.join(checkout, "configs", "config_bert.json"), image_res=256, vision_width=768,
+                  embed_dim=256, temp=0.07, queue_size=queue, momentum=0.995, mlm_probability=0.15)
+    return models.model_pretrain.ALBEF("bert", None, config, init_deit=False)
+
+
+def tiny(checkout, old):
+    """salesforce/ALBEF's models with small towers: the modules, their tokenizer, a configuration."""
+    models = import_original(checkout, old)
     from models.tokenization_bert import BertTokenizer
     from models.vit import VisionTransformer
     vocab, count = vocabulary()
     tokenizer = BertTokenizer(vocab)
     tokenizer.sanitize_special_tokens()  # as from_pretrained() does: a text may spell [SEP]
     bert_config = config_file("config_bert.json", count, type_vocab_size=2)
-    for name in ("BertForMaskedLM", "BertModel", "BertLMHeadModel"):
-        getattr(models.xbert, name).from_pretrained = classmethod(
-            lambda c, n, config, **k: c(config, **{x: y for x, y in k.items() if x == "add_pooling_layer"}))
     small = small_configs(models.xbert)
     for mod in (models.model_pretrain, models.model_retrieval, models.model_vqa, models.model_nlvr, models.model_ve):
         mod.BertConfig = small
