@@ -10,7 +10,7 @@
 #include "train/loop.h"
 
 static const char *init, *objective = "itc", *prompt;
-static struct option_list freeze;
+static struct option_list freeze, adopt;
 static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, log_every = 10,
             save_every = 1000;
 static float rate, least_rate, warmup_rate,
@@ -107,6 +107,8 @@ static const struct option_spec record_options[] = {
 static const struct option_spec options[] = {
     OPTION_FOLDER(0, "init", "FOLDER", &init,
                   "begin with random numbers: FOLDER has config.json and the tokenizer's files"),
+    OPTION_LIST(0, "adopt", "FILE", &adopt,
+                "with --init: take the weights of BERT, or of a vision transformer; repeatable"),
     OPTION_FOLDER('o', "output", "FOLDER", &settings.output,
                   "write the model to FOLDER, which must not be there"),
     OPTION_FOLDER(0, "resume", "FOLDER", &settings.resume,
@@ -171,6 +173,8 @@ static void check_options(void)
 {
     if (!settings.output == !settings.resume)
         options_mistake("where the model goes: --output or --resume, one of them");
+    if (adopt.count && !init)
+        options_mistake("--adopt goes with --init: another model has its weights");
     if (init && settings.model)
         options_mistake("--init begins anew, --model goes on: not both");
     if (queue && !(momentum > 0))
@@ -201,6 +205,8 @@ static struct training training_of(char *const *operands, int count,
         .operations = operations,
         .magnitude = magnitude,
         .objectives = objective,
+        .adopt = adopt.items,
+        .adopt_count = adopt.count,
         .freeze = freeze.items,
         .freeze_count = freeze.count,
         .momentum = momentum,
@@ -275,5 +281,6 @@ int main(int argc, char **argv)
     watch_signals();
     status = status_of(training_run(&t, report));
     free(freeze.items);
+    free(adopt.items);
     return status;
 }

@@ -87,6 +87,10 @@ void model_clamp(struct model *m); /* the temperature's limits; before each step
  * function of seed and the parameters' names.  NULL after fail(); options may be NULL. */
 struct model *model_create(const char *folder, uint64_t seed, const struct vlm_options *options);
 
+/* adopt.c - a new model takes what another file has for it: BERT, or a vision transformer as timm
+ * spells it (DeiT).  How many parameters were set; -1 after fail(). */
+int model_adopt(struct model *m, const char *path);
+
 /* twin.c - a copy that does not learn but follows: twin = momentum twin + (1 - momentum) m */
 struct model *model_twin(const struct model *m); /* model_free() */
 void model_follow(struct model *twin, const struct model *m, float momentum);

@@ -75,6 +75,12 @@ static char *describe(const struct run *r)
         t->easy, t->smoothing, r->model->image_size, (unsigned long long)t->seed);
     buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
                   t->crop, t->flip, t->operations, t->magnitude, t->background);
+    buffer_string(&b, ",\"adopt\":[");
+    for (int i = 0; i < t->adopt_count; i++) {
+        buffer_string(&b, i ? "," : "");
+        json_escape(&b, t->adopt[i], strlen(t->adopt[i]));
+    }
+    buffer_string(&b, "]");
     buffer_string(&b, ",\"freeze\":[");
     for (int i = 0; i < t->freeze_count; i++) {
         buffer_string(&b, i ? "," : "");
@@ -102,6 +108,18 @@ static int freeze(struct run *r)
     return 0;
 }
 
+static struct model *new_model(const struct training *t)
+{
+    struct model *m = model_create(t->init, t->seed, t->options);
+
+    for (int i = 0; m && i < t->adopt_count; i++)
+        if (model_adopt(m, t->adopt[i]) < 0) {
+            model_free(m);
+            m = NULL;
+        }
+    return m;
+}
+
 /* The folder of a run that was broken off comes before what it began with. */
 static int open_model(struct run *r)
 {
@@ -122,7 +140,7 @@ static int open_model(struct run *r)
         r->model = model_load(t->folder, t->options);
     else if (t->init)
         r->model = path_exists(config)
-                       ? model_create(t->init, t->seed, t->options)
+                       ? new_model(t)
                        : (fail("--init=%s: there is no config.json", t->init), NULL);
     else
         r->model = model_load(t->model, t->options);

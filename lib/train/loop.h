@@ -16,8 +16,10 @@
 enum weight_decay_group { DECAY_FAMILY, DECAY_ALL, DECAY_NO_BIAS, DECAY_MATRICES };
 
 struct training {
-    const char *model;                 /* to go on from; or, with init set, */
-    const char *init;                  /* a folder with config.json and the tokenizer's files */
+    const char *model;        /* to go on from; or, with init set, */
+    const char *init;         /* a folder with config.json and the tokenizer's files */
+    const char *const *adopt; /* files that a new model takes weights from */
+    int adopt_count;
     const char *folder;                /* the model's folder that is written */
     const struct vlm_options *options; /* of the model */
     /* the pairs: operands as any filter takes them */

@@ -119,4 +119,28 @@ same b c 'four shards are the whole'
 head -c 1500 a >resumed
 vlm-itm -m "$albef/retrieval.pth" --resume resumed web.jsonl 2>/dev/null
 same a resumed '--resume ends with the same bytes'
+# teaching
+mkdir new
+cp "$albef/vocab.txt" new
+cat >new/config.json <<END
+{"model_type":"albef","architectures":["AlbefForPretraining"],"projection_dim":12,
+ "vision_config":{"image_size":16,"patch_size":8,"hidden_size":16,"intermediate_size":32,"num_hidden_layers":2,"num_attention_heads":2},
+ "text_config":{"vocab_size":115,"hidden_size":16,"intermediate_size":32,"num_hidden_layers":4,"num_attention_heads":2,
+                "max_position_embeddings":48,"type_vocab_size":2,"fusion_layer":2}}
+END
+teach() {
+    vlm-train --init new --objective itc,itm,mlm --batch 4 --epochs 5 --lr 3e-3 --momentum 0.9 --queue 10 --log-every 1 -q "$@" web.jsonl
+}
+ok 'vlm-train from random numbers' teach -o taught
+is "$(tail -n 1 .out | jq -c '[has("itc","itm","mlm")|select(.)]')" '[true,true,true]' '... three losses'
+is "$(jq -s '(.[-10:]|map(.loss)|add) < (.[:10]|map(.loss)|add)' .out)" true '... which fall'
+ok '... with one thread' teach -j 1 -o taught1
+same taught/model.safetensors taught1/model.safetensors '... the same bytes'
+like "$(vlm-itm -v -m taught web.jsonl 2>&1 | grep -v broken | head -n 3)" 'ALBEF ViT-tiny/8@16, pre-training' 'what it wrote is ALBEF'
+like "$(vlm-itm -m taught web.jsonl 2>/dev/null | head -n 1)" '"itm":0' '... which matches'
+is "$(vlm-caption -m taught --fill-mask masked | jq -r '.caption|contains("MASK")')" false '... and tells words'
+ok '... and learns on' vlm-train -m taught --objective itc,itm --batch 4 --steps 3 -q -o further web.jsonl
+status 3 'the classifiers are not taught' vlm-train -m "$albef/ve.pth" --objective itc -q -o no web.jsonl
+status 3 '--adopt needs what fits' teach --adopt "$top/tests/golden/clip/hf-vit" -o no
+like "$(cat .err)" 'neither BERT nor a vision transformer' '... and says so'
 finish
