@@ -30,7 +30,7 @@ static const struct option_spec options[] = {
     OPTION_STRING(0, "split", "NAME", &split, "only this split of Karpathy's references"),
     OPTION_FLAG(0, "tokenized", &tokenized, "captions: words are separated by blanks already"),
     OPTION_FLAG(0, "ranked", &ranked,
-                "retrieval: records are answers to queries, as vlm-itm --queries writes them"),
+                "retrieval: records are what vlm-itm --queries or --candidates writes"),
     OPTION_FLOAT(0, "threshold", "P", &threshold, -1e6, 1e6, "itm: least score of a yes [0.5]"),
     OPTIONS_STREAM,
     OPTIONS_END,
@@ -41,9 +41,10 @@ static const struct option_spec options[] = {
 struct work {
     char *name, *caption, *truth; /* or NULL */
     bool right;                   /* classify, ranked */
-    struct texts references;      /* caption */
-    long image;                   /* among those of --references */
-    float *vectors[2];            /* retrieval: image, texts; NULL: none */
+    long place;              /* ranked: of the first right one of the texts; -1: there is none */
+    struct texts references; /* caption */
+    long image;              /* among those of --references */
+    float *vectors[2];       /* retrieval: image, texts; NULL: none */
     int rows[2];
     long width;
     struct span score, answer; /* itm; they belong to the record */
@@ -54,7 +55,7 @@ static struct {
     struct references *references;
     struct caption_set *captions;
     struct recall_set recall;
-    struct answers answers;
+    struct answers answers, texts; /* ranked: images for texts; texts for images */
     struct classes classes;
     struct judgements judgements;
 } all;
@@ -207,13 +208,31 @@ static int add_vectors(struct work *w)
                       w->width);
 }
 
+/* Where in the list `ranked` one of the record's own texts is first. */
+static int read_list(const struct texts *own, const struct texts *list, struct work *w)
+{
+    w->place = -1;
+    for (int i = 0; i < list->count && w->place < 0; i++)
+        for (int k = 0; k < own->count; k++)
+            if (!strcmp(list->list[i], own->list[k]))
+                w->place = i;
+    return own->count ? 0 : fail_as("not_found", "no text that would be right");
+}
+
 /* An answer to a query is right if the query is one of the record's texts. */
 static int read_answer(const struct record *r, struct work *w)
 {
-    struct texts t;
+    struct texts t, list;
     int found = truth ? record_texts_named(r, truth, &t) : record_texts(r, &settings.fields, &t);
+    int listed = found < 0 ? -1 : record_texts_named(r, "ranked", &list), status;
 
-    w->name = found < 0 ? NULL : value_text(r, "query");
+    if (listed > 0) {
+        status = read_list(&t, &list, w);
+        texts_free(&list);
+        texts_free(&t);
+        return status;
+    }
+    w->name = found < 0 || listed < 0 ? NULL : value_text(r, "query");
     for (int i = 0; w->name && i < t.count; i++)
         w->right |= !strcmp(t.list[i], w->name);
     texts_free(&t);
@@ -222,7 +241,10 @@ static int read_answer(const struct record *r, struct work *w)
 
 static int add_answer(struct work *w)
 {
-    answers_add(&all.answers, w->name, w->right);
+    if (w->name)
+        answers_add(&all.answers, w->name, w->right);
+    else
+        answers_place(&all.texts, w->place);
     return 0;
 }
 
@@ -368,7 +390,7 @@ static void set_metrics(struct record *out)
         metrics_judged(out, &all.judgements, (double)threshold);
         break;
     case RANKED:
-        metrics_answers(out, &all.answers);
+        metrics_answers(out, &all.answers, &all.texts);
         break;
     }
 }
@@ -391,6 +413,7 @@ static void end(void)
     caption_close(all.captions);
     recall_free(&all.recall);
     answers_free(&all.answers);
+    answers_free(&all.texts);
     classes_free(&all.classes);
     free(all.judgements.list);
 }

@@ -12,12 +12,14 @@
 #include "cli/heatmap.h"
 #include "cli/image.h"
 #include "cli/rerank.h"
+#include "cli/shortlist.h"
 #include "vlm.h"
 
 static struct vlm *model;
-static const char *fields, *queries, *heatmap;
+static const char *fields, *queries, *candidates, *heatmap;
 static long rerank_count = 16;
 static struct rerank *rerank;
+static struct shortlist *shortlist;
 static struct filter filter;
 
 static const struct option_spec options[] = {
@@ -25,8 +27,10 @@ static const struct option_spec options[] = {
                   "score each of these fields, separated by commas"),
     OPTION_FILE(0, "queries", "FILE", &queries,
                 "the images that match each line of FILE best, instead"),
+    OPTION_FILE(0, "candidates", "FILE", &candidates,
+                "the lines of FILE that match each image best, instead of its own texts"),
     OPTION_LONG(0, "rerank", "K", &rerank_count, 1, 100000,
-                "with --queries: judge the K images with the highest itc [16]"),
+                "with --queries, --candidates: judge the K with the highest itc [16]"),
     OPTION_FOLDER(0, "heatmap", "DIR", &heatmap,
                   "write into DIR a picture a pair: where in the image the text is"),
     OPTIONS_MODEL,
@@ -49,18 +53,22 @@ struct work {
 
 static const char *const writes[] = { "itm",     "itm.",     "itm_logit", "itm_logit.", "itc",
                                       "itc.",    "label",    "label.",    "prob",       "prob.",
-                                      "heatmap", "heatmap.", "truncated", NULL };
+                                      "heatmap", "heatmap.", "ranked",    "truncated",  NULL };
 static bool cosines; /* the model has them */
 
 static int begin(void)
 {
-    if (heatmap && queries)
-        options_mistake("--heatmap and --queries exclude each other");
-    model = model_open(VLM_MATCH | (queries ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+    bool search = queries || candidates;
+
+    if ((heatmap && search) || (queries && candidates) || (fields && search))
+        options_mistake("--queries, --candidates, --fields and --heatmap: one of them at a time");
+    model = model_open(VLM_MATCH | (search ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                        (heatmap ? VLM_GROUND : 0));
     if (!model || (heatmap && heatmap_folder(heatmap)))
         return -1;
     cosines = vlm_abilities(model) & VLM_EMBED_IMAGE;
+    if (candidates)
+        return (shortlist = shortlist_open(model, candidates, (int)rerank_count)) ? 0 : -1;
     if (!queries)
         return 0;
     filter.keeps_records = filter.whole = true;
@@ -130,12 +138,12 @@ static void prepare(struct record *r)
     struct work *w = r->work = xalloc(1, sizeof *w);
     char *names = xstrdup(fields ? fields : ""), *rest = names, *name;
 
-    if (!fields && !queries)
+    if (!fields && !queries && !candidates)
         read_usual(r, w);
     while (!queries && (name = strtok_r(rest, ",", &rest)))
         read_field(r, w, name);
     free(names);
-    if (!w->count && !queries && !r->failed)
+    if (!w->count && !queries && !candidates && !r->failed)
         record_fail(r, "read", "no_text", "the record has no text to score");
     if (!r->failed)
         cli_image_read(r, model, &w->image);
@@ -377,8 +385,30 @@ static int batch_of_images(struct record *records[], int count)
     return status ? fail("%s", vlm_error()) : 0;
 }
 
+/* Of all texts the best for each image. */
+static int batch_of_lists(struct record *records[], int count)
+{
+    struct image_work **images = xalloc((size_t)count, sizeof *images);
+    int tokens, width, status;
+    float *features;
+
+    for (int i = 0; i < count; i++)
+        images[i] = &((struct work *)records[i]->work)->image;
+    features = cli_image_features(model, images, count);
+    vlm_features_shape(model, &tokens, &width);
+    status = features ? 0 : -1;
+    for (int i = 0; i < count && !status; i++)
+        status = shortlist_rank(shortlist, records[i],
+                                features + (size_t)i * (size_t)tokens * (size_t)width);
+    free(features);
+    free(images);
+    return status ? fail("%s", vlm_error()) : 0;
+}
+
 static int batch(struct record *records[], int count)
 {
+    if (candidates)
+        return batch_of_lists(records, count);
     if (queries)
         return batch_of_images(records, count);
     return batch_of_pairs(records, count);
@@ -392,6 +422,7 @@ static int finish(void)
 static void end(void)
 {
     rerank_free(rerank);
+    shortlist_free(shortlist);
     vlm_close(model);
 }
 

@@ -21,6 +21,13 @@ void answers_add(struct answers *a, const char *query, bool right)
     a->rank = right ? -1 : a->rank + 1;
 }
 
+void answers_place(struct answers *a, long place)
+{
+    a->count++;
+    for (int k = 0; k < RECALLS && place >= 0; k++)
+        a->hits[k] += place < recall_at[k];
+}
+
 double answers_recall(const struct answers *a, int k)
 {
     return a->count ? (double)a->hits[k] / (double)a->count : NAN;

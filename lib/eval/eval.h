@@ -90,6 +90,7 @@ struct answers { /* zeroed: empty */
     long hits[RECALLS];
 };
 void answers_add(struct answers *a, const char *query, bool right);
+void answers_place(struct answers *a, long place); /* the first right answer's; -1: there is none */
 double answers_recall(const struct answers *a, int k); /* at recall_at[k] */
 void answers_free(struct answers *a);
 
@@ -123,7 +124,8 @@ double judged_auc(struct judgements *j);
 void metrics_count(struct record *out, const char *name, long count);
 void metrics_captions(struct record *out, const struct caption_set *s, const struct references *r);
 void metrics_recall(struct record *out, const struct recall_set *s);
-void metrics_answers(struct record *out, const struct answers *a);
+/* texts: the images for which texts were sought */
+void metrics_answers(struct record *out, const struct answers *a, const struct answers *texts);
 void metrics_classes(struct record *out, const struct classes *c);
 void metrics_judged(struct record *out, struct judgements *j, double threshold);
 

@@ -62,12 +62,23 @@ void metrics_recall(struct record *out, const struct recall_set *s)
     set(out, "recall_mean", sum / (2 * RECALLS));
 }
 
-void metrics_answers(struct record *out, const struct answers *a)
+void metrics_answers(struct record *out, const struct answers *a, const struct answers *texts)
 {
-    metrics_count(out, "queries", a->count);
+    double sum = 0;
+
+    if (a->count || !texts->count)
+        metrics_count(out, "queries", a->count);
+    if (texts->count)
+        metrics_count(out, "images", texts->count);
     record_set_string(out, "units", "fractions of 1");
-    for (int k = 0; k < RECALLS; k++)
+    for (int k = 0; texts->count && k < RECALLS; k++)
+        set_at(out, "text_recall", recall_at[k], answers_recall(texts, k));
+    for (int k = 0; (a->count || !texts->count) && k < RECALLS; k++)
         set_at(out, "image_recall", recall_at[k], answers_recall(a, k));
+    for (int k = 0; k < RECALLS; k++)
+        sum += answers_recall(a, k) + answers_recall(texts, k);
+    if (a->count && texts->count)
+        set(out, "recall_mean", sum / (2 * RECALLS));
 }
 
 void metrics_classes(struct record *out, const struct classes *c)

@@ -88,6 +88,24 @@ for i in 1 2 3; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats\"}"; done >t
 is "$(vlm-itm -m "$albef/retrieval.pth" --queries queries --rerank 3 truths | vlm-eval --task retrieval --ranked | jq -c '[.queries,has("image_recall_1")]')" \
     '[2,true]' '... and vlm-eval counts'
 
+# ... and the texts for each image
+for i in 1 2 3; do echo "{\"image\":\"q$i.ppm\",\"text\":[\"two cats\",\"text $i\"]}"; done >truths
+printf '%s\n' 'a red dog' 'two cats' 'text 1' 'text 2' 'text 3' 'a tree' >texts
+vlm-itm -m "$albef/retrieval.pth" --candidates texts --rerank 4 truths >lists
+is "$(jq -c '[(.ranked|unique|length),(.itm|length),(.itc|length)]' lists | sort -u)" '[4,4,4]' '--candidates: four texts for each image'
+is "$(jq -c '{image,text:.ranked}' lists | vlm-itm -m "$albef/retrieval.pth" | jq -c '[.image,.itm,.itc]')" \
+    "$(jq -c '[.image,.itm,.itc]' lists)" '... with the scores that each has alone'
+is "$(jq -c '.ranked|sort' lists)" "$(jq -r .image truths | while read -r p; do
+    jq -Rsc --arg p "$p" '{image:$p,text:(split("\n")[:-1])}' texts; done | vlm-itm -m "$albef/retrieval.pth" |
+    jq -c '[.text,.itc]|transpose|sort_by(-.[1])|.[:4]|map(.[0])|sort')" '... those with the highest itc'
+is "$(vlm-itm -m "$albef/retrieval.pth" --candidates texts --rerank 6 --threads 1 --batch 1 truths)" \
+    "$(vlm-itm -m "$albef/retrieval.pth" --candidates texts --rerank 6 truths)" '... whatever threads and batches'
+is "$(vlm-itm -m "$albef/retrieval.pth" --candidates texts --rerank 6 truths | vlm-eval --task retrieval --ranked | jq -c '[.images,.text_recall_10,has("image_recall_1")]')" \
+    '[3,1,false]' '... and vlm-eval counts'
+{ cat lists; vlm-itm -m "$albef/retrieval.pth" --queries queries --rerank 3 truths; } | vlm-eval --task retrieval --ranked >both
+is "$(jq -c '[.images,.queries,has("recall_mean")]' both)" '[3,2,true]' '... both directions'
+status 2 '--queries and --candidates' vlm-itm -m "$albef/retrieval.pth" --candidates texts --queries queries truths
+
 # where a text is
 web 12 >few.jsonl
 vlm-itm -m "$albef/retrieval.pth" --heatmap maps --threads 1 --batch 1 few.jsonl >a 2>/dev/null

@@ -168,4 +168,7 @@ ok '--output' vlm-eval -t itm -o object in
 is "$(jq -c '[.records, .failed, .auc]' object)" '[2,2,1]' '... writes the object there'
 is "$(printf '%s\n' '{"id":1,"image_embedding":[1,0],"text_embedding":[1,0]}' |
     vlm-sim | vlm-eval -t retrieval | jq .recall_mean)" 1 'at the end of a pipeline'
+is "$(printf '%s\n' '{"text":"a","ranked":["a","b"]}' '{"text":["b","c"],"ranked":["x","y","c","b"]}' '{"text":"d","ranked":["x"]}' \
+    '{"ranked":["x"]}' | vlm-eval --task retrieval --ranked -q | jq -c '[.records,.failed,.images,.text_recall_1,.text_recall_5]')" \
+    '[3,1,3,0.33333334,0.6666667]' '--ranked: texts for images'
 finish
