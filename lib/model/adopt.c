@@ -86,7 +86,7 @@ static bool take(struct param *p, const struct stored *s, int part, int parts)
         memcpy(x->data, numbers_of(&memory, s) + part * tensor_count(x),
                (size_t)tensor_count(x) * sizeof *x->data);
     else if (other_grid(p, s, &from, &to))
-        position_resize(x->data, to, numbers_of(&memory, s), from, p->shape[1]);
+        position_resize(x->data, to, numbers_of(&memory, s), from, p->shape[1], false);
     else
         taken = false;
     arena_free(&memory);

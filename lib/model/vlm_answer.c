@@ -5,9 +5,9 @@
  *     kept   the answers of largest p
  *     score  - sum over the answer's tokens of their loss; the original ALBEF adds log p
  *
- * The list is in the order of its first tokens no longer once it is ranked; of equal scores the
- * one that came first is better.  Sources: salesforce/ALBEF models/model_vqa.py, salesforce/BLIP
- * models/blip_vqa.py, salesforce/LAVIS lavis/models/albef_models/albef_vqa.py.
+ * Of equal scores the answer that came first in the list is better.  Sources: salesforce/ALBEF
+ * models/model_vqa.py, salesforce/BLIP models/blip_vqa.py, salesforce/LAVIS
+ * lavis/models/albef_models/albef_vqa.py.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -111,7 +111,7 @@ struct question {
 
 /* Logits behind every row but each text's last: [rows - texts, vocabulary] */
 static struct tensor *answer_logits(struct tape *t, const struct question *q, const int *ids,
-                                  const int *counts, int texts)
+                                    const int *counts, int texts)
 {
     const struct spans *spans = spans_of(t, texts, counts);
     int *zero = tape_alloc(t, (size_t)texts * sizeof *zero), n = 0;
