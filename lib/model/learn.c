@@ -77,13 +77,13 @@ static bool same_text(const struct pairs *b, const int *start, int i, int j)
 bool *pairs_alike(struct tape *t, const struct pairs *b)
 {
     size_t n = (size_t)b->count;
-    const int *start = spans_of(t, b->count, b->counts)->start;
+    const int *start = b->counts ? spans_of(t, b->count, b->counts)->start : NULL;
     bool *alike = tape_alloc(t, n * n);
 
     for (int i = 0; i < b->count; i++)
         for (int j = 0; j < b->count; j++)
             alike[(size_t)i * n + (size_t)j] =
-                i == j || same_text(b, start, i, j) ||
+                i == j || (start && same_text(b, start, i, j)) ||
                 (b->group && b->group[i] != NO_GROUP && b->group[i] == b->group[j]);
     return alike;
 }
