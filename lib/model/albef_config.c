@@ -90,13 +90,16 @@ static int check(const struct albef_config *c)
     return 0;
 }
 
-static void read_heads(const cJSON *root, struct albef_config *c)
+static int read_heads(const cJSON *root, struct albef_config *c)
 {
-    const cJSON *vision = json_get(root, "vision_config"), *text = json_get(root, "text_config");
+    struct reader vision = { json_get(root, "vision_config"), "config.json: vision_config", false };
+    struct reader text = { json_get(root, "text_config"), "config.json: text_config", false };
 
-    c->vision.heads = (int)json_number(vision, "num_attention_heads", c->vision.heads);
-    c->text.heads = (int)json_number(text, "num_attention_heads", c->text.heads);
-    c->decoder.heads = c->text.heads;
+    c->vision.heads = (int)read_whole(&vision, "num_attention_heads", c->vision.heads);
+    c->text.heads = (int)read_whole(&text, "num_attention_heads", c->text.heads);
+    if (c->decoder.layers)
+        c->decoder.heads = c->text.heads;
+    return vision.bad || text.bad ? -1 : 0;
 }
 
 int albef_config_read(const struct weights *w, const cJSON *root, struct albef_config *c)
@@ -118,9 +121,7 @@ int albef_config_read(const struct weights *w, const cJSON *root, struct albef_c
     if (!c->match && !c->decoder.layers && looks_at_two(w, text, c->text.cross_from))
         c->images = 2;
     c->lavis = !c->text.token_types;
-    if (root)
-        read_heads(root, c);
-    return check(c);
+    return (root && read_heads(root, c)) || check(c) ? -1 : 0;
 }
 
 static void read_vision(struct reader *r, struct vit_config *c)

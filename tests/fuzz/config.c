@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * config.c - fuzz target: any JSON as the configuration of a CLIP or BLIP-2, its parameters listed
+ * config.c - fuzz target: any JSON as the configuration of a CLIP, ALBEF or BLIP-2, its
+ * parameters listed
  */
 #include <stdlib.h>
+#include "model/albef_files.h"
 #include "model/blip2_files.h"
 #include "model/clip.h"
 #include "model/config.h"
@@ -57,6 +59,28 @@ static void blip2(const cJSON *json)
     params_free(&p);
 }
 
+static void albef(const cJSON *json)
+{
+    struct albef_config c;
+    struct albef m;
+    struct params p = { 0 };
+
+    error_clear();
+    if (albef_config_new(json, &c)) {
+        if (!*error_text())
+            abort();
+        return;
+    }
+    albef_init(&m, &c);
+    albef_params(&m, &p);
+    check_sizes(&p);
+    if (c.vision.width % c.vision.heads || c.text.width % c.text.heads ||
+        c.text.cross_from >= c.text.layers)
+        abort();
+    albef_close(&m);
+    params_free(&p);
+}
+
 static void judge(int result, const struct clip_config *c)
 {
     if (result == 0)
@@ -80,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     error_clear();
     judge(clip_config_open_clip(json_get(json, "model_cfg"), &c), &c);
     blip2(json);
+    albef(json);
     error_clear();
     if (preprocess_hf(&p, json, 224) && !*error_text())
         abort();
