@@ -193,7 +193,6 @@ INLINE void few_product(const struct unit_product *p, const enum dtype type, con
                         const bool wide)
 {
     enum { STEP = 3 * 2 * TILE };
-    const int tiles = wide ? 2 : 1;
     long steps = (p->depth + 31) / 32, block = steps * LEFT * TILE;
     uint16_t room[2 * STEP] __attribute__((aligned(64)));
     struct coming coming;
@@ -201,8 +200,7 @@ INLINE void few_product(const struct unit_product *p, const enum dtype type, con
     begin(&coming.progress, p->panel);
     coming.pairs = (16 + parts_of(type) - 1) / parts_of(type);
     coming.progress.to = room;
-    for (int i = 0; i < 16; i++)
-        split_next(&coming.progress, type, tiles);
+    split_some(&coming.progress, 16, type);
     zero_sums();
     for (long k = 0; k < steps; k++) {
         long all = coming.progress.depth;

@@ -272,8 +272,7 @@ INLINE void split_next(struct progress *p, const enum dtype type, const int tile
         p->to += (pieces_of(type) * tiles - 1) * TILE;
 }
 
-/* Some pairs, as far as there are any left. */
-INLINE void split_some(struct progress *p, long pairs, const enum dtype type)
+INLINE void split_pairs(struct progress *p, long pairs, const enum dtype type)
 {
     if (p->columns > 16)
         for (; pairs > 0 && (p->k < p->depth || p->k % 32); pairs--)
@@ -283,17 +282,46 @@ INLINE void split_some(struct progress *p, long pairs, const enum dtype type)
             split_next(p, type, 1);
 }
 
+/* Functions of their own: they are called from dozens of places. */
+#define NOT_INLINE static __attribute__((noinline))
+
+NOT_INLINE void split_f32(struct progress *p, long pairs)
+{
+    split_pairs(p, pairs, DTYPE_F32);
+}
+
+NOT_INLINE void split_f16(struct progress *p, long pairs)
+{
+    split_pairs(p, pairs, DTYPE_F16);
+}
+
+NOT_INLINE void split_bf16(struct progress *p, long pairs)
+{
+    split_pairs(p, pairs, DTYPE_BF16);
+}
+
+NOT_INLINE void split_i8(struct progress *p, long pairs)
+{
+    split_pairs(p, pairs, DTYPE_I8);
+}
+
+/* Some pairs, as far as there are any left. */
+INLINE void split_some(struct progress *p, long pairs, const enum dtype type)
+{
+    if (type == DTYPE_F32)
+        split_f32(p, pairs);
+    else if (type == DTYPE_F16)
+        split_f16(p, pairs);
+    else if (type == DTYPE_BF16)
+        split_bf16(p, pairs);
+    else
+        split_i8(p, pairs);
+}
+
 static void right(const struct unit_panel *p)
 {
     struct progress all;
 
     begin(&all, p);
-    if (p->type == DTYPE_F32)
-        split_some(&all, p->depth + 32, DTYPE_F32);
-    else if (p->type == DTYPE_F16)
-        split_some(&all, p->depth + 32, DTYPE_F16);
-    else if (p->type == DTYPE_BF16)
-        split_some(&all, p->depth + 32, DTYPE_BF16);
-    else
-        split_some(&all, p->depth + 32, DTYPE_I8);
+    split_some(&all, p->depth + 32, p->type);
 }
