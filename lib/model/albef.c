@@ -66,7 +66,7 @@ struct tensor *albef_image(struct tape *t, struct albef *m, struct tensor *pixel
 {
     struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
 
-    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+    return tensor_as_rows(t, x);
 }
 
 /* The rows at which sequences begin: class tokens, [CLS]. */

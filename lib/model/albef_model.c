@@ -136,11 +136,6 @@ static void close(struct model *m)
     free(m->self);
 }
 
-static struct tensor *as_rows(struct tape *t, struct tensor *x)
-{
-    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
-}
-
 static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
 {
     struct tensor *x = albef_image(t, m->self, pixels);
@@ -150,12 +145,7 @@ static struct tensor *features(struct tape *t, struct model *m, struct tensor *p
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
 {
-    return albef_image_embedding(t, m->self, as_rows(t, x), (int)x->shape[0]);
-}
-
-static struct tensor *image(struct tape *t, struct model *m, struct tensor *pixels)
-{
-    return image_of(t, m, features(t, m, pixels));
+    return albef_image_embedding(t, m->self, tensor_as_rows(t, x), (int)x->shape[0]);
 }
 
 static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
@@ -173,7 +163,7 @@ static struct tensor *every_second(struct tape *t, struct tensor *x, int first)
     for (long i = 0; i < sets; i++)
         for (long k = 0; k < tokens; k++)
             *at++ = (int)((2 * i + first) * tokens + k);
-    return take_rows(t, as_rows(t, x), index, sets * tokens);
+    return take_rows(t, tensor_as_rows(t, x), index, sets * tokens);
 }
 
 static struct albef_pairs pairs_of(struct tape *t, struct model *m, struct tensor *x,
@@ -185,7 +175,7 @@ static struct albef_pairs pairs_of(struct tape *t, struct model *m, struct tenso
     return (struct albef_pairs){
         .ids = ids,
         .texts = spans_of(t, texts, counts),
-        .image = two ? every_second(t, x, 0) : as_rows(t, x),
+        .image = two ? every_second(t, x, 0) : tensor_as_rows(t, x),
         .other = two ? every_second(t, x, 1) : NULL,
         .images = spans_even(t, (int)x->shape[0] / m->images, m->feature_tokens),
         .image_of = image_of_text,
@@ -271,7 +261,6 @@ const struct family family_albef = {
     .open = open,
     .close = close,
     .features = features,
-    .image = image,
     .image_of = image_of,
     .text = text,
     .match = match,

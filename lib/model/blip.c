@@ -71,7 +71,7 @@ struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels)
 {
     struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
 
-    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+    return tensor_as_rows(t, x);
 }
 
 /* The rows at which sequences begin: class tokens, [CLS], [ENC]. */

@@ -74,7 +74,7 @@ struct tensor *blip2_image(struct tape *t, struct blip2 *m, struct tensor *pixel
 {
     struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
 
-    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+    return tensor_as_rows(t, x);
 }
 
 struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *image,

@@ -191,11 +191,6 @@ static void close(struct model *m)
     free(m->self);
 }
 
-static struct tensor *as_rows(struct tape *t, struct tensor *x)
-{
-    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
-}
-
 static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
 {
     struct tensor *x = blip2_image(t, m->self, pixels);
@@ -211,14 +206,9 @@ static const struct spans *image_spans(struct tape *t, const struct model *m,
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
 {
-    struct tensor *seen = blip2_queries(t, m->self, as_rows(t, x), image_spans(t, m, x));
+    struct tensor *seen = blip2_queries(t, m->self, tensor_as_rows(t, x), image_spans(t, m, x));
 
     return blip2_image_embedding(t, m->self, seen);
-}
-
-static struct tensor *image(struct tape *t, struct model *m, struct tensor *pixels)
-{
-    return image_of(t, m, features(t, m, pixels));
 }
 
 static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
@@ -230,7 +220,7 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
 static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
                             const int *counts, const int *image_of_text, int texts)
 {
-    return blip2_match(t, m->self, as_rows(t, x), image_spans(t, m, x), ids,
+    return blip2_match(t, m->self, tensor_as_rows(t, x), image_spans(t, m, x), ids,
                        spans_of(t, texts, counts), image_of_text);
 }
 
@@ -238,7 +228,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
                  const struct decoding *d, struct hypothesis *out)
 {
     struct blip2 *b = m->self;
-    struct tensor *image = as_rows(t, x);
+    struct tensor *image = tensor_as_rows(t, x);
     const struct spans *images = image_spans(t, m, x);
     struct blip2_writer w;
     int status;
@@ -259,7 +249,6 @@ const struct family family_blip2 = {
     .open = open,
     .close = close,
     .features = features,
-    .image = image,
     .image_of = image_of,
     .text = text,
     .match = match,

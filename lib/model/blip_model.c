@@ -143,11 +143,6 @@ static void close(struct model *m)
     free(m->self);
 }
 
-static struct tensor *as_rows(struct tape *t, struct tensor *x)
-{
-    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
-}
-
 static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
 {
     struct tensor *x = blip_image(t, m->self, pixels);
@@ -157,12 +152,7 @@ static struct tensor *features(struct tape *t, struct model *m, struct tensor *p
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
 {
-    return blip_image_embedding(t, m->self, as_rows(t, x), (int)x->shape[0]);
-}
-
-static struct tensor *image(struct tape *t, struct model *m, struct tensor *pixels)
-{
-    return image_of(t, m, features(t, m, pixels));
+    return blip_image_embedding(t, m->self, tensor_as_rows(t, x), (int)x->shape[0]);
 }
 
 static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
@@ -188,7 +178,8 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, c
 {
     const struct spans *spans = spans_of(t, texts, counts);
 
-    return blip_match(t, m->self, as_rows(t, x), spans_even(t, (int)x->shape[0], m->feature_tokens),
+    return blip_match(t, m->self, tensor_as_rows(t, x),
+                      spans_even(t, (int)x->shape[0], m->feature_tokens),
                       grounded(t, m, ids, spans), spans, image_of_text);
 }
 
@@ -200,7 +191,7 @@ static float *ground(struct tape *t, struct model *m, struct tensor *x, const in
     struct bert_watch watch = { .layer = layers < 4 ? 0 : layers / 2 };
     const struct spans *spans = spans_of(t, 1, &count);
     struct tensor *logits =
-        blip_match_watched(t, b, as_rows(t, x), grounded(t, m, ids, spans), count, &watch);
+        blip_match_watched(t, b, tensor_as_rows(t, x), grounded(t, m, ids, spans), count, &watch);
 
     tape_backward(t, tensor_columns(t, logits, 1, 1));
     return attention_relevance(t, &watch.plan, watch.q, watch.k, watch.v, watch.out);
@@ -230,7 +221,7 @@ static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
     struct blip *b = m->self;
     const struct spans *images = spans_even(t, (int)x->shape[0], m->feature_tokens);
 
-    *states = read_questions(t, m, as_rows(t, x), images, prompts, spans);
+    *states = read_questions(t, m, tensor_as_rows(t, x), images, prompts, spans);
     return &b->decoder;
 }
 
@@ -241,7 +232,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     int count = (int)x->shape[0], status;
     const struct spans *spans = spans_even(t, count, m->feature_tokens);
     struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
-    struct tensor *states = as_rows(t, x);
+    struct tensor *states = tensor_as_rows(t, x);
     struct writer w;
 
     memcpy(starts, prompts, (size_t)count * sizeof *starts);
@@ -263,7 +254,6 @@ const struct family family_blip = {
     .open = open,
     .close = close,
     .features = features,
-    .image = image,
     .image_of = image_of,
     .text = text,
     .match = match,

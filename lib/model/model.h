@@ -27,8 +27,8 @@ struct family {
     /* Any may be NULL: the family cannot.  pixels: [n, 3, size, size]. */
     struct tensor *(*features)(struct tape *t, struct model *m,
                                struct tensor *pixels); /* [n, feature_tokens, feature_width] */
-    struct tensor *(*image)(struct tape *t, struct model *m,
-                            struct tensor *pixels); /* [n * image_vectors, e] */
+    /* Embeddings short of all features, [n * image_vectors, e]; NULL: image_of the features. */
+    struct tensor *(*image)(struct tape *t, struct model *m, struct tensor *pixels);
     struct tensor *(*image_of)(struct tape *t, struct model *m, struct tensor *features);
     struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
                            int texts); /* [texts, e] */

@@ -42,7 +42,8 @@ static void describe(struct vlm *v)
 {
     const struct model *m = v->model;
 
-    if (v->tokenizer_path || !(m->abilities & (VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_FILL)))
+    if (v->tokenizer_path ||
+        !(m->abilities & (VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_FILL)))
         v->about = xstrdup(m->about);
     else
         v->about = xprintf("%s, without a tokenizer (%s belongs into %s)", m->about,
@@ -185,6 +186,14 @@ void vlm_hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out)
         memcpy(out + i * width(x), x->data + i * x->stride, (size_t)width(x) * sizeof *out);
 }
 
+static struct tensor *image_vectors(struct vlm *v, struct tensor *pixels)
+{
+    const struct family *f = v->model->family;
+
+    return f->image ? f->image(&v->tape, v->model, pixels)
+                    : f->image_of(&v->tape, v->model, f->features(&v->tape, v->model, pixels));
+}
+
 int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normalized, float *out)
 {
     const struct model *m = v->model;
@@ -197,7 +206,7 @@ int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normali
         struct tensor *x;
 
         tape_clear(&v->tape);
-        x = m->family->image(&v->tape, v->model, pixels_at(v, pixels, i, some));
+        x = image_vectors(v, pixels_at(v, pixels, i, some));
         vlm_hand_over(v, x, normalized, out + (size_t)i * each);
     }
     return 0;

@@ -118,6 +118,11 @@ struct tensor *tensor_reshape(struct tape *t, struct tensor *base, int rank, con
     return x;
 }
 
+struct tensor *tensor_as_rows(struct tape *t, struct tensor *x)
+{
+    return tensor_reshape(t, x, 2, (long[]){ rows(x), width(x) });
+}
+
 static void scale_up(const struct tensor *x, long first, long count, float *to)
 {
     long one = tensor_count(x) / x->shape[0]; /* numbers under one scale */

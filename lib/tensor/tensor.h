@@ -79,6 +79,7 @@ struct tensor *tensor_columns(struct tape *t, struct tensor *x, long first, long
 /* Rows first .. first + count, as [count, width]; shares data and gradient. */
 struct tensor *tensor_rows(struct tape *t, struct tensor *x, long first, long count);
 struct tensor *tensor_reshape(struct tape *t, struct tensor *x, int rank, const long *shape);
+struct tensor *tensor_as_rows(struct tape *t, struct tensor *x); /* [rows, width] */
 /* The values of count numbers of x from the one at `first` on, in order of memory. */
 void tensor_read(const struct tensor *x, long first, long count, float *to);
 /* A short number widened into the tape's memory, contiguous; x's own data where it is f32. */

@@ -28,7 +28,7 @@ is "$(echo "$long" | vlm-embed --text --text-tokens -m "$albef/lavis-retrieval.p
     "... LAVIS' at 35"
 is "$(echo '{"image":"a.ppm","text":["A red-dog (runs)!","a red dog runs"]}' | vlm-itm -m "$albef/retrieval.pth" --clean-text |
     jq -c '.itm|.[0]==.[1]')" true "--clean-text: as ALBEF's training cleaned captions"
-# vlm-embed asks the tower for the class token alone, vlm-itm for all: the roundings may differ
+# vlm-sim divides by the vectors' lengths, which are 1 but for rounding
 is "$({ echo "$one" | vlm-embed -m "$albef/retrieval.pth" | vlm-sim | jq .sim
     echo "$one" | vlm-itm -m "$albef/retrieval.pth" | jq .itc; } |
     jq -s '.[0] - .[1] | fabs < 1e-6')" true 'vlm-sim gives the itc'
