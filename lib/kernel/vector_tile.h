@@ -42,7 +42,7 @@ INLINE void store_sums(const struct tile *t, const int rows, const int vectors, 
 }
 
 /* Few rows wait for memory: what comes is fetched across the pages at which the processor stops. */
-enum { LINE = 64, FEW = 5, AHEAD = 24 };
+enum { LINE = 64, FEW = 5, AHEAD = 24 }; /* rows of f32; of shorter types more */
 
 INLINE void tile_of(const struct tile *t, const int rows, const int vectors, const enum dtype type)
 {
@@ -67,7 +67,7 @@ INLINE void tile_of(const struct tile *t, const int rows, const int vectors, con
             b[j] = load_as(panel + j * LANES * size, type);
         if (rows <= FEW) {
             for (int j = 0; j < vectors * LANES * size; j += LINE)
-                __builtin_prefetch(panel + AHEAD * step + j, 0, 2);
+                __builtin_prefetch(panel + AHEAD * 4 / size * step + j, 0, 2);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
