@@ -41,7 +41,7 @@ units    := $(patsubst %.c,$(BUILD)/%,$(filter-out %/tap.c,$(wildcard tests/unit
 fuzzers  := $(patsubst %.c,$(BUILD)/%,$(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c)))
 benches  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
-all: $(commands) $(BUILD)/libvlm.a
+all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default
 
 include tests/install.mk
 
@@ -50,6 +50,10 @@ $(BUILD)/lib/input/stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
 
 $(BUILD)/libvlm.a: $(objects)
 	rm -f $@ && ar rcs $@ $^
+
+# the built-in model, found from a program's own place, as when it is installed
+$(BUILD)/share/vlm/models/default:
+	mkdir -p $(@D) && ln -sfn ../../../../lib/default $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -93,10 +97,12 @@ install: all
 	    $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$(s)) \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
-	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
+	    $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	install -m 755 $(commands) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(PREFIX)/lib
 	install -m 644 lib/vlm.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 lib/default/* $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	for p in $(pages); do \
 	    install -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/; done
 	for c in $(notdir $(commands)); do \
@@ -113,6 +119,7 @@ uninstall:
 	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$c.fish; done
 	for p in $(notdir $(pages)); do \
 	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	rm -f $(DESTDIR)$(PREFIX)/lib/libvlm.a $(DESTDIR)$(PREFIX)/include/vlm.h \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vlm
 

@@ -9,7 +9,9 @@ HOME=$work/home
 export HOME
 
 vlm-embed -m "$models/hf-vit" a.ppm >wanted
-status 3 'no model is named' vlm-embed a.ppm
+mkdir alone
+cp "$build/vlm-embed" alone
+status 3 'no model is named, and none is installed' alone/vlm-embed a.ppm
 grep -q -- '-m or in $VLM_MODEL' .err
 report $? 'says what to do'
 status 3 'a name that nothing has' vlm-embed -m nothing a.ppm
@@ -34,6 +36,15 @@ cp "$build/vlm-embed" moved/bin
 ln -s "$models/hf-vit" moved/share/vlm/models/default
 moved/bin/vlm-embed a.ppm >out
 same out wanted 'the default of an installation that was moved'
+
+status 0 'the built-in model' vlm-embed a.ppm
+(cd "$top" && make -s install BUILD="${BUILD:-build}" DESTDIR="$work/root" PREFIX=/usr) >/dev/null 2>.err
+mv root/usr elsewhere
+vlm-embed a.ppm >wanted
+elsewhere/bin/vlm-embed a.ppm >out
+same out wanted 'it is installed, and found when that was moved'
+(cd "$top" && make -s uninstall DESTDIR="$work" PREFIX=/elsewhere) >/dev/null 2>.err
+is "$(find elsewhere -type f)" '' 'and is gone when it is uninstalled'
 
 cp -r "$models/open_clip-gelu" plain
 ok 'without a tokenizer images are embedded' vlm-embed -m ./plain a.ppm

@@ -21,8 +21,10 @@ printf '%s\n' '{"image_embedding":[0,0],"text_embedding":[1,0]}' '{"image_embedd
     vlm-sim -q >out
 is "$(jq -r .error.code out | tr '\n' ' ')" \
     'invalid mismatch invalid invalid invalid invalid nothing_to_compare nothing_to_compare ' 'what cannot be compared'
-is "$(echo '{"image_embedding":[1,0],"text":"x"}' | env -u HOME vlm-sim -q | jq -r .error.code)" no_model \
-    'no model, and a record that needs one'
+mkdir alone
+cp "$build/vlm-sim" alone
+is "$(echo '{"image_embedding":[1,0],"text":"x"}' | env -u HOME alone/vlm-sim -q | jq -r .error.code)" no_model \
+    'no model to be found, and a record that needs one'
 
 export VLM_MODEL="$top/tests/golden/clip/hf-vit"
 for i in 1 2 3 4 5 6 7 8; do picture p$i.ppm $i; done
