@@ -16,13 +16,15 @@ static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, l
 static float rate, least_rate, warmup_rate,
     decay = 0.9f, weight_decay = 0.05f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, clip,
     momentum, alpha = 0.4f, alpha_epochs = 1, smoothing = 0.1f, easy, crop;
-static int schedule, decays;
+static int schedule, decays, precision;
 static bool flip, background;
 static int operations, magnitude;
 static volatile int stopped_by;
 
 static const char *const schedules[] = { "cosine", "epoch", "decay", "constant", NULL };
 static const char *const groups[] = { "family", "all", "no-bias", "matrices", NULL };
+
+static const char *const precisions[] = { "highest", "high", "medium", NULL };
 
 static int set_randaugment(const char *text)
 {
@@ -76,6 +78,8 @@ static const struct option_spec step_options[] = {
     OPTION_FLOAT(0, "beta2", "B", &beta2, 0, 1, "AdamW's [0.999]"),
     OPTION_FLOAT(0, "eps", "E", &epsilon, 0, 1, "AdamW's [1e-8]"),
     OPTION_FLOAT(0, "clip", "NORM", &clip, 0, 1e9, "longest gradient [0: any]"),
+    OPTION_CHOICE(0, "precision", "HOW", &precision, precisions,
+                  "of products by AMX: highest (f32), high (16 bits) or medium (bf16) [highest]"),
     OPTIONS_END,
 };
 
@@ -234,6 +238,7 @@ static struct training training_of(char *const *operands, int count,
         .weight_decay = weight_decay,
         .clip = clip,
         .decays = (enum weight_decay_group)decays,
+        .precision = (enum precision)precision,
         .seed = (uint64_t)settings.seed,
         .log_every = log_every,
         .save_every = save_every,

@@ -8,7 +8,8 @@
  *     x w = x2 w2 + x1 w2 + x1 w3 + x1 w1 + x2 w1 + x3 w1       but for 2^-26 of it
  *
  * so six products of pieces, added in f32 in that order, are as good as f32.  An f16 weight is two
- * pieces, bf16 and i8 one: then five or three products are exact.
+ * pieces, bf16 and i8 one: then five or three products are exact.  Who learns may be content with
+ * two pieces of either side and three products, x1 w2 + x1 w1 + x2 w1, or with x1 w1.
  *
  * A tile of the unit is 16 rows of 64 bytes.  In memory, tile after tile (see panel.h):
  *
@@ -98,34 +99,42 @@ struct coming {
 
 /* A step of 32 of the depth. */
 INLINE void add_step(const uint16_t *a, long block, const uint16_t *b, struct coming *coming,
-                     const enum dtype type, const bool tall, const bool wide)
+                     const enum kind kind, const bool tall, const bool wide)
 {
     const long right = (wide ? 2 : 1) * TILE;
-    const int pieces = pieces_of(type);
+    const int pieces = pieces_of(kind);
 
     if (pieces == 1) {
         with_both(a, block, b, tall, wide);
+    } else if (kind == KIND_TWO) {
+        with_both(a, block, b + right, tall, wide);
+        split_some(&coming->progress, coming->pairs, kind);
+        with_right(b, tall, wide);
     } else {
         with_both(a + TILE, block, b + right, tall, wide);
-        split_some(&coming->progress, coming->pairs, type);
+        split_some(&coming->progress, coming->pairs, kind);
         with_left(a, block, tall, wide);
-        split_some(&coming->progress, coming->pairs, type);
+        split_some(&coming->progress, coming->pairs, kind);
         if (pieces == 3) {
             with_right(b + 2 * right, tall, wide);
-            split_some(&coming->progress, coming->pairs, type);
+            split_some(&coming->progress, coming->pairs, kind);
         }
         with_right(b, tall, wide);
     }
-    split_some(&coming->progress, coming->pairs, type);
+    split_some(&coming->progress, coming->pairs, kind);
+    if (kind == KIND_ONE)
+        return;
     with_left(a + TILE, block, tall, wide);
-    split_some(&coming->progress, coming->pairs, type);
+    split_some(&coming->progress, coming->pairs, kind);
+    if (kind == KIND_TWO)
+        return;
     with_left(a + 2 * TILE, block, tall, wide);
-    split_some(&coming->progress, coming->pairs, type);
+    split_some(&coming->progress, coming->pairs, kind);
 }
 
-INLINE int parts_of(const enum dtype type)
+INLINE int parts_of(const enum kind kind)
 {
-    return type == DTYPE_F32 ? 6 : type == DTYPE_F16 ? 5 : 3;
+    return kind == KIND_F32 ? 6 : kind == KIND_F16 ? 5 : kind == KIND_ONE ? 1 : 3;
 }
 
 INLINE void store_sums(float *sums, long stride, const bool tall, const bool wide)
@@ -172,15 +181,15 @@ INLINE void put_sums(const struct unit_product *p, long row, const bool tall, co
 }
 
 INLINE void block_product(const struct unit_product *p, long row, struct coming *coming,
-                          const enum dtype type, const bool tall, const bool wide)
+                          const enum kind kind, const bool tall, const bool wide)
 {
-    const int pieces = pieces_of(type);
+    const int pieces = pieces_of(kind);
     long steps = (p->depth + 31) / 32, block = steps * LEFT * TILE;
     const uint16_t *a = p->left + row / 16 * block, *b = p->right;
 
     zero_sums();
     for (long k = 0; k < steps; k++) {
-        add_step(a, block, b, coming, type, tall, wide);
+        add_step(a, block, b, coming, kind, tall, wide);
         a += LEFT * TILE;
         b += pieces * (wide ? 2 : 1) * TILE;
     }
@@ -189,7 +198,7 @@ INLINE void block_product(const struct unit_product *p, long row, struct coming 
 
 /* Rows of one block: pieces of the panel are used once, so they go no further than the first
  * cache. */
-INLINE void few_product(const struct unit_product *p, const enum dtype type, const bool tall,
+INLINE void few_product(const struct unit_product *p, const enum kind kind, const bool tall,
                         const bool wide)
 {
     enum { STEP = 3 * 2 * TILE };
@@ -198,22 +207,22 @@ INLINE void few_product(const struct unit_product *p, const enum dtype type, con
     struct coming coming;
 
     begin(&coming.progress, p->panel);
-    coming.pairs = (16 + parts_of(type) - 1) / parts_of(type);
+    coming.pairs = (16 + parts_of(kind) - 1) / parts_of(kind);
     coming.progress.to = room;
-    split_some(&coming.progress, 16, type);
+    split_some(&coming.progress, 16, kind);
     zero_sums();
     for (long k = 0; k < steps; k++) {
         long all = coming.progress.depth;
 
         coming.progress.to = room + (k + 1) % 2 * STEP;
         coming.progress.depth = all < 32 * (k + 2) ? all : 32 * (k + 2); /* one step ahead */
-        add_step(p->left + k * LEFT * TILE, block, room + k % 2 * STEP, &coming, type, tall, wide);
+        add_step(p->left + k * LEFT * TILE, block, room + k % 2 * STEP, &coming, kind, tall, wide);
         coming.progress.depth = all;
     }
     put_sums(p, 0, tall, wide);
 }
 
-INLINE void product(const struct unit_product *p, const enum dtype type, const bool wide)
+INLINE void product(const struct unit_product *p, const enum kind kind, const bool wide)
 {
     long steps = (p->rows + 31) / 32 * ((p->depth + 31) / 32), row = 0;
     static const struct unit_panel nothing = { .type = DTYPE_F32 };
@@ -222,27 +231,27 @@ INLINE void product(const struct unit_product *p, const enum dtype type, const b
     begin(&coming.progress, p->coming ? p->coming : &nothing);
     coming.pairs = 0;
     if (p->panel && p->rows > 16) {
-        few_product(p, type, true, wide);
+        few_product(p, kind, true, wide);
         return;
     }
     if (p->panel) {
-        few_product(p, type, false, wide);
+        few_product(p, kind, false, wide);
         return;
     }
     if (p->coming)
-        coming.pairs = ((p->coming->depth + 31) / 32 * 16 - 1) / (steps * parts_of(type)) + 1;
+        coming.pairs = ((p->coming->depth + 31) / 32 * 16 - 1) / (steps * parts_of(kind)) + 1;
     for (; row + 16 < p->rows; row += 32)
-        block_product(p, row, &coming, type, true, wide);
+        block_product(p, row, &coming, kind, true, wide);
     if (row < p->rows)
-        block_product(p, row, &coming, type, false, wide);
+        block_product(p, row, &coming, kind, false, wide);
 }
 
-#define PRODUCT(type)                                                                              \
+#define PRODUCT(kind)                                                                              \
     do {                                                                                           \
         if (p->columns > 16)                                                                       \
-            product(p, type, true);                                                                \
+            product(p, kind, true);                                                                \
         else                                                                                       \
-            product(p, type, false);                                                               \
+            product(p, kind, false);                                                               \
     } while (0)
 
 static void multiply(const struct unit_product *p)
@@ -256,14 +265,26 @@ static void multiply(const struct unit_product *p)
     };
 
     _tile_loadconfig(&shape);
-    if (p->type == DTYPE_F32)
-        PRODUCT(DTYPE_F32);
-    else if (p->type == DTYPE_F16)
-        PRODUCT(DTYPE_F16);
-    else if (p->type == DTYPE_BF16)
-        PRODUCT(DTYPE_BF16);
-    else
-        PRODUCT(DTYPE_I8);
+    switch (kind_of(p->type, p->pieces)) {
+    case KIND_F32:
+        PRODUCT(KIND_F32);
+        break;
+    case KIND_TWO:
+        PRODUCT(KIND_TWO);
+        break;
+    case KIND_ONE:
+        PRODUCT(KIND_ONE);
+        break;
+    case KIND_F16:
+        PRODUCT(KIND_F16);
+        break;
+    case KIND_BF16:
+        PRODUCT(KIND_BF16);
+        break;
+    case KIND_I8:
+        PRODUCT(KIND_I8);
+        break;
+    }
     _tile_release(); /* what the system would save when it changes threads */
 }
 

@@ -7,6 +7,19 @@ INLINE __mmask16 mask(long n)
     return n >= 16 ? 0xffff : n > 0 ? (__mmask16)((1u << n) - 1) : 0;
 }
 
+/* What the right is split from, and into how many pieces. */
+enum kind { KIND_F32, KIND_TWO, KIND_ONE, KIND_F16, KIND_BF16, KIND_I8 };
+
+INLINE enum kind kind_of(enum dtype type, int pieces)
+{
+    return type == DTYPE_F16    ? KIND_F16
+           : type == DTYPE_BF16 ? KIND_BF16
+           : type == DTYPE_I8   ? KIND_I8
+           : pieces == 2        ? KIND_TWO
+           : pieces == 1        ? KIND_ONE
+                                : KIND_F32;
+}
+
 /* --- pieces --- */
 
 INLINE __m512i round_both(__m512 low, __m512 high)
@@ -14,11 +27,11 @@ INLINE __m512i round_both(__m512 low, __m512 high)
     return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
-/* Pieces of 32 numbers of a row, each [32]. */
-INLINE void split_row(uint16_t *to, long step, __m512 low, __m512 high)
+/* Pieces of 32 numbers of a row, each [32], a tile apart. */
+INLINE void split_row(uint16_t *to, const int pieces, __m512 low, __m512 high)
 {
 #pragma GCC unroll 3
-    for (int i = 0; i < LEFT; i++, to += step) {
+    for (int i = 0; i < pieces; i++, to += TILE) {
         __m512i p = round_both(low, high);
 
         _mm512_store_si512(to, p);
@@ -90,44 +103,58 @@ INLINE void turn_square(float *to, long to_stride, const float *x, long x_stride
 /* --- the left: rows --- */
 
 /* One step of 32 of the depth, 16 rows. */
-INLINE void left_plain(uint16_t *to, const float *x, long x_stride, long rows, long depth)
+INLINE void left_plain(uint16_t *to, const int pieces, const float *x, long x_stride, long rows,
+                       long depth)
 {
     const __mmask16 low = mask(depth), high = mask(depth - 16);
 
     for (long i = 0; i < 16; i++, x += x_stride) {
         if (i < rows)
-            split_row(to + i * 32, TILE, _mm512_maskz_loadu_ps(low, x),
+            split_row(to + i * 32, pieces, _mm512_maskz_loadu_ps(low, x),
                       _mm512_maskz_loadu_ps(high, x + 16));
         else
-            split_row(to + i * 32, TILE, _mm512_setzero_ps(), _mm512_setzero_ps());
+            split_row(to + i * 32, pieces, _mm512_setzero_ps(), _mm512_setzero_ps());
     }
 }
 
 /* x [depth, rows] */
-INLINE void left_turned(uint16_t *to, const float *x, long x_stride, long rows, long depth)
+INLINE void left_turned(uint16_t *to, const int pieces, const float *x, long x_stride, long rows,
+                        long depth)
 {
     float square[16 * 32] __attribute__((aligned(64)));
 
     turn_square(square, 32, x, x_stride, depth, rows);
     turn_square(square + 16, 32, x + 16 * x_stride, x_stride, depth - 16, rows);
     for (int i = 0; i < 16; i++)
-        split_row(to + i * 32, TILE, _mm512_load_ps(square + i * 32),
+        split_row(to + i * 32, pieces, _mm512_load_ps(square + i * 32),
                   _mm512_load_ps(square + i * 32 + 16));
 }
 
 /* In the order in which few pages are used at a time, and those from end to end. */
-static void left(uint16_t *to, const float *x, long x_stride, bool turned, long rows, long depth)
+INLINE void left_pieces(uint16_t *to, const int pieces, const struct unit_rows *r, long rows,
+                        long depth)
 {
-    long size = (depth + 31) / 32 * LEFT * TILE;
+    const float *x = r->x;
+    long size = (depth + 31) / 32 * LEFT * TILE, x_stride = r->x_stride;
 
-    for (long i = 0; !turned && i < rows; i += 16)
+    for (long i = 0; !r->turned && i < rows; i += 16)
         for (long k = 0; k < depth; k += 32)
-            left_plain(to + i / 16 * size + k / 32 * LEFT * TILE, x + i * x_stride + k, x_stride,
-                       rows - i, depth - k);
-    for (long k = 0; turned && k < depth; k += 32)
+            left_plain(to + i / 16 * size + k / 32 * LEFT * TILE, pieces, x + i * x_stride + k,
+                       x_stride, rows - i, depth - k);
+    for (long k = 0; r->turned && k < depth; k += 32)
         for (long i = 0; i < rows; i += 16)
-            left_turned(to + i / 16 * size + k / 32 * LEFT * TILE, x + k * x_stride + i, x_stride,
-                        rows - i, depth - k);
+            left_turned(to + i / 16 * size + k / 32 * LEFT * TILE, pieces, x + k * x_stride + i,
+                        x_stride, rows - i, depth - k);
+}
+
+static void left(uint16_t *to, const struct unit_rows *x, long rows, long depth)
+{
+    if (x->pieces == 1)
+        left_pieces(to, 1, x, rows, depth);
+    else if (x->pieces == 2)
+        left_pieces(to, 2, x, rows, depth);
+    else
+        left_pieces(to, LEFT, x, rows, depth);
 }
 
 /* --- the left, from scores --- */
@@ -144,10 +171,10 @@ INLINE void soft_step(uint16_t *to, vec *sum, const float *x, long x_stride, con
         low = _mm512_maskz_mov_ps(mask(columns), low);
         high = _mm512_maskz_mov_ps(mask(columns - 16), high);
         sum[i] += low + high;
-        split_row(to + i * 32, TILE, low, high);
+        split_row(to + i * 32, LEFT, low, high);
     }
     for (long i = rows; i < 16; i++)
-        split_row(to + i * 32, TILE, set(0), set(0));
+        split_row(to + i * 32, LEFT, set(0), set(0));
 }
 
 static vec row_most(const float *x, long columns)
@@ -185,21 +212,21 @@ static void soft(uint16_t *to, float *inverse, const float *x, long x_stride, fl
 
 /* --- the right: columns --- */
 
-INLINE __m512 load_type(const char *p, const enum dtype type, __mmask16 some)
+INLINE __m512 load_kind(const char *p, const enum kind kind, __mmask16 some)
 {
-    if (type == DTYPE_F16)
+    if (kind == KIND_F16)
         return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some, p));
-    if (type == DTYPE_BF16)
+    if (kind == KIND_BF16)
         return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(some, p)),
                                          16);
-    if (type == DTYPE_I8)
+    if (kind == KIND_I8)
         return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(some, p)));
     return _mm512_maskz_loadu_ps(some, p);
 }
 
-INLINE int pieces_of(const enum dtype type)
+INLINE int pieces_of(const enum kind kind)
 {
-    return type == DTYPE_F32 ? 3 : type == DTYPE_F16 ? 2 : 1;
+    return kind == KIND_F32 ? 3 : kind == KIND_F16 || kind == KIND_TWO ? 2 : 1;
 }
 
 /* How far a panel has been split: its next pair of rows, and where that goes. */
@@ -244,11 +271,12 @@ static void turn_next(struct progress *p)
 
 enum { AHEAD = 16 }; /* rows: what comes is fetched, across pages too */
 
-INLINE void split_next(struct progress *p, const enum dtype type, const int tiles)
+INLINE void split_next(struct progress *p, const enum kind kind, const int tiles)
 {
-    const long size = type == DTYPE_F32 ? 4 : type == DTYPE_I8 ? 1 : 2;
+    const bool wide = kind == KIND_F32 || kind == KIND_TWO || kind == KIND_ONE;
+    const long size = wide ? 4 : kind == KIND_I8 ? 1 : 2;
 
-    if (type == DTYPE_F32 && p->turning && p->k % 32 == 0)
+    if (wide && p->turning && p->k % 32 == 0)
         turn_next(p);
 #pragma GCC unroll 2
     for (int j = 0; j < tiles; j++) {
@@ -258,28 +286,28 @@ INLINE void split_next(struct progress *p, const enum dtype type, const int tile
         __builtin_prefetch(at + AHEAD * p->row);
         __builtin_prefetch(at + (AHEAD + 1) * p->row);
         if (p->k + 1 < p->depth) {
-            even = load_type(at, type, p->some[j]);
-            odd = load_type(at + p->row, type, p->some[j]);
+            even = load_kind(at, kind, p->some[j]);
+            odd = load_kind(at + p->row, kind, p->some[j]);
         } else if (p->k < p->depth) {
-            even = load_type(at, type, p->some[j]);
+            even = load_kind(at, kind, p->some[j]);
         }
-        split_pair(p->to + j * TILE, tiles * TILE, pieces_of(type), even, odd);
+        split_pair(p->to + j * TILE, tiles * TILE, pieces_of(kind), even, odd);
     }
     p->x += 2 * p->row;
     p->k += 2;
     p->to += 32;
     if (p->k % 32 == 0) /* to the next tiles */
-        p->to += (pieces_of(type) * tiles - 1) * TILE;
+        p->to += (pieces_of(kind) * tiles - 1) * TILE;
 }
 
-INLINE void split_pairs(struct progress *p, long pairs, const enum dtype type)
+INLINE void split_pairs(struct progress *p, long pairs, const enum kind kind)
 {
     if (p->columns > 16)
         for (; pairs > 0 && (p->k < p->depth || p->k % 32); pairs--)
-            split_next(p, type, 2);
+            split_next(p, kind, 2);
     else
         for (; pairs > 0 && (p->k < p->depth || p->k % 32); pairs--)
-            split_next(p, type, 1);
+            split_next(p, kind, 1);
 }
 
 /* Functions of their own: they are called from dozens of places. */
@@ -287,32 +315,46 @@ INLINE void split_pairs(struct progress *p, long pairs, const enum dtype type)
 
 NOT_INLINE void split_f32(struct progress *p, long pairs)
 {
-    split_pairs(p, pairs, DTYPE_F32);
+    split_pairs(p, pairs, KIND_F32);
+}
+
+NOT_INLINE void split_two(struct progress *p, long pairs)
+{
+    split_pairs(p, pairs, KIND_TWO);
+}
+
+NOT_INLINE void split_one(struct progress *p, long pairs)
+{
+    split_pairs(p, pairs, KIND_ONE);
 }
 
 NOT_INLINE void split_f16(struct progress *p, long pairs)
 {
-    split_pairs(p, pairs, DTYPE_F16);
+    split_pairs(p, pairs, KIND_F16);
 }
 
 NOT_INLINE void split_bf16(struct progress *p, long pairs)
 {
-    split_pairs(p, pairs, DTYPE_BF16);
+    split_pairs(p, pairs, KIND_BF16);
 }
 
 NOT_INLINE void split_i8(struct progress *p, long pairs)
 {
-    split_pairs(p, pairs, DTYPE_I8);
+    split_pairs(p, pairs, KIND_I8);
 }
 
 /* Some pairs, as far as there are any left. */
-INLINE void split_some(struct progress *p, long pairs, const enum dtype type)
+INLINE void split_some(struct progress *p, long pairs, const enum kind kind)
 {
-    if (type == DTYPE_F32)
+    if (kind == KIND_F32)
         split_f32(p, pairs);
-    else if (type == DTYPE_F16)
+    else if (kind == KIND_TWO)
+        split_two(p, pairs);
+    else if (kind == KIND_ONE)
+        split_one(p, pairs);
+    else if (kind == KIND_F16)
         split_f16(p, pairs);
-    else if (type == DTYPE_BF16)
+    else if (kind == KIND_BF16)
         split_bf16(p, pairs);
     else
         split_i8(p, pairs);
@@ -323,5 +365,5 @@ static void right(const struct unit_panel *p)
     struct progress all;
 
     begin(&all, p);
-    split_some(&all, p->depth + 32, p->type);
+    split_some(&all, p->depth + 32, kind_of(p->type, p->pieces));
 }

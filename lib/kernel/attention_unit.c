@@ -101,7 +101,8 @@ static void attend_rows(const struct pass *p, const struct span *s, const struct
 {
     const struct attention *a = p->attention;
 
-    p->unit->left(r->q, s->q + row * a->q_stride, a->q_stride, false, rows, a->head_width);
+    p->unit->left(r->q, &(struct unit_rows){ s->q + row * a->q_stride, a->q_stride, false, 0 },
+                  rows, a->head_width);
     multiply(p, r->scores, r->keys, r->q, r->k, rows, s->keys, a->head_width);
     p->unit->soft(r->e, r->inverse, r->scores, r->keys, a->scale, rows, s->keys);
     multiply(p, r->sums, r->width, r->e, r->v, rows, a->head_width, s->keys);

@@ -25,6 +25,7 @@ static struct {
     sgemm_function *sgemm; /* NULL: no BLAS here; plain loops */
     char name[96];
 } blas;
+static enum precision precision;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Kernels of OpenBLAS that suit the processor, best first; `core` is one that it may report. */
@@ -118,17 +119,27 @@ static void load(void)
 }
 
 /* A unit that multiplies matrices needs no BLAS, unless the user wants one. */
-static bool own(void)
+bool gemm_by_unit(void)
 {
     return kernels.weights->unit && !getenv("VLM_BLAS");
 }
 
 const char *blas_name(void)
 {
-    if (own())
+    if (gemm_by_unit())
         return "none: the processor multiplies matrices";
     pthread_once(&once, load);
     return blas.name;
+}
+
+void gemm_precision(enum precision p)
+{
+    precision = p;
+}
+
+int gemm_pieces(void)
+{
+    return 3 - (int)precision;
 }
 
 /* The part of `g` that makes rows [row, row + m) of c and columns [column, column + n). */
@@ -188,11 +199,10 @@ static void gemm_piece(void *argument, long index, int worker)
 void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,
           long lda, const float *b, long ldb, float beta, float *c, long ldc)
 {
-    struct gemm g = {
-        transpose_a, transpose_b, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c, 0, 0
-    };
+    struct gemm g = { transpose_a, transpose_b, m, n, k, lda,           ldb, ldc,
+                      alpha,       beta,        a, b, c, gemm_pieces(), 0,   0 };
 
-    if (own() && k > 0) {
+    if (gemm_by_unit() && k > 0) {
         gemm_unit(&g);
         return;
     }

@@ -13,6 +13,7 @@ static struct unit_panel panel(const struct unit_work *w, long index, long k)
         .x_stride = g->ldb,
         .type = DTYPE_F32,
         .turned = g->transpose_b,
+        .pieces = g->pieces,
         .columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS,
     };
 }
@@ -47,9 +48,7 @@ void gemm_unit(const struct gemm *g)
 {
     unit_run(&(struct unit_work){
         .unit = kernels.weights->unit,
-        .x = g->a,
-        .x_stride = g->lda,
-        .turned = g->transpose_a,
+        .left = { g->a, g->lda, g->transpose_a, g->pieces },
         .rows = g->m,
         .depth = g->k,
         .panels = (g->n + UNIT_COLUMNS - 1) / UNIT_COLUMNS,

@@ -99,6 +99,13 @@ void multiply_packed(const struct product *p);
  * strides lda, ldb, ldc; split over the pool in tiles that do not depend on the thread count. */
 void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,
           long lda, const float *b, long ldb, float beta, float *c, long ldc);
+/* How exact gemm() is by AMX, from now on; PyTorch has the same words.  BLAS stays f32. */
+enum precision {
+    PRECISION_HIGHEST, /* f32 */
+    PRECISION_HIGH,    /* the first 16 bits of a number: two bf16 pieces */
+    PRECISION_MEDIUM,  /* 8 bits: bf16 */
+};
+void gemm_precision(enum precision p);
 /* Library and kernel: "OpenBLAS 0.3.21 SkylakeX (chosen)".  Loads it: setting its environment for a
  * moment, so a program that trains calls this before pool_start. */
 const char *blas_name(void);

@@ -45,8 +45,7 @@ void multiply_unit(const struct product *p)
 {
     unit_run(&(struct unit_work){
         .unit = p->weights->kernel->unit,
-        .x = p->x,
-        .x_stride = p->x_stride,
+        .left = { p->x, p->x_stride, false, 0 },
         .rows = p->rows,
         .depth = p->weights->inputs,
         .panels = p->weights->panels.count,

@@ -55,6 +55,7 @@ struct unit_panel {
     long x_stride;
     enum dtype type;
     bool turned;
+    int pieces;  /* of an f32 that count, as on the left: 3, 2, 1; 0 is 3 */
     int columns; /* UNIT_COLUMNS at most */
     long depth;
     uint16_t *to; /* room for whole tiles of three pieces */
@@ -65,15 +66,21 @@ struct unit_product {
     bool add; /* to the sums; otherwise they are written */
     const uint16_t *left, *right;
     enum dtype type; /* that the right was split from, and what comes */
+    int pieces;      /* of an f32, as the panel's */
     long rows;       /* any number */
     int columns;
     long depth;
     const struct unit_panel *coming; /* split meanwhile; or NULL */
     const struct unit_panel *panel;  /* in place of `right`, for UNIT_ROWS rows at most; or NULL */
 };
+struct unit_rows {
+    const float *x; /* [rows, depth], or turned: [depth, rows] */
+    long x_stride;
+    bool turned;
+    int pieces; /* 3, 2, 1; 0 is 3 */
+};
 struct unit {
-    /* x [rows, depth], or turned: [depth, rows] */
-    void (*left)(uint16_t *to, const float *x, long x_stride, bool turned, long rows, long depth);
+    void (*left)(uint16_t *to, const struct unit_rows *x, long rows, long depth);
     /* The same of e^(scale (x - the row's largest)), x [rows, columns]; and 1 / the rows' sums */
     void (*soft)(uint16_t *to, float *inverse, const float *x, long x_stride, float scale,
                  long rows, long columns);
@@ -131,9 +138,7 @@ void tile_multiply(const struct panel_kernel *kernel, struct tile t);
 /* unit.c - a product x w of [rows, depth] and [depth, columns], on the pool */
 struct unit_work {
     const struct unit *unit;
-    const float *x; /* [rows, depth], or turned: [depth, rows] */
-    long x_stride;
-    bool turned;
+    struct unit_rows left;
     long rows, depth, panels;
     /* Panel `index` from row k of the depth on; `depth` and `to` are the caller's. */
     struct unit_panel (*panel)(const struct unit_work *w, long index, long k);
@@ -152,9 +157,12 @@ struct gemm {
     float alpha, beta;
     const float *a, *b;
     float *c;
+    int pieces;
     long rows, columns; /* of the grid of pieces */
 };
 void gemm_unit(const struct gemm *g);
+bool gemm_by_unit(void); /* or by BLAS */
+int gemm_pieces(void);   /* that count of an f32, by the precision */
 
 /* multiply.c - biases of the columns from `first` on; 0 where there are none */
 void gather_bias(float *bias, const struct product *p, long first, int columns);

@@ -85,10 +85,11 @@ static struct unit_panel panel_of(const struct part *p, long at)
 static void split_rows(const struct part *p, long k, long depth)
 {
     const struct unit_work *w = p->plan->work;
-    const float *x = w->turned ? w->x + k * w->x_stride + p->row : w->x + p->row * w->x_stride + k;
+    struct unit_rows from = w->left;
 
+    from.x += from.turned ? k * from.x_stride + p->row : p->row * from.x_stride + k;
     if (p->plan->stretches > 1 || *p->room.chunk != p->chunk)
-        w->unit->left(p->room.left, x, w->x_stride, w->turned, p->rows, depth);
+        w->unit->left(p->room.left, &from, p->rows, depth);
     *p->room.chunk = p->chunk;
 }
 
@@ -118,6 +119,7 @@ static void walk(const struct part *p)
             .left = p->room.left,
             .right = now.to,
             .type = now.type,
+            .pieces = now.pieces,
             .rows = p->rows,
             .columns = now.columns,
             .depth = now.depth,

@@ -49,6 +49,7 @@ struct training {
     struct schedule schedule; /* steps and per_epoch are filled in; warmup < 0: steps / 20 */
     double beta1, beta2, eps, weight_decay, clip; /* clip 0: none */
     enum weight_decay_group decays;
+    enum precision precision; /* of products by AMX */
     uint64_t seed;
     /* and their course */
     long log_every, save_every; /* steps; save_every 0: at the end alone */

@@ -7,8 +7,9 @@
  *     small.N                    a small BLIP at 128 pixels, N pairs a step: 65 tokens of width 256
  *     base.N                     ViT-B/16 and BERT-base at 224 pixels
  *
- * train_peer.py knows the same names.  With one thread (taskset -c 0) processor time counts, so
- * that other processes do little harm; with more, the machine must have nothing else to do.
+ * PEER_PRECISION: highest, high or medium, of products by AMX.  train_peer.py knows the same names.
+ * With one thread (taskset -c 0) processor time counts, so that other processes do little harm;
+ * with more, the machine must have nothing else to do.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -197,8 +198,19 @@ static void serve(void)
     }
 }
 
+/* PEER_PRECISION, as for the peer. */
+static enum precision wanted(void)
+{
+    const char *name = getenv("PEER_PRECISION");
+
+    return !name || !strcmp(name, "highest") ? PRECISION_HIGHEST
+           : !strcmp(name, "high")           ? PRECISION_HIGH
+                                             : PRECISION_MEDIUM;
+}
+
 int main(int argc, char **argv)
 {
+    gemm_precision(wanted());
     blas_name(); /* loads it, before there are threads */
     pool_start(0);
     if (argc == 2 && !strcmp(argv[1], "-"))

@@ -41,6 +41,13 @@ ok 'another seed' train -q --seed 1 -o seed
 cmp -s seed/model.safetensors whole/model.safetensors
 is $? 1 'gives another model'
 
+# less exact products, where there is AMX
+for n in 1 3; do
+    ok "--precision=medium, $n threads" train -q -j $n --precision medium -o medium$n
+done
+same medium1/model.safetensors medium3/model.safetensors 'the same bytes'
+is "$(jq -s '(.[50:] | map(.lm) | add) < 0.9 * (.[:10] | map(.lm) | add)' .out)" true 'it learns so too'
+
 # killed anywhere
 killed=0
 for pause in 0.1 0.25 0.15 0.3 0.2 0.35; do

@@ -5,6 +5,7 @@
  * Tolerance: roundings of 2^-24 of sums that grow as sqrt(k), added as their root mean square, five
  * deviations: 5 k 2^-24 / 2; and a few units of what was in c.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,39 @@ static void test_gemm(long m, long n, long k, bool ta, bool tb, float alpha, flo
     free(want);
 }
 
+/* The largest difference from PRECISION_HIGHEST, in deviations of a sum. */
+static double difference(enum precision p)
+{
+    enum { M = 40, N = 70, K = 400 };
+    struct random r = { 5 };
+    float *a = normal(&r, M * K), *b = normal(&r, N * K), c[2][M * N];
+    double most = 0;
+
+    for (int i = 0; i < 2; i++) {
+        gemm_precision(i ? p : PRECISION_HIGHEST);
+        gemm(false, true, M, N, K, 1, a, K, b, K, 0, c[i], N);
+    }
+    gemm_precision(PRECISION_HIGHEST);
+    for (int i = 0; i < M * N; i++)
+        most = fmax(most, fabs((double)c[0][i] - (double)c[1][i]));
+    free(a);
+    free(b);
+    return most / sqrt(K);
+}
+
+/* A number's error is spread evenly over a unit in its last place, of 2^-8 or 2^-16 to twice that:
+ * a deviation of some 0.4 of it, of two factors 0.6; at most five of those.  BLAS knows no other.
+ */
+static void test_precision(void)
+{
+    double high = difference(PRECISION_HIGH), medium = difference(PRECISION_MEDIUM);
+    bool unit = !strcmp(kernels.name, "amx") && !getenv("VLM_BLAS");
+
+    note("high %.1e, medium %.1e", high, medium);
+    ok(high <= 3 * 0x1p-16 && (high > 0) == unit, "%s: high has 16 bits", kernels.name);
+    ok(medium <= 3 * 0x1p-8 && (medium > 20 * high) == unit, "%s: medium has 8", kernels.name);
+}
+
 static void test_kernels(const char *name)
 {
     kernels_use(name);
@@ -61,6 +95,7 @@ static void test_kernels(const char *name)
         test_gemm(33, 65, 1100, t & 1, t & 2, 1, 1);
         test_gemm(5, 20, 0, t & 1, t & 2, 1, 0.5f);
     }
+    test_precision();
 }
 
 /* One thread or three give the same bytes. */
