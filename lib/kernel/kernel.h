@@ -106,6 +106,10 @@ enum precision {
     PRECISION_MEDIUM,  /* 8 bits: bf16 */
 };
 void gemm_precision(enum precision p);
+/* multiply_loose.c - as multiply_packed, with the f32 weights of `parts`, which change too often to
+ * be packed; as exact as gemm(), and p->weights is not used.  False, and nothing done, where BLAS
+ * multiplies. */
+bool multiply_loose(const struct product *p, const struct matrix *parts, int count, long inputs);
 /* Library and kernel: "OpenBLAS 0.3.21 SkylakeX (chosen)".  Loads it: setting its environment for a
  * moment, so a program that trains calls this before pool_start. */
 const char *blas_name(void);

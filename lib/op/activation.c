@@ -25,7 +25,7 @@ static void backward(const struct node *n)
     over_rows(backward_rows, &p, rows(p.x), width(p.x));
 }
 
-static const struct op op_activate = { "activate", backward };
+static const struct op op_activate = { .name = "activate", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

@@ -27,7 +27,7 @@ static void backward(const struct node *n)
 {
     const struct tensor *x = n->in[0], *y = n->in[1], *z = n->out;
 
-    if (wants(x))
+    if (wants(x) && x->grad != z->grad)
         add_rows(x->grad, x->stride, z->grad, z->stride, rows(z), width(z));
     if (wants(y) && rows(y) == rows(z))
         add_rows(y->grad, y->stride, z->grad, z->stride, rows(z), width(z));
@@ -35,7 +35,7 @@ static void backward(const struct node *n)
         backward_repeats(y, z);
 }
 
-static const struct op op_add = { "add", backward };
+static const struct op op_add = { .name = "add", .backward = backward, .hands_on = true };
 
 static void forward_rows(const void *argument, long first, long last)
 {

@@ -18,7 +18,7 @@ static void backward(const struct node *n)
                        n->in[3] ? n->in[3]->grad : NULL);
 }
 
-static const struct op op_attention = { "attention", backward };
+static const struct op op_attention = { .name = "attention", .backward = backward };
 
 static const int *lengths(struct tape *t, const struct spans *s)
 {

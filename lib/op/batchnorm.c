@@ -83,7 +83,7 @@ static void backward(const struct node *n)
     over_columns(backward_channels, n->saved, rows(n->out), width(n->out));
 }
 
-static const struct op op_batchnorm = { "batchnorm", backward };
+static const struct op op_batchnorm = { .name = "batchnorm", .backward = backward };
 
 static void apply(const void *argument, long first, long last)
 {

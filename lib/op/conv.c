@@ -60,7 +60,7 @@ static void backward(const struct node *n)
         add_column_sums(b->grad, y->grad, y->stride, rows(y), width(y));
 }
 
-static const struct op op_convolve = { "convolve", backward };
+static const struct op op_convolve = { .name = "convolve", .backward = backward };
 
 static void forward_blas(struct tape *t, const struct linear *layer, const struct window *at,
                          struct tensor *x, struct tensor *y)

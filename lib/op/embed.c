@@ -33,7 +33,7 @@ static void backward(const struct node *n)
     over_columns(backward_columns, &p, rows(p.y), width(p.y));
 }
 
-static const struct op op_embed = { "embed", backward };
+static const struct op op_embed = { .name = "embed", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

@@ -39,7 +39,7 @@ static void backward(const struct node *n)
     over_rows(backward_rows, &p, rows(p.y), width(p.x));
 }
 
-static const struct op op_gate = { "gate", backward };
+static const struct op op_gate = { .name = "gate", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

@@ -16,7 +16,7 @@ static void backward(const struct node *n)
             grad_of(x, i)[k] += grad_of(y, i)[k] * (1 - row_of(y, i)[k] * row_of(y, i)[k]);
 }
 
-static const struct op op_hyperbolic = { "hyperbolic", backward };
+static const struct op op_hyperbolic = { .name = "hyperbolic", .backward = backward };
 
 struct tensor *hyperbolic(struct tape *t, struct tensor *x)
 {

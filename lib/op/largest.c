@@ -32,7 +32,7 @@ static void backward(const struct node *n)
                 n->out->grad[place(p, n->out, i, j)];
 }
 
-static const struct op op_largest = { "largest", backward };
+static const struct op op_largest = { .name = "largest", .backward = backward };
 
 struct tensor *largest(struct tape *t, struct tensor *x, int each, bool turned)
 {

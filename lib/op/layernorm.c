@@ -87,7 +87,7 @@ static void backward(const struct node *n)
         add_column_sums(p->shift_tensor->grad, y->grad, y->stride, rows(y), width(y));
 }
 
-static const struct op op_layernorm = { "layernorm", backward };
+static const struct op op_layernorm = { .name = "layernorm", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

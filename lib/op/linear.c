@@ -4,8 +4,8 @@
  *     dx += dy W        dW += dy^T x        db += sum of the rows of dy
  *
  * A layer may have up to three weights; part i fills its own columns of y.  A weight that learns
- * changes with every step, so it goes through BLAS as it lies; one that does not is packed once,
- * for a product whose bytes do not depend on the batch.
+ * changes with every step, so it is used as it lies, by AMX or BLAS; one that does not is packed
+ * once, for a product whose bytes do not depend on the batch.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ static long all_outputs(const struct linear *l)
     return total;
 }
 
-/* What backward needs of a layer: in[0] is x, then the weights, then the biases. */
+/* What backward needs of a layer: x, then the weights, then the biases.  What it was added to comes
+ * before. */
 enum { IN_X, IN_WEIGHT, IN_BIAS = IN_WEIGHT + PACK_PARTS, IN_COUNT = IN_BIAS + PACK_PARTS };
 
 /* The pages of a weight that was packed, or that backward is done with, are not wanted again soon;
@@ -86,9 +87,9 @@ static void backward_x(const struct node *n, const struct tensor *x, const struc
     let_go(w);
 }
 
-static void backward_part(const struct node *n, int part, long first)
+static void backward_part(const struct node *n, struct tensor *const *layer, int part, long first)
 {
-    const struct tensor *x = n->in[IN_X], *w = n->in[IN_WEIGHT + part], *b = n->in[IN_BIAS + part];
+    const struct tensor *x = layer[IN_X], *w = layer[IN_WEIGHT + part], *b = layer[IN_BIAS + part];
     long count = rows(x), out = outputs(w), in = inputs(w), stride = n->out->stride;
     const float *dy = n->out->grad + first;
 
@@ -100,17 +101,34 @@ static void backward_part(const struct node *n, int part, long first)
         add_column_sums(b->grad, dy, stride, count, out);
 }
 
-static void backward(const struct node *n)
+static void backward_layer(const struct node *n, struct tensor *const *layer)
 {
     long first = 0;
 
-    for (int i = 0; i < PACK_PARTS && n->in[IN_WEIGHT + i]; i++) {
-        backward_part(n, i, first);
-        first += outputs(n->in[IN_WEIGHT + i]);
+    for (int i = 0; i < PACK_PARTS && layer[IN_WEIGHT + i]; i++) {
+        backward_part(n, layer, i, first);
+        first += outputs(layer[IN_WEIGHT + i]);
     }
 }
 
-static const struct op op_linear = { "linear", backward };
+static void backward(const struct node *n)
+{
+    backward_layer(n, n->in);
+}
+
+static void backward_onto(const struct node *n)
+{
+    const struct tensor *x = n->in[0], *y = n->out;
+
+    if (wants(x) && x->grad != y->grad)
+        add_rows(x->grad, x->stride, y->grad, y->stride, rows(y), width(y));
+    backward_layer(n, n->in + 1);
+}
+
+static const struct op op_linear = { .name = "linear", .backward = backward };
+static const struct op op_onto = { .name = "linear_onto",
+                                   .backward = backward_onto,
+                                   .hands_on = true };
 
 static bool weights_learn(const struct linear *l)
 {
@@ -166,7 +184,7 @@ void linear_packed(struct tape *t, struct linear *l, const struct tensor *x, str
 
 struct fill {
     const struct tensor *y;
-    const float *bias;
+    const float *bias, *residual;
     long first, count;
 };
 
@@ -187,15 +205,24 @@ static void add_bias(const void *argument, long first, long last)
         kernels.add(row_of(f->y, i) + f->first, row_of(f->y, i) + f->first, f->bias, f->count);
 }
 
-/* onto: y has numbers, to which it is added */
-static void forward_blas(struct tape *t, const struct linear *l, const struct tensor *x,
-                         struct tensor *y, bool onto)
+static void add_residual(const void *argument, long first, long last)
 {
+    const struct fill *f = argument;
+
+    for (long i = first; i < last; i++)
+        kernels.add(row_of(f->y, i), f->residual + i * f->y->stride, row_of(f->y, i), f->count);
+}
+
+static void forward_blas(struct tape *t, const struct linear *l, const struct tensor *x,
+                         struct tensor *y, const float *residual)
+{
+    bool onto = residual == y->data;
+    struct fill all = { .y = y, .residual = residual, .count = width(y) };
     long first = 0;
 
     for (int i = 0; i < l->parts; i++) {
         const struct tensor *w = l->weight[i], *b = l->bias[i];
-        struct fill fill = { y, tensor_floats(t, b), first, outputs(w) };
+        struct fill fill = { y, tensor_floats(t, b), NULL, first, outputs(w) };
 
         if (b)
             over_rows(onto ? add_bias : fill_rows, &fill, rows(x), fill.count);
@@ -203,6 +230,29 @@ static void forward_blas(struct tape *t, const struct linear *l, const struct te
              width(x), b || onto ? 1 : 0, y->data + first, y->stride);
         first += fill.count;
     }
+    if (residual && !onto)
+        over_rows(add_residual, &all, rows(x), all.count);
+}
+
+/* y = x W^T + b + residual with weights as they lie; y may be the residual. */
+static void forward_loose(struct tape *t, const struct linear *l, const struct tensor *x,
+                          struct tensor *y, const float *residual)
+{
+    struct product p = { .x = x->data,
+                         .rows = rows(x),
+                         .x_stride = x->stride,
+                         .residual = residual,
+                         .y = y->data,
+                         .y_stride = y->stride };
+    struct matrix parts[PACK_PARTS];
+
+    for (int i = 0; i < l->parts; i++) {
+        parts[i] = (struct matrix){ tensor_floats(t, l->weight[i]), DTYPE_F32,
+                                    outputs(l->weight[i]), NULL };
+        p.bias[i] = tensor_floats(t, l->bias[i]);
+    }
+    if (!multiply_loose(&p, parts, l->parts, width(x)))
+        forward_blas(t, l, x, y, residual);
 }
 
 static void check(const struct linear *l, const struct tensor *x)
@@ -214,9 +264,18 @@ static void check(const struct linear *l, const struct tensor *x)
     }
 }
 
+static void list_inputs(struct tensor **in, const struct linear *l, struct tensor *x)
+{
+    in[IN_X] = x;
+    for (int i = 0; i < l->parts; i++) {
+        in[IN_WEIGHT + i] = l->weight[i];
+        in[IN_BIAS + i] = l->bias[i];
+    }
+}
+
 struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act)
 {
-    struct tensor *y = tensor_widened(t, x, all_outputs(l)), *in[IN_COUNT] = { x };
+    struct tensor *y = tensor_widened(t, x, all_outputs(l)), *in[IN_COUNT] = { 0 };
 
     check(l, x);
     if (!wants(x) && !linear_learns(l) && !moves(l)) {
@@ -224,28 +283,27 @@ struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum a
         return y;
     }
     if (weights_learn(l) || moves(l))
-        forward_blas(t, l, x, y, false);
+        forward_loose(t, l, x, y, NULL);
     else
         linear_packed(t, l, x, y, ACTIVATION_NONE, NULL);
-    for (int i = 0; i < l->parts; i++) {
-        in[IN_WEIGHT + i] = l->weight[i];
-        in[IN_BIAS + i] = l->bias[i];
-    }
+    list_inputs(in, l, x);
     y = remember(t, &op_linear, y, NULL, IN_COUNT, in);
     return act == ACTIVATION_NONE ? y : activate(t, y, act); /* y stays: activate() wants it */
 }
 
 struct tensor *linear_onto(struct tape *t, struct linear *l, struct tensor *x, struct tensor *h)
 {
+    bool remembered = wants(x) || wants(h) || linear_learns(l);
+    struct tensor *y = remembered ? tensor_like(t, x) : x, *in[1 + IN_COUNT] = { x };
+
     check(l, h);
-    assert(rows(x) == rows(h) && width(x) == all_outputs(l));
-    if (wants(x) || wants(h) || linear_learns(l))
-        return add(t, x, linear(t, l, h, ACTIVATION_NONE));
-    if (moves(l))
-        forward_blas(t, l, h, x, true);
+    assert(rows(x) == rows(h) && width(x) == all_outputs(l) && x->stride == y->stride);
+    if (weights_learn(l) || moves(l))
+        forward_loose(t, l, h, y, x->data);
     else
-        linear_packed(t, l, h, x, ACTIVATION_NONE, x->data);
-    return x;
+        linear_packed(t, l, h, y, ACTIVATION_NONE, x->data);
+    list_inputs(in + 1, l, h);
+    return remembered ? remember(t, &op_onto, y, NULL, 1 + IN_COUNT, in) : y;
 }
 
 void linear_close(struct linear *l)

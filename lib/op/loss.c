@@ -50,7 +50,7 @@ static void backward(const struct node *n)
     over_rows(backward_rows, &p, rows(p.logits), width(p.logits));
 }
 
-static const struct op op_cross_entropy = { "cross_entropy", backward };
+static const struct op op_cross_entropy = { .name = "cross_entropy", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

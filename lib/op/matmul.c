@@ -26,7 +26,7 @@ static void backward(const struct node *n)
              b->grad, b->stride);
 }
 
-static const struct op op_matmul = { "matmul_transposed", backward };
+static const struct op op_matmul = { .name = "matmul_transposed", .backward = backward };
 
 static void dot_rows(const void *argument, long first, long last)
 {

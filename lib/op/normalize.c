@@ -33,7 +33,7 @@ static void backward(const struct node *n)
     over_rows(backward_rows, n->saved, rows(n->out), width(n->out));
 }
 
-static const struct op op_normalize = { "normalize", backward };
+static const struct op op_normalize = { .name = "normalize", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

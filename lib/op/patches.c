@@ -65,7 +65,7 @@ static void backward(const struct node *n)
     over_rows(move_squares, &a, rows(y), width(y));
 }
 
-static const struct op op_squares = { "squares", backward };
+static const struct op op_squares = { .name = "squares", .backward = backward };
 
 static struct tensor *squares(struct tape *t, struct tensor *pixels, long p)
 {

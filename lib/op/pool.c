@@ -31,7 +31,7 @@ static void backward_turn(const struct node *n)
     over_rows(turn_back, &p, rows(p.y), width(p.y));
 }
 
-static const struct op op_turn = { "to_channels_last", backward_turn };
+static const struct op op_turn = { .name = "to_channels_last", .backward = backward_turn };
 
 static void turn(const void *argument, long first, long last)
 {
@@ -81,7 +81,7 @@ static void backward_average(const struct node *n)
     over_rows(average_back, &p, rows(p.y), p.size * p.size * width(p.y));
 }
 
-static const struct op op_average = { "average_pool", backward_average };
+static const struct op op_average = { .name = "average_pool", .backward = backward_average };
 
 static void average(const void *argument, long first, long last)
 {

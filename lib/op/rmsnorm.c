@@ -59,7 +59,7 @@ static void backward(const struct node *n)
         over_columns(backward_gain, &p, rows(p.y), width(p.y));
 }
 
-static const struct op op_rmsnorm = { "rmsnorm", backward };
+static const struct op op_rmsnorm = { .name = "rmsnorm", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

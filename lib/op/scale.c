@@ -40,7 +40,7 @@ static void backward(const struct node *n)
         s->grad[0] += (float)(sum * p->slope);
 }
 
-static const struct op op_scale = { "scale", backward };
+static const struct op op_scale = { .name = "scale", .backward = backward };
 
 static void forward_rows(const void *argument, long first, long last)
 {

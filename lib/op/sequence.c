@@ -69,7 +69,7 @@ static void backward_prepend(const struct node *n)
         add_column_sums(token->grad, y->grad, (k + 1) * y->stride, x->shape[0], width(x));
 }
 
-static const struct op op_prepend = { "prepend", backward_prepend };
+static const struct op op_prepend = { .name = "prepend", .backward = backward_prepend };
 
 static void forward_sequences(const void *argument, long first, long last)
 {
@@ -125,7 +125,7 @@ static void backward_mean(const struct node *n)
     over_rows(backward_means, &p, p.spans->count, tensor_count(p.x) / p.spans->count);
 }
 
-static const struct op op_mean = { "mean_rows", backward_mean };
+static const struct op op_mean = { .name = "mean_rows", .backward = backward_mean };
 
 static void forward_means(const void *argument, long first, long last)
 {
@@ -160,7 +160,7 @@ static void backward_concat(const struct node *n)
         add_rows(z->grad, z->stride, grad_of(y, rows(x)), y->stride, rows(z), width(z));
 }
 
-static const struct op op_concat = { "concat_rows", backward_concat };
+static const struct op op_concat = { .name = "concat_rows", .backward = backward_concat };
 
 struct tensor *concat_rows(struct tape *t, struct tensor *x, struct tensor *z)
 {

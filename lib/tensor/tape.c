@@ -147,16 +147,36 @@ static void have_gradient(struct tape *t, struct tensor *x)
     x->grad = base->grad + (x->data - base->data);
 }
 
+/* May in[0] have the result's gradient for its own?  Not if it has one, or if what it is a part of
+ * or has as parts is written meanwhile. */
+static bool can_hand_on(const struct node *n)
+{
+    const struct tensor *x = n->in[0];
+
+    if (!n->op->hands_on || !wants(x) || x->grad || x->base || n->out->base)
+        return false;
+    for (int i = 1; i < n->inputs; i++)
+        if (n->in[i] && (n->in[i] == x || n->in[i]->base == x))
+            return false;
+    return tensor_count(x) == tensor_count(n->out);
+}
+
 static void walk(struct tape *t, const struct node *n)
 {
     struct arena_mark scratch = arena_mark(&t->arena);
+    bool handed = can_hand_on(n);
 
+    if (handed)
+        n->in[0]->grad = n->out->grad;
     for (int i = 0; i < n->inputs; i++)
         if (wants(n->in[i]))
             have_gradient(t, n->in[i]);
     n->op->backward(n);
     arena_rewind(&t->arena, scratch);
-    give_back(t, n->out);
+    if (handed)
+        n->out->grad = NULL;
+    else
+        give_back(t, n->out);
 }
 
 void tape_backward(struct tape *t, struct tensor *loss)

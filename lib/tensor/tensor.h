@@ -46,6 +46,9 @@ struct node;
 struct op {
     const char *name;
     void (*backward)(const struct node *n); /* adds to the inputs' gradients, where not NULL */
+    /* The result's gradient is in[0]'s, which may take it over: then both pointers are equal, and
+     * backward has nothing to add. */
+    bool hands_on;
 };
 enum { NODE_INPUTS = 16 };
 struct node {
