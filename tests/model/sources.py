@@ -10,6 +10,7 @@ Every source gives things:
     file, cut           the drawing, and whether to cut its margins
 """
 import html
+import io
 import os
 import re
 import tarfile
@@ -17,11 +18,14 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 
 from fontTools.ttLib import TTFont
+from PIL import Image, ImageDraw, ImageFont
 
 import captions
 
 STAMPS = "/usr/share/tuxpaint/stamps"
 FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
+SYMBOLS = "/usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf"
+EMOJIONE = "/usr/share/rubygems-integration/all/gems/gemojione-3.3.0/assets/svg"
 CLDR = "/usr/share/unicode/cldr/common"
 CLIPART = "/usr/share/openclipart/svg"
 
@@ -112,9 +116,31 @@ def twemoji(archive):
     with tarfile.open(archive) as tar:
         for member in sorted(tar.getmembers(), key=lambda m: m.name):
             if member.name.endswith(".svg"):
-                codes = os.path.basename(member.name)[:-4].split("-")
-                text = "".join(chr(int(c, 16)) for c in codes).replace(HIDDEN, "")
-                yield text, tar.extractfile(member).read()
+                yield typed(os.path.basename(member.name)[:-4]), tar.extractfile(member).read()
+
+
+def typed(name):
+    """The characters of "1F1EB-1F1F7", without what asks for colours."""
+    return "".join(chr(int(c, 16)) for c in name.split("-")).replace(HIDDEN, "")
+
+
+def emojione():
+    for path in files(EMOJIONE, ".svg"):
+        with open(path, "rb") as f:
+            yield typed(os.path.basename(path)[:-4]), f.read()
+
+
+def symbola(wanted):
+    """Black outlines of single characters."""
+    font = ImageFont.truetype(SYMBOLS, 104)
+    for code in sorted(TTFont(SYMBOLS).getBestCmap()):
+        if chr(code) in wanted:
+            left, top, right, bottom = font.getbbox(chr(code))
+            image = Image.new("RGBA", (right - left + 8, bottom - top + 8))
+            ImageDraw.Draw(image).text((4 - left, 4 - top), chr(code), (0, 0, 0, 255), font)
+            data = io.BytesIO()
+            image.save(data, "PNG")
+            yield chr(code), data.getvalue()
 
 
 def tones(text):

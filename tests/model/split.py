@@ -63,6 +63,13 @@ def split_clean(things, held):
             same[draw("style", text) % len(same)]["split"] = f"{part}-pictures"
 
 
+def split_more(things, held):
+    """Of styles that are only learnt from: what shows a thing held out has no part."""
+    for t in things:
+        out = t["concept"] in held or shown(held, t["text"], t["concept"])
+        t["split"] = None if out else "train"
+
+
 def split_web(things, held):
     for t in things:
         out = shown(held, t["text"], t["concept"], *t["more"], *t["keywords"])
