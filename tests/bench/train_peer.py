@@ -31,9 +31,9 @@ except ImportError:
 
 TOKENS, EMBEDDING = 16, 256
 #        image, patch, width, layers, text width, text layers, heads, vocabulary
-KINDS = {"small": (128, 16, 256, 8, 256, 4, 4, 4096),
+KINDS = {"small": (64, 8, 192, 6, 192, 4, 6, 5002),
          "base": (224, 16, 768, 12, 768, 12, 12, 30524)}
-TABLE = ["small.32", "small.64", "base.8"]
+TABLE = ["small.64", "base.8"]
 
 
 class Blip(nn.Module):
