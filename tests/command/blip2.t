@@ -84,6 +84,48 @@ status 3 'a language model of another kind' vlm-caption -m alone/blip2.pth --lan
 like "$(cat .err)" 'model_type is "t5"' '... is named'
 status 1 'more text than there are places' vlm-caption -m "$blip2/opt/blip2.pth" --max-length 100 q1.ppm
 
+# int8: a byte a number of a layer's matrix, and a factor a row; what it says changes little
+header() { dd if="$1" bs=1 skip=8 count="$(od -An -tu8 -N8 "$1" | tr -d ' ')" 2>/dev/null; }
+# close FIELDS A B MOST: the numbers of the records, and of lists in them, differ by less than MOST
+close() {
+    jq -n --slurpfile a "$2" --slurpfile b "$3" "def numbers_of: map($1) | flatten; [\$a, \$b | numbers_of] |
+        transpose | length > 0 and all(.[0] - .[1] | fabs < $4)"
+}
+int8() {
+    name=$1
+    shift
+    rm -rf plain small
+    ok "$name: f32" vlm-convert --to hf --dtype f32 "$@" plain
+    ok "$name: int8" vlm-convert --to hf --dtype int8 "$@" small
+    header plain/model.safetensors >plain.json
+    header small/model.safetensors >small.json
+    is "$(jq -n --slurpfile p plain.json --slurpfile s small.json '[$p[0] | to_entries[] | select(.value.shape? and $s[0][.key]) |
+            .value.shape as $n | ($n | reduce .[] as $i (1; . * $i)) * {I8: 1, F16: 2, F32: 4}[$s[0][.key].dtype] +
+                (if $s[0][.key].dtype == "I8" then 4 * $n[0] else 0 end)] | add')" \
+        "$(($(stat -c %s small/model.safetensors) - 8 - $(wc -c <small.json)))" '... every tensor has its bytes, and no other is there'
+    is "$(jq -c 'to_entries | map(select(.key | test("layers?[.][0-9].*(dense|fc1|qkv|proj|query|wi_0|SelfAttention.q|wo)[.]weight$")) | .value.dtype) | unique' small.json)" \
+        '["I8"]' '... those of all layers are bytes'
+    is "$(vlm-convert --info small | jq -c '[.dtype, .memory_bytes < 4 * .parameters.all]')" '["int8",true]' '... --info tells'
+}
+int8 'stage 1' "$model"
+echo "$one" | vlm-itm -m small >got
+ok '... matches' test "$(close '[.itm, .itc]' itm got 0.05)" = true
+echo "$one" | vlm-embed -m small >got
+ok '... embeds' test "$(close '[.image_embedding, .text_embedding]' out got 0.05)" = true
+int8 'a folder' "$blip2/hf-itm"
+echo "$one" | vlm-itm -m plain >wanted
+echo "$one" | vlm-itm -m small >got
+ok '... matches' test "$(close '[.itm, .itc]' wanted got 0.05)" = true
+for kind in opt t5; do
+    for from in "$kind/blip2.pth" "hf-$kind"; do
+        int8 "$from" "$blip2/$from"
+        vlm-caption -m plain --beam 1 --max-length 2 q?.ppm >wanted # later tokens hang on earlier ones
+        vlm-caption -m small --beam 1 --max-length 2 q?.ppm >got
+        ok '... is as sure of the first token' test "$(close .logprob wanted got 0.2)" = true
+        is "$(vlm-caption -m small --threads 1 --batch 2 q?.ppm)" "$(vlm-caption -m small q?.ppm)" '... the same bytes with 1 thread, batches of 2'
+    done
+done
+
 # the bytes depend on the record alone
 web 30 >web.jsonl
 for run in 'vlm-embed stage1/blip2_pretrained.pth' 'vlm-itm stage1/blip2_pretrained.pth' 'vlm-caption stage1/blip2_pretrained.pth' \
