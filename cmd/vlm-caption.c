@@ -62,7 +62,7 @@ struct work {
     uint64_t seed;
 };
 
-static const char *const writes[] = { "caption", "captions", "logprob", "prob", NULL };
+static const char *const writes[] = { "caption", "captions", "logprob", "prob", "truncated", NULL };
 
 static int read_answers(void)
 {
@@ -180,7 +180,8 @@ static int choose(const float *features, int count, const char *const *prompts,
     int status = vlm_rank(model, features, count, prompts, answers, (int)keep, (int)sequences, got);
 
     for (long i = 0; i < count * sequences && !status; i++) {
-        texts[i] = (struct vlm_text){ xstrdup(answer_list.items[got[i].index]), got[i].logprob };
+        texts[i] = (struct vlm_text){ xstrdup(answer_list.items[got[i].index]), got[i].logprob,
+                                      got[i].truncated };
         prob[i] = got[i].prob;
     }
     free(got);
@@ -234,6 +235,8 @@ static int batch(struct record *records[], int count)
             record_set_numbers(records[i], "prob", prob + (size_t)i * (size_t)sequences, sequences);
         else if (answers)
             record_set_number(records[i], "prob", prob[i]);
+        if (texts[(size_t)i * (size_t)sequences].truncated)
+            record_set_bool(records[i], "truncated", true);
     }
     for (int i = 0; i < count * sequences; i++)
         free(texts[i].text);

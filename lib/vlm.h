@@ -125,8 +125,9 @@ struct vlm_writing {
     bool stop_early; /* beam search: stop at `beams` finished texts */
 };
 struct vlm_text {
-    char *text;    /* to free */
-    float logprob; /* mean log-probability per token */
+    char *text;     /* to free */
+    float logprob;  /* mean log-probability per token */
+    bool truncated; /* its prompt was cut to the model's limit */
 };
 /* prompts[i] may be NULL: the model's own.  seeds: [images], used when sampling.
  * out: [images * sequences], best first. */
@@ -139,9 +140,10 @@ struct vlm_answers;
 struct vlm_answers *vlm_answers_read(const struct vlm *m, const char *const *list, int count);
 void vlm_answers_free(struct vlm_answers *a); /* NULL is nothing */
 struct vlm_ranked {
-    int index;     /* in the list */
-    float prob;    /* among those that were kept */
-    float logprob; /* mean log-probability per token */
+    int index;      /* in the list */
+    float prob;     /* among those that were kept */
+    float logprob;  /* mean log-probability per token */
+    bool truncated; /* the question was cut to the model's limit */
 };
 /* questions: [images].  out: [images * sequences], best first; sequences <= keep, which is lowered
  * to the list's length. */

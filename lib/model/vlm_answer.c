@@ -185,7 +185,8 @@ static void score_all(struct tape *t, const struct model *m, const struct questi
     qsort(list, (size_t)keep, sizeof *list, by_score);
 }
 
-static void hand_over(const struct candidate *list, int keep, int sequences, struct vlm_ranked *out)
+static void hand_over(const struct candidate *list, int keep, int sequences, bool truncated,
+                      struct vlm_ranked *out)
 {
     double sum = 0;
 
@@ -194,14 +195,16 @@ static void hand_over(const struct candidate *list, int keep, int sequences, str
     for (int i = 0; i < sequences; i++)
         out[i] =
             (struct vlm_ranked){ list[i].index, (float)(exp(list[i].score - list[0].score) / sum),
-                                 (float)list[i].logprob };
+                                 (float)list[i].logprob, truncated };
 }
 
-static struct prompt read_question(const struct vlm *v, const struct tokenizer *t, const char *text)
+static struct prompt read_question(const struct vlm *v, const struct tokenizer *t, const char *text,
+                                   bool *truncated)
 {
     struct token_ids got;
 
     tokenizer_encode(t, text, strlen(text), v->model->context, &got);
+    *truncated = got.truncated;
     return (struct prompt){ .ids = got.ids, .count = got.count };
 }
 
@@ -220,7 +223,8 @@ int vlm_rank(struct vlm *v, const float *features, int images, const char *const
         return fail_as("unsupported", "%s cannot choose from %d answers", v->about, keep);
     }
     for (int i = 0; i < images; i++) {
-        struct prompt p = read_question(v, t, questions[i]);
+        bool truncated;
+        struct prompt p = read_question(v, t, questions[i], &truncated);
         struct question q;
         struct tensor *x;
 
@@ -230,7 +234,7 @@ int vlm_rank(struct vlm *v, const float *features, int images, const char *const
         q.decoder = m->family->questions(&v->tape, m, x, &p, &q.states, &q.span);
         look_at_first(&v->tape, &q, a, list);
         score_all(&v->tape, m, &q, a, list, keep);
-        hand_over(list, keep, sequences, out + (size_t)i * (size_t)sequences);
+        hand_over(list, keep, sequences, truncated, out + (size_t)i * (size_t)sequences);
         free((int *)(uintptr_t)p.ids);
     }
     free(list);

@@ -161,7 +161,8 @@ static int fill_one(struct vlm *v, const struct tokenizer *t, struct tensor *x, 
     for (int i = 0; i < sequences; i++) {
         const struct guess *g = &list[i < count ? i : count - 1];
 
-        out[i] = (struct vlm_text){ filled(t, text, g->words), (float)(g->logprob / found) };
+        out[i] = (struct vlm_text){ filled(t, text, g->words), (float)(g->logprob / found),
+                                    ids.truncated };
     }
     free_guesses(list, count);
     free(ids.ids);

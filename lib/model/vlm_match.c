@@ -155,7 +155,7 @@ static struct decoding rules_of(const struct model *m, const struct vlm_writing 
 
 /* [DEC] and the words of the prompt, or a whole question; ids to free. */
 static struct prompt read_prompt(const struct model *m, const struct tokenizer *t, const char *text,
-                                 uint64_t seed)
+                                 uint64_t seed, bool *truncated)
 {
     struct token_ids got;
     int count;
@@ -166,6 +166,7 @@ static struct prompt read_prompt(const struct model *m, const struct tokenizer *
         m->asks || m->prompted ? got.count : got.count - 1; /* a prompt goes on: it has no end */
     if (!m->asks && !m->prompted)
         got.ids[0] = m->write_begin;
+    *truncated = got.truncated;
     return (struct prompt){ .ids = got.ids, .count = count, .seed = seed };
 }
 
@@ -188,7 +189,8 @@ static char *written(const struct model *m, const struct tokenizer *t, const str
 }
 
 static int write_some(struct vlm *v, const struct tokenizer *t, struct tensor *x,
-                      struct prompt *prompts, const struct decoding *d, struct vlm_text *out)
+                      struct prompt *prompts, const bool *truncated, const struct decoding *d,
+                      struct vlm_text *out)
 {
     int count = (int)x->shape[0], texts = count * d->sequences, status;
     struct hypothesis *got = xalloc((size_t)texts, sizeof *got);
@@ -197,6 +199,7 @@ static int write_some(struct vlm *v, const struct tokenizer *t, struct tensor *x
     for (int i = 0; i < texts && !status; i++) {
         out[i].text = written(v->model, t, &got[i], &prompts[i / d->sequences]);
         out[i].logprob = (float)got[i].logprob;
+        out[i].truncated = truncated[i / d->sequences];
         free(got[i].ids);
     }
     free(got);
@@ -220,11 +223,13 @@ int vlm_write(struct vlm *v, const float *features, int images, const char *cons
     for (int i = 0; i < images && !status; i += IMAGES) {
         int some = images - i < IMAGES ? images - i : IMAGES;
         struct prompt list[IMAGES];
+        bool truncated[IMAGES];
 
         for (int k = 0; k < some; k++)
-            list[k] = read_prompt(m, t, prompts ? prompts[i + k] : NULL, seeds ? seeds[i + k] : 0);
+            list[k] = read_prompt(m, t, prompts ? prompts[i + k] : NULL, seeds ? seeds[i + k] : 0,
+                                  &truncated[k]);
         tape_clear(&v->tape);
-        status = write_some(v, t, features_at(v, features, i, some), list, &d,
+        status = write_some(v, t, features_at(v, features, i, some), list, truncated, &d,
                             out + (size_t)i * (size_t)d.sequences);
         for (int k = 0; k < some; k++)
             free((int *)(uintptr_t)list[k].ids);

@@ -71,6 +71,8 @@ for kind in opt t5; do
         vlm-caption -m "$speaker" --prompt-field p | jq .logprob)" \
         "$(vlm-caption -m "$speaker" --prompt 'a photo of' q1.ppm | jq .logprob; vlm-caption -m "$speaker" --prompt 'Question: how many? Answer:' q2.ppm | jq .logprob)" \
         "$kind: each record its own prompt"
+    is "$(jq -nc '["a photo", ([range(700)] | join(" "))] | .[] | {image: "q1.ppm", p: .}' |
+        vlm-caption -m "$speaker" --prompt-field p --max-length 5 | jq -c .truncated)" "$(printf 'null\ntrue')" "$kind: a prompt that is cut is told"
     like "$(vlm-caption -m "$blip2/hf-$kind" --length-penalty -1 --max-length 10 q1.ppm)" '"caption":".*"' "$kind: a folder of Hugging Face"
     vlm-embed -m "$speaker" --features -b q?.ppm >features.cbor
     is "$(vlm-caption -m "$speaker" features.cbor | jq -r .caption)" "$(vlm-caption -m "$speaker" q?.ppm | jq -r .caption)" "$kind: features serve"

@@ -30,6 +30,11 @@ is "$(printf '%s\n' '{"image":"a.ppm","p":"two cats"}' '{"image":"a.ppm"}' | cap
     'null
 "no_prompt"' '--prompt-field'
 like "$(echo '{"image":"a.ppm","question":"how many cats"}' | vlm-caption -m "$blip/vqa.pth" --prompt-field question)" '"caption":"' 'a question is answered'
+jq -nc '{image: "a.ppm", question: [range(700)] | join(" ")}' >long
+printf 'yes\nno\n' >choices
+for how in '--max-length 5' '--answers choices'; do
+    is "$(vlm-caption -m "$blip/vqa.pth" --prompt-field question $how long | jq -c .truncated)" true "a question that is cut is told: $how"
+done
 status 2 'a model that answers wants a question' vlm-caption -m "$blip/vqa.pth" a.ppm
 is "$(vlm-caption -m "$blip/pretrain.pth" --max-length 30 a.ppm | jq .caption)" "$(vlm-caption -m "$blip/pretrain.pth" a.ppm | jq .caption)" \
     "captions of the original files end at [SEP]"
