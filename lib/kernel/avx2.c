@@ -125,5 +125,5 @@ INLINE void store_half(uint16_t *p, vec v)
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
-const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel);
+const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel, &panel);
 #endif

@@ -22,10 +22,12 @@ enum { ROWS = 8, VECTORS = 3 };
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
-const struct kernels kernels_avx512 = VECTOR_TABLE("avx512", &panel);
+const struct kernels kernels_avx512 = VECTOR_TABLE("avx512", &panel, &panel);
 
-/* Where there is AMX it multiplies packed weights. */
-static const struct panel_kernel unit_panel = { ROWS,   UNIT_COLUMNS, LANES,     tile,
-                                                finish, turn,         turn_half, &unit_amx };
-const struct kernels kernels_amx = VECTOR_TABLE("amx", &unit_panel);
+/* Where there is AMX it multiplies packed weights; integers multiply i8 where it does not. */
+static const struct panel_kernel unit_panel = { ROWS, UNIT_COLUMNS, LANES,     tile, finish,
+                                                turn, turn_half,    &unit_amx, NULL };
+static const struct panel_kernel quad_panel = { ROWS, VECTORS *LANES, LANES, tile,       finish,
+                                                turn, turn_half,      NULL,  &quads_vnni };
+const struct kernels kernels_amx = VECTOR_TABLE("amx", &quad_panel, &unit_panel);
 #endif

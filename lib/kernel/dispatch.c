@@ -24,7 +24,7 @@ static bool have_avx512(void)
 
 static bool have_amx512(void)
 {
-    return have_avx512() && have_amx();
+    return have_avx512() && __builtin_cpu_supports("avx512vnni") && have_amx();
 }
 #endif
 

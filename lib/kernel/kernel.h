@@ -59,7 +59,8 @@ bool kernels_supported(const char *name);
  * the scales of i8 rows multiply the finished sums.
  *
  * `few`: products are mostly of some rows, and wait for memory.  Vectors then make all of them, as
- * a matrix unit would have to split every weight first; the bytes of a row depend on it.
+ * a matrix unit would have to split every weight first, and those of i8 by integers where there are
+ * such vectors; the bytes of a row depend on it.
  */
 enum { PACK_PARTS = 3 };
 struct matrix {

@@ -122,6 +122,10 @@ void multiply_packed(const struct product *p)
     assert(p->rows >= 0 && p->y != p->x);
     if (!p->rows)
         return;
+    if (pack->quads) {
+        multiply_quads(p);
+        return;
+    }
     if (pack->kernel->unit) {
         multiply_unit(p);
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * pack.c - weights of a linear layer in the order in which the product reads them
  *
- *     parts [outputs_i, inputs], stacked -> panels [inputs][stride], one after the other
+ *     parts [outputs_i, inputs], stacked -> panels [inputs][stride], one after the other; or quads
  *
  * The kernel of the day decides the width of a panel, and is kept with the pack.
  */
@@ -47,6 +47,23 @@ static inline void fill(const struct packing *w, char *to, long first, int colum
         }
 }
 
+/* See panel.h: four of a column together, each 128 more, which makes it unsigned. */
+static void fill_quads(const struct packing *w, uint8_t *to, long first, int columns, long stride)
+{
+    long inputs = w->pack->inputs, depth = w->pack->depth, lanes = w->pack->kernel->lanes;
+
+    memset(to, QUAD_OFFSET, (size_t)(depth * stride));
+    for (long from = 0; from < inputs; from += BLOCK)
+        for (int j = 0; j < columns; j++) {
+            const int8_t *x = (const int8_t *)row_of(w, first + j);
+            long end = from + BLOCK < inputs ? from + BLOCK : inputs;
+
+            for (long k = from; k < end; k++)
+                to[j / lanes * lanes * depth + (k / QUAD * lanes + j % lanes) * QUAD + k % QUAD] =
+                    (uint8_t)(x[k] + QUAD_OFFSET);
+        }
+}
+
 static void pack_panel(void *argument, long i, int worker)
 {
     struct packing *w = argument;
@@ -55,12 +72,14 @@ static void pack_panel(void *argument, long i, int worker)
     int columns = panel_columns(p->kernel, &p->panels, i);
     long stride = round_up(columns, p->kernel->lanes);
     size_t row = (size_t)depth * dtype_size(p->type);
-    void *to = p->data + (size_t)first * row;
+    void *to = p->data + (size_t)(first * p->depth) * dtype_size(p->type);
     const char *x = row_of(w, first);
     bool together = row_of(w, first + columns - 1) == x + (size_t)(columns - 1) * row;
 
     (void)worker;
-    if (together && p->type == DTYPE_F32)
+    if (p->quads)
+        fill_quads(w, to, first, columns, stride);
+    else if (together && p->type == DTYPE_F32)
         p->kernel->turn(to, columns, (const void *)x, depth, depth, 1);
     else if (together && dtype_size(p->type) == 2 && p->kernel->turn_half)
         p->kernel->turn_half(to, columns, (const void *)x, depth, depth);
@@ -112,8 +131,10 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bo
     }
     p->outputs = p->first[count];
     copy_scales(p, parts);
+    p->quads = p->type == DTYPE_I8 && p->kernel->quads;
+    p->depth = p->quads ? round_up(inputs, QUAD) : inputs;
     p->panels = panels_of(p->kernel, p->outputs);
-    allocate(p, (size_t)panels_size(p->kernel, &p->panels, inputs) * dtype_size(p->type));
+    allocate(p, (size_t)panels_size(p->kernel, &p->panels, p->depth) * dtype_size(p->type));
     pool_run(pack_panel, &w, p->panels.count);
     return p;
 }

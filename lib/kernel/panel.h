@@ -88,6 +88,29 @@ struct unit {
     void (*multiply)(const struct unit_product *p);
 };
 
+/* Products with i8 weights by integers (vnni.c).  A row is taken as pieces of a byte, [depth] each,
+ * that TILE_DEPTH of them share a scale; a panel's vectors lie one after the other, each as
+ * [depth / 4][lanes][4], each weight 128 more than it is. */
+enum { QUAD_PIECES = 3, QUAD = 4, QUAD_OFFSET = 128 };
+struct quad_row {
+    int8_t *pieces; /* [QUAD_PIECES, stride] */
+    long stride;
+    float *scale;   /* [stretches] */
+    int32_t *begin; /* [stretches, QUAD_PIECES]: at what a sum of the pieces' products begins */
+};
+struct quad_tile {
+    float *sums; /* [rows, columns], written */
+    long sums_stride;
+    const struct quad_row *left; /* [rows], of one stride */
+    int rows, columns;           /* TILE_ROWS, TILE_COLUMNS at most */
+    const void *panel;
+    long depth; /* a multiple of QUAD; past the row's end its pieces are 0 */
+};
+struct quad_kernel {
+    void (*split)(const struct quad_row *to, const float *x, long count);
+    void (*tile)(const struct quad_tile *t);
+};
+
 struct panel_kernel {
     int rows, columns; /* the largest tile */
     int lanes;         /* of a vector */
@@ -98,6 +121,7 @@ struct panel_kernel {
     /* The same for 16 bits, without scale; columns past the last are left.  May be NULL. */
     void (*turn_half)(uint16_t *panel, int columns, const uint16_t *x, long x_stride, long depth);
     const struct unit *unit; /* multiplies panels of packed weights in place of `tile`; or NULL */
+    const struct quad_kernel *quads; /* multiplies those of i8 in place of `tile`; or NULL */
 };
 
 static inline long round_up(long n, long to)
@@ -150,6 +174,9 @@ void unit_run(const struct unit_work *w);
 long pieces_room(long rows, long depth);     /* bf16 that rows, or a panel's columns, take */
 void multiply_unit(const struct product *p); /* multiply_unit.c */
 
+/* multiply_quads.c - of packs whose weights lie in quads */
+void multiply_quads(const struct product *p);
+
 /* gemm.c, gemm_unit.c */
 struct gemm {
     bool transpose_a, transpose_b;
@@ -174,6 +201,8 @@ struct pack {
     int parts;
     long first[PACK_PARTS + 1]; /* output at which a part begins */
     long inputs, outputs;
+    bool quads; /* see struct quad_kernel */
+    long depth; /* of a panel: inputs, rounded up to whole quads where there are such */
     struct panels panels;
     char *data; /* 64-byte aligned, inside `memory` */
     void *memory;
@@ -218,6 +247,7 @@ extern const struct kernels kernels_scalar;
 #define KERNEL_X86 1
 extern const struct kernels kernels_avx2, kernels_avx512, kernels_amx;
 extern const struct unit unit_amx;
+extern const struct quad_kernel quads_vnni;
 bool have_amx(void);
 #endif
 

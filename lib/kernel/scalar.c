@@ -193,7 +193,8 @@ static void turn(float *panel, int columns, const float *x, long x_stride, long 
             panel[j] = j < columns ? scale * x[j * x_stride + k] : 0;
 }
 
-static const struct panel_kernel panel = { ROWS, COLUMNS, COLUMNS, tile, finish, turn, NULL, NULL };
+static const struct panel_kernel panel = { ROWS, COLUMNS, COLUMNS, tile, finish,
+                                           turn, NULL,    NULL,    NULL };
 
 const struct kernels kernels_scalar = {
     .name = "scalar",

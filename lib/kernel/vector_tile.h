@@ -248,12 +248,12 @@ static void turn_half(uint16_t *panel, int columns, const uint16_t *x, long x_st
             panel[i * stride + j] = x[j * x_stride + i];
 }
 
-static const struct panel_kernel panel = { ROWS,   VECTORS *LANES, LANES,     tile,
-                                           finish, turn,           turn_half, NULL };
+static const struct panel_kernel panel = { ROWS, VECTORS *LANES, LANES, tile, finish,
+                                           turn, turn_half,      NULL,  NULL };
 
-#define VECTOR_TABLE(text, weights_panel)                                                          \
+#define VECTOR_TABLE(text, plain_panel, weights_panel)                                             \
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled, .dot = dot,  \
-        .widen = widen, .narrow = narrow, .panel = &panel, .weights = weights_panel                \
+        .widen = widen, .narrow = narrow, .panel = plain_panel, .weights = weights_panel           \
     }

@@ -42,6 +42,8 @@ static const struct shape shapes[] = {
     { 12, 257, 1, { 130 }, DTYPE_I8, ACTIVATION_NONE, true, true },
     { 1, 1000, 3, { 31, 64, 2 }, DTYPE_I8, ACTIVATION_GELU, true, false },
     { 90, 64, 1, { 96 }, DTYPE_I8, ACTIVATION_NONE, false, false },
+    { 5, 1027, 1, { 49 }, DTYPE_I8, ACTIVATION_NONE, true, false },
+    { 2, 1, 1, { 17 }, DTYPE_I8, ACTIVATION_RELU, false, false },
 };
 
 struct data {
@@ -232,6 +234,50 @@ static void same_rows(const struct shape *s, const char *variant, bool few)
     drop(&d);
 }
 
+/* Rows of i8's products in which nothing, little, one large or an infinite number is. */
+static void extremes(const char *variant)
+{
+    enum { INPUTS = 600, OUTPUTS = 20, ROWS = 4, LARGE = 3 };
+    struct random r = { 7 };
+    float *x = normal(&r, ROWS * INPUTS), y[ROWS * OUTPUTS], scale[OUTPUTS];
+    int8_t w[OUTPUTS * INPUTS];
+    struct matrix part = { w, DTYPE_I8, OUTPUTS, scale };
+    struct product p = { .x = x, .rows = ROWS, .x_stride = INPUTS, .y = y, .y_stride = OUTPUTS };
+    struct pack *pack;
+    double worst = 0;
+
+    for (int i = 0; i < OUTPUTS * INPUTS; i++)
+        w[i] = (int8_t)(i * 37 % 255 - 127);
+    for (int i = 0; i < OUTPUTS; i++)
+        scale[i] = 1;
+    for (int k = 0; k < INPUTS; k++) {
+        x[k] = 0;
+        x[INPUTS + k] *= 1e-30f;
+    }
+    x[2 * INPUTS + LARGE] = 1e6f;
+    x[3 * INPUTS + 300] = INFINITY;
+    p.weights = pack = pack_weights(&part, 1, INPUTS, true);
+    multiply_packed(&p);
+    for (int row = 1; row < 3; row++)
+        for (int j = 0; j < OUTPUTS; j++) {
+            double sum = 0, most = 0, weights = 0;
+
+            for (int k = 0; k < INPUTS; k++) {
+                double one = x[row * INPUTS + k];
+
+                sum += one * w[j * INPUTS + k];
+                most = fmax(most, fabs(one));
+                weights += abs(w[j * INPUTS + k]);
+            }
+            worst = fmax(worst, fabs(y[row * OUTPUTS + j] - sum) / (most * weights));
+        }
+    ok(y[0] == 0 && y[OUTPUTS - 1] == 0, "%s: i8: a row of nothing", variant);
+    ok(worst < 0x1p-24, "%s: i8: little, and one large number: %.1e", variant, worst);
+    ok(!isfinite(y[3 * OUTPUTS]) && !isfinite(y[4 * OUTPUTS - 1]), "%s: i8: infinite", variant);
+    pack_free(pack);
+    free(x);
+}
+
 int main(void)
 {
     static const char *const variants[] = { "scalar", "avx2", "avx512", "amx" };
@@ -241,6 +287,7 @@ int main(void)
         if (!kernels_supported(variants[i]))
             continue;
         kernels_use(variants[i]);
+        extremes(variants[i]);
         for (int j = 0; j < COUNT(shapes); j++) {
             compare(&shapes[j], variants[i], false);
             same_rows(&shapes[j], variants[i], false);

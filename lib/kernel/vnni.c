@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ * vnni.c - products of i8 weights with rows of f32, added up by integers
+ *
+ * A stretch of at most TILE_DEPTH of a row is taken as fixed point: whole numbers t of 24 bits
+ * times the stretch's scale, so that what is lost is 2^-24 of its largest number, as when f32 are
+ * added. A t is three signed bytes, its pieces:
+ *
+ *     x = scale t        t = 65536 t1 + 256 t2 + t3        |t1| <= 127
+ *     sum x w = scale (65536 sum t1 w + 256 sum t2 w + sum t3 w)
+ *
+ * The processor multiplies four unsigned bytes by four signed ones and adds them to a lane.  So
+ * weights lie in memory as w + 128, four of a column together (see panel.h), and sums of pieces
+ * begin at -128 times what the pieces add up to.  Sums of a stretch are exact; stretches are added
+ * in f32.
+ *
+ * Three instructions a row do for 64 weights what takes vectors of f32 four, and eight to widen:
+ * five rows wait for nothing but memory.
+ *
+ * A stretch of numbers below 2^-103 counts as 0; one that is not finite makes its row NaN.
+ */
+#include "kernel/panel.h"
+
+#ifdef KERNEL_X86
+#include <math.h>
+#include <string.h>
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
+#pragma GCC target("prefer-vector-width=512")
+
+#include "kernel/avx512.h"
+
+enum { VECTORS = 3, PASS_ROWS = 2, LINE = 64 };
+
+/* --- rows into pieces --- */
+
+static float largest(const float *x, int count, float *not_finite)
+{
+    vec most = set(0), zero = set(0);
+
+    for (int i = 0; i < count; i += LANES) {
+        vec v = load_some(x + i, count - i < LANES ? count - i : LANES);
+
+        most = larger(_mm512_abs_ps(v), most);
+        zero += v * set(0);
+    }
+    *not_finite = lanes_sum(zero);
+    return lanes_largest(most);
+}
+
+static void split_stretch(int8_t *pieces, long stride, float *scale, int32_t *begin, const float *x,
+                          int count)
+{
+    const __m512i half = _mm512_set1_epi32(128);
+    __m512i sum[QUAD_PIECES] = { _mm512_setzero_si512(), _mm512_setzero_si512(),
+                                 _mm512_setzero_si512() };
+    float not_finite, most = largest(x, count, &not_finite);
+    vec by = set(most > 0x1p-103f && most < INFINITY ? 126 * 65536.f / most : 0);
+
+    *scale = (most > 0x1p-103f ? most / (126 * 65536.f) : 0) + not_finite;
+    for (int i = 0; i < count; i += LANES) {
+        vec v = load_some(x + i, count - i < LANES ? count - i : LANES);
+        __m512i t = _mm512_cvtps_epi32(v * by);
+
+        for (int p = QUAD_PIECES - 1; p >= 0; p--) {
+            __m512i rest = _mm512_srai_epi32(_mm512_add_epi32(t, half), 8);
+
+            _mm_storeu_si128((void *)(pieces + p * stride + i), _mm512_cvtepi32_epi8(t));
+            sum[p] = _mm512_add_epi32(sum[p], t);
+            if (p)
+                sum[p] = _mm512_sub_epi32(sum[p], _mm512_slli_epi32(rest, 8));
+            t = rest;
+        }
+    }
+    for (int p = 0; p < QUAD_PIECES; p++)
+        begin[p] = -128 * _mm512_reduce_add_epi32(sum[p]);
+}
+
+static void split(const struct quad_row *to, const float *x, long count)
+{
+    for (long k = 0, i = 0; k < count; k += TILE_DEPTH, i++)
+        split_stretch(to->pieces + k, to->stride, to->scale + i, to->begin + i * QUAD_PIECES, x + k,
+                      (int)(count - k < TILE_DEPTH ? count - k : TILE_DEPTH));
+}
+
+/* --- tiles --- */
+
+/* The compiler's own would keep a copy of each sum. */
+INLINE __m512i add_quads(__m512i sum, __m512i weights, __m512i pieces)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(pieces));
+    return sum;
+}
+
+INLINE vec joined(__m512i (*sum)[VECTORS], const int j)
+{
+    vec v = muladd(_mm512_cvtepi32_ps(sum[0][j]), set(256), _mm512_cvtepi32_ps(sum[1][j]));
+
+    return muladd(v, set(256), _mm512_cvtepi32_ps(sum[2][j]));
+}
+
+INLINE void put(float *to, bool add, vec v, int columns)
+{
+    int n = columns < LANES ? columns : LANES;
+
+    if (add)
+        v += load_some(to, n);
+    store_some(to, v, n);
+}
+
+/* What the panel's vectors will read next, fetched while a stretch is read from the first cache:
+ * each pass over it fetches a share, so that memory is never idle.  The vectors are streams, which
+ * memory serves faster together than one. */
+struct coming {
+    const char *at; /* line of the first stream */
+    int stream;     /* whose turn it is */
+    int due, every; /* a line each time that `due` has grown by `every` */
+};
+
+/* Behind the stretch from k on lies another, or the next panel. */
+INLINE struct coming coming_of(const struct quad_tile *t, int row, long k, const int vectors)
+{
+    enum { QUADS = TILE_DEPTH / QUAD };
+    int passes = (t->rows + PASS_ROWS - 1) / PASS_ROWS;
+    int done = row / PASS_ROWS * QUADS * vectors / passes;
+    const char *at = (const char *)t->panel +
+                     (k + TILE_DEPTH < t->depth ? k + TILE_DEPTH : t->depth * vectors) * LANES;
+
+    return (struct coming){ .at = at + done / vectors * LINE,
+                            .stream = done % vectors,
+                            .every = passes };
+}
+
+/* What one quad of the depth has to fetch. */
+INLINE void fetch(struct coming *c, long stream, const int vectors)
+{
+    for (c->due += vectors; c->due >= c->every; c->due -= c->every) {
+        __builtin_prefetch(c->at + c->stream * stream);
+        if (++c->stream == vectors) {
+            c->stream = 0;
+            c->at += LINE;
+        }
+    }
+}
+
+/* Four of the depth: some rows' pieces times the panel. */
+INLINE void add_products(__m512i (*sum)[VECTORS], const char *const *pieces, long stride,
+                         const char *panel, long stream, const int rows, const int vectors)
+{
+    __m512i w[VECTORS], four;
+    int32_t bytes;
+
+#pragma GCC unroll 3
+    for (int j = 0; j < vectors; j++)
+        w[j] = _mm512_loadu_si512(panel + j * stream);
+#pragma GCC unroll 2
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int p = 0; p < QUAD_PIECES; p++) {
+            memcpy(&bytes, pieces[i] + p * stride, sizeof bytes);
+            four = _mm512_set1_epi32(bytes);
+#pragma GCC unroll 3
+            for (int j = 0; j < vectors; j++)
+                sum[i * QUAD_PIECES + p][j] = add_quads(sum[i * QUAD_PIECES + p][j], w[j], four);
+        }
+}
+
+/* Some rows times a stretch of the panel. */
+INLINE void stretch(const struct quad_tile *t, int row, long k, const int rows, const int vectors)
+{
+    const long depth = t->depth - k < TILE_DEPTH ? t->depth - k : TILE_DEPTH, at = k / TILE_DEPTH;
+    const char *panel = (const char *)t->panel + k * LANES, *pieces[PASS_ROWS];
+    const struct quad_row *left = t->left + row;
+    struct coming coming = coming_of(t, row, k, vectors);
+    __m512i sum[PASS_ROWS * QUAD_PIECES][VECTORS];
+
+#pragma GCC unroll 2
+    for (int i = 0; i < rows; i++) {
+        pieces[i] = (const char *)left[i].pieces + k;
+#pragma GCC unroll 3
+        for (int p = 0; p < QUAD_PIECES; p++)
+#pragma GCC unroll 3
+            for (int j = 0; j < vectors; j++)
+                sum[i * QUAD_PIECES + p][j] =
+                    _mm512_set1_epi32(left[i].begin[at * QUAD_PIECES + p]);
+    }
+    for (long q = 0; q < depth; q += QUAD, panel += LINE) {
+        fetch(&coming, t->depth * LANES, vectors);
+        add_products(sum, pieces, left->stride, panel, t->depth * LANES, rows, vectors);
+#pragma GCC unroll 2
+        for (int i = 0; i < rows; i++)
+            pieces[i] += QUAD;
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++)
+            put(t->sums + (row + i) * t->sums_stride + j * LANES, k > 0,
+                set(left[i].scale[at]) * joined(sum + i * QUAD_PIECES, j), t->columns - j * LANES);
+}
+
+INLINE void tile_of(const struct quad_tile *t, const int vectors)
+{
+    for (long k = 0; k < t->depth; k += TILE_DEPTH) {
+        int row = 0;
+
+        for (; row + PASS_ROWS <= t->rows; row += PASS_ROWS)
+            stretch(t, row, k, PASS_ROWS, vectors);
+        if (row < t->rows)
+            stretch(t, row, k, 1, vectors);
+    }
+}
+
+static void tile(const struct quad_tile *t)
+{
+    if (t->columns > 2 * LANES)
+        tile_of(t, 3);
+    else if (t->columns > LANES)
+        tile_of(t, 2);
+    else
+        tile_of(t, 1);
+}
+
+const struct quad_kernel quads_vnni = { split, tile };
+#endif
