@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A full-size BLIP-2 OPT-2.7B with random weights in float16, as Hugging Face lays it out, captions a picture.
 
-    large_blip2.py VLM_CAPTION FOLDER     FOLDER is made, or what is there already is used
+    large_blip2.py BUILD FOLDER     FOLDER is made, or what is there already is used; FOLDER-int8 is made and removed
 
-What is asked: a caption comes, the same twice, alone and among others; and the most memory ever resident is at
-most the size of the weights and 1.5 GiB.
+What is asked, of it and of what vlm-convert makes of it in int8: a caption comes, the same alone and among others;
+the most memory ever resident is at most the size of the weights and 1.5 GiB; vlm-convert --info foretells it within
+a tenth; and the conversion itself takes no more than 1.5 GiB.
 """
-import json, os, resource, subprocess, sys, time
+import json, os, shutil, subprocess, sys, time
 
 ROOM = 3 << 29
 NAMES = ("a", "b", "c")
@@ -69,31 +70,56 @@ def picture(path, shade):
         f.write(b"P6 64 48 255\n" + bytes((x * shade + y * 3 + c * 70) % 256 for y in range(48) for x in range(64) for c in range(3)))
 
 
-def caption(program, folder, *args):
+class Tests:
+    count = 0
+
+    def ok(self, good, what):
+        self.count += 1
+        print("%sok %d - %s" % ("" if good else "not ", self.count, what), flush=True)
+
+
+def run(*args):
+    """Its output, the most memory that it had resident, and how long it took."""
     start = time.time()
-    out = subprocess.run([program, "-m", folder, *args], capture_output=True, text=True)
-    if out.returncode:
-        sys.exit("# %s" % out.stderr)
-    return out.stdout.splitlines(), time.time() - start
+    with subprocess.Popen(args, stdout=subprocess.PIPE, text=True) as child:
+        out = child.stdout.read()
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = status
+    if status:
+        sys.exit("# %s: status %d" % (args[0], status))
+    return out, used.ru_maxrss * 1024, time.time() - start
 
 
-def main(program, folder):
-    if not os.path.exists(os.path.join(folder, "tokenizer.json")):
-        make(folder)
+def captions(tests, build, folder):
     weights = os.path.getsize(os.path.join(folder, "model.safetensors"))
     paths = [os.path.join(folder, n + ".ppm") for n in NAMES]
     for i, p in enumerate(paths):
         picture(p, i + 2)
-    one, seconds = caption(program, folder, paths[0])
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    print("1..3")
-    print("%sok 1 - a caption comes" % ("" if '"caption":"' in one[0] else "not "))
+    one, peak, seconds = run(build + "/vlm-caption", "-m", folder, paths[0])
+    tests.ok('"caption":"' in one, "a caption comes")
     print("# %.1f s for one picture, five beams, at most 20 tokens" % seconds)
-    good = peak <= weights + ROOM
-    print("%sok 2 - at most %.2f GiB were resident, weights are %.2f" % ("" if good else "not ", peak / 2**30, weights / 2**30))
-    all_, seconds = caption(program, folder, *paths)
+    tests.ok(peak <= weights + ROOM, "at most %.2f GiB were resident, weights are %.2f" % (peak / 2**30, weights / 2**30))
+    foretold = json.loads(run(build + "/vlm-convert", "--info", folder)[0])["memory_bytes"]
+    tests.ok(abs(foretold - peak) <= 0.1 * peak, "--info foretold %.2f" % (foretold / 2**30))
+    all_, _, seconds = run(build + "/vlm-caption", "-m", folder, *paths)
     print("# %.1f s for three" % seconds)
-    print("%sok 3 - the same alone and among others" % ("" if one[0] == all_[0] else "not "))
+    tests.ok(one == all_.splitlines(True)[0], "the same alone and among others")
 
 
-main(*sys.argv[1:3])
+def main(build, folder):
+    tests, small = Tests(), folder + "-int8"
+    if not os.path.exists(os.path.join(folder, "tokenizer.json")):
+        make(folder)
+    print("1..9")
+    captions(tests, build, folder)
+    try:
+        _, peak, seconds = run(build + "/vlm-convert", "--dtype", "int8", folder, small)
+        print("# %.1f s to convert" % seconds)
+        tests.ok(peak <= ROOM, "int8: at most %.2f GiB were resident" % (peak / 2**30))
+        captions(tests, build, small)
+    finally:
+        shutil.rmtree(small, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
