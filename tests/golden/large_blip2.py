@@ -44,6 +44,11 @@ def make(folder):
                 some = min(count, len(draw) - i % 4096)
                 out.write(draw[i % 4096:i % 4096 + some].tobytes())
                 count -= some
+    tokenizer(folder)
+
+
+def tokenizer(folder):
+    """OPT's bytes, its end of line, and a word for each other id."""
     words = {**{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}, **byte_words(), "\u010a": 50118}
     used = set(words.values())
     words.update({"w%d" % i: i for i in range(50265) if i not in used})
