@@ -68,6 +68,11 @@ void buffer_free(struct buffer *b);
 uint32_t utf8_next(const char **text, const char *end); /* bad bytes: U+FFFD, at least one byte */
 void buffer_utf8(struct buffer *b, uint32_t code);
 
+/* pages.c - memory on large pages, for what lives long and is read over and over; of any content,
+ * aligned to a line of the cache; exits when out of memory */
+void *pages_alloc(size_t bytes);
+void pages_free(void *memory); /* NULL is nothing */
+
 /* base64.c - appends the bytes that a text spells; spaces and newlines are passed by */
 int base64_read(struct buffer *b, const char *text); /* 0, or -1 after fail() */
 

@@ -15,8 +15,7 @@ struct packed_keys {
     int heads, head_width, sequences;
     size_t *at;  /* [sequences] floats before a sequence */
     long *room;  /* [sequences] floats of one head */
-    float *data; /* 64-byte aligned, inside `memory` */
-    void *memory;
+    float *data; /* of pages_alloc() */
 };
 
 struct packing {
@@ -73,8 +72,7 @@ struct packed_keys *attention_pack(const struct attention *a, int key_sequences)
         p->room[j] = keys_room(a->key_count[j], a->head_width);
         floats += (size_t)a->heads * (size_t)p->room[j];
     }
-    p->memory = xresize(NULL, floats + 16, sizeof *p->data);
-    p->data = (float *)(((uintptr_t)p->memory + 63) / 64 * 64);
+    p->data = pages_alloc(floats * sizeof *p->data);
     pool_run(pack_head, &w, (long)key_sequences * a->heads);
     return p;
 }
@@ -85,6 +83,6 @@ void packed_keys_free(struct packed_keys *p)
         return;
     free(p->at);
     free(p->room);
-    free(p->memory);
+    pages_free(p->data);
     free(p);
 }

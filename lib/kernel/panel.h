@@ -204,8 +204,7 @@ struct pack {
     bool quads; /* see struct quad_kernel */
     long depth; /* of a panel: inputs, rounded up to whole quads where there are such */
     struct panels panels;
-    char *data; /* 64-byte aligned, inside `memory` */
-    void *memory;
+    char *data; /* of pages_alloc() */
     size_t bytes;
     float *scale; /* [outputs], of i8; else NULL */
 };

@@ -59,6 +59,35 @@ static void arenas(void)
     arena_free(&a);
 }
 
+/* Blocks of all sizes come and go in any order and never overlap. */
+static void pages(void)
+{
+    enum { BLOCKS = 30 };
+    struct random r = { 11 };
+    unsigned char *blocks[BLOCKS] = { NULL };
+    size_t sizes[BLOCKS];
+    int bad = 0, misaligned = 0;
+
+    for (int step = 0; step < 3000; step++) {
+        int i = (int)random_below(&r, BLOCKS);
+
+        if (blocks[i])
+            bad += blocks[i][0] != i || blocks[i][sizes[i] - 1] != i;
+        pages_free(blocks[i]);
+        blocks[i] = NULL;
+        if (random_below(&r, 4)) {
+            sizes[i] = 1 + random_below(&r, random_below(&r, 20) ? 4 << 20 : 70 << 20);
+            blocks[i] = pages_alloc(sizes[i]);
+            misaligned += (uintptr_t)blocks[i] % 64 != 0;
+            blocks[i][0] = blocks[i][sizes[i] - 1] = (unsigned char)i;
+        }
+    }
+    for (int i = 0; i < BLOCKS; i++)
+        pages_free(blocks[i]);
+    is_long(bad, 0, "pages: no block is written over");
+    is_long(misaligned, 0, "pages: blocks are aligned to 64 bytes");
+}
+
 static void buffers(void)
 {
     struct buffer b = { 0 };
@@ -209,6 +238,7 @@ int main(void)
 {
     errors();
     arenas();
+    pages();
     buffers();
     texts();
     short_floats();
