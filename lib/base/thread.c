@@ -8,18 +8,31 @@
  *
  * A thread reads the ticket, then the slot's fields, then claims the index by compare-and-swap.
  * A claim that succeeds proves that the fields belong to that generation, so a thread that comes
- * late can do no harm.  Idle threads look again for SPIN rounds, some microseconds, then sleep:
- * on a core shared with a busy neighbour, time spent looking is taken from the work that follows.
- * Jobs in the background wait in a list under a lock; their pieces are milliseconds long.
+ * late can do no harm.  Jobs in the background wait in a list under a lock; their pieces are
+ * milliseconds long.
+ *
+ * Idle threads look again for some time, then sleep.  Waking one takes about as long as a small job
+ * does, so looking pays between the jobs of a pass.  But where a neighbour keeps a core busy, time
+ * spent looking is taken from the work that follows, and a core that looks does not pull over a
+ * thread that the neighbour keeps waiting.  A look that takes its full time is a sign of one: for a
+ * while all looks are brief then.  Where jobs are so large that it is none, waking is cheap.
  */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include "base/base.h"
 
-enum { SPIN = 200 };
+/* Nanoseconds, but for LOOKS. */
+enum {
+    LOOKS = 16,        /* between two readings of the clock: a microsecond */
+    CALL = 200000,     /* a look for work, as long as what a pass does outside of jobs */
+    END = 100000,      /* a look for the others' last pieces */
+    BRIEF = 10000,     /* either, while the cores are shared */
+    SHARED = 50000000, /* how long they count as shared after a sign of it */
+};
 
 struct job {
     pool_task task;
@@ -40,11 +53,20 @@ static pthread_cond_t work = PTHREAD_COND_INITIALIZER, finished = PTHREAD_COND_I
 static struct job *background; /* under the lock */
 static _Atomic int sleepers, waiters, background_ready;
 static _Atomic bool stopping;
+static _Atomic int64_t shared_until; /* on the clock: a neighbour may want a core */
 static pthread_t *threads;
 static int thread_count = 1;
 static _Atomic bool running;      /* a job is in the foreground */
 static _Thread_local int self;    /* this thread's worker number */
 static _Thread_local bool inside; /* a task runs on this thread */
+
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 static inline void pause_briefly(void)
 {
@@ -118,23 +140,49 @@ static bool foreground_ready(void)
     return (long)(atomic_load(&slot.ticket) & 0xffffffff) < atomic_load(&slot.count);
 }
 
+/* Something to do, or nothing ever again. */
+static bool called(void)
+{
+    return foreground_ready() || atomic_load(&background_ready) > 0 || atomic_load(&stopping);
+}
+
+static bool slot_done(void)
+{
+    return atomic_load(&slot.done) == atomic_load_explicit(&slot.count, memory_order_relaxed);
+}
+
+/* Whether the condition came true before it was time to sleep. */
+static bool look_for(bool (*condition)(void), int64_t most)
+{
+    int64_t begin = nanoseconds(), now;
+    int64_t patience =
+        begin < atomic_load_explicit(&shared_until, memory_order_relaxed) ? BRIEF : most;
+    bool found;
+
+    do {
+        found = condition();
+        for (int i = 0; i < LOOKS && !found; i++) {
+            pause_briefly();
+            found = condition();
+        }
+        now = nanoseconds();
+    } while (!found && now - begin < patience);
+    if (now - begin >= most)
+        atomic_store_explicit(&shared_until, now + SHARED, memory_order_relaxed);
+    return found;
+}
+
 static void *serve(void *number)
 {
     self = (int)(intptr_t)number;
     while (!atomic_load(&stopping)) {
-        int spins = 0;
-
         while (foreground_step() || (atomic_load(&background_ready) > 0 && background_step(NULL)))
             ;
-        while (spins++ < SPIN && !foreground_ready() && atomic_load(&background_ready) <= 0 &&
-               !atomic_load(&stopping))
-            pause_briefly();
-        if (spins <= SPIN)
+        if (look_for(called, CALL))
             continue;
         pthread_mutex_lock(&lock);
         atomic_fetch_add(&sleepers, 1);
-        while (!foreground_ready() && atomic_load(&background_ready) <= 0 &&
-               !atomic_load(&stopping))
+        while (!called())
             pthread_cond_wait(&work, &lock);
         atomic_fetch_sub(&sleepers, 1);
         pthread_mutex_unlock(&lock);
@@ -178,16 +226,13 @@ static void wake(void)
     pthread_mutex_unlock(&lock);
 }
 
-static void wait_for_slot(long count)
+static void wait_for_slot(void)
 {
-    for (int spins = 0; spins < SPIN; spins++) {
-        if (atomic_load(&slot.done) == count)
-            return;
-        pause_briefly();
-    }
+    if (look_for(slot_done, END))
+        return;
     pthread_mutex_lock(&lock);
     atomic_fetch_add(&waiters, 1);
-    while (atomic_load(&slot.done) != count)
+    while (!slot_done())
         pthread_cond_wait(&finished, &lock);
     atomic_fetch_sub(&waiters, 1);
     pthread_mutex_unlock(&lock);
@@ -224,7 +269,7 @@ void pool_run(pool_task task, void *argument, long count)
     wake();
     while (foreground_step())
         ;
-    wait_for_slot(count);
+    wait_for_slot();
     atomic_store(&running, false);
 }
 
