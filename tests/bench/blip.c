@@ -160,7 +160,7 @@ static double write_tokens(struct tensor *image, int beams, int length)
                           .max_length = length,
                           .end = bench.model.config.end,
                           .era = BEAM_ERA_D };
-    const struct prompt prompt = { &bench.model.config.begin, 1, 0 };
+    const struct prompt prompt = { .ids = &bench.model.config.begin, .count = 1 };
     struct writer w;
     struct hypothesis out;
     double start;
