@@ -29,7 +29,8 @@ static char *name_of(const struct record *r)
 {
     struct span name;
 
-    if (record_id(r, &name, NULL) || (!record_member(r, "image") && record_image(r, &settings.fields, &name, NULL)))
+    if (record_id(r, &name, NULL) ||
+        (!record_member(r, "image") && record_image(r, &settings.fields, &name, NULL)))
         return xmemdup(name.data, name.size);
     return xprintf("%llu", (unsigned long long)r->index + 1);
 }

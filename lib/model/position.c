@@ -2,8 +2,9 @@
  * position.c - position embeddings for another image size
  *
  * Cubic convolution with a = -0.75 over four neighbours a side, indices held at the border, as
- * torch.nn.functional.interpolate(mode="bicubic") computes it.  The squares' middles are spread over
- * the same picture, or with `corners`, as LAVIS has it for CLIP's tower, those of the corners stay.
+ * torch.nn.functional.interpolate(mode="bicubic") computes it.  The squares' middles are spread
+ * over the same picture, or with `corners`, as LAVIS has it for CLIP's tower, those of the corners
+ * stay.
  */
 #include <math.h>
 #include <string.h>

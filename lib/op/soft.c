@@ -43,7 +43,8 @@ static void backward(const struct node *n)
     over_rows(backward_rows, &p, rows(p.logits), width(p.logits));
 }
 
-static const struct op op_soft_cross_entropy = { .name = "soft_cross_entropy", .backward = backward };
+static const struct op op_soft_cross_entropy = { .name = "soft_cross_entropy",
+                                                 .backward = backward };
 
 static double log_sum_of(const float *z, long classes)
 {

@@ -65,8 +65,8 @@ static char *describe(const struct run *r)
     buffer_printf(&b, ",\"warmup_lr\":%.6g,\"lr_decay\":%.6g", s->warmup_rate, s->decay);
     buffer_printf(&b, ",\"beta1\":%.6g,\"beta2\":%.6g,\"eps\":%.6g,\"clip\":%.6g", t->beta1,
                   t->beta2, t->eps, t->clip);
-    buffer_printf(&b, ",\"weight_decay\":%.6g,\"decays\":%d,\"precision\":%d",
-                  t->weight_decay, (int)t->decays, (int)t->precision);
+    buffer_printf(&b, ",\"weight_decay\":%.6g,\"decays\":%d,\"precision\":%d", t->weight_decay,
+                  (int)t->decays, (int)t->precision);
     buffer_printf(&b, ",\"momentum\":%.6g,\"queue\":%ld,\"alpha\":%.6g,\"alpha_epochs\":%.6g",
                   t->momentum, t->queue, t->alpha, t->alpha_epochs);
     buffer_string(&b, ",\"prompt\":");
