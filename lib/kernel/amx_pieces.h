@@ -311,37 +311,17 @@ INLINE void split_pairs(struct progress *p, long pairs, const enum kind kind)
 }
 
 /* Functions of their own: they are called from dozens of places. */
-#define NOT_INLINE static __attribute__((noinline))
-
-NOT_INLINE void split_f32(struct progress *p, long pairs)
-{
-    split_pairs(p, pairs, KIND_F32);
-}
-
-NOT_INLINE void split_two(struct progress *p, long pairs)
-{
-    split_pairs(p, pairs, KIND_TWO);
-}
-
-NOT_INLINE void split_one(struct progress *p, long pairs)
-{
-    split_pairs(p, pairs, KIND_ONE);
-}
-
-NOT_INLINE void split_f16(struct progress *p, long pairs)
-{
-    split_pairs(p, pairs, KIND_F16);
-}
-
-NOT_INLINE void split_bf16(struct progress *p, long pairs)
-{
-    split_pairs(p, pairs, KIND_BF16);
-}
-
-NOT_INLINE void split_i8(struct progress *p, long pairs)
-{
-    split_pairs(p, pairs, KIND_I8);
-}
+#define SPLIT(name, kind)                                                                          \
+    static __attribute__((noinline)) void name(struct progress *p, long pairs)                     \
+    {                                                                                              \
+        split_pairs(p, pairs, kind);                                                               \
+    }
+SPLIT(split_f32, KIND_F32)
+SPLIT(split_two, KIND_TWO)
+SPLIT(split_one, KIND_ONE)
+SPLIT(split_f16, KIND_F16)
+SPLIT(split_bf16, KIND_BF16)
+SPLIT(split_i8, KIND_I8)
 
 /* Some pairs, as far as there are any left. */
 INLINE void split_some(struct progress *p, long pairs, const enum kind kind)

@@ -199,8 +199,9 @@ static void gemm_piece(void *argument, long index, int worker)
 void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,
           long lda, const float *b, long ldb, float beta, float *c, long ldc)
 {
-    struct gemm g = { transpose_a, transpose_b, m, n, k, lda,           ldb, ldc,
-                      alpha,       beta,        a, b, c, gemm_pieces(), 0,   0 };
+    struct gemm g = {
+        transpose_a, transpose_b, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c, 0, 0
+    };
 
     if (gemm_by_unit() && k > 0) {
         gemm_unit(&g);

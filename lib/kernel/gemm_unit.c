@@ -13,7 +13,7 @@ static struct unit_panel panel(const struct unit_work *w, long index, long k)
         .x_stride = g->ldb,
         .type = DTYPE_F32,
         .turned = g->transpose_b,
-        .pieces = g->pieces,
+        .pieces = gemm_pieces(),
         .columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS,
     };
 }
@@ -48,7 +48,7 @@ void gemm_unit(const struct gemm *g)
 {
     unit_run(&(struct unit_work){
         .unit = kernels.weights->unit,
-        .left = { g->a, g->lda, g->transpose_a, g->pieces },
+        .left = { g->a, g->lda, g->transpose_a, gemm_pieces() },
         .rows = g->m,
         .depth = g->k,
         .panels = (g->n + UNIT_COLUMNS - 1) / UNIT_COLUMNS,

@@ -7,7 +7,7 @@
 struct loose {
     const struct product *product;
     const struct matrix *parts;
-    int count, pieces;
+    int count;
     long inputs;
 };
 
@@ -48,7 +48,7 @@ static struct unit_panel panel(const struct unit_work *w, long index, long k)
                                 .x_stride = l->inputs,
                                 .type = DTYPE_F32,
                                 .turned = true,
-                                .pieces = l->pieces,
+                                .pieces = gemm_pieces(),
                                 .columns = s.columns };
 }
 
@@ -75,7 +75,7 @@ static void finish(const struct unit_work *w, const float *sums, long index, lon
 
 bool multiply_loose(const struct product *p, const struct matrix *parts, int count, long inputs)
 {
-    struct loose l = { p, parts, count, gemm_pieces(), inputs };
+    struct loose l = { p, parts, count, inputs };
     long panels = 0;
 
     if (!gemm_by_unit())
@@ -84,7 +84,7 @@ bool multiply_loose(const struct product *p, const struct matrix *parts, int cou
         panels += panels_in(&parts[i]);
     unit_run(&(struct unit_work){
         .unit = kernels.weights->unit,
-        .left = { p->x, p->x_stride, false, l.pieces },
+        .left = { p->x, p->x_stride, false, gemm_pieces() },
         .rows = p->rows,
         .depth = inputs,
         .panels = panels,

@@ -184,7 +184,6 @@ struct gemm {
     float alpha, beta;
     const float *a, *b;
     float *c;
-    int pieces;
     long rows, columns; /* of the grid of pieces */
 };
 void gemm_unit(const struct gemm *g);

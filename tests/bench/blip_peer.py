@@ -12,9 +12,11 @@
 # Runtime are peers.py's affair.  With OMP_NUM_THREADS=1 processor time counts, as in blip.c.
 import os
 import statistics
-import subprocess
 import sys
 import time
+
+sys.dont_write_bytecode = True
+from turns import in_turns  # noqa: E402
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
@@ -114,21 +116,12 @@ def spell(seconds, unit):
 
 
 def beside(program, peer, names, rounds):
-    ours = subprocess.Popen([program, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True)
-
-    def ask(name):
-        print(name, file=ours.stdin, flush=True)
-        return float(ours.stdout.readline())
-    for name in names:
-        pass_, count, tokens, unit = WORKLOADS[name]
-        ask(name)
-        pass_(peer, count, tokens)
-        times = [(ask(name), pass_(peer, count, tokens)) for _ in range(rounds)]
-        own, their = (statistics.median(t) for t in zip(*times))
+    def step(name):
+        pass_, count, tokens, _ = WORKLOADS[name]
+        return pass_(peer, count, tokens)
+    for name, own, their in in_turns([program, "-"], names, step, rounds):
+        unit = WORKLOADS[name][3]
         print(name, spell(own, unit), spell(their, unit), unit, f"{their / own:.2f}", flush=True)
-    ours.stdin.close()
-    ours.wait()
 
 
 def main():

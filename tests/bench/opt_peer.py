@@ -7,17 +7,19 @@
 #     opt_peer.py -                   alone: "PRECISION NAME VALUE ms"
 #
 # A step is one pass of OPTForCausalLM with its cache of keys and values, for one text or five, behind
-# the rows of a picture and a prompt; the choice of tokens is on neither side.  PyTorch has no precision
-# that is fastest at both here: f32 for one text, bf16 or f32 multiplied as bf16 ("medium") for five;
-# PEER_PRECISION names those to try.  With OMP_NUM_THREADS=1 processor time counts, as in opt.c.  The
+# the rows of a picture and a prompt; the choice of tokens is on neither side.  Which of PyTorch's
+# precisions is fastest differs (bf16, f32, or f32 multiplied as bf16: "medium"); PEER_PRECISION names
+# those to try.  With OMP_NUM_THREADS=1 processor time counts, as in opt.c.  The
 # largest takes 11 GB beside our 6; what the memory does not hold is passed by.
 import gc
 import os
 import statistics
-import subprocess
 import sys
 import time
 import warnings
+
+sys.dont_write_bytecode = True
+from turns import in_turns  # noqa: E402
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
@@ -82,20 +84,9 @@ class Peer:
 
 
 def beside(program, peer, precision, kind, rounds):
-    ours = subprocess.Popen([program, "-", kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True)
-
-    def ask(name):
-        print(name, file=ours.stdin, flush=True)
-        return float(ours.stdout.readline())
-    for name in WORKLOADS:
-        ask(name), peer.step(name)
-        times = [(ask(name), peer.step(name)) for _ in range(rounds)]
-        own, their = (statistics.median(t) for t in zip(*times))
+    for name, own, their in in_turns([program, "-", kind], WORKLOADS, peer.step, rounds):
         print(f"{kind} {precision} {name} {1e3 * own:.0f} {1e3 * their:.0f} ms {their / own:.2f}",
               flush=True)
-    ours.stdin.close()
-    ours.wait()
 
 
 def main():

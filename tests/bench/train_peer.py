@@ -12,9 +12,11 @@
 # in bf16 where the processor can).  With OMP_NUM_THREADS=1 processor time counts, as in train.c.
 import os
 import statistics
-import subprocess
 import sys
 import time
+
+sys.dont_write_bytecode = True
+from turns import in_turns  # noqa: E402
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
@@ -122,20 +124,9 @@ class Peer:
 
 
 def beside(program, peer, names, rounds):
-    ours = subprocess.Popen([program, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True)
-
-    def ask(name):
-        print(name, file=ours.stdin, flush=True)
-        return float(ours.stdout.readline())
-    for name in names:
-        ask(name), peer.step(name)
-        times = [(ask(name), peer.step(name)) for _ in range(rounds)]
-        own, their = (statistics.median(t) for t in zip(*times))
+    for name, own, their in in_turns([program, "-"], names, peer.step, rounds):
         print(f"{name} {peer.count / own:.2f} {peer.count / their:.2f} pairs/s {their / own:.2f}",
               flush=True)
-    ours.stdin.close()
-    ours.wait()
 
 
 def main():
