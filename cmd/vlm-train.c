@@ -15,7 +15,7 @@ static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, l
             save_every = 1000;
 static float rate, least_rate, warmup_rate,
     decay = 0.9f, weight_decay = 0.05f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, clip,
-    momentum, alpha = 0.4f, alpha_epochs = 1, smoothing = 0.1f, easy, crop;
+    momentum, alpha = 0.4f, alpha_epochs = 1, smoothing = 0.1f, easy, crop, dropout, drop_path;
 static int schedule, decays, precision;
 static bool flip, background;
 static int operations, magnitude;
@@ -54,6 +54,10 @@ static const struct option_spec learning_options[] = {
     OPTION_STRING(0, "prompt", "TEXT", &prompt,
                   "what every text begins with; lm does not learn it [lm alone: the model's own]"),
     OPTION_FLOAT(0, "label-smoothing", "E", &smoothing, 0, 1, "of lm [0.1]"),
+    OPTION_FLOAT(0, "dropout", "SHARE", &dropout, 0, 0.95f,
+                 "of the numbers between a BERT's layers, left out by chance [0]"),
+    OPTION_FLOAT(0, "drop-path", "SHARE", &drop_path, 0, 0.95f,
+                 "of the pictures that pass by the image tower's last layer, by chance [0]"),
     OPTIONS_END,
 };
 
@@ -220,6 +224,8 @@ static struct training training_of(char *const *operands, int count,
         .easy = easy,
         .prompt = prompt,
         .smoothing = smoothing,
+        .dropout = dropout,
+        .drop_path = drop_path,
         .epochs = epochs,
         .steps = steps,
         .batch = batch,

@@ -57,11 +57,17 @@ int model_learn(struct tape *t, struct model *m, const struct pairs *b, const st
                 struct losses *out)
 {
     *out = (struct losses){ 0 };
+    t->dropout = l->dropout;
+    t->drop_path = l->drop_path;
+    if (l->dropout > 0 || l->drop_path > 0)
+        t->random.state = (uint64_t)(l->draw(l->draw_self) * 0x1p53);
     if (check(m, b, l) || m->family->learn->learn(t, m, b, l, out))
         return -1;
     for (int i = 0; i < OBJECTIVES; i++) {
         struct tensor *one = out->each[i];
 
+        if (one && l->weight && l->weight[i] != 1)
+            one = scale(t, one, l->weight[i]);
         if (one)
             out->total = out->total ? add(t, out->total, one) : one;
     }

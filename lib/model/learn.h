@@ -56,13 +56,15 @@ void feature_queue_free(struct feature_queue *q); /* NULL is nothing */
 
 struct lesson { /* how to teach; what lives across batches is the trainer's */
     unsigned objectives;
+    const float *weight;         /* [OBJECTIVES] what each counts in the total; NULL: 1 */
     float alpha;                 /* share of the teacher's soft targets, now */
     float smoothing;             /* of LM's targets; BLIP: 0.1 */
+    float dropout, drop_path;    /* as struct tape has them; BLIP: 0.1, 0 */
     float easy;                  /* share of ITM's negatives that are drawn evenly; BLIP: 0 */
     int prompt;                  /* ids at a text's start that LM does not learn */
     struct model *teacher;       /* followed before the batch; NULL: none, alpha is not used */
     struct feature_queue *queue; /* needs a teacher; added to by model_learn(); NULL: none */
-    double (*draw)(void *self);  /* uniform in [0, 1): negatives, masks */
+    double (*draw)(void *self);  /* uniform in [0, 1): negatives, masks, dropout */
     void *draw_self;
 };
 

@@ -149,7 +149,7 @@ struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert
         for (int k = s->start[i]; k < s->start[i + 1]; k++)
             at[k] = k - s->start[i] + (in->queries ? 0 : cached_ids(in, i));
     if (in->queries)
-        return norm_over(t, &b->norm, embed(t, b->queries, at, count));
+        return dropout(t, norm_over(t, &b->norm, embed(t, b->queries, at, count)), t->dropout);
     x = embed(t, b->words, in->ids, count);
     x = add(t, x, embed(t, b->positions, at, count));
     if (b->types) {
@@ -158,7 +158,7 @@ struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert
         memset(zero, 0, (size_t)count * sizeof *zero);
         x = add(t, x, embed(t, b->types, zero, count));
     }
-    return norm_over(t, &b->norm, x);
+    return dropout(t, norm_over(t, &b->norm, x), t->dropout);
 }
 
 struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
@@ -175,7 +175,11 @@ struct attention_plan bert_plan(const struct bert *b, const struct spans *querie
 struct tensor *bert_onto(struct tape *t, struct linear *out, struct norm *norm, struct tensor *x,
                          struct tensor *h)
 {
-    return norm_over(t, norm, linear_onto(t, out, x, h));
+    if (t->dropout > 0)
+        x = add(t, x, dropout(t, linear(t, out, h, ACTIVATION_NONE), t->dropout));
+    else
+        x = linear_onto(t, out, x, h);
+    return norm_over(t, norm, x);
 }
 
 /* onto: x, or its wanted rows. */

@@ -34,6 +34,7 @@ struct block {
     int heads;
     enum activation activation;
     bool no_key_bias; /* may be absent; set before block_params */
+    float drops;      /* share of t->drop_path that this layer has: 0 in the first, 1 in the last */
 };
 void norm_params(struct norm *n, struct params *p, long width);
 struct tensor *norm_forward(struct tape *t, const struct norm *n, struct tensor *x);

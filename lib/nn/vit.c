@@ -22,6 +22,7 @@ void vit_init(struct vit *v, const struct vit_config *config)
         b->activation = config->activation;
         b->no_key_bias = config->no_key_bias;
         b->norm1.eps = b->norm2.eps = config->eps;
+        b->drops = config->layers > 1 ? (float)i / (float)(config->layers - 1) : 0;
     }
 }
 

@@ -82,6 +82,12 @@ struct tensor *hyperbolic(struct tape *t, struct tensor *x); /* hyperbolic.c - t
 /* add.c - x + y; y: as x, or [tokens, d] repeated over the batch, or [d] over the rows */
 struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);
 
+/* dropout.c - each number, or all rows of a sequence, is 0 with probability `rate` in [0, 1); the
+ * others grow by 1 / (1 - rate).  x itself where it needs no gradient.  Drawn from t->random. */
+struct tensor *dropout(struct tape *t, struct tensor *x, float rate);
+struct tensor *drop_sequences(struct tape *t, struct tensor *x, const struct spans *spans,
+                              float rate);
+
 /* scale.c - x times a number: by, exp(s), s, 1/s; s a scalar parameter */
 struct tensor *scale(struct tape *t, struct tensor *x, float by);
 struct tensor *scale_exp(struct tape *t, struct tensor *x, struct tensor *s);

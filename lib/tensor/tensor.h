@@ -67,7 +67,10 @@ struct tape {
     struct arena loaned; /* gradients, lent from node to node during backward */
     struct loan *loans;
     int loan_count, loan_capacity;
-    struct random random; /* dropout and the like; state 0: identity */
+    /* What is left out by chance while something learns; see op/dropout.c. */
+    float dropout;   /* share of numbers, of text transformers; 0: none */
+    float drop_path; /* share of images that pass by an image tower's last layer; 0: none */
+    struct random random;
 };
 void tape_free(struct tape *t);
 void tape_clear(struct tape *t); /* forget everything; memory is kept for the next batch */

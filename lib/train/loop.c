@@ -25,7 +25,7 @@ struct run {
     struct lesson lesson;
     struct random random; /* of the step at hand */
     char *options;
-    unsigned objectives;
+    struct objectives objectives;
     long step, steps;
     /* since the last report */
     struct training_report sum;
@@ -74,6 +74,8 @@ static char *describe(const struct run *r)
     buffer_printf(
         &b, ",\"easy_negatives\":%.6g,\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu",
         t->easy, t->smoothing, r->model->image_size, (unsigned long long)t->seed);
+    if (t->dropout > 0 || t->drop_path > 0)
+        buffer_printf(&b, ",\"dropout\":%.6g,\"drop_path\":%.6g", t->dropout, t->drop_path);
     buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
                   t->crop, t->flip, t->operations, t->magnitude, t->background);
     buffer_string(&b, ",\"adopt\":[");
@@ -156,13 +158,15 @@ static int check_objectives(struct run *r)
 
     if (objectives_parse(r->t->objectives, &r->objectives))
         return -1;
-    lacking = r->objectives & ~model_objectives(r->model);
+    lacking = r->objectives.set & ~model_objectives(r->model);
     if (lacking) {
         objectives_list(&can, model_objectives(r->model));
         fail("%s cannot be taught --objective=%s; it can be taught %s", r->model->about,
              r->t->objectives, can.size ? can.data : "nothing");
         buffer_free(&can);
     }
+    if (!lacking && r->t->dropout > 0 && !strcmp(r->model->family->name, "clip"))
+        return fail("--dropout: clip has none; text transformers as BERT's have");
     return lacking ? -1 : 0;
 }
 
@@ -186,7 +190,7 @@ static bool (*decays_of(const struct run *r))(const struct param *)
 static void begin_learning(struct run *r)
 {
     const struct training *t = r->t;
-    bool follows = t->momentum > 0 && (r->objectives & (OBJECTIVE_ITC | OBJECTIVE_MLM));
+    bool follows = t->momentum > 0 && (r->objectives.set & (OBJECTIVE_ITC | OBJECTIVE_MLM));
 
     model_begin_learning(r->model);
     r->teacher = follows ? model_twin(r->model) : NULL;
@@ -200,8 +204,11 @@ static void begin_learning(struct run *r)
                               .decays = decays_of(r) };
     adamw_begin(&r->adam, r->learning);
     r->lesson =
-        (struct lesson){ .objectives = r->objectives,
+        (struct lesson){ .objectives = r->objectives.set,
+                         .weight = r->objectives.weight,
                          .smoothing = (float)t->smoothing,
+                         .dropout = (float)t->dropout,
+                         .drop_path = (float)t->drop_path,
                          .prompt = dataset_prefix(r->data) > 1 ? dataset_prefix(r->data) : 0,
                          .teacher = r->teacher,
                          .queue = r->queue,
@@ -227,9 +234,9 @@ static void plan(struct run *r)
 static int open_data(struct run *r)
 {
     const struct training *t = r->t;
-    const char *prompt = t->prompt                       ? t->prompt
-                         : r->objectives == OBJECTIVE_LM ? r->model->prompt
-                                                         : NULL;
+    const char *prompt = t->prompt                           ? t->prompt
+                         : r->objectives.set == OBJECTIVE_LM ? r->model->prompt
+                                                             : NULL;
     struct dataset_options o = { .root = t->root,
                                  .image_field = t->image_field,
                                  .text_field = t->text_field,

@@ -43,6 +43,7 @@ struct training {
     double easy;                /* share of itm's negatives that are drawn evenly */
     const char *prompt; /* before every text, not learnt; NULL: lm alone has the model's own */
     double smoothing;   /* of labels, in lm */
+    double dropout, drop_path; /* shares: of numbers in text transformers; of the image tower */
     /* steps */
     long epochs, steps;       /* steps 0: as many as the epochs have */
     long batch, accumulate;   /* pairs of one pass, passes of one step */

@@ -12,8 +12,8 @@ sed -i 's/"BlipForImageTextRetrieval"/"BlipForImageTextRetrieval", "BlipForCondi
 
 cat >train <<END
 echo \$\$ >pid
-exec vlm-train --init "$both" --objective itc,itm,lm --batch 4 --epochs 6 --lr 3e-3 \\
-    --momentum 0.9 --queue 10 --crop 0.5 --flip --randaugment 2,5 --log-every 1 "\$@" web.jsonl
+exec vlm-train --init "$both" --objective itc,itm:2,lm --batch 4 --epochs 6 --lr 3e-3 \\
+    --momentum 0.9 --queue 10 --crop 0.5 --flip --randaugment 2,5 --dropout 0.1 --drop-path 0.1 --log-every 1 "\$@" web.jsonl
 END
 train() {
     sh train "$@"
@@ -24,7 +24,7 @@ ok 'a run from random numbers' train -q -o whole
 cp .out lines
 is "$(wc -l <lines)" 60 'a line for every step: 40 pairs, ten batches an epoch, six epochs'
 is "$(jq -c 'keys_unsorted' lines | sort -u)" '["step","epoch","loss","itc","itm","lm","temperature","grad_norm","lr","seconds","samples_per_second"]' 'what a line says'
-is "$(jq -s 'map(select(((.itc + .itm + .lm - .loss) | fabs) > 1e-4 * .loss)) | length' lines)" 0 'the loss is the sum of the three'
+is "$(jq -s 'map(select(((.itc + 2 * .itm + .lm - .loss) | fabs) > 1e-4 * .loss)) | length' lines)" 0 'the loss is the sum of the three, itm twice'
 is "$(jq -s '(.[50:] | map(.lm) | add) < 0.9 * (.[:10] | map(.lm) | add)' lines)" true 'the last epoch writes better than the first'
 is "$(echo $(cd whole && ls))" 'config.json model.safetensors preprocessor_config.json tokenizer.json tokenizer_config.json training.json' 'the files'
 like "$(vlm-itm -q -m whole web.jsonl | head -n 1)" '"itm":' 'vlm-itm takes the model'
@@ -40,6 +40,11 @@ done
 ok 'another seed' train -q --seed 1 -o seed
 cmp -s seed/model.safetensors whole/model.safetensors
 is $? 1 'gives another model'
+for option in --dropout --drop-path; do
+    ok "without $option" train -q $option 0 -o without$option
+    cmp -s without$option/model.safetensors whole/model.safetensors
+    is $? 1 'another model too'
+done
 
 # less exact products, where there is AMX
 for n in 1 3; do
@@ -87,6 +92,12 @@ status 3 'what a model cannot learn' vlm-train -m "$blip/hf-itm" --objective lm 
 like "$(cat .err)" 'cannot be taught --objective=lm; it can be taught itc,itm' 'and what it can'
 status 3 'a name that is no objective' vlm-train -m "$blip/hf-itm" --objective itc,ltm -o no web.jsonl
 like "$(cat .err)" 'ltm is none of' 'and which'
+for weight in 0 -1 x '' 1e9 nan 2x; do
+    status 3 "a weight of '$weight'" vlm-train -m "$blip/hf-itm" --objective itc,itm:$weight -o no web.jsonl
+    like "$(cat .err)" 'a weight after a colon' 'and what one is'
+done
+status 3 'dropout where there is none' vlm-train -m "$top/tests/golden/clip/hf-vit" --dropout 0.1 -o no web.jsonl
+like "$(cat .err)" 'dropout: clip has none' 'and what has none'
 status 3 'a folder that is there' train -o whole
 like "$(cat .err)" 'whole is there already' 'and which'
 status 3 'no such parameters' train --freeze visoin -o no

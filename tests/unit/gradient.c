@@ -275,6 +275,21 @@ static struct tensor *run_divided_by(struct tape *t, struct tensor *const *in)
     return divided_by(t, in[0], in[1]);
 }
 
+/* The same numbers are left out at every run. */
+static struct tensor *run_dropout(struct tape *t, struct tensor *const *in)
+{
+    t->random.state = 3;
+    return dropout(t, in[0], 0.3f);
+}
+
+static struct tensor *run_drop_sequences(struct tape *t, struct tensor *const *in)
+{
+    static const int lengths[] = { 1, 4, 2, 3 };
+
+    t->random.state = 3;
+    return drop_sequences(t, in[0], spans_of(t, 4, lengths), 0.5f);
+}
+
 static struct tensor *run_embed(struct tape *t, struct tensor *const *in)
 {
     static const int ids[] = { 3, 0, 3, 6, 1, 3 };
@@ -599,6 +614,9 @@ static const struct row table[] = {
       run_block,
       { S2(140, 64), S1(64), S1(64), S2(192, 64), S2(64, 64), S1(64), S2(256, 64), S2(64, 256) },
       8 },
+    { "dropout", run_dropout, { S2(5, 7) }, 1 },
+    { "dropout, large", run_dropout, { S2(300, 200) }, 1 },
+    { "drop_sequences", run_drop_sequences, { S2(10, 7) }, 1 },
 };
 
 /* ---- how a row is tried ---- */
@@ -684,7 +702,7 @@ static void backward_projection(const struct node *n)
             y->grad[i * y->stride + j] += weight_of(i * width(y) + j) * n->out->grad[0];
 }
 
-static const struct op op_projection = { "projection", backward_projection };
+static const struct op op_projection = { .name = "projection", .backward = backward_projection };
 
 /* What float32 roundings of y may change in a slope of the projection */
 static double rounding_noise(const struct tensor *y)
@@ -796,11 +814,14 @@ static void copy_out(float *to, const struct tensor *y)
         memcpy(to + i * width(y), y->data + i * y->stride, (size_t)width(y) * sizeof *to);
 }
 
-/* Batch statistics or running ones: frozen batchnorm means another thing */
+/* Batch statistics or running ones: frozen batchnorm means another thing; so does nothing left out
+ */
 static bool means_another(const struct row *row)
 {
     bool gain = row->run == run_batchnorm ? row->in[1].kind == LEARNS : row->in[2].kind == LEARNS;
 
+    if (row->run == run_dropout || row->run == run_drop_sequences)
+        return true;
     return gain && (row->run == run_batchnorm || row->run == run_stem ||
                     row->run == run_convolve_norm || row->run == run_convolve_norm_onto);
 }

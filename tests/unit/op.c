@@ -105,6 +105,37 @@ static void test_linear_onto(void)
     linear_close(&l);
 }
 
+/* Of n numbers kept each with probability p about n p are kept, give or take 5 sqrt(n p (1 - p)).
+ */
+static void test_dropout(void)
+{
+    enum { ROWS = 1000, WIDTH = 40 };
+    const float rate = 0.25f, grown = 1 / 0.75f;
+    struct tensor *x = tensor_make(&tape, ROWS, WIDTH), *y, *z;
+    int kept = 0, other = 0, whole = 0;
+
+    for (long i = 0; i < ROWS * WIDTH; i++)
+        x->data[i] = 1;
+    ok(dropout(&tape, x, rate) == x, "dropout of what does not learn leaves nothing out");
+    tensor_watch(&tape, x);
+    ok(dropout(&tape, x, 0) == x, "dropout of nothing");
+    tape.random.state = 1;
+    y = dropout(&tape, x, rate);
+    z = drop_sequences(&tape, x, spans_even(&tape, ROWS / 2, 2), rate);
+    for (long i = 0; i < ROWS * WIDTH; i++) {
+        kept += y->data[i] != 0;
+        other += y->data[i] != 0 && fabsf(y->data[i] - grown) > 1e-6f;
+        other += z->data[i] != z->data[i / WIDTH / 2 * 2 * WIDTH];
+    }
+    for (long i = 0; i < ROWS; i += 2)
+        whole += z->data[i * WIDTH] != 0;
+    ok(abs(kept - 30000) < 5 * 87, "dropout keeps about three quarters: %d of 40000", kept);
+    ok(abs(whole - 375) < 5 * 10, "drop_sequences too: %d of 500", whole);
+    is_long(other, 0, "what is kept grows, and a sequence stays or goes as a whole");
+    is_close(&z->data[0], (float[]){ z->data[0] != 0 ? grown : 0 }, 1, 1e-6, 0,
+             "by 1 / (1 - rate)");
+}
+
 static void test_pack_follows(void)
 {
     struct tensor *x = RANDOM(1, 3, 6), *w = RANDOM(3, 4, 6), *y;
@@ -195,6 +226,7 @@ int main(void)
     test_batchnorm();
     test_convolve();
     test_linear_onto();
+    test_dropout();
     test_pack_follows();
     test_mapped();
     test_bytes();
