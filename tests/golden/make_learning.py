@@ -2,6 +2,7 @@
 """Twenty steps of training by the originals' own code -> learning/
 
     make_learning.py blip BLIP_CHECKOUT TRANSFORMERS_4_15     salesforce/BLIP on its own library
+    make_learning.py dropout BLIP_CHECKOUT TRANSFORMERS_4_15
     make_learning.py albef ALBEF_CHECKOUT TRANSFORMERS_4_8    salesforce/ALBEF
     make_learning.py blip2 LAVIS_CHECKOUT                     salesforce/LAVIS on transformers 4.33.2
     make_learning.py clip                                     the transformers that is installed
@@ -123,6 +124,47 @@ def blip(checkout, old):
     teach("retrieval", m, again, retrieval)
 
 
+class Mixed:
+    """splitmix64, and what lib/op/dropout.c keeps by it: four numbers are drawn at once."""
+    def __init__(self, state):
+        self.state = state
+
+    def next(self):
+        mask = (1 << 64) - 1
+        self.state = z = (self.state + 0x9e3779b97f4a7c15) & mask
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9 & mask
+        z = (z ^ z >> 27) * 0x94d049bb133111eb & mask
+        return z ^ z >> 31
+
+    def kept(self, count, rate):
+        four = [self.next() for _ in range((count + 3) // 4)]
+        return [float((four[i // 4] >> i % 4 * 16 & 65535) >= int(rate * 65536)) for i in range(count)]
+
+
+def dropper(torch, m, dropout, drop_path):
+    """Dropout of the text decoder, attention's weights left out, and stochastic depth of the image tower, from
+    the numbers that are in the returned list."""
+    numbers = []
+
+    class Drop(torch.nn.Module):
+        def __init__(self, rate, whole):
+            super().__init__()
+            self.rate, self.whole = rate, whole
+
+        def forward(self, x):
+            kept = numbers[0].kept(len(x) if self.whole else x.numel(), self.rate)
+            return x * torch.tensor(kept).reshape([-1] + [1] * (x.ndim - 1) if self.whole else x.shape) / (1 - self.rate)
+
+    for name, part in list(m.text_decoder.named_modules()):
+        if isinstance(getattr(part, "dropout", None), torch.nn.Dropout) and not name.endswith(".self"):
+            part.dropout = Drop(dropout, False)
+    blocks = m.visual_encoder.blocks
+    for i, block in enumerate(blocks):
+        if i:
+            block.drop_path = Drop(drop_path * i / (len(blocks) - 1), True)
+    return numbers
+
+
 def hider(torch, numbers, tokens, words):
     """torch.bernoulli and torch.randint as ALBEF's mask() calls them: which words are hidden, which of these become
     [MASK], which of the rest another word, and which.  Numbers are taken word by word."""
@@ -141,6 +183,33 @@ def hider(torch, numbers, tokens, words):
     answers = iter((hidden, replaced, other))
     torch.bernoulli = lambda p: next(answers)
     torch.randint = lambda high, size, dtype: word
+
+
+def dropout(checkout, old):
+    """BLIP's captioning loss with numbers and layers left out by chance; all texts are as long, so that there is no
+    padding to leave out."""
+    models, config = make_blip.tiny(checkout, old)
+    import torch
+    torch.manual_seed(0)
+    m = begin(torch, make_blip.pretrainer(models, config))
+    rows = m.tokenizer(TEXTS, padding="longest", return_tensors="pt")
+    lengths = rows.attention_mask.sum(1).tolist()
+    length = max(set(lengths), key=lengths.count)
+    same = [i for i, n in enumerate(lengths) if n == length]
+    out = plan(torch, 36, draws=1)
+    out["ids"], out["mask"] = rows.input_ids.int(), rows.attention_mask.int()
+    out["text"] = torch.tensor(same, dtype=torch.int32)[out["text"].long() % len(same)]
+    numbers = dropper(torch, m, 0.25, 0.5)
+    def write(step, pixels, texts, alpha):
+        numbers[:] = [Mixed(int(float(out["draws"][step][0]) * 2 ** 53))]
+        image = m.visual_encoder(pixels)
+        ids = rows.input_ids[texts][:, :length].clone()
+        ids[:, 0] = m.tokenizer.bos_token_id
+        return {"lm": m.text_decoder(ids, attention_mask=torch.ones_like(ids), encoder_hidden_states=image,
+                                     encoder_attention_mask=torch.ones(image.shape[:2], dtype=torch.long),
+                                     return_dict=True, labels=ids).loss}
+    optimiser = torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.05)
+    run(torch, "dropout", m, out, write, optimiser, lambda: m.temp.detach().clone())
 
 
 def albef(checkout, old):
@@ -275,4 +344,4 @@ def clip():
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    {"albef": albef, "blip": blip, "blip2": blip2, "clip": clip}[sys.argv[1]](*sys.argv[2:4])
+    {"albef": albef, "blip": blip, "blip2": blip2, "clip": clip, "dropout": dropout}[sys.argv[1]](*sys.argv[2:4])
