@@ -24,7 +24,11 @@ import captions
 
 STAMPS = "/usr/share/tuxpaint/stamps"
 FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
-SYMBOLS = "/usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf"
+SYMBOLA = "/usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf"
+NOTO_SYMBOLS = "/usr/share/fonts/truetype/noto/NotoSansSymbols2-Regular.ttf"
+DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+UNIFONT = ["/usr/share/fonts/opentype/unifont/unifont.otf",
+           "/usr/share/fonts/opentype/unifont/unifont_upper.otf"]
 EMOJIONE = "/usr/share/rubygems-integration/all/gems/gemojione-3.3.0/assets/svg"
 CLDR = "/usr/share/unicode/cldr/common"
 CLIPART = "/usr/share/openclipart/svg"
@@ -130,10 +134,10 @@ def emojione():
             yield typed(os.path.basename(path)[:-4]), f.read()
 
 
-def symbola(wanted):
-    """Black outlines of single characters."""
-    font = ImageFont.truetype(SYMBOLS, 104)
-    for code in sorted(TTFont(SYMBOLS).getBestCmap()):
+def outlines(file, wanted):
+    """What a font without colours draws for single characters."""
+    font = ImageFont.truetype(file, 104)
+    for code in sorted(TTFont(file).getBestCmap()):
         if chr(code) in wanted:
             left, top, right, bottom = font.getbbox(chr(code))
             image = Image.new("RGBA", (right - left + 8, bottom - top + 8))

@@ -63,11 +63,12 @@ def split_clean(things, held):
             same[draw("style", text) % len(same)]["split"] = f"{part}-pictures"
 
 
-def split_more(things, held):
-    """Of styles that are only learnt from: what shows a thing held out has no part."""
+def split_more(things, held, part):
+    """Those of a style only learnt from that show no concept held out; they go to `part`."""
     for t in things:
-        out = t["concept"] in held or shown(held, t["text"], t["concept"])
-        t["split"] = None if out else "train"
+        if t["concept"] not in held and not shown(held, t["text"], t["concept"]):
+            t["split"] = part
+            yield t
 
 
 def split_web(things, held):
