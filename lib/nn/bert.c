@@ -175,11 +175,7 @@ struct attention_plan bert_plan(const struct bert *b, const struct spans *querie
 struct tensor *bert_onto(struct tape *t, struct linear *out, struct norm *norm, struct tensor *x,
                          struct tensor *h)
 {
-    if (t->dropout > 0)
-        x = add(t, x, dropout(t, linear(t, out, h, ACTIVATION_NONE), t->dropout));
-    else
-        x = linear_onto(t, out, x, h);
-    return norm_over(t, norm, x);
+    return norm_over(t, norm, linear_onto_dropping(t, out, x, h, NULL, t->dropout));
 }
 
 /* onto: x, or its wanted rows. */

@@ -70,17 +70,6 @@ static struct attention_plan plan(const struct block *b, long width, bool causal
     };
 }
 
-/* x + out(h); with stochastic depth without it for some of the sequences. */
-static struct tensor *onto(struct tape *t, const struct block *b, struct linear *out,
-                           struct tensor *x, struct tensor *h, const struct spans *spans)
-{
-    float rate = t->drop_path * b->drops;
-
-    if (!(rate > 0))
-        return linear_onto(t, out, x, h);
-    return add(t, x, drop_sequences(t, linear(t, out, h, ACTIVATION_NONE), spans, rate));
-}
-
 static struct tensor *attend(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal)
 {
@@ -91,7 +80,7 @@ static struct tensor *attend(struct tape *t, struct block *b, struct tensor *x,
     h = linear(t, &b->qkv, h, ACTIVATION_NONE);
     h = attention(t, &all, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide),
                   tensor_columns(t, h, 2 * wide, wide));
-    return onto(t, b, &b->out, x, h, spans);
+    return linear_onto_dropping(t, &b->out, x, h, spans, t->drop_path * b->drops);
 }
 
 /* How many of the picked rows each sequence has. */
@@ -125,9 +114,9 @@ static void split(struct block *b)
     b->key_value.parts = 2;
 }
 
-/* to: the picked rows of x, which are in each sequence as many as `picked` says */
+/* onto: the picked rows of x, which are in each sequence as many as `picked` says */
 static struct tensor *attend_picked(struct tape *t, struct block *b, struct tensor *x,
-                                    struct tensor *to, const struct spans *spans, bool causal,
+                                    struct tensor *onto, const struct spans *spans, bool causal,
                                     const struct pick *pick, const struct spans *picked)
 {
     long wide = width(x);
@@ -138,25 +127,25 @@ static struct tensor *attend_picked(struct tape *t, struct block *b, struct tens
     q = linear(t, &b->query, take_rows(t, h, pick->index, pick->count), ACTIVATION_NONE);
     h = linear(t, &b->key_value, h, ACTIVATION_NONE);
     h = attention(t, &some, q, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide));
-    return onto(t, b, &b->out, to, h, picked);
+    return linear_onto_dropping(t, &b->out, onto, h, picked, t->drop_path * b->drops);
 }
 
 struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal, const struct pick *pick)
 {
-    struct tensor *to = pick ? take_rows(t, x, pick->index, pick->count) : x, *h;
+    struct tensor *onto = pick ? take_rows(t, x, pick->index, pick->count) : x, *h;
     const struct spans *left = pick ? picked_spans(t, spans, pick) : spans;
     struct tape_mark start = tape_mark(t);
 
     if (pick)
-        x = attend_picked(t, b, x, to, spans, causal, pick, left);
+        x = attend_picked(t, b, x, onto, spans, causal, pick, left);
     else
         x = attend(t, b, x, spans, causal);
     tape_drop(t, start);
     start = tape_mark(t);
     h = norm_forward(t, &b->norm2, x);
     h = linear(t, &b->fc1, h, b->activation);
-    x = onto(t, b, &b->fc2, x, h, left);
+    x = linear_onto_dropping(t, &b->fc2, x, h, left, t->drop_path * b->drops);
     tape_drop(t, start);
     return x;
 }

@@ -116,3 +116,14 @@ struct tensor *drop_sequences(struct tape *t, struct tensor *x, const struct spa
             kept[k] = each[i];
     return keep(t, x, kept, true, dropped);
 }
+
+struct tensor *linear_onto_dropping(struct tape *t, struct linear *l, struct tensor *x,
+                                    struct tensor *h, const struct spans *spans, float rate)
+{
+    struct tensor *y;
+
+    if (!(rate > 0) || !(wants(x) || wants(h) || linear_learns(l)))
+        return linear_onto(t, l, x, h);
+    y = linear(t, l, h, ACTIVATION_NONE);
+    return add(t, x, spans ? drop_sequences(t, y, spans, rate) : dropout(t, y, rate));
+}

@@ -87,6 +87,10 @@ struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);
 struct tensor *dropout(struct tape *t, struct tensor *x, float rate);
 struct tensor *drop_sequences(struct tape *t, struct tensor *x, const struct spans *spans,
                               float rate);
+/* x + (h W^T + b), of which something is left out: whole sequences, or numbers where spans is NULL.
+ * Where nothing is remembered, linear_onto(). */
+struct tensor *linear_onto_dropping(struct tape *t, struct linear *l, struct tensor *x,
+                                    struct tensor *h, const struct spans *spans, float rate);
 
 /* scale.c - x times a number: by, exp(s), s, 1/s; s a scalar parameter */
 struct tensor *scale(struct tape *t, struct tensor *x, float by);

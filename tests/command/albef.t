@@ -163,4 +163,24 @@ ok '... and learns on' vlm-train -m taught --objective itc,itm --batch 4 --steps
 status 3 'the classifiers are not taught' vlm-train -m "$albef/ve.pth" --objective itc -q -o no web.jsonl
 status 3 '--adopt needs what fits' teach --adopt "$top/tests/golden/clip/hf-vit" -o no
 like "$(cat .err)" 'neither BERT nor a vision transformer' '... and says so'
+
+# taught, and killed anywhere
+cat >teach <<END
+echo \$\$ >pid
+exec vlm-train -q -m "$albef/pretrain.pth" --objective itc,itm,mlm --batch 4 --epochs 6 --lr 1e-3 --momentum 0.9 \\
+    --queue 10 --dropout 0.1 --drop-path 0.1 --save-every 1 "\$@" web.jsonl
+END
+ok 'a run' sh teach -o whole
+killed=0
+for pause in 0.1 0.25 0.15 0.3 0.2; do
+    rm -f pid
+    sh teach --resume part >/dev/null 2>&1 &
+    sleep $pause
+    [ -s pid ] && kill -9 "$(cat pid)" 2>/dev/null && killed=$((killed + 1))
+    wait
+done 2>/dev/null
+ok 'runs were killed' [ $killed -ge 1 ]
+ok 'the last run' sh teach --resume part
+is "$(diff -r whole part)" '' 'killed, and gone on with: the same folder'
+like "$(echo "$one" | vlm-itm -m part)" '"itm":' 'which vlm-itm takes'
 finish
