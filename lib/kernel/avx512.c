@@ -24,10 +24,12 @@ enum { ROWS = 8, VECTORS = 3 };
 
 const struct kernels kernels_avx512 = VECTOR_TABLE("avx512", &panel, &panel);
 
-/* Where there is AMX it multiplies packed weights; integers multiply i8 where it does not. */
-static const struct panel_kernel unit_panel = { ROWS, UNIT_COLUMNS, LANES,     tile, finish,
-                                                turn, turn_half,    &unit_amx, NULL };
+/* Where there is VNNI integers multiply i8 with few rows; where there is AMX it multiplies the
+ * other packed weights. */
 static const struct panel_kernel quad_panel = { ROWS, VECTORS *LANES, LANES, tile,       finish,
                                                 turn, turn_half,      NULL,  &quads_vnni };
+static const struct panel_kernel unit_panel = { ROWS, UNIT_COLUMNS, LANES,     tile, finish,
+                                                turn, turn_half,    &unit_amx, NULL };
+const struct kernels kernels_vnni = VECTOR_TABLE("vnni", &quad_panel, &panel);
 const struct kernels kernels_amx = VECTOR_TABLE("amx", &quad_panel, &unit_panel);
 #endif

@@ -22,9 +22,14 @@ static bool have_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+static bool have_vnni(void)
+{
+    return have_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
 static bool have_amx512(void)
 {
-    return have_avx512() && __builtin_cpu_supports("avx512vnni") && have_amx();
+    return have_vnni() && have_amx();
 }
 #endif
 
@@ -39,9 +44,8 @@ static const struct variant {
     bool (*runs)(void);
 } variants[] = {
 #ifdef KERNEL_X86
-    { &kernels_amx, have_amx512 },
-    { &kernels_avx512, have_avx512 },
-    { &kernels_avx2, have_avx2 },
+    { &kernels_amx, have_amx512 },    { &kernels_vnni, have_vnni },
+    { &kernels_avx512, have_avx512 }, { &kernels_avx2, have_avx2 },
 #endif
     { &kernels_scalar, always },
 };

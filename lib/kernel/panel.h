@@ -243,7 +243,7 @@ long row_room(long columns); /* floats from row to row, lest rows share a set of
 extern const struct kernels kernels_scalar;
 #if defined(__x86_64__)
 #define KERNEL_X86 1
-extern const struct kernels kernels_avx2, kernels_avx512, kernels_amx;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_amx;
 extern const struct unit unit_amx;
 extern const struct quad_kernel quads_vnni;
 bool have_amx(void);

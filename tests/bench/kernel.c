@@ -100,7 +100,7 @@ static void run_peak(void *argument)
 /* GFLOP/s that the variant in use could reach. */
 static double peak(void)
 {
-    bool wide = !strcmp(kernels.name, "avx512") || !strcmp(kernels.name, "amx");
+    bool wide = strcmp(kernels.name, "scalar") && strcmp(kernels.name, "avx2");
 
     if (!kernels_supported("avx2"))
         return 0;
