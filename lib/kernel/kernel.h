@@ -2,9 +2,9 @@
  * kernel.h - inner loops behind one table, chosen once at start
  *
  * scalar.c is plain C and says what is right; avx2.c and avx512.c fill in the entries that they
- * improve; where there is VNNI, products of few rows with bytes are its (vnni.c), and where there is
- * AMX, the other products with packed weights (amx.c).
- * VLM_CPU=scalar|avx2|avx512|vnni|amx overrides the choice.
+ * improve; where there is VNNI, products of few rows with bytes are its (vnni.c), and where there
+ * is AMX, the other products with packed weights (amx.c). VLM_CPU=scalar|avx2|avx512|vnni|amx
+ * overrides the choice.
  *
  * Sums run in an order that depends on the row alone (its width, its count of keys), never on how
  * many rows there are, where a row lies in a block or how many threads work: so the bytes of a

@@ -28,21 +28,6 @@ static bool knows(const struct model *m)
     return is_hf(m) || (m->weights && blip2_is_lavis(m->weights));
 }
 
-static int prepare_images(struct model *m, const struct blip2_config *c)
-{
-    char *path = path_join(m->folder, "preprocessor_config.json");
-    cJSON *root = is_hf(m) && path_exists(path) ? json_read(path) : NULL;
-    int status = is_hf(m) && path_exists(path) && !root ? -1 : 0;
-
-    free(path);
-    preprocess_squash(&m->preprocess, c->vision.image);
-    if (root)
-        status = preprocess_hf(&m->preprocess, root, c->vision.image);
-    cJSON_Delete(root);
-    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
-    return status;
-}
-
 static void describe(struct model *m, const struct blip2 *b)
 {
     const struct blip2_config *c = &b->config;
@@ -174,7 +159,7 @@ static int open(struct model *m)
     if (position_fit(&b->vision, m->wanted_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
     m->image_size = b->config.vision.image = b->vision.config.image;
-    if (prepare_images(m, &c))
+    if (preprocess_model(m, is_hf(m), c.vision.image))
         return fail("%s: %s", m->path, error_text());
     set_abilities(m, &c);
     m->feature_tokens = vit_tokens(&b->vision.config);

@@ -30,21 +30,6 @@ static bool knows(const struct model *m)
     return is_hf(m) || blip_is_original(m->weights);
 }
 
-static int prepare_images(struct model *m, const struct blip_config *c)
-{
-    char *path = path_join(m->folder, "preprocessor_config.json");
-    cJSON *root = is_hf(m) && path_exists(path) ? json_read(path) : NULL;
-    int status = is_hf(m) && path_exists(path) && !root ? -1 : 0;
-
-    free(path);
-    preprocess_squash(&m->preprocess, c->vision.image);
-    if (root)
-        status = preprocess_hf(&m->preprocess, root, c->vision.image);
-    cJSON_Delete(root);
-    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
-    return status;
-}
-
 static void describe(struct model *m, const struct blip *b)
 {
     const struct blip_config *c = &b->config;
@@ -119,7 +104,7 @@ static int open(struct model *m)
     if (position_fit(&b->vision, m->wanted_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
     m->image_size = b->config.vision.image = b->vision.config.image;
-    if (prepare_images(m, &c))
+    if (preprocess_model(m, is_hf(m), c.vision.image))
         return fail("%s: %s", m->path, error_text());
     m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                    (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |

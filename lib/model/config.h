@@ -8,6 +8,8 @@
 #include "input/input.h"
 #include "tensor/tensor.h"
 
+struct model;
+
 /* config.c - values with defaults; the first that is not what it should be is told by fail() and
  * marks the reader, so that one check at the end is enough */
 struct reader {
@@ -27,6 +29,10 @@ void read_refuse(struct reader *r, const char *name, const char *harmless);
 void preprocess_clip(struct preprocess *p, int size);   /* as openai/CLIP does */
 void preprocess_squash(struct preprocess *p, int size); /* as ALBEF and BLIP do */
 int preprocess_hf(struct preprocess *p, const cJSON *root, int size);
+/* m->preprocess of BLIP and BLIP-2: the folder's preprocessor_config.json where it is Hugging
+ * Face's and there is one, whose pictures were of this size; then m->image_size.  -1 after fail().
+ */
+int preprocess_model(struct model *m, bool hf, int size);
 int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size);
 /* The same as Hugging Face's processor of that name reads it; to delete.  NULL after fail(). */
 cJSON *preprocess_config(const struct preprocess *p, const char *processor);

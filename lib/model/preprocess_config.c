@@ -4,8 +4,10 @@
  * The traditions differ where it is easily overlooked: OpenAI and open_clip resize in the image's
  * own mode and round the crop to even, Hugging Face converts to RGB first and rounds down.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "model/config.h"
+#include "model/model.h"
 
 static const float clip_mean[3] = { 0.48145466f, 0.4578275f, 0.40821073f };
 static const float clip_std[3] = { 0.26862954f, 0.26130258f, 0.27577711f };
@@ -206,4 +208,19 @@ cJSON *preprocess_config(const struct preprocess *p, const char *processor)
     cJSON_AddItemToObject(o, "image_std", three(p->std));
     cJSON_AddBoolToObject(o, "do_convert_rgb", true);
     return o;
+}
+
+int preprocess_model(struct model *m, bool hf, int size)
+{
+    char *path = path_join(m->folder, "preprocessor_config.json");
+    cJSON *root = hf && path_exists(path) ? json_read(path) : NULL;
+    int status = hf && path_exists(path) && !root ? -1 : 0;
+
+    free(path);
+    preprocess_squash(&m->preprocess, size);
+    if (root)
+        status = preprocess_hf(&m->preprocess, root, size);
+    cJSON_Delete(root);
+    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
+    return status;
 }

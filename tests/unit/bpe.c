@@ -17,67 +17,15 @@ static enum text_clean clean_named(const char *name)
                                             : CLEAN_OPENAI;
 }
 
-static void print_ids(const struct tokenizer *t, const struct buffer *text)
-{
-    struct token_ids ids;
-
-    tokenizer_encode(t, text->data, text->size, 1 << 24, &ids);
-    for (int i = 0; i < ids.count; i++)
-        printf("%s%d", i ? " " : "", ids.ids[i]);
-    putchar('\n');
-    free(ids.ids);
-}
-
-static int filter(const char *path, const char *clean)
-{
-    struct tokenizer *t = tokenizer_clip(path, clean_named(clean));
-    struct buffer b = { 0 };
-
-    if (!t) {
-        warn("%s", error_text());
-        return 1;
-    }
-    while (next_text(&b))
-        print_ids(t, &b);
-    buffer_free(&b);
-    tokenizer_close(t);
-    return 0;
-}
-
-static void encode(const void *tokenizer, const char *text, size_t size, struct buffer *out)
-{
-    struct token_ids ids;
-
-    tokenizer_encode(tokenizer, text, size, 1 << 24, &ids);
-    buffer_add(out, ids.ids, (size_t)ids.count * sizeof *ids.ids);
-    free(ids.ids);
-}
-
 static void test_golden(const char *path, enum text_clean clean, const char *name)
 {
     struct tokenizer *t = tokenizer_clip(path, clean);
 
     if (ok(t != NULL, "%s opens", path))
-        is_golden(encode, t, clean == CLEAN_HF ? GOLDEN_CLIP_HF : GOLDEN_CLIP_OPENAI, name);
+        is_golden(encode_ids, t, clean == CLEAN_HF ? GOLDEN_CLIP_HF : GOLDEN_CLIP_OPENAI, name);
     else
         note("%s", error_text());
     tokenizer_close(t);
-}
-
-static void is_ids(const struct tokenizer *t, const char *text, int limit, const char *wanted,
-                   bool truncated)
-{
-    struct token_ids ids;
-    struct buffer b = { 0 };
-
-    tokenizer_encode(t, text, strlen(text), limit, &ids);
-    for (int i = 0; i < ids.count; i++)
-        buffer_printf(&b, "%s%d", i ? " " : "", ids.ids[i]);
-    is_text(b.data, wanted, text);
-    ok(ids.truncated == truncated, "\"%s\" in %d ids is%s cut", text, limit,
-       truncated ? "" : " not");
-    buffer_free(&b);
-    free(ids.ids);
 }
 
 static void test_frame(void)
@@ -182,7 +130,7 @@ static void test_refusals(void)
 int main(int argc, char **argv)
 {
     if (argc == 3)
-        return filter(argv[1], argv[2]);
+        return filter_texts(tokenizer_clip(argv[1], clean_named(argv[2])), NULL);
     test_golden("tests/golden/tokenizer/clip.txt", CLEAN_OPENAI, "OpenAI's file and cleaning");
     test_golden("tests/golden/tokenizer/clip.json", CLEAN_OPENAI,
                 "tokenizer.json, OpenAI's cleaning");

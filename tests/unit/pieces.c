@@ -15,47 +15,15 @@ static struct tokenizer *open_kind(bool opt, const char *path, enum text_clean c
     return opt ? tokenizer_opt(path, clean) : tokenizer_t5(path, clean);
 }
 
-static void print_ids(const struct tokenizer *t, const struct buffer *text)
+static void print_text(const struct tokenizer *t, const struct token_ids *ids)
 {
+    char *text = tokenizer_decode(t, ids->ids, ids->count);
     struct buffer quoted = { 0 };
-    struct token_ids ids;
-    char *back;
 
-    tokenizer_encode(t, text->data, text->size, 1 << 24, &ids);
-    for (int i = 0; i < ids.count; i++)
-        printf("%s%d", i ? " " : "", ids.ids[i]);
-    back = tokenizer_decode(t, ids.ids, ids.count);
-    json_escape(&quoted, back, strlen(back));
-    printf("\n%s\n", quoted.data);
+    json_escape(&quoted, text, strlen(text));
+    puts(quoted.data);
     buffer_free(&quoted);
-    free(back);
-    free(ids.ids);
-}
-
-static int filter(const char *kind, const char *path, const char *clean)
-{
-    struct tokenizer *t =
-        open_kind(!strcmp(kind, "opt"), path, strcmp(clean, "hf") ? CLEAN_OPENAI : CLEAN_HF);
-    struct buffer b = { 0 };
-
-    if (!t) {
-        warn("%s", error_text());
-        return 1;
-    }
-    while (next_text(&b))
-        print_ids(t, &b);
-    buffer_free(&b);
-    tokenizer_close(t);
-    return 0;
-}
-
-static void encode(const void *tokenizer, const char *text, size_t size, struct buffer *out)
-{
-    struct token_ids ids;
-
-    tokenizer_encode(tokenizer, text, size, 1 << 24, &ids);
-    buffer_add(out, ids.ids, (size_t)ids.count * sizeof *ids.ids);
-    free(ids.ids);
+    free(text);
 }
 
 static void decode(const void *tokenizer, const char *text, size_t size, struct buffer *out)
@@ -63,7 +31,7 @@ static void decode(const void *tokenizer, const char *text, size_t size, struct 
     struct token_ids ids;
     char *back;
 
-    tokenizer_encode(tokenizer, text, size, 1 << 24, &ids);
+    tokenizer_encode(tokenizer, text, size, MANY_IDS, &ids);
     back = tokenizer_decode(tokenizer, ids.ids, ids.count);
     buffer_string(out, back);
     free(back);
@@ -76,25 +44,12 @@ static void test_golden(bool opt, const char *path, enum text_clean clean, enum 
     struct tokenizer *t = open_kind(opt, path, clean);
 
     if (ok(t != NULL, "%s opens", path)) {
-        is_golden(encode, t, column, path);
+        is_golden(encode_ids, t, column, path);
         is_golden(decode, t, text, "decoded");
     } else {
         note("%s", error_text());
     }
     tokenizer_close(t);
-}
-
-static void is_ids(const struct tokenizer *t, const char *text, int limit, const char *wanted)
-{
-    struct token_ids ids;
-    struct buffer b = { 0 };
-
-    tokenizer_encode(t, text, strlen(text), limit, &ids);
-    for (int i = 0; i < ids.count; i++)
-        buffer_printf(&b, "%s%d", i ? " " : "", ids.ids[i]);
-    is_text(b.size ? b.data : "", wanted, text);
-    buffer_free(&b);
-    free(ids.ids);
 }
 
 static void is_decoded(const struct tokenizer *t, const int *ids, int count, const char *wanted)
@@ -112,10 +67,10 @@ static void test_opt(void)
     int ids[] = { 2, 4 + 'a' - '!', 1, 4 + 'b' - '!', 5000, -1, 2 };
 
     is_long(tokenizer_id(t, "</s>"), 2, "</s>");
-    is_ids(t, "", 8, "2");
-    is_ids(t, "Z!", 8, "2 61 4");
-    is_ids(t, "Z!", 2, "2 61");
-    is_ids(t, "Z</s><pad>!<s>", 12, "2 61 2 1 4 31 86 33");
+    is_ids(t, "", 8, "2", false);
+    is_ids(t, "Z!", 8, "2 61 4", false);
+    is_ids(t, "Z!", 2, "2 61", true);
+    is_ids(t, "Z</s><pad>!<s>", 12, "2 61 2 1 4 31 86 33", false);
     is_decoded(t, ids, COUNT(ids), "ab");
     tokenizer_close(t);
 }
@@ -125,13 +80,13 @@ static void test_t5(void)
     struct tokenizer *t = tokenizer_t5("tests/golden/tokenizer/t5.json", CLEAN_HF);
     struct tokenizer *s = tokenizer_t5("tests/golden/tokenizer/t5/spiece.model", CLEAN_HF);
 
-    is_ids(t, "", 8, "1");
-    is_ids(s, "", 8, "1");
-    is_ids(s, " \t ", 8, "1");
-    is_ids(t, "</s>", 8, "1 1");
-    is_ids(t, " <extra_id_0> ", 8, "609 1");
-    is_ids(t, " <extra_id_9> <pad>", 8, "600 0 1");
-    is_ids(t, " <extra_id_9> <pad>", 2, "600 1");
+    is_ids(t, "", 8, "1", false);
+    is_ids(s, "", 8, "1", false);
+    is_ids(s, " \t ", 8, "1", false);
+    is_ids(t, "</s>", 8, "1 1", false);
+    is_ids(t, " <extra_id_0> ", 8, "609 1", false);
+    is_ids(t, " <extra_id_9> <pad>", 8, "600 0 1", false);
+    is_ids(t, " <extra_id_9> <pad>", 2, "600 1", true);
     tokenizer_close(t);
     tokenizer_close(s);
 }
@@ -212,7 +167,9 @@ static void test_refusals(void)
 int main(int argc, char **argv)
 {
     if (argc == 4)
-        return filter(argv[1], argv[2], argv[3]);
+        return filter_texts(open_kind(!strcmp(argv[1], "opt"), argv[2],
+                                      strcmp(argv[3], "hf") ? CLEAN_OPENAI : CLEAN_HF),
+                            print_text);
     test_golden(true, "tests/golden/tokenizer/opt", CLEAN_HF, GOLDEN_OPT, GOLDEN_OPT_TEXT);
     test_golden(true, "tests/golden/tokenizer/opt.json", CLEAN_HF, GOLDEN_OPT, GOLDEN_OPT_TEXT);
     test_golden(false, "tests/golden/tokenizer/t5/spiece.model", CLEAN_HF, GOLDEN_T5_LIBRARY,

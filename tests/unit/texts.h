@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "input/input.h"
 #include "tests/unit/tap.h"
 
 enum golden { /* columns of hashes in texts.gz */
@@ -107,6 +108,70 @@ static inline bool next_text(struct buffer *text)
     buffer_reserve(text, size);
     text->size = fread(text->data, 1, size, stdin);
     return text->size == size;
+}
+
+enum { MANY_IDS = 1 << 24 }; /* more than any text has */
+
+/* A text_function: the ids of a text, whatever their count; the subject is a tokenizer. */
+static inline void encode_ids(const void *tokenizer, const char *text, size_t size,
+                              struct buffer *out)
+{
+    struct token_ids ids;
+
+    tokenizer_encode(tokenizer, text, size, MANY_IDS, &ids);
+    buffer_add(out, ids.ids, (size_t)ids.count * sizeof *ids.ids);
+    free(ids.ids);
+}
+
+/* "1112 64 1113" */
+static inline void list_ids(struct buffer *b, const struct token_ids *ids)
+{
+    buffer_string(b, "");
+    for (int i = 0; i < ids->count; i++)
+        buffer_printf(b, "%s%d", i ? " " : "", ids->ids[i]);
+}
+
+/* Of a text in at most `limit` ids. */
+static inline void is_ids(const struct tokenizer *t, const char *text, int limit,
+                          const char *wanted, bool truncated)
+{
+    struct token_ids ids;
+    struct buffer b = { 0 };
+
+    tokenizer_encode(t, text, strlen(text), limit, &ids);
+    list_ids(&b, &ids);
+    is_text(b.data, wanted, text);
+    ok(ids.truncated == truncated, "\"%s\" in %d ids is%s cut", text, limit,
+       truncated ? "" : " not");
+    buffer_free(&b);
+    free(ids.ids);
+}
+
+/* A test as a filter: a line of ids for every text, and what `more` prints besides (NULL: nothing).
+ * Closes t; NULL comes after fail(). */
+static inline int filter_texts(struct tokenizer *t,
+                               void (*more)(const struct tokenizer *t, const struct token_ids *ids))
+{
+    struct buffer text = { 0 }, line = { 0 };
+    struct token_ids ids;
+
+    if (!t) {
+        warn("%s", error_text());
+        return 1;
+    }
+    while (next_text(&text)) {
+        tokenizer_encode(t, text.data, text.size, MANY_IDS, &ids);
+        buffer_clear(&line);
+        list_ids(&line, &ids);
+        puts(line.data);
+        if (more)
+            more(t, &ids);
+        free(ids.ids);
+    }
+    buffer_free(&text);
+    buffer_free(&line);
+    tokenizer_close(t);
+    return 0;
 }
 
 /* `open` must refuse a file of this content for this reason. */

@@ -9,43 +9,12 @@
 #include "input/input.h"
 #include "tests/unit/texts.h"
 
-static void print_ids(const struct tokenizer *t, const struct buffer *text)
+static void print_text(const struct tokenizer *t, const struct token_ids *ids)
 {
-    struct token_ids ids;
-    char *back;
+    char *text = tokenizer_decode(t, ids->ids, ids->count);
 
-    tokenizer_encode(t, text->data, text->size, 1 << 24, &ids);
-    for (int i = 0; i < ids.count; i++)
-        printf("%s%d", i ? " " : "", ids.ids[i]);
-    back = tokenizer_decode(t, ids.ids, ids.count);
-    printf("\n%s\n", back);
-    free(back);
-    free(ids.ids);
-}
-
-static int filter(const char *path, const char *clean)
-{
-    struct tokenizer *t = tokenizer_bert(path, strcmp(clean, "hf") ? CLEAN_OPENAI : CLEAN_HF);
-    struct buffer b = { 0 };
-
-    if (!t) {
-        warn("%s", error_text());
-        return 1;
-    }
-    while (next_text(&b))
-        print_ids(t, &b);
-    buffer_free(&b);
-    tokenizer_close(t);
-    return 0;
-}
-
-static void encode(const void *tokenizer, const char *text, size_t size, struct buffer *out)
-{
-    struct token_ids ids;
-
-    tokenizer_encode(tokenizer, text, size, 1 << 24, &ids);
-    buffer_add(out, ids.ids, (size_t)ids.count * sizeof *ids.ids);
-    free(ids.ids);
+    puts(text);
+    free(text);
 }
 
 static void test_golden(const char *path, enum text_clean clean, const char *name)
@@ -53,26 +22,10 @@ static void test_golden(const char *path, enum text_clean clean, const char *nam
     struct tokenizer *t = tokenizer_bert(path, clean);
 
     if (ok(t != NULL, "%s opens", path))
-        is_golden(encode, t, clean == CLEAN_HF ? GOLDEN_BERT_HF : GOLDEN_BERT_PYTHON, name);
+        is_golden(encode_ids, t, clean == CLEAN_HF ? GOLDEN_BERT_HF : GOLDEN_BERT_PYTHON, name);
     else
         note("%s", error_text());
     tokenizer_close(t);
-}
-
-static void is_ids(const struct tokenizer *t, const char *text, int limit, const char *wanted,
-                   bool truncated)
-{
-    struct token_ids ids;
-    struct buffer b = { 0 };
-
-    tokenizer_encode(t, text, strlen(text), limit, &ids);
-    for (int i = 0; i < ids.count; i++)
-        buffer_printf(&b, "%s%d", i ? " " : "", ids.ids[i]);
-    is_text(b.size ? b.data : "", wanted, text);
-    ok(ids.truncated == truncated, "\"%s\" in %d ids is%s cut", text, limit,
-       truncated ? "" : " not");
-    buffer_free(&b);
-    free(ids.ids);
 }
 
 static const char vocabulary[] =
@@ -214,7 +167,8 @@ static void test_captions(void)
 int main(int argc, char **argv)
 {
     if (argc == 3)
-        return filter(argv[1], argv[2]);
+        return filter_texts(
+            tokenizer_bert(argv[1], strcmp(argv[2], "hf") ? CLEAN_OPENAI : CLEAN_HF), print_text);
     test_golden("tests/golden/tokenizer/bert", CLEAN_OPENAI, "as in Python");
     test_golden("tests/golden/tokenizer/bert", CLEAN_HF, "as Hugging Face's");
     test_golden("tests/golden/tokenizer/bert.json", CLEAN_HF, "as Hugging Face's, tokenizer.json");
