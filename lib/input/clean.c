@@ -2,12 +2,11 @@
  * clean.c - what is done to a text before CLIP's tokenizer splits it
  *
  * CLEAN_OPENAI: ftfy's fixes, HTML unescaped twice, runs of spaces to one, lower case as Python has
- * it.  Of ftfy 6.3 (fix_text with its default settings) all is done but the repair of text that was
- * decoded in a wrong encoding (fix_encoding and the steps inside it: restore_byte_a0,
- * replace_lossy_sequences, decode_inconsistent_utf8).  Such text is tokenised as it stands.
+ * it; ftfy 6.3's fix_text with its default settings.
  *
  * ftfy repeats, line by line until nothing changes:
  *     entities, unless the line or an earlier one has a '<'     &eacute; &EACUTE; &#233;
+ *     what was decoded in a wrong encoding, see mojibake.c      caf\u00c3\u00a9 -> caf\u00e9
  *     C1 controls are read as Windows-1252                      U+0080 -> U+20AC
  *     ligatures and digraphs of Latin letters                   U+FB01 -> fi
  *     full-width and half-width forms                           U+FF21 -> A
@@ -130,12 +129,6 @@ static void drop_controls(struct codes *c)
     c->count = kept;
 }
 
-static bool same(const struct codes *a, const struct codes *b)
-{
-    return a->count == b->count &&
-           (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0);
-}
-
 static void swap(struct codes *a, struct codes *b)
 {
     struct codes old = *a;
@@ -158,10 +151,11 @@ static void fix_line(struct codes *out, const uint32_t *text, size_t count, bool
             html_unescape_strict(&escaped, line.at, line.count);
         else
             codes_add_all(&escaped, line.at, line.count);
+        fix_encoding(&escaped);
         fix_characters(&next, &escaped);
         drop_controls(&next);
         codes_nfc(&next, 0);
-        if (same(&line, &next))
+        if (codes_equal(&line, &next))
             break;
         work += line.count + 1;
         swap(&line, &next);

@@ -16,6 +16,7 @@ void codes_add(struct codes *c, uint32_t code);
 void codes_add_all(struct codes *c, const uint32_t *at, size_t count);
 void codes_from_utf8(struct codes *c, const char *text, size_t size); /* bad bytes: U+FFFD */
 void codes_to_utf8(struct buffer *b, const uint32_t *at, size_t count);
+bool codes_equal(const struct codes *a, const struct codes *b);
 void codes_free(struct codes *c);
 
 enum { CODE_LETTER = 'L', CODE_MARK = 'M', CODE_NUMBER = 'N', CODE_PUNCTUATION = 'P' };
@@ -51,6 +52,20 @@ uint32_t windows_1252(uint32_t code); /* the meaning of 0x80 .. 0x9f; others sta
 void html_unescape(struct codes *out, const uint32_t *text, size_t count);
 /* Adds what ftfy's unescape_html makes of it: only with semicolon, also names in capitals. */
 void html_unescape_strict(struct codes *out, const uint32_t *text, size_t count);
+
+/* mojibake_table.c - generated; codes ascend */
+enum { MOJIBAKE_ENCODINGS = 10 };
+extern const struct mojibake_kind {
+    uint32_t code, kinds; /* kinds: bits, see mojibake.c */
+} mojibake_kinds[];
+extern const int mojibake_kind_count;
+extern const struct mojibake_encoding {
+    bool gaps;          /* some bytes mean nothing: they are Latin-1's, and U+FFFD is 0x1a */
+    uint16_t high[128]; /* the characters of 0x80 .. 0xff */
+} mojibake_encodings[MOJIBAKE_ENCODINGS];
+
+/* mojibake.c - text that was decoded in a wrong encoding, where ftfy finds it */
+void fix_encoding(struct codes *text);
 
 /* clean.c - CLEAN_OPENAI and CLEAN_HF */
 void clean_text(struct codes *text, enum text_clean clean);

@@ -57,6 +57,11 @@ void codes_to_utf8(struct buffer *b, const uint32_t *at, size_t count)
     b->data[b->size] = 0;
 }
 
+bool codes_equal(const struct codes *a, const struct codes *b)
+{
+    return a->count == b->count && (!a->count || !memcmp(a->at, b->at, a->count * sizeof *a->at));
+}
+
 void codes_free(struct codes *c)
 {
     free(c->at);

@@ -13,7 +13,6 @@ import tempfile
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import ftfy
 import originals
 import texts
 
@@ -60,18 +59,13 @@ def check_clip(program, vocabulary, lines, older):
     check("CLIP, test vectors", ours(program, vocabulary, "openai", vectors), vectors,
           lambda t: [49406] + [int(i) for i in VECTORS[t].split()] + [49407])
     got = ours(program, vocabulary, "openai", lines)
-    ftfy.fix_text = originals.WITHOUT_REPAIR
-    check("OpenAI's, ftfy without repair of encodings", got, lines, originals.framed(simple))
+    check("OpenAI's", got, lines, originals.framed(simple))
     every = texts.systematic()
     check("OpenAI's, every entity, most characters", ours(program, vocabulary, "openai", every), every,
           originals.framed(simple))
-    untouched = [i for i, raw in enumerate(lines)
-                 if originals.REAL_FTFY(raw.decode("utf-8", "replace"))
-                 == originals.WITHOUT_REPAIR(raw.decode("utf-8", "replace"))]
-    ftfy.fix_text = originals.REAL_FTFY
-    check("OpenAI's, ftfy as it is, where it repairs no encoding", [got[i] for i in untouched],
-          [lines[i] for i in untouched], originals.framed(simple))
-    ftfy.fix_text = originals.WITHOUT_REPAIR
+    wrong = texts.misread(int(sys.argv[3]))
+    check("OpenAI's, decoded in a wrong encoding", ours(program, vocabulary, "openai", wrong), wrong,
+          originals.framed(simple))
     check("open_clip's", ours(program, vocabulary, "open_clip", lines), lines,
           originals.framed(originals.open_clip_tokenizer(vocabulary)))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""make_tokenizers.py SIMPLE_TOKENIZER BLIP ALBEF: writes tests/golden/tokenizer/, small vocabularies
+"""make_tokenizers.py SIMPLE_TOKENIZER BLIP ALBEF [TEXTS]: writes tests/golden/tokenizer/, small vocabularies
 and what the originals make of 2,000 mixed lines with them.
 
 SIMPLE_TOKENIZER is clip/simple_tokenizer.py of openai/CLIP, BLIP is data/utils.py of
-salesforce/BLIP, ALBEF is dataset/utils.py of salesforce/ALBEF.
+salesforce/BLIP, ALBEF is dataset/utils.py of salesforce/ALBEF.  With TEXTS, an older texts.gz, its lines are
+taken again (the mixed ones are partly of the machine's message catalogues), and so are the vocabularies here.
 
     clip/vocab.json, merges.txt   600 merges trained on the lines themselves
     clip.txt                      the same as openai/CLIP's file: a heading and the merges
@@ -26,7 +27,6 @@ top = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, top)
 from tokenizers import Tokenizer, models, trainers
 from tokenizers.pre_tokenizers import WhitespaceSplit
-import ftfy
 import originals
 import texts
 
@@ -64,21 +64,32 @@ def hash_ids(ids):
     return hash_bytes(struct.pack("<%di" % len(ids), *ids))
 
 
+def lines_of(path):
+    with gzip.open(path, "rb") as f:
+        while head := f.read(4):
+            yield f.read(struct.unpack("<I", head)[0])
+            f.read(2 * 8)
+
+
 def main():
     os.makedirs(FOLDER + "/clip", exist_ok=True)
     os.makedirs(FOLDER + "/bert", exist_ok=True)
     newer = originals.newer()
-    lines = [originals.without(t, newer) for t in texts.mixed(2000, 7)]
+    again = len(sys.argv) > 4
+    lines = list(lines_of(sys.argv[4])) if again else [originals.without(t, newer) for t in texts.mixed(2000, 7)]
     decoded = [t.decode("utf-8", "replace") for t in lines]
     path = os.path.join(FOLDER, "clip.txt.gz")
-    train(decoded, path)
+    if again:
+        with gzip.open(path, "wb") as f, open(os.path.join(FOLDER, "clip.txt"), "rb") as text:
+            f.write(text.read())
+    else:
+        train(decoded, path)
     simple = originals.simple_tokenizer(path, sys.argv[1])
     os.remove(path)
     originals.write_hugging_face(simple, FOLDER + "/clip")
     hf = originals.hugging_face(FOLDER + "/clip")
     originals.write_hub_json(hf, FOLDER + "/clip.json")
-    ftfy.fix_text = originals.WITHOUT_REPAIR
-    vocab = originals.train_bert(decoded, 1200, 400, FOLDER + "/bert")
+    vocab = FOLDER + "/bert/vocab.txt" if again else originals.train_bert(decoded, 1200, 400, FOLDER + "/bert")
     originals.write_bert_json(vocab, FOLDER + "/bert.json")
     blip, albef = originals.caption_cleaners(sys.argv[2]), originals.caption_cleaners(sys.argv[3])
     hashes = [lambda t, f=f: hash_ids(f(t)) for f in (originals.framed(simple), lambda t: hf(t)["input_ids"],

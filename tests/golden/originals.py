@@ -1,13 +1,11 @@
 """The tokenizers that ours are compared with, as functions from text to framed ids."""
 import ast
-import functools
 import importlib.util
 import json
 import os
 import re
 import unicodedata
 
-import ftfy
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, BertWordPieceTokenizer, Regex, Tokenizer, decoders, models, normalizers,
@@ -18,8 +16,6 @@ from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegac
 
 import texts
 
-REAL_FTFY = ftfy.fix_text
-WITHOUT_REPAIR = functools.partial(REAL_FTFY, fix_encoding=False)
 
 
 def simple_tokenizer(vocabulary, path=None):

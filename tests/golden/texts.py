@@ -111,6 +111,44 @@ def mojibake(r):
     return text.encode().decode(r.choice(["latin-1", "cp437"]))
 
 
+# Real words, and what was done to them before they reached us.
+WORDS = ["caf\u00e9", "na\u00efve", "Z\u00fcrich", "it\u2019s", "\u65e5\u672c\u8a9e", "\u201cquoted\u201d",
+         "\u0395\u03bb\u03bb\u03ac\u03b4\u03b1", "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440",
+         "\u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u00e7a co\u00fbte 5 \u20ac",
+         "\u00e0 la carte", "\u2013 dash \u2014", "\u2026", "\U0001f600 smile", "\u0141\u00f3d\u017a", "\u0163ar\u0103", "\u017e",
+         "\u00f1and\u00fa", "\u00c5ngstr\u00f6m", "\u00bd cup", "x\u00b2 + y\u00b3", "\u00a9 2020", "\u2122",
+         "\u2022 bullet", "\u00a0space", "\u00e0 quel point", "\u00e0quele", "\u00e0s", "\u0110\u00e0 N\u1eb5ng"]
+ENCODINGS = ["latin-1", "windows-1252", "windows-1251", "windows-1250", "windows-1253", "windows-1254", "windows-1257",
+             "iso-8859-2", "macroman", "cp437"]
+
+
+def read_wrongly(r, text):
+    """Once, twice or three times; what an encoding has no character for is lost, or stays a control."""
+    for _ in range(r.choice([1, 1, 1, 2, 3])):
+        encoding = r.choice(ENCODINGS)
+        raw = text.encode("utf-8", "surrogatepass")
+        sloppy = encoding.startswith("windows") and r.random() < 0.5
+        text = raw.decode(("sloppy-" if sloppy else "") + encoding, "replace")
+    return text
+
+
+def misread(count, seed=3):
+    import ftfy.bad_codecs  # knows the sloppy ones
+    r = random.Random(seed)
+    lines = []
+    for _ in range(count):
+        text = read_wrongly(r, " ".join(r.choice(WORDS) for _ in range(r.randint(1, 3))))
+        if r.random() < 0.3:
+            text = text.replace("\u00a0", " ")
+        if r.random() < 0.3:
+            text = r.choice(["plain ", "<b>", "\u00c9t\u00e9 "]) + text + r.choice(["", " tail", " \u2013 x", "\u00e9"])
+        if r.random() < 0.2:
+            at = r.randrange(len(text) + 1)
+            text = text[:at] + r.choice(["\ufffd", "?", "\x1a", "\x80", " "]) + text[at + r.choice([0, 1]):]
+        lines.append("".join(c for c in text if unicodedata.category(c) != "Cn").encode("utf-8", "replace"))
+    return lines
+
+
 MAKERS = [caption, caption, caption, block, block, scattered, entity, entity, special, marked, escapes, mojibake,
           lambda r: "".join(r.choice(CONTROLS) + r.choice("ab&1") for _ in range(r.randint(1, 4))),
           lambda r: "".join(r.choice(SPACES) + r.choice(["", "x", "x", "1"]) for _ in range(r.randint(1, 6))),

@@ -54,6 +54,59 @@ static void test_frame(void)
     tokenizer_close(o);
 }
 
+/* What ftfy 6.3 makes of text that was decoded in a wrong encoding, or only looks like it. */
+static void test_mojibake(void)
+{
+    static const struct {
+        const char *text, *meant;
+    } cases[] = {
+        { "cafÃ©", "café" },
+        { "donâ€™t", "don't" },
+        { "donâ\xc2\x80\xc2\x99t", "don't" },
+        { "â€œquotedâ€\xc2\x9d", "\"quoted\"" },
+        { "â€œ lost â€�", "\" lost �" },
+        { "Ã  la carte", "à la carte" },
+        { "voilÃ le travail", "voilà le travail" },
+        { "fÃ cil", "fà cil" },
+        { "Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "привет" },
+        { "РїСЂРёРІРµС‚", "привет" },
+        { "β€™", "'" },
+        { "ā€“", "–" },
+        { "caf├⌐", "café" },
+        { "caf√©", "café" },
+        { "Å\xc2\x81Ã³dÅº", "Łódź" },
+        { "ÃƒÂ©", "é" },
+        { "then ï¬\xc2\x81 and cafÃ© 日本", "then fi and café 日本" },
+        { "&Atilde;&copy;", "é" },
+        { "ØªØ±Ø¬Ù…Ø©", "ترجمة" },
+        { "a\xc2\x80"
+          "b",
+          "a€b" },
+        { "í\u00a0½í¸\xc2\x8d", "😍" },
+        { "À\xc2\x80"
+          "a",
+          "a" },
+        { "Â a", "\u00a0a" },
+        { "å\xc2\x85¶ä»–", "å…¶ä»–" },
+        { "ÂŁ5", "ÂŁ5" },
+        { "à quel point", "à quel point" },
+        { "naïve €5", "naïve €5" },
+    };
+    struct tokenizer *t = tokenizer_clip("tests/golden/tokenizer/clip.txt", CLEAN_OPENAI);
+
+    for (int i = 0; i < COUNT(cases); i++) {
+        struct buffer got = { 0 }, wanted = { 0 };
+
+        encode_ids(t, cases[i].text, strlen(cases[i].text), &got);
+        encode_ids(t, cases[i].meant, strlen(cases[i].meant), &wanted);
+        ok(got.size == wanted.size && !memcmp(got.data, wanted.data, got.size), "%s is %s",
+           cases[i].text, cases[i].meant);
+        buffer_free(&got);
+        buffer_free(&wanted);
+    }
+    tokenizer_close(t);
+}
+
 /* A single word of a megabyte, entities in entities, marks without end: all must come back. */
 static void test_long(void)
 {
@@ -136,6 +189,7 @@ int main(int argc, char **argv)
                 "tokenizer.json, OpenAI's cleaning");
     test_golden("tests/golden/tokenizer/clip", CLEAN_HF, "vocab.json, Hugging Face's cleaning");
     test_frame();
+    test_mojibake();
     test_long();
     test_refusals();
     return done();
