@@ -10,7 +10,7 @@
 #include "train/loop.h"
 
 static const char *init, *objective = "itc", *prompt;
-static struct option_list freeze, adopt;
+static struct option_list freeze, adopt, held_out;
 static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, log_every = 10,
             save_every = 1000;
 static float rate, least_rate, warmup_rate,
@@ -124,6 +124,8 @@ static const struct option_spec options[] = {
     OPTION_LONG(0, "log-every", "N", &log_every, 1, 1000000000, "steps between reports [10]"),
     OPTION_LONG(0, "save-every", "N", &save_every, 0, 1000000000,
                 "steps between writings of the folder [1000; 0: at the end alone]"),
+    OPTION_LIST(0, "held-out", "FILE", &held_out,
+                "judge by the pairs of FILE whenever the folder is written; repeatable"),
     OPTION_LONG(0, "seed", "N", &settings.seed, 0, 0, "seed of random choices [0]"),
     OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024,
                 "threads [0: as many as the process may use]"),
@@ -149,9 +151,23 @@ static void show_progress(const struct training_report *r)
             (long)left / 60, (long)left % 60, terminal && r->step < r->steps ? "" : "\n");
 }
 
+/* {"step":..,"epoch":..,"held_out_loss":..,"held_out_itc":..,"held_out_pairs":..} */
+static void report_held_out(const struct training_report *r)
+{
+    printf("{\"step\":%ld,\"epoch\":%.4g,\"held_out_loss\":%.6g", r->step, r->epoch, r->loss);
+    for (int i = 0; i < r->losses; i++)
+        printf(",\"held_out_%s\":%.6g", r->name[i], r->each[i]);
+    printf(",\"held_out_pairs\":%ld}\n", r->pairs);
+    fflush(stdout);
+}
+
 /* {"step":..,"epoch":..,"loss":..,"itc":..,"lr":..,"seconds":..,"samples_per_second":..} */
 static void report(const struct training_report *r)
 {
+    if (r->held_out) {
+        report_held_out(r);
+        return;
+    }
     printf("{\"step\":%ld,\"epoch\":%.4g,\"loss\":%.6g", r->step, r->epoch, r->loss);
     for (int i = 0; i < r->losses; i++)
         printf(",\"%s\":%.6g", r->name[i], r->each[i]);
@@ -207,6 +223,8 @@ static struct training training_of(char *const *operands, int count,
         .from = settings.from,
         .max_pixels = settings.max_pixels,
         .quiet = settings.quiet,
+        .held_out = held_out.items,
+        .held_out_count = held_out.count,
         .crop = crop,
         .flip = flip,
         .background = background,
@@ -291,6 +309,7 @@ int main(int argc, char **argv)
         warn("%s", vlm_hardware());
     watch_signals();
     status = status_of(training_run(&t, report));
+    free(held_out.items);
     free(freeze.items);
     free(adopt.items);
     return status;

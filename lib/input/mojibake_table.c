@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * mojibake_table.c - kinds of characters, and encodings; made by tests/golden/make_mojibake.py of ftfy 6.3
+ * mojibake_table.c - kinds of characters, and encodings, of ftfy 6.3; made by
+ * tests/golden/make_mojibake.py
  */
 #include "input/text.h"
 

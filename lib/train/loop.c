@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "model/save.h"
 #include "train/data.h"
+#include "train/judge.h"
 #include "train/loop.h"
 #include "train/objective.h"
 #include "train/pause.h"
@@ -18,7 +19,7 @@ struct run {
     struct model *model, *teacher;
     struct learning *learning;
     struct adamw adam;
-    struct dataset *data;
+    struct dataset *data, *held_out;
     struct feature_queue *queue;
     struct tape tape;
     struct schedule schedule;
@@ -231,6 +232,18 @@ static void plan(struct run *r)
         r->schedule.warmup = r->steps / 20;
 }
 
+/* As what is learnt from, but in its order and with no change by chance. */
+static int open_held_out(struct run *r, const struct dataset_options *as)
+{
+    struct dataset_options o = *as;
+
+    o.augment = (struct augment){ 0 };
+    o.shuffle = false;
+    r->held_out =
+        dataset_open((char *const *)(uintptr_t)r->t->held_out, r->t->held_out_count, &o, r->model);
+    return r->held_out ? 0 : -1;
+}
+
 static int open_data(struct run *r)
 {
     const struct training *t = r->t;
@@ -259,7 +272,7 @@ static int open_data(struct run *r)
     if (!r->data)
         return -1;
     plan(r);
-    return 0;
+    return t->held_out_count ? open_held_out(r, &o) : 0;
 }
 
 static struct pause pause_of(struct run *r)
@@ -377,6 +390,11 @@ static int step(struct run *r, struct batch **next)
     return 0;
 }
 
+static double epochs_done(const struct run *r)
+{
+    return (double)r->step / (double)r->schedule.per_epoch;
+}
+
 static void tell(struct run *r, void (*report)(const struct training_report *))
 {
     struct training_report *s = &r->sum;
@@ -384,7 +402,7 @@ static void tell(struct run *r, void (*report)(const struct training_report *))
 
     s->step = r->step;
     s->steps = r->steps;
-    s->epoch = (double)r->step / (double)r->schedule.per_epoch;
+    s->epoch = epochs_done(r);
     s->seconds = time - r->began;
     s->pairs_a_second = (double)(r->passes * r->t->batch) / fmax(time - r->reported, 1e-9);
     s->loss /= (double)r->passes;
@@ -396,6 +414,17 @@ static void tell(struct run *r, void (*report)(const struct training_report *))
     *s = (struct training_report){ 0 };
     r->passes = r->summed = 0;
     r->reported = time;
+}
+
+static int judge_held_out(struct run *r, void (*report)(const struct training_report *))
+{
+    const struct training *t = r->t;
+    struct training_report said = { .step = r->step, .steps = r->steps, .epoch = epochs_done(r) };
+
+    if (judge(&said, t->folder, t->options, r->held_out, (int)t->batch, &r->lesson, t->seed))
+        return -1;
+    report(&said);
+    return 0;
 }
 
 static enum training_end steps(struct run *r, void (*report)(const struct training_report *))
@@ -413,7 +442,7 @@ static enum training_end steps(struct run *r, void (*report)(const struct traini
         stopped = t->stop && *t->stop && r->step < r->steps;
         if (!status &&
             (stopped || r->step == r->steps || (t->save_every && r->step % t->save_every == 0)))
-            status = save(r);
+            status = save(r) || (r->held_out && judge_held_out(r, report)) ? -1 : 0;
     }
     batch_free(next);
     return status ? TRAINING_FAILED : stopped ? TRAINING_STOPPED : TRAINING_DONE;
@@ -423,6 +452,7 @@ static void release(struct run *r)
 {
     adamw_end(&r->adam);
     dataset_close(r->data);
+    dataset_close(r->held_out);
     feature_queue_free(r->queue);
     tape_free(&r->tape);
     model_free(r->teacher);

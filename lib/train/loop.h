@@ -28,7 +28,9 @@ struct training {
     const char *root, *image_field, *text_field;
     int from; /* enum format */
     long max_pixels;
-    bool quiet; /* say nothing of bad records */
+    bool quiet;                  /* say nothing of bad records */
+    const char *const *held_out; /* files of pairs to judge by when the folder is written */
+    int held_out_count;
     /* changes to pictures; see input/augment.h */
     double crop; /* least share of the area that is kept; 0: no crop */
     bool flip, background;
@@ -57,8 +59,10 @@ struct training {
     bool resume;                /* the folder may hold a run that was broken off */
     volatile const int *stop;   /* a signal's number: save and return early */
 };
-/* Means since the last report. */
+/* Means since the last report; or, held_out, over the pairs that are judged by. */
 struct training_report {
+    bool held_out;
+    long pairs;       /* held_out: how many; rate, norm, seconds, temperature are not set */
     long step, steps; /* done, of all */
     double epoch;     /* done */
     double seconds;   /* since the run began */
@@ -72,7 +76,8 @@ struct training_report {
 /* Once, before training_run.  0: as many as the process may use. */
 void training_threads(int count);
 enum training_end { TRAINING_DONE, TRAINING_STOPPED, TRAINING_FAILED, TRAINING_NO_MODEL };
-/* `report` is called at every log_every-th step and the last.  TRAINING_FAILED and
+/* `report` is called at every log_every-th step and the last, and whenever pairs held out were
+ * judged.  TRAINING_FAILED and
  * TRAINING_NO_MODEL (found before the first pair is read) come after fail(). */
 enum training_end training_run(const struct training *t,
                                void (*report)(const struct training_report *r));

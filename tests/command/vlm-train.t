@@ -32,6 +32,16 @@ ok 'vlm-caption takes it' vlm-caption -m whole p1.ppm
 ok 'and vlm-embed' vlm-embed -m whole web.jsonl
 like "$(train -o said 2>&1 >/dev/null)" 'broken7.jpg' 'broken pictures are named'
 
+# judged by pairs that are not learnt from
+ok '--held-out' train -q --save-every 20 --held-out web.jsonl -o judged
+is "$(jq -c 'select(has("held_out_loss")) | keys_unsorted' .out | sort | uniq -c | tr -s ' ')" \
+    ' 3 ["step","epoch","held_out_loss","held_out_itc","held_out_itm","held_out_lm","held_out_pairs"]' 'a line whenever the folder is written'
+is "$(jq -sc 'map(select(has("held_out_loss"))) | [(map(.step) == [20,40,60]), (map(.held_out_pairs) | unique), (.[2].held_out_lm < .[0].held_out_lm)]' .out)" \
+    '[true,[40],true]' 'of all pairs; it writes better'
+same judged/model.safetensors whole/model.safetensors 'what is learnt is the same'
+status 1 'a file that is not there' train --held-out none.jsonl -o no
+like "$(cat .err)" 'none.jsonl' 'and which'
+
 # the same bytes
 for n in 1 2 5; do
     ok "$n threads" train -q -j $n -o threads$n

@@ -25,7 +25,8 @@ def rows(items):
 
 
 print("""/* SPDX-License-Identifier: MIT
- * mojibake_table.c - kinds of characters, and encodings; made by tests/golden/make_mojibake.py of ftfy 6.3
+ * mojibake_table.c - kinds of characters, and encodings, of ftfy 6.3; made by
+ * tests/golden/make_mojibake.py
  */
 #include "input/text.h"
 
