@@ -166,9 +166,25 @@ static int check_objectives(struct run *r)
              r->t->objectives, can.size ? can.data : "nothing");
         buffer_free(&can);
     }
-    if (!lacking && r->t->dropout > 0 && !strcmp(r->model->family->name, "clip"))
-        return fail("--dropout: clip has none; text transformers as BERT's have");
     return lacking ? -1 : 0;
+}
+
+static bool has_parts(const struct model *m, const char *name)
+{
+    for (int i = 0; i < m->params.count; i++)
+        if (strstr(m->params.list[i].name, name))
+            return true;
+    return false;
+}
+
+/* Nothing is asked for that would do nothing. */
+static int check_dropping(const struct run *r)
+{
+    if (r->t->dropout > 0 && !has_parts(r->model, ".layer."))
+        return fail("--dropout: %s has no text transformer as BERT's", r->model->about);
+    if (r->t->drop_path > 0 && !has_parts(r->model, "vision.block."))
+        return fail("--drop-path: %s has no vision transformer", r->model->about);
+    return 0;
 }
 
 static bool (*decays_of(const struct run *r))(const struct param *)
@@ -473,7 +489,7 @@ enum training_end training_run(const struct training *t,
     struct run r = { .t = t };
     enum training_end end = TRAINING_NO_MODEL;
 
-    if (!open_model(&r) && !check_objectives(&r) && !freeze(&r)) {
+    if (!open_model(&r) && !check_objectives(&r) && !check_dropping(&r) && !freeze(&r)) {
         end = TRAINING_FAILED;
         if (!open_data(&r)) {
             gemm_precision(t->precision);

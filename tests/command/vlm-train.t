@@ -107,7 +107,9 @@ for weight in 0 -1 x '' 1e9 nan 2x; do
     like "$(cat .err)" 'a weight after a colon' 'and what one is'
 done
 status 3 'dropout where there is none' vlm-train -m "$top/tests/golden/clip/hf-vit" --dropout 0.1 -o no web.jsonl
-like "$(cat .err)" 'dropout: clip has none' 'and what has none'
+like "$(cat .err)" 'CLIP.* has no text transformer' 'and what has none'
+status 3 'layers to drop where there are none' vlm-train -m "$top/tests/golden/clip/openai-rn.pt" --drop-path 0.1 -o no web.jsonl
+like "$(cat .err)" 'CLIP.* has no vision transformer' 'and what has none'
 status 3 'a folder that is there' train -o whole
 like "$(cat .err)" 'whole is there already' 'and which'
 status 3 'no such parameters' train --freeze visoin -o no
