@@ -443,6 +443,15 @@ static int judge_held_out(struct run *r, void (*report)(const struct training_re
     return 0;
 }
 
+/* Who was told to stop has no time to judge. */
+static int save_and_judge(struct run *r, bool stopped,
+                          void (*report)(const struct training_report *))
+{
+    if (save(r))
+        return -1;
+    return r->held_out && !stopped ? judge_held_out(r, report) : 0;
+}
+
 static enum training_end steps(struct run *r, void (*report)(const struct training_report *))
 {
     const struct training *t = r->t;
@@ -458,7 +467,7 @@ static enum training_end steps(struct run *r, void (*report)(const struct traini
         stopped = t->stop && *t->stop && r->step < r->steps;
         if (!status &&
             (stopped || r->step == r->steps || (t->save_every && r->step % t->save_every == 0)))
-            status = save(r) || (r->held_out && judge_held_out(r, report)) ? -1 : 0;
+            status = save_and_judge(r, stopped, report);
     }
     batch_free(next);
     return status ? TRAINING_FAILED : stopped ? TRAINING_STOPPED : TRAINING_DONE;
