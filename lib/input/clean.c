@@ -129,14 +129,6 @@ static void drop_controls(struct codes *c)
     c->count = kept;
 }
 
-static void swap(struct codes *a, struct codes *b)
-{
-    struct codes old = *a;
-
-    *a = *b;
-    *b = old;
-}
-
 /* One line that is not plain.  Entities may be escaped many times over, and each pass undoes one
  * level: the passes over a huge line are bounded, where ftfy would take hours. */
 static void fix_line(struct codes *out, const uint32_t *text, size_t count, bool entities_too)
@@ -158,7 +150,7 @@ static void fix_line(struct codes *out, const uint32_t *text, size_t count, bool
         if (codes_equal(&line, &next))
             break;
         work += line.count + 1;
-        swap(&line, &next);
+        codes_swap(&line, &next);
     }
     codes_add_all(out, line.at, line.count);
     codes_free(&line);
@@ -188,7 +180,7 @@ static void fix_text(struct codes *text)
         else
             fix_line(&out, text->at + at, end - at, entities_too);
     }
-    swap(text, &out);
+    codes_swap(text, &out);
     codes_free(&out);
 }
 
@@ -199,7 +191,7 @@ static void unescape_twice(struct codes *text)
     for (int i = 0; i < 2; i++) {
         out.count = 0;
         html_unescape(&out, text->at, text->count);
-        swap(text, &out);
+        codes_swap(text, &out);
     }
     codes_free(&out);
 }

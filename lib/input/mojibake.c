@@ -186,6 +186,7 @@ static bool is_bad(const uint32_t *at, size_t count)
 /* --- back to bytes --- */
 
 enum { LOST = 0x1a }; /* the byte that stands for U+FFFD where an encoding has gaps */
+static const char lost_character[] = "\xef\xbf\xbd";
 
 /* The byte of a character; -1: the encoding has none. */
 static int byte_of(const struct mojibake_encoding *e, uint32_t code)
@@ -333,7 +334,7 @@ static void mark_lost(struct buffer *b)
     for (size_t i = 0, size; i < b->size; i += size ? size : 1) {
         size = lossy(at + i, b->size - i);
         if (size)
-            buffer_string(&out, "\xef\xbf\xbd");
+            buffer_string(&out, lost_character);
         else
             buffer_byte(&out, at[i]);
     }
@@ -361,20 +362,12 @@ static size_t variant(const unsigned char *at, size_t left, uint32_t *code)
 
 static size_t character(const unsigned char *at, size_t left, uint32_t *code)
 {
-    size_t size = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    const char *end = (const char *)at;
 
-    if (size > left || within(at[0], 0x80, 0xc1) || at[0] > 0xf4)
+    *code = utf8_next(&end, end + left);
+    if (*code == 0xfffd && !begins_with(at, left, lost_character))
         return variant(at, left, code);
-    *code = size == 1 ? at[0] : at[0] & (0x7fu >> size);
-    for (size_t k = 1; k < size; k++) {
-        if (!continues(at[k]))
-            return 0;
-        *code = *code << 6 | (at[k] & 0x3fu);
-    }
-    if (*code < least[size] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
-        return variant(at, left, code);
-    return size;
+    return (size_t)(end - (const char *)at);
 }
 
 static bool decode(const struct buffer *b, struct codes *out)
@@ -437,8 +430,6 @@ static size_t stretch(const uint32_t *at, size_t left)
     return size;
 }
 
-static void fix(struct codes *text);
-
 static void read_stretches(struct codes *out, const uint32_t *at, size_t count)
 {
     for (size_t i = 0, size; i < count; i += size) {
@@ -447,7 +438,7 @@ static void read_stretches(struct codes *out, const uint32_t *at, size_t count)
         size = i && (kinds_of(at[i - 1]) & CONTINUATION_STRICT) ? 0 : stretch(at + i, count - i);
         if (size && size < count && is_bad(at + i, size)) {
             codes_add_all(&part, at + i, size);
-            fix(&part);
+            fix_encoding(&part);
             codes_add_all(out, part.at, part.count);
             codes_free(&part);
         } else {
@@ -487,25 +478,14 @@ static void step(struct codes *out, const struct codes *text)
         read_controls(out, text->at, text->count);
 }
 
-static void fix(struct codes *text)
-{
-    struct codes next = { 0 };
-    bool done = false;
-
-    while (!done) {
-        struct codes old = *text;
-
-        next.count = 0;
-        step(&next, text);
-        done = codes_equal(&next, text);
-        *text = next;
-        next = old;
-    }
-    codes_free(&next);
-}
-
 void fix_encoding(struct codes *text)
 {
-    if (!is_ascii(text))
-        fix(text);
+    struct codes next = { 0 };
+
+    do {
+        next.count = 0;
+        step(&next, text);
+        codes_swap(&next, text);
+    } while (!codes_equal(&next, text));
+    codes_free(&next);
 }

@@ -16,6 +16,7 @@ void codes_add(struct codes *c, uint32_t code);
 void codes_add_all(struct codes *c, const uint32_t *at, size_t count);
 void codes_from_utf8(struct codes *c, const char *text, size_t size); /* bad bytes: U+FFFD */
 void codes_to_utf8(struct buffer *b, const uint32_t *at, size_t count);
+void codes_swap(struct codes *a, struct codes *b);
 bool codes_equal(const struct codes *a, const struct codes *b);
 void codes_free(struct codes *c);
 

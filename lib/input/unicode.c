@@ -57,6 +57,14 @@ void codes_to_utf8(struct buffer *b, const uint32_t *at, size_t count)
     b->data[b->size] = 0;
 }
 
+void codes_swap(struct codes *a, struct codes *b)
+{
+    struct codes old = *a;
+
+    *a = *b;
+    *b = old;
+}
+
 bool codes_equal(const struct codes *a, const struct codes *b)
 {
     return a->count == b->count && (!a->count || !memcmp(a->at, b->at, a->count * sizeof *a->at));
