@@ -7,23 +7,9 @@
 #include <string.h>
 #include "train/judge.h"
 
-static double draw(void *self)
+double draw_uniform(void *random)
 {
-    return random_uniform(self);
-}
-
-static void sum(struct training_report *out, const struct losses *l)
-{
-    int count = 0;
-
-    out->loss += (double)l->total->data[0];
-    for (int i = 0; i < OBJECTIVES; i++) {
-        if (l->each[i]) {
-            out->name[count] = objective_name(i);
-            out->each[count++] += (double)l->each[i]->data[0];
-        }
-    }
-    out->losses = count;
+    return random_uniform(random);
 }
 
 static int batches(struct training_report *out, struct model *m, struct dataset *d, int size,
@@ -43,16 +29,14 @@ static int batches(struct training_report *out, struct model *m, struct dataset 
         tape_clear(&tape);
         status = pairs ? model_learn(&tape, m, pairs, lesson, &losses) : -1;
         if (!status) {
-            sum(out, &losses);
+            report_add(out, &losses);
             out->pairs += pairs->count;
         }
         batch_free(b);
     }
     batch_free(next);
     tape_free(&tape);
-    out->loss /= (double)count;
-    for (int i = 0; i < out->losses; i++)
-        out->each[i] /= (double)count;
+    report_mean(out, count);
     return status;
 }
 
@@ -65,7 +49,7 @@ int judge(struct training_report *out, const char *folder, const struct vlm_opti
                                    .smoothing = as->smoothing,
                                    .easy = as->easy,
                                    .prompt = as->prompt,
-                                   .draw = draw,
+                                   .draw = draw_uniform,
                                    .draw_self = &random };
     struct model *m = model_load(folder, options);
     int status = -1;

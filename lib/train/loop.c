@@ -42,11 +42,6 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double draw(void *self)
-{
-    return random_uniform(self);
-}
-
 /* Everything that the bytes depend on, the kind of processor left aside. */
 static char *describe(const struct run *r)
 {
@@ -75,7 +70,7 @@ static char *describe(const struct run *r)
     buffer_printf(
         &b, ",\"easy_negatives\":%.6g,\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu",
         t->easy, t->smoothing, r->model->image_size, (unsigned long long)t->seed);
-    if (t->dropout > 0 || t->drop_path > 0)
+    if (t->dropout > 0 || t->drop_path > 0) /* without them as it was before there were any */
         buffer_printf(&b, ",\"dropout\":%.6g,\"drop_path\":%.6g", t->dropout, t->drop_path);
     buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
                   t->crop, t->flip, t->operations, t->magnitude, t->background);
@@ -229,7 +224,7 @@ static void begin_learning(struct run *r)
                          .prompt = dataset_prefix(r->data) > 1 ? dataset_prefix(r->data) : 0,
                          .teacher = r->teacher,
                          .queue = r->queue,
-                         .draw = draw,
+                         .draw = draw_uniform,
                          .draw_self = &r->random };
 }
 
@@ -332,20 +327,6 @@ static int save(struct run *r)
     return model_save(r->model, r->t->folder, &o);
 }
 
-static void sum_losses(struct run *r, const struct losses *l)
-{
-    r->sum.loss += (double)l->total->data[0];
-    r->sum.temperature += (double)l->temperature;
-    r->sum.losses = 0;
-    for (int i = 0; i < OBJECTIVES; i++) {
-        if (l->each[i]) {
-            r->sum.name[r->sum.losses] = objective_name(i);
-            r->sum.each[r->sum.losses++] += (double)l->each[i]->data[0];
-        }
-    }
-    r->passes++;
-}
-
 /* One pass over a batch: gradients are added to. */
 static int pass(struct run *r, const struct pairs *pairs)
 {
@@ -354,7 +335,8 @@ static int pass(struct run *r, const struct pairs *pairs)
     tape_clear(&r->tape);
     if (model_learn(&r->tape, r->model, pairs, &r->lesson, &losses))
         return -1;
-    sum_losses(r, &losses);
+    report_add(&r->sum, &losses);
+    r->passes++;
     if (!isfinite(losses.total->data[0]))
         return fail("the loss is not finite at step %ld: a lower --lr or a --clip may help",
                     r->step + 1);
@@ -421,11 +403,8 @@ static void tell(struct run *r, void (*report)(const struct training_report *))
     s->epoch = epochs_done(r);
     s->seconds = time - r->began;
     s->pairs_a_second = (double)(r->passes * r->t->batch) / fmax(time - r->reported, 1e-9);
-    s->loss /= (double)r->passes;
-    s->temperature /= (double)r->passes;
     s->norm /= (double)r->summed;
-    for (int i = 0; i < s->losses; i++)
-        s->each[i] /= (double)r->passes;
+    report_mean(s, r->passes);
     report(s);
     *s = (struct training_report){ 0 };
     r->passes = r->summed = 0;

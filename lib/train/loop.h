@@ -62,7 +62,7 @@ struct training {
 /* Means since the last report; or, held_out, over the pairs that are judged by. */
 struct training_report {
     bool held_out;
-    long pairs;       /* held_out: how many; rate, norm, seconds, temperature are not set */
+    long pairs;       /* held_out: how many; rate, norm and seconds are not set */
     long step, steps; /* done, of all */
     double epoch;     /* done */
     double seconds;   /* since the run began */
@@ -73,12 +73,17 @@ struct training_report {
     const char *name[8];
     double each[8];
 };
+/* report.c - the losses of a pass added, and after the last divided by how many there were */
+struct losses;
+void report_add(struct training_report *r, const struct losses *l);
+void report_mean(struct training_report *r, long passes);
+
 /* Once, before training_run.  0: as many as the process may use. */
 void training_threads(int count);
 enum training_end { TRAINING_DONE, TRAINING_STOPPED, TRAINING_FAILED, TRAINING_NO_MODEL };
 /* `report` is called at every log_every-th step and the last, and whenever pairs held out were
- * judged.  TRAINING_FAILED and
- * TRAINING_NO_MODEL (found before the first pair is read) come after fail(). */
+ * judged.  TRAINING_FAILED and TRAINING_NO_MODEL (found before the first pair is read) come after
+ * fail(). */
 enum training_end training_run(const struct training *t,
                                void (*report)(const struct training_report *r));
 
