@@ -10,13 +10,11 @@
 # Retrieval.py: text states once for itc and itm; to rank again, an image's tokens repeated for
 # every text.
 import os
-import statistics
-import subprocess
 import sys
-import time
 
-THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
+sys.dont_write_bytecode = True
+from turns import THREADS, clock, in_turns  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "golden"))
 CHECKOUT, OLD = os.environ.get("VLM_ALBEF"), os.environ.get("VLM_TRANSFORMERS_4_8")
@@ -62,7 +60,6 @@ class Peer:
 
     def seconds(self, name):
         images, texts = WORKLOADS[name]
-        clock = time.process_time if THREADS == 1 else time.perf_counter
         start = clock()
         if name.startswith("pair"):
             self.pair(images, texts)
@@ -74,21 +71,10 @@ class Peer:
 def main():
     build, names = sys.argv[1], sys.argv[2:] or list(WORKLOADS)
     rounds = int(os.environ.get("PEER_ROUNDS", 5))
-    ours = subprocess.Popen([os.path.join(build, "tests/bench/albef"), "-"], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-
-    def ask(name):
-        print(name, file=ours.stdin, flush=True)
-        return float(ours.stdout.readline())
+    program = os.path.join(build, "tests/bench/albef")
     with torch.inference_mode():
-        peer = Peer()
-        for name in names:
-            ask(name), peer.seconds(name)
-            own, their = (statistics.median(t) for t in
-                          zip(*((ask(name), peer.seconds(name)) for _ in range(rounds))))
+        for name, own, their in in_turns([program, "-"], names, Peer().seconds, rounds):
             print(f"{name} {1 / own:.2f} {1 / their:.2f} pairs/s {their / own:.2f}", flush=True)
-    ours.stdin.close()
-    ours.wait()
 
 
 main()

@@ -13,13 +13,9 @@
 import os
 import statistics
 import sys
-import time
 
 sys.dont_write_bytecode = True
-from turns import in_turns  # noqa: E402
-
-THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
+from turns import THREADS, clock, in_turns  # noqa: E402
 
 try:
     import torch
@@ -105,7 +101,6 @@ WORKLOADS = {
 
 
 def timed(run):
-    clock = time.process_time if THREADS == 1 else time.perf_counter
     start = clock()
     run()
     return clock() - start

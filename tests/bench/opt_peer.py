@@ -15,14 +15,10 @@ import gc
 import os
 import statistics
 import sys
-import time
 import warnings
 
 sys.dont_write_bytecode = True
-from turns import in_turns  # noqa: E402
-
-THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
+from turns import THREADS, clock, in_turns  # noqa: E402
 
 try:
     import torch
@@ -65,7 +61,6 @@ class Peer:
         return self.model(inputs_embeds=torch.zeros(texts, ROWS, 2560), use_cache=True)
 
     def step(self, name):
-        clock = time.process_time if THREADS == 1 else time.perf_counter
         texts = WORKLOADS[name]
         if not texts:
             start = clock()

@@ -13,13 +13,9 @@
 import os
 import statistics
 import sys
-import time
 
 sys.dont_write_bytecode = True
-from turns import in_turns  # noqa: E402
-
-THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
+from turns import THREADS, clock, in_turns  # noqa: E402
 
 try:
     import torch
@@ -113,7 +109,6 @@ class Peer:
     def step(self, name):
         if self.name != name:
             self.begin(name)
-        clock = time.process_time if THREADS == 1 else time.perf_counter
         start = clock()
         self.optimizer.zero_grad()
         with torch.no_grad():
