@@ -4,9 +4,8 @@
  * learning/ was made by make_learning.py.  Every loss before every step may differ by 1e-5 of
  * itself: rounding of some hundred terms makes up to 1e-6 at first, and AdamW, whose steps do not
  * shrink with the gradient, lets it grow; through ALBEF's eight layers of text and image to 3e-5,
- * and with dropout, where many a gradient is next to 0, to 2e-5, so 1e-4 is asked there.  Gradients
- * before the first step: 1e-4 of the tensor's norm, or of a thousandth of the largest norm where
- * that is more.
+ * and with dropout to 2e-5, after 8e-8 at first, so 1e-4 is asked there.  Gradients before the
+ * first step: 1e-4 of the tensor's norm, or of a thousandth of the largest norm where that is more.
  */
 #include <math.h>
 #include <stdlib.h>
