@@ -10,7 +10,8 @@
 
 PREFIX  = /usr/local
 BUILD   = build$(if $(SAN),-san)
-FOLDERS = base kernel weights input stream tensor op nn model train eval cli
+FOLDERS = base kernel weights image text draw stream tensor op nn decode checkpoint learn family \
+          $(patsubst lib/%/,%,$(sort $(wildcard lib/family/*/))) api train eval cli
 VERSION = 0.1.0
 
 CC      = gcc
@@ -46,14 +47,14 @@ all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default
 include tests/install.mk
 
 # stb_image shifts signed numbers; addresses stay checked
-$(BUILD)/lib/input/stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
+$(BUILD)/lib/image/stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
 
 $(BUILD)/libvlm.a: $(objects)
 	rm -f $@ && ar rcs $@ $^
 
 # the built-in model, found from a program's own place, as when it is installed
 $(BUILD)/share/vlm/models/default:
-	mkdir -p $(@D) && ln -sfn ../../../../lib/default $@
+	mkdir -p $(@D) && ln -sfn ../../../../lib/share/default $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -102,7 +103,7 @@ install: all
 	install -m 755 $(commands) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(PREFIX)/lib
 	install -m 644 lib/vlm.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 lib/default/* $(DESTDIR)$(PREFIX)/share/vlm/models/default
+	install -m 644 lib/share/default/* $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	for p in $(pages); do \
 	    install -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/; done
 	for c in $(notdir $(commands)); do \

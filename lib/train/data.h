@@ -17,8 +17,8 @@
 #ifndef TRAIN_DATA_H
 #define TRAIN_DATA_H
 
-#include "input/augment.h"
-#include "model/learn.h"
+#include "image/augment.h"
+#include "learn/learn.h"
 #include "stream/stream.h"
 
 struct dataset_options {

@@ -5,6 +5,7 @@
  * beside it is not touched.
  */
 #include <string.h>
+#include "family/registry.h"
 #include "train/judge.h"
 
 double draw_uniform(void *random)

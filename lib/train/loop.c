@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "model/learn.h"
-#include "model/model.h"
-#include "model/save.h"
+#include "family/registry.h"
+#include "learn/learn.h"
+#include "checkpoint/model.h"
+#include "checkpoint/save.h"
 #include "train/data.h"
 #include "train/judge.h"
 #include "train/loop.h"

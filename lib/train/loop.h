@@ -31,7 +31,7 @@ struct training {
     bool quiet;                  /* say nothing of bad records */
     const char *const *held_out; /* files of pairs to judge by when the folder is written */
     int held_out_count;
-    /* changes to pictures; see input/augment.h */
+    /* changes to pictures; see image/augment.h */
     double crop; /* least share of the area that is kept; 0: no crop */
     bool flip, background;
     int operations, magnitude; /* RandAugment's */

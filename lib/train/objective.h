@@ -4,7 +4,7 @@
 #ifndef TRAIN_OBJECTIVE_H
 #define TRAIN_OBJECTIVE_H
 
-#include "model/learn.h"
+#include "learn/learn.h"
 
 struct objectives {
     unsigned set; /* OBJECTIVE_ITC | .. */

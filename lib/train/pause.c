@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/model.h"
+#include "checkpoint/model.h"
 #include "train/pause.h"
 
 struct list {

@@ -5,7 +5,7 @@
 #define TRAIN_PAUSE_H
 
 #include "base/json.h"
-#include "model/learn.h"
+#include "learn/learn.h"
 #include "train/train.h"
 
 /* pause.c

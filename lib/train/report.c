@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * report.c - losses of many passes, summed, then their means
  */
-#include "model/learn.h"
+#include "learn/learn.h"
 #include "train/loop.h"
 
 void report_add(struct training_report *r, const struct losses *l)

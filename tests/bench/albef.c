@@ -15,7 +15,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "model/learn.h"
+#include "family/registry.h"
+#include "learn/learn.h"
 
 enum { TOKENS = 12, MOST = 32, ROUNDS = 5 };
 

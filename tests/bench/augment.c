@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 #include <zlib.h>
-#include "input/augment.h"
+#include "image/augment.h"
 
 enum { ROUNDS = 15, EACH = 20, STICKER = 128 };
 

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "model/blip.h"
-#include "model/writer.h"
+#include "family/blip/blip.h"
+#include "decode/writer.h"
 
 enum { SIDE = 384, WIDTH = 768, TOKENS = 577, ROUNDS = 5, STEPS = 20 };
 

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 #include <math.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 #ifdef HAVE_LIBJPEG
 #include <jpeglib.h>
 #endif

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "model/language.h"
+#include "decode/language.h"
 #include "tests/bench/reading.h"
 
 enum { PICTURE = 32, PROMPT = 4, ROUNDS = 7, STEPS = 4, BEAMS = 5, WORDS = 50304 };

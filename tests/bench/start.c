@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "model/clip.h"
+#include "family/clip/clip.h"
 
 enum { RUNS = 7, SIDE = 640 };
 

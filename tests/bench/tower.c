@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "model/clip.h"
+#include "family/clip/clip.h"
 
 static const struct workload {
     const char *name;

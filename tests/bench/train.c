@@ -17,7 +17,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "model/learn.h"
+#include "family/registry.h"
+#include "learn/learn.h"
 #include "train/train.h"
 
 enum { ROUNDS = 5, TOKENS = 16 };

@@ -3,10 +3,10 @@
  * parameters listed
  */
 #include <stdlib.h>
-#include "model/albef_files.h"
-#include "model/blip2_files.h"
-#include "model/clip.h"
-#include "model/config.h"
+#include "family/albef/files.h"
+#include "family/blip2/files.h"
+#include "family/clip/clip.h"
+#include "checkpoint/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

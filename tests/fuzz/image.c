@@ -3,7 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -15,7 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

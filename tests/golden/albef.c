@@ -7,9 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/albef_files.h"
-#include "model/model.h"
-#include "model/writer.h"
+#include "family/registry.h"
+#include "family/albef/files.h"
+#include "checkpoint/model.h"
+#include "decode/writer.h"
 #include "op/op.h"
 #include "tests/unit/tap.h"
 

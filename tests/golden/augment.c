@@ -3,8 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "input/augment.h"
-#include "input/codec.h"
+#include "image/augment.h"
+#include "image/codec.h"
 #include "weights/weights.h"
 #include "tests/unit/tap.h"
 

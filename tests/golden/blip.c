@@ -8,9 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "input/input.h"
-#include "model/blip_files.h"
-#include "model/writer.h"
+#include "image/image.h"
+#include "text/text.h"
+#include "family/blip/files.h"
+#include "decode/writer.h"
 #include "op/op.h"
 #include "tests/unit/tap.h"
 #include "vlm.h"

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/clip.h"
-#include "model/model.h"
+#include "family/registry.h"
+#include "family/clip/clip.h"
+#include "checkpoint/model.h"
 #include "tests/unit/tap.h"
 
 #define FOLDER "tests/golden/clip/"

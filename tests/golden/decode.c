@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
-#include "model/decode.h"
+#include "decode/decode.h"
 #include "tests/unit/tap.h"
 #include "weights/weights.h"
 

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/model.h"
+#include "family/registry.h"
+#include "checkpoint/model.h"
 #include "op/op.h"
 #include "tests/unit/tap.h"
 

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/language.h"
-#include "model/layout.h"
+#include "decode/language.h"
+#include "checkpoint/layout.h"
 #include "tests/unit/tap.h"
 
 #define FOLDER "tests/golden/language/"

@@ -10,7 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/learn.h"
+#include "family/registry.h"
+#include "learn/learn.h"
 #include "tests/unit/tap.h"
 #include "train/train.h"
 

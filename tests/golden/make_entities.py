@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes lib/input/entity_table.c: HTML5's named characters, as Python's html.entities lists them."""
+"""Writes lib/text/entity_table.c: HTML5's named characters, as Python's html.entities lists them."""
 from html.entities import html5
 
 print("""/* SPDX-License-Identifier: MIT

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes lib/input/mojibake_table.c: what kind of character ftfy takes each for when it looks for text that was
+"""Writes lib/text/mojibake_table.c: what kind of character ftfy takes each for when it looks for text that was
 decoded in a wrong encoding, and the encodings that it tries."""
 import re
 

@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "model/position.h"
+#include "checkpoint/position.h"
 #include "weights/weights.h"
 #include "tests/unit/tap.h"
 

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "model/learn.h"
-#include "model/save.h"
+#include "family/registry.h"
+#include "learn/learn.h"
+#include "checkpoint/save.h"
 #include "tests/unit/tap.h"
 
 static char folder[] = "/tmp/vlm-save-XXXXXX";

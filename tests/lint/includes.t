@@ -12,7 +12,7 @@ check() { # STATUS NAME
 }
 while IFS=: read -r folder allowed; do
     [ -n "$folder" ] || continue
-    bad=$(grep -HnE '^[[:space:]]*#[[:space:]]*include "' "$folder"/*.[ch] 2>/dev/null |
+    bad=$(grep -HnE '^[[:space:]]*#[[:space:]]*include "' $(find "$folder" -name '*.[ch]') |
         while IFS= read -r line; do
             header=${line#*\"}
             header=${header%\"*}
@@ -30,13 +30,19 @@ lib/base:
 lib/stream:base
 lib/kernel:base
 lib/weights:base
-lib/input:base
+lib/image:base
+lib/text:base
+lib/draw:image base
 lib/tensor:kernel weights base
 lib/op:tensor kernel base
 lib/nn:op tensor base
-lib/model:nn op tensor weights input base vlm.h
-lib/train:model nn op tensor weights input stream base vlm.h
-lib/eval:model stream base vlm.h
+lib/decode:nn op tensor base
+lib/checkpoint:decode nn op tensor weights image text base vlm.h
+lib/learn:checkpoint decode nn op tensor weights text base
+lib/family:learn checkpoint decode nn op tensor weights image text base
+lib/api:family learn checkpoint decode nn op tensor weights draw image text base vlm.h
+lib/train:family learn checkpoint op tensor weights image text stream base vlm.h
+lib/eval:stream base vlm.h
 lib/cli:stream base vlm.h
 cmd:cli train eval stream base vlm.h
 TABLE
@@ -47,10 +53,10 @@ while IFS=: read -r header door; do
     check $? "$header only in $door"
     [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 done <<TABLE
-stb/:lib/input/[a-z_]*\.c
-jpeglib:lib/input/[a-z_]*\.c
-webp/:lib/input/[a-z_]*\.c
-utf8proc:lib/input/[a-z_]*\.c
+stb/:lib/image/[a-z_]*\.c
+jpeglib:lib/image/[a-z_]*\.c
+webp/:lib/image/[a-z_]*\.c
+utf8proc:lib/text/[a-z_]*\.c
 cblas:lib/kernel/gemm\.c
 cbor:lib/stream/cbor\.c
 cjson/:lib/base/json\.h

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "model/learn.h"
+#include "family/registry.h"
+#include "learn/learn.h"
 #include "tests/unit/tap.h"
 
 enum { WIDE = 8, WORDS = 20 };

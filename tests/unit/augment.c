@@ -2,8 +2,8 @@
  * augment.c - crops, mirrored pictures, grounds: within their bounds, and the seed's alone
  */
 #include <math.h>
-#include "input/augment.h"
-#include "input/codec.h"
+#include "image/augment.h"
+#include "image/codec.h"
 #include "tests/unit/pictures.h"
 
 enum { SIDE = 16, COUNT_PIXELS = 3 * SIDE * SIDE };

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 #include "tests/unit/texts.h"
 
 static enum text_clean clean_named(const char *name)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "family/registry.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tarball.h"
 #include "train/data_inside.h"

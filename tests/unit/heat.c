@@ -3,8 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "input/codec.h"
-#include "input/heat.h"
+#include "image/codec.h"
+#include "draw/draw.h"
 #include "tests/unit/tap.h"
 
 enum { WIDE = 37, HIGH = 23 };

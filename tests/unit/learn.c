@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "model/blip.h"
-#include "model/learn.h"
+#include "family/registry.h"
+#include "family/blip/blip.h"
+#include "learn/learn.h"
 #include "tests/unit/tap.h"
 #include "train/train.h"
 

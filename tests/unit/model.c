@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "model/clip.h"
-#include "model/config.h"
-#include "model/model.h"
+#include "family/registry.h"
+#include "family/clip/clip.h"
+#include "checkpoint/config.h"
+#include "checkpoint/model.h"
 #include "tests/unit/tap.h"
 
 #define GOLDEN "tests/golden/clip/"

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 #include "tests/unit/tap.h"
 
 /* Calls `check` with the fields of every line that begins with `word`. */

@@ -7,7 +7,8 @@
  */
 #include <stdlib.h>
 #include "base/json.h"
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 #include "tests/unit/texts.h"
 
 static struct tokenizer *open_kind(bool opt, const char *path, enum text_clean clean)

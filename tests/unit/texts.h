@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 #include "tests/unit/tap.h"
 
 enum golden { /* columns of hashes in texts.gz */

@@ -6,7 +6,8 @@
  * their text.
  */
 #include <stdlib.h>
-#include "input/input.h"
+#include "image/image.h"
+#include "text/text.h"
 #include "tests/unit/texts.h"
 
 static void print_text(const struct tokenizer *t, const struct token_ids *ids)

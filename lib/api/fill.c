@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ * fill.c - the public call that tells hidden words
+ *
+ * The words of a text are told each by itself; of several hidden ones the best combinations are
+ * those of the largest product.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "api/api.h"
+#include "op/op.h"
+
+static const char hidden[] = "[MASK]";
+
+struct guess { /* words for the first hidden places of a text */
+    int *words;
+    double logprob; /* their sum */
+};
+
+static void free_guesses(struct guess *list, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(list[i].words);
+    free(list);
+}
+
+static bool is_special(const char *word)
+{
+    size_t n = strlen(word);
+
+    return !n || (word[0] == '[' && word[n - 1] == ']');
+}
+
+/* The likeliest words of a row of logits, best first; of equal ones the first. */
+static int best_words(const struct tokenizer *t, const float *z, int vocabulary, int most,
+                      int *words)
+{
+    int count = 0;
+
+    for (int id = 0; id < vocabulary; id++) {
+        int at = count < most ? count : most - 1;
+        char *word;
+
+        if (count == most && z[id] <= z[words[most - 1]])
+            continue;
+        word = tokenizer_decode(t, &id, 1);
+        if (!is_special(word)) {
+            for (; at > 0 && z[id] > z[words[at - 1]]; at--)
+                words[at] = words[at - 1];
+            words[at] = id;
+            count += count < most;
+        }
+        free(word);
+    }
+    return count;
+}
+
+static double log_of_sum(const float *z, int count)
+{
+    float most = z[0];
+    double sum = 0;
+
+    for (int i = 1; i < count; i++)
+        most = fmaxf(most, z[i]);
+    for (int i = 0; i < count; i++)
+        sum += exp((double)z[i] - (double)most);
+    return (double)most + log(sum);
+}
+
+static int by_logprob(const void *x, const void *y)
+{
+    const struct guess *a = x, *b = y;
+
+    return (a->logprob < b->logprob) - (a->logprob > b->logprob);
+}
+
+/* Every guess with every word behind it; the best stay. */
+static struct guess *extend(struct guess *list, int *count, int done, const float *z,
+                            int vocabulary, const int *words, int choices, int most)
+{
+    struct guess *all = xalloc((size_t)(*count * choices) + 1, sizeof *all);
+    double sum = log_of_sum(z, vocabulary);
+    int n = 0;
+
+    for (int i = 0; i < *count; i++)
+        for (int k = 0; k < choices; k++, n++) {
+            all[n].words = xalloc((size_t)done + 1, sizeof *all[n].words);
+            memcpy(all[n].words, list[i].words, (size_t)done * sizeof *all[n].words);
+            all[n].words[done] = words[k];
+            all[n].logprob = list[i].logprob + (double)z[words[k]] - sum;
+        }
+    qsort(all, (size_t)n, sizeof *all, by_logprob);
+    free_guesses(list, *count);
+    *count = n < most ? n : most;
+    for (int i = *count; i < n; i++)
+        free(all[i].words);
+    return all;
+}
+
+/* The text with the words in place of what is hidden; a word's continuation joins what is before.
+ */
+static char *filled(const struct tokenizer *t, const char *text, const int *words)
+{
+    struct buffer b = { 0 };
+    const char *at;
+
+    for (int i = 0; (at = strstr(text, hidden)); i++, text = at + strlen(hidden)) {
+        char *word = tokenizer_decode(t, words + i, 1);
+        bool goes_on = !strncmp(word, "##", 2);
+
+        buffer_add(&b, text, (size_t)(at - text));
+        while (goes_on && b.size && b.data[b.size - 1] == ' ')
+            b.size--;
+        buffer_string(&b, goes_on ? word + 2 : word);
+        free(word);
+    }
+    buffer_string(&b, text);
+    return b.data;
+}
+
+static int count_hidden(const char *text)
+{
+    int n = 0;
+
+    while ((text = strstr(text, hidden))) {
+        text += strlen(hidden);
+        n++;
+    }
+    return n;
+}
+
+static int fill_one(struct vlm *v, const struct tokenizer *t, struct tensor *x, const char *text,
+                    int sequences, struct vlm_text *out)
+{
+    struct model *m = v->model;
+    int mask = tokenizer_id(t, hidden), wanted = count_hidden(text), found = 0, count = 1;
+    int *words = xalloc((size_t)sequences, sizeof *words), *at;
+    struct token_ids ids;
+    struct guess *list;
+
+    tokenizer_encode(t, text, strlen(text), m->context, &ids);
+    at = tape_alloc(&v->tape, (size_t)ids.count * sizeof *at);
+    for (int i = 0; i < ids.count; i++)
+        if (ids.ids[i] == mask)
+            at[found++] = i;
+    if (!found || found != wanted) {
+        free(ids.ids);
+        free(words);
+        return fail(wanted ? "%s beyond the %d tokens that are read" : "no %s in the text", hidden,
+                    m->context);
+    }
+    x = m->family->tell(&v->tape, m, x, ids.ids, &ids.count, 1, at, found);
+    list = xalloc(1, sizeof *list);
+    list->words = xalloc(1, sizeof *list->words);
+    for (int i = 0; i < found; i++) {
+        const float *z = x->data + i * x->stride;
+        int choices = best_words(t, z, m->vocabulary, sequences, words);
+
+        list = extend(list, &count, i, z, m->vocabulary, words, choices, sequences);
+    }
+    for (int i = 0; i < sequences; i++) {
+        const struct guess *g = &list[i < count ? i : count - 1];
+
+        out[i] = (struct vlm_text){ filled(t, text, g->words), (float)(g->logprob / found),
+                                    ids.truncated };
+    }
+    free_guesses(list, count);
+    free(ids.ids);
+    free(words);
+    return 0;
+}
+
+int vlm_fill(struct vlm *v, const float *features, int images, const char *const *texts,
+             int sequences, struct vlm_text *out)
+{
+    struct model *m = v->model;
+    const struct tokenizer *t = m->abilities & VLM_FILL ? vlm_tokenizer(v) : NULL;
+    size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
+
+    if (!(m->abilities & VLM_FILL))
+        return fail_as("unsupported", "%s cannot tell masked words", v->about);
+    if (!t)
+        return -1;
+    for (int i = 0; i < images; i++) {
+        struct tensor *x;
+
+        tape_clear(&v->tape);
+        x = tensor_from(&v->tape, (float *)(uintptr_t)(features + (size_t)i * each), 3,
+                        (long[]){ 1, m->feature_tokens, m->feature_width });
+        if (fill_one(v, t, x, texts[i], sequences, out + (size_t)i * (size_t)sequences))
+            return -1;
+    }
+    return 0;
+}

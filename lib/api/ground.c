@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ * ground.c - the public call that finds a text in an image
+ *
+ * One text at a time: while gradients flow, products are BLAS's, whose last bits may depend on how
+ * many rows there are.
+ */
+#include <math.h>
+#include <string.h>
+#include "draw/draw.h"
+#include "api/api.h"
+
+int vlm_map_side(const struct vlm *v)
+{
+    return (int)lround(sqrt((double)v->model->feature_tokens - 1));
+}
+
+static void average(const struct model *m, const float *rows, int count, float *map)
+{
+    long tokens = m->feature_tokens, squares = tokens - 1;
+    int first = m->grounds_frame ? 0 : 1, last = m->grounds_frame ? count : count - 1;
+
+    if (first >= last) {
+        first = 0;
+        last = count;
+    }
+    memset(map, 0, (size_t)squares * sizeof *map);
+    for (int i = first; i < last; i++)
+        for (long j = 0; j < squares; j++)
+            map[j] += rows[i * tokens + 1 + j] / (float)(last - first);
+}
+
+int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, float *map,
+               float *words)
+{
+    struct model *m = v->model;
+    long tokens = m->feature_tokens, squares = tokens - 1;
+    struct tensor *x;
+    float *rows;
+
+    if (!(m->abilities & VLM_GROUND))
+        return fail_as("unsupported", "%s cannot find texts in images", v->about);
+    if (model_check_ids(m, ids, &count, 1))
+        return -1;
+    tape_clear(&v->tape);
+    x = tensor_from(&v->tape, (float *)(uintptr_t)features, 3,
+                    (long[]){ 1, tokens, m->feature_width });
+    rows = m->family->ground(&v->tape, m, x, ids, count);
+    average(m, rows, count, map);
+    for (int i = 0; words && i < count; i++)
+        memcpy(words + i * squares, rows + i * tokens + 1, (size_t)squares * sizeof *words);
+    return 0;
+}
+
+int vlm_draw_map(const void *bytes, size_t size, long max_pixels, const float *map, int side,
+                 int longest, void **png, size_t *png_size)
+{
+    struct buffer b = { 0 };
+
+    if (heat_draw(&b, bytes, size, max_pixels, map, side, longest)) {
+        buffer_free(&b);
+        return -1;
+    }
+    *png = b.data;
+    *png_size = b.size;
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * hash.c - what a vision tower's features depend on, as one number
+ *
+ * The tensors are walked in our order under our names, so the container does not matter; their
+ * types do, since f16 weights give other features.
+ */
+#include <string.h>
+#include "checkpoint/model.h"
+
+static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)
+{
+    struct buffer b = { 0 };
+    uint64_t hash;
+
+    buffer_printf(&b, "%d %d %d %d %d %d %d %d %d", p->resize, p->width, p->height,
+                  (int)p->geometry, (int)p->rounding, (int)p->filter, p->convert_first,
+                  p->center_crop, p->fill);
+    buffer_add(&b, &p->scale, sizeof p->scale);
+    buffer_add(&b, p->mean, sizeof p->mean);
+    buffer_add(&b, p->std, sizeof p->std);
+    hash = hash_bytes(b.data, b.size, seed);
+    buffer_free(&b);
+    return hash;
+}
+
+uint64_t model_tower_hash(const struct model *m)
+{
+    uint64_t hash = hash_preprocess(&m->preprocess, 0);
+
+    for (int i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.list[i];
+        const struct tensor *x = *p->slot;
+
+        if (!x || strncmp(p->name, "vision.", 7))
+            continue;
+        hash = hash_bytes(p->name, strlen(p->name), hash + (uint64_t)x->type);
+        hash = hash_bytes(x->bytes, (size_t)tensor_count(x) * dtype_size(x->type), hash);
+        if (x->scale)
+            hash = hash_bytes(x->scale, (size_t)x->shape[0] * sizeof *x->scale, hash);
+    }
+    return hash;
+}

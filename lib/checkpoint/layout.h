@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * layout.h - released layouts: under which names a checkpoint keeps our parameters
+ *
+ * A layout is a table of renamings in sections.  In names `*` stands for a number, and one that
+ * ends in `.` is a prefix: what follows it is the same on both sides.  The table is read both ways:
+ * loading asks where a parameter lies, saving writes it there.
+ */
+#ifndef CHECKPOINT_LAYOUT_H
+#define CHECKPOINT_LAYOUT_H
+
+#include "tensor/tensor.h"
+#include "weights/weights.h"
+
+struct rename {
+    const char *ours, *theirs;
+    int part, parts; /* rows part/parts of their tensor; parts 0: all of it */
+    bool transpose;  /* theirs is [in, out] */
+};
+struct section {
+    const char *ours, *theirs;    /* before the names of the renamings */
+    const struct rename *renames; /* ends with a row of NULL */
+};
+struct layout {
+    const char *name;
+    const struct section *sections; /* ends likewise; NULL: names are the same */
+    /* From our name to our name: a parameter that a file lacks is the other one there. */
+    const struct layout *ties; /* or NULL */
+    /* The image tower's class token and positions, and queries, have ones in front: [1, n, width]
+     */
+    bool batched;
+};
+struct place { /* where a parameter lies */
+    char name[192];
+    int part, parts; /* parts >= 1 */
+    bool transpose;
+    int axes; /* with ones in front, if that is more than ours has */
+};
+bool layout_place(const struct layout *l, const char *ours, struct place *place);
+
+/* layout_tables.c - BERT, OPT and T5 as Hugging Face spells them, and timm's vision transformer */
+extern const struct rename layout_bert[], layout_bert_layer[], layout_bert_head[];
+extern const struct rename layout_vit[], layout_vit_block[];
+extern const struct rename layout_opt[], layout_opt_block[];
+extern const struct rename layout_t5[], layout_t5_stack[];
+extern const struct rename layout_t5_encoder_layer[], layout_t5_decoder_layer[];
+
+/* bind.c - tensors of a file become parameters
+ *
+ * A parameter that lies in one piece points into the mapped file; others, and running statistics,
+ * are copied.  Vectors, scalars and position tables are widened to f32.  Bytes (i8) come with a f32
+ * factor a row, NAME.scale.  What the file lacks and
+ * the layout ties to a parameter before it shares that one's tensor.  `ignored`: endings of names
+ * that mean nothing, or behind a '*' beginnings, NULL last.  -1 after fail() with one sentence that
+ * names what is missing, misshapen or unknown.
+ */
+int params_bind(struct params *p, const struct weights *w, const struct layout *l,
+                const char *const *ignored, struct arena *memory);
+/* The same from several files: the first that has a parameter gives it.  Names in the first file
+ * alone must mean something; the others may hold more. */
+struct source {
+    struct weights *weights;
+    const struct layout *layout;
+};
+int params_bind_all(struct params *p, const struct source *sources, int count,
+                    const char *const *ignored, struct arena *memory);
+void tensor_widen(struct tensor *x, struct arena *memory); /* to f32, a copy */
+bool param_wide(const struct param *p); /* small, and added to activations as it is: f32 */
+
+#endif

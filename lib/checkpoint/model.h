@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ * model.h - an opened checkpoint: its family, its parameters, how its inputs are prepared
+ *
+ * A family is a row of family/registry.c: it says whether it knows a checkpoint and opens it; what
+ * vlm.h promises is then one of its functions.  Opening maps files and reads headers; weights are
+ * read when a tower is used first.
+ */
+#ifndef CHECKPOINT_MODEL_H
+#define CHECKPOINT_MODEL_H
+
+#include "base/json.h"
+#include "image/image.h"
+#include "text/text.h"
+#include "decode/decode.h"
+#include "checkpoint/layout.h"
+#include "vlm.h"
+
+struct model;
+struct bert;
+struct spans;
+struct learner;
+struct original;
+struct family {
+    const char *name;
+    bool (*knows)(const struct model *m);
+    /* The file says everything by itself: nothing beside it is read.  May be NULL. */
+    bool (*alone)(const struct weights *w);
+    int (*open)(struct model *m); /* 0, or -1 after fail(); close() is called in any case */
+    void (*close)(struct model *m);
+    /* Any may be NULL: the family cannot.  pixels: [n, 3, size, size]. */
+    struct tensor *(*features)(struct tape *t, struct model *m,
+                               struct tensor *pixels); /* [n, feature_tokens, feature_width] */
+    /* Embeddings short of all features, [n * image_vectors, e]; NULL: image_of the features. */
+    struct tensor *(*image)(struct tape *t, struct model *m, struct tensor *pixels);
+    struct tensor *(*image_of)(struct tape *t, struct model *m, struct tensor *features);
+    struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
+                           int texts); /* [texts, e] */
+    /* ITM logits [texts, 2], or [texts, classes]; features: [n images, feature_tokens,
+     * feature_width]; text i looks at image image_of[i], or at that many-th pair of them */
+    struct tensor *(*match)(struct tape *t, struct model *m, struct tensor *features,
+                            const int *ids, const int *counts, const int *image_of, int texts);
+    /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
+    int (*write)(struct tape *t, struct model *m, struct tensor *features,
+                 const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
+    /* Questions, one an image, as the decoder that answers looks at them: the decoder, and one
+     * sequence of states a question. */
+    struct bert *(*questions)(struct tape *t, struct model *m, struct tensor *features,
+                              const struct prompt *prompts, struct tensor **states,
+                              const struct spans **spans);
+    /* What hidden words may be: logits [count, vocabulary] of rows `at`, counted over all texts. */
+    struct tensor *(*tell)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
+                           const int *counts, int texts, const int *at, int count);
+    /* Where in an image a text is: what each id looks at, as far as it speaks for a match,
+     * [count, feature_tokens]; features: of one image. */
+    float *(*ground)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
+                     int count);
+    const struct learner *learn; /* learn.h */
+    /* What config.json says of it, and the layout in which its tensors are saved; to delete.  `t`:
+     * its tokenizer, or NULL.  NULL after fail(). */
+    cJSON *(*config)(const struct model *m, const struct tokenizer *t,
+                     const struct layout **layout);
+    /* How the authors' own code wants the file; -1 after fail() where it could not be that model.
+     */
+    int (*original)(const struct model *m, struct original *o);
+};
+
+enum { ALSO = 2 }; /* files of towers beside the checkpoint's: image, language */
+struct model {
+    const struct family *family;
+    char *path, *folder;     /* what was opened; where the files beside it are */
+    cJSON *config;           /* config.json, or NULL */
+    cJSON *open_clip;        /* open_clip_config.json, or NULL */
+    struct weights *weights; /* NULL: a new model, or a twin */
+    uint64_t seed;           /* of a new model's numbers */
+    const struct layout *layout;
+    struct source also[ALSO]; /* of towers that the checkpoint leaves out */
+    int also_count;
+    struct params params;
+    struct arena memory;    /* the tensors' headers, and copies where the mapping does not do */
+    const char *compat;     /* "original", "hf", or NULL: as the files */
+    int wanted_size;        /* pixels a side; 0: the model's own */
+    const char *vision;     /* while it is opened: the image tower's own file; NULL: none named */
+    const char *language;   /* .. the language model's */
+    char *tokenizer_folder; /* where that is not `folder`; or NULL */
+    /* set by the family */
+    unsigned abilities; /* the tokenizer left aside */
+    char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
+    int embedding;      /* numbers in an embedding */
+    int image_vectors;  /* embeddings an image has */
+    int image_size, feature_tokens;
+    long feature_width;
+    struct preprocess preprocess;
+    enum text_clean clean;
+    int context, vocabulary; /* ids a text may have; ids are below vocabulary */
+    float scale;             /* cosine to logit */
+    bool bert;               /* texts are WordPieces, not CLIP's byte pairs */
+    /* .. or neither: tokenizer_opt, tokenizer_t5 */
+    struct tokenizer *(*pieces)(const char *path, enum text_clean clean);
+    bool unended;                     /* they have no [SEP] */
+    enum caption_style caption_style; /* how training cleaned them */
+    int caption_words;                /* and cut them */
+    /* of those that match and write */
+    int classes; /* that a pair may have; 0: it matches or not */
+    const char *const *class_names;
+    int images;              /* that a text looks at: 1, or 2 */
+    float answer_smoothing;  /* of labels, where answers are ranked by their loss */
+    bool answer_first_twice; /* and their first token counts twice */
+    bool grounds_frame;      /* [CLS] and [SEP] count where a whole text is sought */
+    bool ranks_by_match;     /* the published retrieval score is the logit alone, without cosine */
+    struct decoding writing; /* unless the user says otherwise */
+    double sampling_penalty; /* of repetitions, when sampling */
+    const char *prompt;      /* what captions begin with; cut off */
+    bool asks;               /* a prompt is a question, and what is written its answer */
+    bool prompted;           /* a prompt is read whole, and what is written begins anew */
+    const char *end_word;    /* the vocabulary's entry that ends a text, where no file tells */
+    int write_begin;         /* first id of what is written */
+    int mask_id;             /* that hides a word, where masked words are told */
+    int match_begin;         /* first id of a text that looks at an image; -1: as tokenised */
+    void *self;              /* struct clip, struct blip, .. */
+};
+
+/* model.c - NULL options: none.  model_new() reads no file. */
+struct model *model_new(const char *path, const struct vlm_options *options);
+int model_read_configs(struct model *m);     /* what lies beside the checkpoint */
+int model_read_description(struct model *m); /* config.json alone, of a new model */
+void model_free(struct model *m);            /* NULL is nothing */
+/* Whether one with a config.json computes in the originals' way: --compat, else "vlm_compat". */
+bool model_is_original(const struct model *m);
+
+/* find.c - where a model lies; to free, NULL after fail().  A name without a slash that is no file
+ * is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share) and the installation's
+ * share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
+char *model_find(const char *name);
+
+/* tokenizer.c - the tokenizer that belongs to a model */
+char *model_tokenizer_path(const struct model *m); /* beside the model; to free; NULL: none there */
+/* From a file or folder; NULL after fail(), also if it knows more ids than the model. */
+struct tokenizer *model_tokenizer(const struct model *m, const char *path);
+/* Every text has 1 to `context` ids below `vocabulary`; -1 after fail(). */
+int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts);
+
+/* hash.c - of the vision tower's numbers and of the preparation of images */
+uint64_t model_tower_hash(const struct model *m);
+
+#endif

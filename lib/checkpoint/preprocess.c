@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * preprocess.c - how images are prepared
+ *
+ * The traditions differ where it is easily overlooked: OpenAI and open_clip resize in the image's
+ * own mode and round the crop to even, Hugging Face converts to RGB first and rounds down.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "checkpoint/config.h"
+#include "checkpoint/model.h"
+
+static const float clip_mean[3] = { 0.48145466f, 0.4578275f, 0.40821073f };
+static const float clip_std[3] = { 0.26862954f, 0.26130258f, 0.27577711f };
+
+void preprocess_clip(struct preprocess *p, int size)
+{
+    *p = (struct preprocess){
+        .resize = size,
+        .width = size,
+        .height = size,
+        .geometry = GEOMETRY_SHORTEST,
+        .rounding = CROP_HALF_EVEN,
+        .filter = FILTER_BICUBIC,
+        .center_crop = true,
+        .scale = 1 / 255.0,
+    };
+    memcpy(p->mean, clip_mean, sizeof clip_mean);
+    memcpy(p->std, clip_std, sizeof clip_std);
+}
+
+void preprocess_squash(struct preprocess *p, int size)
+{
+    preprocess_clip(p, size);
+    p->geometry = GEOMETRY_SQUASH;
+    p->center_crop = false;
+    p->convert_first = true;
+}
+
+static void read_three(struct reader *r, const char *name, float out[3])
+{
+    const cJSON *list = r->object ? json_get(r->object, name) : NULL;
+
+    if (!list || cJSON_IsNull(list))
+        return;
+    for (int i = 0; i < 3; i++) {
+        const cJSON *item = cJSON_GetArrayItem(list, i);
+
+        if (!cJSON_IsNumber(item) || cJSON_GetArraySize(list) != 3) {
+            read_refuse(r, name, NULL); /* it is no flag and no number: marks the reader */
+            r->bad = true;
+            return;
+        }
+        out[i] = (float)item->valuedouble;
+    }
+}
+
+/* A number, or {"shortest_edge": n}, or {"height": n, "width": n}; *squash for the last. */
+static long read_size(struct reader *r, const char *name, long otherwise, bool *squash)
+{
+    const cJSON *item = r->object ? json_get(r->object, name) : NULL;
+    struct reader inner = { item, name, false };
+    long height, width;
+
+    *squash = false;
+    if (!cJSON_IsObject(item))
+        return read_whole(r, name, otherwise);
+    height = read_whole(&inner, "height", 0);
+    width = read_whole(&inner, "width", 0);
+    if (!height && !width) {
+        height = width = read_whole(&inner, "shortest_edge", otherwise);
+    } else {
+        *squash = true;
+    }
+    if (height != width && !inner.bad)
+        fail("%s: %s is not a square", r->where, name);
+    r->bad |= inner.bad || height != width;
+    return height;
+}
+
+static enum filter filter_of(struct reader *r, long resample)
+{
+    static const enum filter filters[] = { FILTER_NEAREST, FILTER_LANCZOS, FILTER_BILINEAR,
+                                           FILTER_BICUBIC };
+
+    if (resample < COUNT(filters))
+        return filters[resample];
+    if (!r->bad)
+        fail("%s: resample %ld is not known", r->where, resample);
+    r->bad = true;
+    return FILTER_BICUBIC;
+}
+
+static int finish(struct preprocess *p, struct reader *r, int size)
+{
+    if (r->bad)
+        return -1;
+    for (int i = 0; i < 3; i++)
+        if (!(p->std[i] > 0))
+            return fail("%s: a standard deviation is not positive", r->where);
+    if (p->width != size)
+        return fail("%s: images of %d pixels for a model of %d", r->where, p->width, size);
+    return 0;
+}
+
+int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
+{
+    struct reader r = { root, "preprocessor_config.json", false };
+    bool squash, ignored;
+
+    preprocess_clip(p, size);
+    p->rounding = CROP_FLOOR;
+    p->convert_first = read_flag(&r, "do_convert_rgb", true);
+    p->resize = (int)read_size(&r, "size", size, &squash);
+    p->geometry = squash ? GEOMETRY_SQUASH : GEOMETRY_SHORTEST;
+    p->filter = filter_of(&r, read_whole(&r, "resample", 3));
+    p->center_crop = read_flag(&r, "do_center_crop", true);
+    p->width = p->resize;
+    if (p->center_crop)
+        p->width = (int)read_size(&r, "crop_size", p->resize, &ignored);
+    p->height = p->width;
+    if (!read_flag(&r, "do_resize", true))
+        p->resize = 0;
+    p->scale = read_flag(&r, "do_rescale", true) ? read_real(&r, "rescale_factor", 1 / 255.0) : 1;
+    if (read_flag(&r, "do_normalize", true)) {
+        read_three(&r, "image_mean", p->mean);
+        read_three(&r, "image_std", p->std);
+    } else {
+        for (int i = 0; i < 3; i++) {
+            p->mean[i] = 0;
+            p->std[i] = 1;
+        }
+    }
+    if (!p->center_crop && (!p->resize || !squash) && !r.bad)
+        return fail("%s: images would keep different shapes", r.where);
+    return finish(p, &r, size);
+}
+
+int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size)
+{
+    struct reader r = { root, "preprocess_cfg", false };
+    const char *mode, *filter;
+
+    preprocess_clip(p, size);
+    read_three(&r, "mean", p->mean);
+    read_three(&r, "std", p->std);
+    read_refuse(&r, "mode", "RGB");
+    filter = read_word(&r, "interpolation", "bicubic");
+    p->filter = !strcmp(filter, "bilinear") ? FILTER_BILINEAR : FILTER_BICUBIC;
+    mode = read_word(&r, "resize_mode", "shortest");
+    p->fill = (int)read_whole(&r, "fill_color", 0);
+    if (!strcmp(mode, "squash") || !strcmp(mode, "longest")) {
+        p->geometry = *mode == 's' ? GEOMETRY_SQUASH : GEOMETRY_LONGEST;
+        p->center_crop = *mode == 'l';
+    } else if (strcmp(mode, "shortest") && !r.bad) {
+        return fail("%s: resize_mode \"%s\" is not known", r.where, mode);
+    }
+    return finish(p, &r, size);
+}
+
+static cJSON *three(const float *numbers)
+{
+    cJSON *list = cJSON_CreateArray();
+    char text[24];
+
+    for (int i = 0; i < 3; i++) {
+        float_format(numbers[i], text);
+        cJSON_AddItemToArray(list, cJSON_CreateRaw(text));
+    }
+    return list;
+}
+
+/* {"height": n, "width": n}, or {"shortest_edge": n} */
+static cJSON *side(int n, bool square)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(o, square ? "height" : "shortest_edge", n);
+    if (square)
+        cJSON_AddNumberToObject(o, "width", n);
+    return o;
+}
+
+cJSON *preprocess_config(const struct preprocess *p, const char *processor)
+{
+    static const int codes[] = {
+        [FILTER_NEAREST] = 0, [FILTER_LANCZOS] = 1, [FILTER_BILINEAR] = 2, [FILTER_BICUBIC] = 3
+    };
+    bool squash = p->geometry == GEOMETRY_SQUASH;
+    cJSON *o;
+
+    if (p->geometry == GEOMETRY_LONGEST) {
+        fail_as("unsupported", "preprocessor_config.json cannot say that whole images are fitted "
+                               "into a square");
+        return NULL;
+    }
+    o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "image_processor_type", processor);
+    cJSON_AddBoolToObject(o, "do_resize", p->resize > 0);
+    cJSON_AddItemToObject(o, "size", side(p->resize ? p->resize : p->width, squash));
+    cJSON_AddNumberToObject(o, "resample", codes[p->filter]);
+    cJSON_AddBoolToObject(o, "do_center_crop", p->center_crop);
+    if (p->center_crop)
+        cJSON_AddItemToObject(o, "crop_size", side(p->width, true));
+    cJSON_AddBoolToObject(o, "do_rescale", true);
+    cJSON_AddNumberToObject(o, "rescale_factor", p->scale);
+    cJSON_AddBoolToObject(o, "do_normalize", true);
+    cJSON_AddItemToObject(o, "image_mean", three(p->mean));
+    cJSON_AddItemToObject(o, "image_std", three(p->std));
+    cJSON_AddBoolToObject(o, "do_convert_rgb", true);
+    return o;
+}
+
+int preprocess_model(struct model *m, bool hf, int size)
+{
+    char *path = path_join(m->folder, "preprocessor_config.json");
+    cJSON *root = hf && path_exists(path) ? json_read(path) : NULL;
+    int status = hf && path_exists(path) && !root ? -1 : 0;
+
+    free(path);
+    preprocess_squash(&m->preprocess, size);
+    if (root)
+        status = preprocess_hf(&m->preprocess, root, size);
+    cJSON_Delete(root);
+    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
+    return status;
+}

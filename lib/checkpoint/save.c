@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ * save.c - a model becomes a folder
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "checkpoint/config.h"
+#include "checkpoint/save_parts.h"
+
+/* What files of models begin with: replaced with the folder. */
+static const char *const own[] = {
+    "config.json",
+    "open_clip_",
+    "preprocessor_config.json",
+    "model.safetensors",
+    "model-0",
+    "pytorch_model",
+    "tokenizer",
+    "vocab.",
+    "merges.txt",
+    "added_tokens",
+    "special_tokens_map",
+    "bpe_simple_vocab",
+    "spiece.model",
+    "generation_config",
+    "training.", /* the trainer's, by save_options.add */
+    NULL,
+};
+
+enum dtype save_type(const struct model *m)
+{
+    long count[DTYPE_COUNT] = { 0 };
+    int most = DTYPE_F32;
+
+    for (int i = 0; i < m->params.count; i++) {
+        const struct tensor *x = *m->params.list[i].slot;
+
+        if (x && !param_wide(&m->params.list[i]))
+            count[x->type] += tensor_count(x);
+    }
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        most = count[i] > count[most] ? i : most;
+    return (enum dtype)most;
+}
+
+int save_json(const char *folder, const char *name, const cJSON *object)
+{
+    char *path = path_join(folder, name), *text = cJSON_Print(object);
+    struct buffer b = { 0 };
+    int status;
+
+    buffer_printf(&b, "%s\n", text);
+    status = file_write_atomic(path, b.data, b.size);
+    buffer_free(&b);
+    cJSON_free(text);
+    free(path);
+    return status;
+}
+
+static int save_weights(const struct model *m, const struct layout *l, const char *folder,
+                        const struct save_options *o)
+{
+    char *path = path_join(folder, "model.safetensors");
+    struct pieces p;
+    int status = pieces_gather(&p, m, l, o);
+
+    if (!status)
+        status = weights_save_made(path, p.list, p.count, "{\"format\":\"pt\"}",
+                                   &(struct making){ pieces_make, &p });
+    pieces_free(&p);
+    free(path);
+    return status;
+}
+
+static enum dtype type_of(const struct model *m, const struct save_options *o)
+{
+    return o->type < DTYPE_COUNT ? o->type : save_type(m);
+}
+
+static const char *torch_name(enum dtype type)
+{
+    return type == DTYPE_F32 ? "float32" : type == DTYPE_BF16 ? "bfloat16" : "float16";
+}
+
+static int save_settings(const struct model *m, const struct tokenizer *t, const char *folder,
+                         const struct save_options *o, const struct layout **layout)
+{
+    cJSON *root = m->family->config(m, t, layout), *images = NULL;
+    int status = -1;
+
+    if (!root)
+        return -1;
+    config_word(root, "dtype", torch_name(type_of(m, o)));
+    config_word(root, "vlm_compat", m->clean == CLEAN_HF ? "hf" : "original");
+    if (m->image_size)
+        images = preprocess_config(&m->preprocess,
+                                   m->bert ? "BlipImageProcessor" : "CLIPImageProcessor");
+    if (!m->image_size || images)
+        status = save_json(folder, "config.json", root);
+    if (!status && images)
+        status = save_json(folder, "preprocessor_config.json", images);
+    cJSON_Delete(images);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* A vocabulary of BERT's, in a model that has room for the two tokens behind it. */
+static struct tokenizer *open_tokenizer(const struct model *m, const char *from)
+{
+    struct tokenizer *t = m->vocabulary && from ? model_tokenizer(m, from) : NULL;
+
+    if (t && m->bert && tokenizer_size(t) + 2 == m->vocabulary) {
+        tokenizer_add(t, "[DEC]");
+        tokenizer_add(t, "[ENC]");
+    }
+    return t;
+}
+
+static int save_into(const struct model *m, const char *folder, const struct save_options *o)
+{
+    char *from = o->tokenizer ? xstrdup(o->tokenizer) : model_tokenizer_path(m);
+    struct tokenizer *t = open_tokenizer(m, from);
+    const struct layout *layout;
+    int status = m->vocabulary && from && !t ? -1 : 0;
+
+    if (!status)
+        status = save_settings(m, t, folder, o, &layout);
+    if (!status && t)
+        status = save_tokenizer(m, t, from, folder);
+    if (!status)
+        status = save_weights(m, layout, folder, o);
+    if (!status && o->add)
+        status = o->add(folder, o->add_self);
+    tokenizer_close(t);
+    free(from);
+    return status;
+}
+
+int model_save(const struct model *m, const char *folder, const struct save_options *o)
+{
+    struct folder f;
+
+    if (!m->family->config)
+        return fail_as("unsupported", "%s cannot be saved", m->about);
+    if (folder_begin(&f, folder, "config.json"))
+        return -1;
+    if (save_into(m, f.temporary, o) == 0)
+        return folder_commit(&f, own);
+    folder_drop(&f);
+    return -1;
+}
+
+/* --- the authors' files --- */
+
+static void add_others(struct pieces *p, const struct original *about)
+{
+    for (int i = 0; i < COUNT(about->aliases) && about->aliases[i].name; i++)
+        pieces_alias(p, about->aliases[i].name, about->aliases[i].of);
+    for (int i = 0; i < COUNT(about->numbers) && about->numbers[i].name; i++)
+        pieces_number(p, about->numbers[i].name, about->numbers[i].value);
+}
+
+int model_save_original(const struct model *m, const char *file, const struct save_options *o)
+{
+    struct original about = { 0 };
+    struct save_options all = *o;
+    struct pieces p;
+    int status;
+
+    if (!m->family->original)
+        return fail_as("unsupported", "%s cannot be saved as its authors' file", m->about);
+    if (type_of(m, o) == DTYPE_I8)
+        return fail_as("unsupported", "the authors' code does not read bytes with factors: choose "
+                                      "another type");
+    if (m->family->original(m, &about))
+        return -1;
+    all.once = false;
+    status = pieces_gather(&p, m, about.layout, &all);
+    if (!status) {
+        add_others(&p, &about);
+        status = weights_save_torch(file, p.list, p.count, about.wrapper,
+                                    &(struct making){ pieces_make, &p });
+    }
+    pieces_free(&p);
+    return status;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * save_parts.h - what the sources of saving share among themselves
+ */
+#ifndef CHECKPOINT_SAVE_PARTS_H
+#define CHECKPOINT_SAVE_PARTS_H
+
+#include "checkpoint/save.h"
+
+/* save_tensors.c - a model's parameters as a layout stores them: renamed, joined, turned, rounded
+ */
+struct piece {
+    enum { PIECE_NUMBERS, PIECE_ROWS, PIECE_SCALES } form; /* as they are; int8, and its factors */
+    const struct param *part[PACK_PARTS];
+    int parts;
+    bool transpose;
+};
+struct pieces {
+    struct saving *list;  /* data NULL where pieces_make() has something to do */
+    struct piece *pieces; /* one each */
+    int count, capacity;
+    struct arena names;
+};
+/* The parameter before p that has its numbers and that the layout ties it to; or NULL. */
+const struct param *save_tied(const struct model *m, const struct layout *l, const struct param *p);
+int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
+                  const struct save_options *o); /* -1 after fail() */
+/* `name` has the numbers of `of`, which is there. */
+void pieces_alias(struct pieces *p, const char *name, const char *of);
+void pieces_number(struct pieces *p, const char *name, long value); /* an integer */
+void pieces_make(void *pieces, int index, void *out);
+void pieces_free(struct pieces *p);
+
+/* What an original file has besides the renamed parameters. */
+struct original {
+    const struct layout *layout;
+    const char *wrapper; /* {"wrapper": {..}}; or NULL */
+    struct alias {
+        const char *name, *of;
+    } aliases[4]; /* more names of stored tensors */
+    struct number {
+        const char *name;
+        long value;
+    } numbers[3];
+};
+
+/* save_tokenizer.c - the tokenizer's files into a folder: t, which was read from `from` */
+int save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
+                   const char *folder);
+
+/* save.c */
+enum dtype save_type(const struct model *m); /* of most numbers in matrices */
+int save_json(const char *folder, const char *name, const cJSON *object); /* -1 after fail() */
+
+/* save_config.c - values of a configuration, set or put in place of what is there */
+cJSON *config_begin(const char *type);
+cJSON *config_object(cJSON *o, const char *name); /* the one of that name */
+void config_whole(cJSON *o, const char *name, long value);
+void config_real(cJSON *o, const char *name, float value); /* as short as reads back */
+void config_flag(cJSON *o, const char *name, bool value);
+void config_word(cJSON *o, const char *name, const char *value);
+void config_words(cJSON *o, const char *name, const char *const *values); /* NULL last */
+void config_activation(cJSON *o, const char *name, enum activation which);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ * save_tensors.c - a model's parameters as a layout stores them
+ *
+ * A layout's tables are read the other way round: a parameter goes where loading would look for it.
+ * Query, key and value become the thirds of one tensor where the layout has them so.  Numbers that
+ * lie in memory as they are to be stored are written from there; others are made one tensor at a
+ * time.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "checkpoint/save_parts.h"
+
+enum { FEW_ROWS = 16 }; /* below it, a matrix is small and its few outputs matter: not for int8 */
+
+static const struct param *find_param(const struct params *p, const char *name)
+{
+    for (int i = 0; i < p->count; i++)
+        if (!strcmp(p->list[i].name, name))
+            return &p->list[i];
+    return NULL;
+}
+
+static size_t bytes_in(const struct tensor *x)
+{
+    return (size_t)tensor_count(x) * dtype_size(x->type);
+}
+
+static bool same_numbers(const struct tensor *a, const struct tensor *b)
+{
+    if (a->type != b->type || memcmp(a->bytes, b->bytes, bytes_in(a)))
+        return false;
+    return !a->scale || !memcmp(a->scale, b->scale, (size_t)a->shape[0] * sizeof *a->scale);
+}
+
+const struct param *save_tied(const struct model *m, const struct layout *l, const struct param *p)
+{
+    const struct param *other;
+    const struct tensor *a, *b;
+    struct place place;
+
+    if (!l->ties || !layout_place(l->ties, p->name, &place))
+        return NULL;
+    other = find_param(&m->params, place.name);
+    a = *p->slot;
+    b = other ? *other->slot : NULL;
+    if (!b || other->rank != p->rank || memcmp(other->shape, p->shape, sizeof p->shape))
+        return NULL;
+    return a == b || same_numbers(a, b) ? other : NULL;
+}
+
+static bool is_matrix(const struct param *p)
+{
+    const char *dot = strrchr(p->name, '.'), *last = dot ? dot + 1 : p->name;
+
+    return p->rank == 2 &&
+           (!strcmp(last, "weight") || !strcmp(last, "words") || !strcmp(last, "token"));
+}
+
+static enum dtype stored_type(const struct param *p, const struct place *place, enum dtype wanted)
+{
+    if (param_wide(p))
+        return DTYPE_F32;
+    if (wanted == DTYPE_COUNT)
+        wanted = (*p->slot)->type;
+    if (wanted != DTYPE_I8)
+        return wanted;
+    return is_matrix(p) && !place->transpose && p->shape[0] >= FEW_ROWS ? DTYPE_I8 : DTYPE_F16;
+}
+
+static int add(struct pieces *p, const char *name, const char *ending)
+{
+    size_t size = strlen(name) + strlen(ending) + 1;
+    char *copy = arena_alloc(&p->names, size);
+
+    if (p->count == p->capacity) {
+        p->capacity = p->capacity ? 2 * p->capacity : 256;
+        p->list = xresize(p->list, (size_t)p->capacity, sizeof *p->list);
+        p->pieces = xresize(p->pieces, (size_t)p->capacity, sizeof *p->pieces);
+    }
+    strcpy(copy, name);
+    strcat(copy, ending);
+    p->list[p->count] = (struct saving){ .name = copy };
+    p->pieces[p->count] = (struct piece){ 0 };
+    return p->count++;
+}
+
+/* The shape of the stored tensor. */
+static void shape_of(struct saving *s, const struct param *p, const struct place *place)
+{
+    int extra = place->axes > p->rank ? place->axes - p->rank : 0;
+
+    s->rank = p->rank + extra;
+    for (int i = 0; i < extra; i++)
+        s->shape[i] = 1;
+    for (int i = 0; i < p->rank; i++)
+        s->shape[i + extra] = p->shape[place->transpose ? p->rank - 1 - i : i];
+    if (p->rank)
+        s->shape[extra] *= place->parts;
+}
+
+static void add_scales(struct pieces *p, int rows)
+{
+    int at = add(p, p->list[rows].name, ".scale");
+
+    p->list[at].type = DTYPE_F32;
+    p->list[at].rank = 1;
+    p->list[at].shape[0] = p->list[rows].shape[0];
+    p->pieces[at].form = PIECE_SCALES;
+    p->pieces[at].parts = p->pieces[rows].parts;
+}
+
+/* The first part of a tensor makes its entry; the others are behind it. */
+static void add_first(struct pieces *p, const struct param *one, const struct place *place,
+                      enum dtype type)
+{
+    const struct tensor *x = *one->slot;
+    int at = add(p, place->name, "");
+
+    p->list[at].type = type;
+    shape_of(&p->list[at], one, place);
+    p->pieces[at].parts = place->parts;
+    p->pieces[at].transpose = place->transpose;
+    p->pieces[at].form = type == DTYPE_I8 ? PIECE_ROWS : PIECE_NUMBERS;
+    if (type == DTYPE_I8)
+        add_scales(p, at);
+    else if (place->parts == 1 && !place->transpose && x->type == type)
+        p->list[at].data = x->bytes;
+}
+
+static int find_piece(const struct pieces *p, const char *name)
+{
+    int at = p->count - 1;
+
+    while (at >= 0 && strcmp(p->list[at].name, name))
+        at--;
+    return at;
+}
+
+void pieces_alias(struct pieces *p, const char *name, const char *of)
+{
+    int from = find_piece(p, of), at;
+
+    if (from < 0)
+        return;
+    at = add(p, name, "");
+    name = p->list[at].name;
+    p->list[at] = p->list[from];
+    p->list[at].name = name;
+    p->list[at].same = p->list[from].same ? p->list[from].same : from + 1;
+    p->pieces[at] = p->pieces[from];
+}
+
+void pieces_number(struct pieces *p, const char *name, long value)
+{
+    int64_t *data = arena_alloc(&p->names, sizeof *data);
+    int at = add(p, name, "");
+
+    *data = value;
+    p->list[at].type = DTYPE_I64;
+    p->list[at].data = data;
+}
+
+static int place_part(struct pieces *p, const struct param *one, const struct place *place,
+                      enum dtype type)
+{
+    int at;
+
+    if (place->part == 0)
+        add_first(p, one, place, type);
+    at = find_piece(p, place->name);
+    if (at < 0)
+        return fail("%s comes without what is before it in %s", one->name, place->name);
+    p->pieces[at].part[place->part] = one;
+    if (p->pieces[at].form == PIECE_ROWS)
+        p->pieces[at + 1].part[place->part] = one;
+    return 0;
+}
+
+int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
+                  const struct save_options *o)
+{
+    *p = (struct pieces){ 0 };
+    for (int i = 0; i < m->params.count; i++) {
+        const struct param *one = &m->params.list[i];
+        const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;
+        struct place place, others;
+
+        if (!*one->slot || (o->once && other))
+            continue;
+        if (!layout_place(l, one->name, &place))
+            return fail_as("unsupported", "the %s layout has no place for %s", l->name, one->name);
+        if (place_part(p, one, &place, stored_type(one, &place, o->type)))
+            return -1;
+        if (other && layout_place(l, other->name, &others) && others.parts == 1 && others.part == 0)
+            p->list[find_piece(p, place.name)].same = find_piece(p, others.name) + 1;
+    }
+    return 0;
+}
+
+void pieces_free(struct pieces *p)
+{
+    free(p->list);
+    free(p->pieces);
+    arena_free(&p->names);
+    *p = (struct pieces){ 0 };
+}
+
+/* --- numbers --- */
+
+/* Numbers that have been read are not wanted again soon: their pages go. */
+static void release(const struct tensor *x)
+{
+    if (x->mapped)
+        file_release(x->bytes, bytes_in(x));
+}
+
+static void convert(const struct tensor *x, enum dtype type, char *out)
+{
+    enum { BLOCK = 4096 };
+    float block[BLOCK];
+    long count = tensor_count(x);
+
+    if (x->type == type) {
+        memcpy(out, x->bytes, bytes_in(x));
+        return;
+    }
+    for (long i = 0; i < count; i += BLOCK) {
+        long some = count - i < BLOCK ? count - i : BLOCK;
+
+        tensor_read(x, i, some, block);
+        kernels.narrow(out + (size_t)i * dtype_size(type), block, type, some);
+    }
+}
+
+/* [rows, columns] -> [columns, rows] */
+static void turn(const char *from, char *to, long rows, long columns, size_t size)
+{
+    for (long r = 0; r < rows; r++)
+        for (long c = 0; c < columns; c++)
+            memcpy(to + (size_t)(c * rows + r) * size, from + (size_t)(r * columns + c) * size,
+                   size);
+}
+
+static void make_numbers(const struct piece *p, enum dtype type, char *out)
+{
+    for (int i = 0; i < p->parts; i++) {
+        const struct tensor *x = *p->part[i]->slot;
+        size_t bytes = (size_t)tensor_count(x) * dtype_size(type);
+        char *straight = p->transpose ? xalloc(bytes, 1) : out;
+
+        convert(x, type, straight);
+        release(x);
+        if (p->transpose) {
+            turn(straight, out, rows(x), width(x), dtype_size(type));
+            free(straight);
+        }
+        out += bytes;
+    }
+}
+
+static float largest(const float *row, long count)
+{
+    float most = 0;
+
+    for (long i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(row[i]));
+    return most;
+}
+
+/* value = scale * int8, the largest of a row being 127 or -127; either may be NULL. */
+static void round_row(const float *row, long count, int8_t *out, float *scale)
+{
+    float most = largest(row, count);
+
+    if (scale)
+        *scale = most / 127;
+    for (long k = 0; out && k < count; k++)
+        out[k] = (int8_t)(most > 0 && isfinite(most) ? lrintf(row[k] / most * 127) : 0);
+}
+
+static void round_rows(const struct tensor *x, int8_t *out, float *scales)
+{
+    float *row = xalloc((size_t)width(x) + 1, sizeof *row);
+
+    for (long r = 0; r < rows(x); r++) {
+        tensor_read(x, r * width(x), width(x), row);
+        round_row(row, width(x), out ? out + r * width(x) : NULL, scales ? scales + r : NULL);
+    }
+    free(row);
+    release(x);
+}
+
+/* Bytes that were rounded once stay as they are. */
+static void make_rows(const struct piece *p, int8_t *out, float *scales)
+{
+    for (int i = 0; i < p->parts; i++) {
+        const struct tensor *x = *p->part[i]->slot;
+        size_t count = (size_t)rows(x);
+
+        if (x->type != DTYPE_I8)
+            round_rows(x, out, scales);
+        else if (out)
+            memcpy(out, x->bytes, bytes_in(x));
+        else
+            memcpy(scales, x->scale, count * sizeof *scales);
+        out += out ? tensor_count(x) : 0;
+        scales += scales ? count : 0;
+    }
+}
+
+void pieces_make(void *self, int index, void *out)
+{
+    const struct pieces *p = self;
+    const struct piece *one = &p->pieces[index];
+
+    if (one->form == PIECE_NUMBERS)
+        make_numbers(one, p->list[index].type, out);
+    else if (one->form == PIECE_ROWS)
+        make_rows(one, out, NULL);
+    else
+        make_rows(one, NULL, out);
+}

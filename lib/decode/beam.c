@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT
+ * beam.c - one item's beams, in four historic forms
+ *
+ * Every step takes the best 2 x beams of (beam score + log-probability).  One that ends the text
+ * may become a finished hypothesis if its rank is below `beams`; the best `beams` others run on.
+ * The eras differ in the length that divides a hypothesis' sum, and in when an item is done:
+ *
+ *     era   length of a hypothesis             done when `beams` are finished and worst >=
+ *     A     ids without end, prompt counted    best candidate / (length before the step)^lp
+ *     B     as A                               best candidate / (length after the step)^lp
+ *     C     new ids, end counted               best candidate / (new ids)^lp
+ *     D     as C                               best running beam / (new ids)^lp
+ *
+ * Source: huggingface/transformers generation/beam_search.py (4.15, 4.33, 4.40) and
+ * generation/utils.py (4.57).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "decode/decode.h"
+
+enum { BLOCK = 128 }; /* scores looked over at once */
+
+struct row {
+    int *ids; /* [max_length] */
+    int count;
+    double score, raw; /* sums of processed and of plain log-probabilities */
+};
+
+struct finished {
+    struct row row;
+    double rank; /* the sum over the length that its era divides by */
+    int scored;  /* tokens that `raw` is the sum of */
+};
+
+struct candidate {
+    float score;
+    int parent, token;
+};
+
+struct beam_search {
+    const struct decoding *rules;
+    int prompt, running, full; /* full: hypotheses held */
+    struct row *rows, *next;
+    struct finished *held; /* best first; at most `beams`, one more while one is let in */
+    bool improving;        /* era D */
+};
+
+static void row_set(struct row *to, const struct row *from, int token)
+{
+    memcpy(to->ids, from->ids, (size_t)from->count * sizeof *to->ids);
+    to->count = from->count;
+    if (token >= 0)
+        to->ids[to->count++] = token;
+}
+
+struct beam_search *beam_new(const struct decoding *d, const int *prompt, int count)
+{
+    struct beam_search *b = xalloc(1, sizeof *b);
+    size_t room = (size_t)d->max_length + 1, beams = (size_t)d->beams;
+
+    *b = (struct beam_search){ .rules = d, .prompt = count, .running = 1, .improving = true };
+    b->rows = xalloc(beams, sizeof *b->rows);
+    b->next = xalloc(beams, sizeof *b->next);
+    b->held = xalloc(beams + 1, sizeof *b->held);
+    for (size_t i = 0; i <= beams; i++) {
+        b->held[i].row.ids = xalloc(room, sizeof(int));
+        if (i < beams) {
+            b->rows[i].ids = xalloc(room, sizeof(int));
+            b->next[i].ids = xalloc(room, sizeof(int));
+        }
+    }
+    memcpy(b->rows[0].ids, prompt, (size_t)count * sizeof *prompt);
+    b->rows[0].count = count;
+    return b;
+}
+
+const int *beam_ids(const struct beam_search *b, int beam, int *count)
+{
+    *count = b->rows[beam].count;
+    return b->rows[beam].ids;
+}
+
+int beam_running(const struct beam_search *b)
+{
+    return b->running;
+}
+
+/* Puts one continuation where it belongs among at most `wanted`, best first. */
+static int let_in(struct candidate *list, int count, int wanted, struct candidate c)
+{
+    int at = count;
+
+    if (count < wanted)
+        count++;
+    else
+        at--;
+    for (; at > 0 && c.score > list[at - 1].score; at--)
+        list[at] = list[at - 1];
+    list[at] = c;
+    return count;
+}
+
+/* The best `wanted` of all continuations, best first; of equals the one that comes first.  Blocks
+ * in which nothing beats the last of a full list are passed over. */
+static int candidates(const struct beam_search *b, const float *scores, int vocabulary,
+                      struct candidate *list, int wanted)
+{
+    int count = 0;
+
+    for (int beam = 0; beam < b->running; beam++) {
+        const float *row = scores + (size_t)beam * (size_t)vocabulary;
+        float sum = (float)b->rows[beam].score;
+
+        for (int from = 0; from < vocabulary; from += BLOCK) {
+            int end = from + BLOCK < vocabulary ? from + BLOCK : vocabulary;
+
+            if (count == wanted &&
+                !(scores_largest(row + from, end - from) + sum > list[count - 1].score))
+                continue;
+            for (int token = from; token < end; token++) {
+                struct candidate c = { row[token] + sum, beam, token };
+
+                if (count < wanted || c.score > list[count - 1].score)
+                    count = let_in(list, count, wanted, c);
+            }
+        }
+    }
+    return count;
+}
+
+static double over_length(const struct decoding *d, double sum, int length)
+{
+    double divisor = pow(length, d->length_penalty);
+
+    return d->era == BEAM_ERA_D ? (double)((float)sum / (float)divisor) : sum / divisor;
+}
+
+/* Holds a hypothesis if there is room or it beats the worst; equals stay in order of arrival. */
+static void hold(struct beam_search *b, const struct row *row, double score, double raw, int length,
+                 int scored)
+{
+    double rank = over_length(b->rules, score, length);
+    struct finished spare = b->held[b->rules->beams];
+    int at = b->full;
+
+    if (b->full == b->rules->beams && !(rank > b->held[b->full - 1].rank))
+        return;
+    while (at > 0 && rank > b->held[at - 1].rank)
+        at--;
+    memmove(&b->held[at + 1], &b->held[at], /* the last one falls off and leaves its memory */
+            (size_t)(b->rules->beams - at) * sizeof *b->held);
+    if (b->full < b->rules->beams)
+        b->full++;
+    b->held[at] = (struct finished){ .row = { .ids = spare.row.ids }, .rank = rank };
+    row_set(&b->held[at].row, row, -1);
+    b->held[at].row.score = score;
+    b->held[at].row.raw = raw;
+    b->held[at].scored = scored;
+}
+
+/* Length that divides a hypothesis made of `row` and, if `ended`, the end token. */
+static int counted(const struct beam_search *b, const struct row *row, bool ended)
+{
+    return b->rules->era <= BEAM_ERA_B ? row->count : row->count + ended - b->prompt;
+}
+
+/* Eras A to C: whether no open beam can still enter.  `best` is the best candidate's sum. */
+static bool settled(const struct beam_search *b, double best, int before)
+{
+    const struct decoding *d = b->rules;
+    int length = d->era == BEAM_ERA_A ? before : before + 1;
+
+    if (b->full < d->beams)
+        return false;
+    if (d->early == EARLY_TRUE)
+        return true;
+    if (d->early == EARLY_NEVER && d->length_penalty > 0 && d->era != BEAM_ERA_A)
+        length = d->max_length;
+    if (d->era == BEAM_ERA_C)
+        length -= b->prompt;
+    return b->held[b->full - 1].rank >= over_length(d, best, length);
+}
+
+static void swap_rows(struct beam_search *b, int running)
+{
+    struct row *rows = b->rows;
+
+    b->rows = b->next;
+    b->next = rows;
+    b->running = running;
+}
+
+static bool advance_scorer(struct beam_search *b, const struct candidate *list, int count,
+                           const float *raw, int vocabulary, struct beam_step *next)
+{
+    const struct decoding *d = b->rules;
+    int running = 0, before = b->rows[0].count;
+
+    for (int i = 0; i < count && running < d->beams; i++) {
+        const struct candidate *c = &list[i];
+        const struct row *parent = &b->rows[c->parent];
+        double plain = parent->raw + raw[(size_t)c->parent * (size_t)vocabulary + (size_t)c->token];
+
+        if (c->token == d->end) {
+            if (i < d->beams)
+                hold(b, parent, c->score, plain, counted(b, parent, true),
+                     parent->count + 1 - b->prompt);
+            continue;
+        }
+        row_set(&b->next[running], parent, c->token);
+        b->next[running].score = c->score;
+        b->next[running].raw = plain;
+        next[running++] = (struct beam_step){ c->parent, c->token };
+    }
+    swap_rows(b, running);
+    if (settled(b, list[0].score, before))
+        return false;
+    if (b->rows[0].count < d->max_length)
+        return true;
+    for (int i = 0; i < running; i++) /* the length is used up: open beams are hypotheses too */
+        hold(b, &b->rows[i], b->rows[i].score, b->rows[i].raw, counted(b, &b->rows[i], false),
+             b->rows[i].count - b->prompt);
+    return false;
+}
+
+static bool can_improve(const struct beam_search *b, double best)
+{
+    const struct decoding *d = b->rules;
+    int length =
+        d->early == EARLY_NEVER && d->length_penalty > 0 ? d->max_length : b->rows[0].count;
+    double worst = b->full == d->beams ? b->held[b->full - 1].rank : -1e9;
+
+    return over_length(d, best, length - b->prompt) > worst;
+}
+
+/* Era D: a hypothesis is finished by the end token or by its length; both count alike. */
+static bool advance_vectorised(struct beam_search *b, const struct candidate *list, int count,
+                               const float *raw, int vocabulary, struct beam_step *next)
+{
+    const struct decoding *d = b->rules;
+    bool last = b->rows[0].count + 1 >= d->max_length, open = b->improving;
+    int running = 0, hits = 0;
+
+    if (b->full == d->beams && d->early == EARLY_TRUE)
+        open = false;
+    for (int i = 0; i < count; i++) {
+        const struct candidate *c = &list[i];
+        const struct row *parent = &b->rows[c->parent];
+        double plain = parent->raw + raw[(size_t)c->parent * (size_t)vocabulary + (size_t)c->token];
+        bool hit = c->token == d->end || last;
+
+        hits += hit;
+        if (hit && open && i < d->beams) {
+            int length = parent->count + 1 - b->prompt;
+
+            if (c->token != d->end) /* at the last step nothing runs on: next[0] is free */
+                row_set(&b->next[0], parent, c->token);
+            hold(b, c->token != d->end ? &b->next[0] : parent, c->score, plain, length, length);
+        }
+        if (hit || running == d->beams)
+            continue;
+        row_set(&b->next[running], parent, c->token);
+        b->next[running].score = c->score;
+        b->next[running].raw = plain;
+        next[running++] = (struct beam_step){ c->parent, c->token };
+    }
+    if (!running || hits == count)
+        return false;
+    swap_rows(b, running);
+    b->improving = b->improving && can_improve(b, b->rows[0].score);
+    return b->improving && !(b->full == d->beams && d->early == EARLY_TRUE);
+}
+
+bool beam_advance(struct beam_search *b, const float *scores, const float *raw, int vocabulary,
+                  struct beam_step *next)
+{
+    int wanted = 2 * b->rules->beams, count;
+    struct candidate *list = xalloc((size_t)wanted, sizeof *list);
+    bool more;
+
+    count = candidates(b, scores, vocabulary, list, wanted);
+    if (b->rules->era == BEAM_ERA_D)
+        more = advance_vectorised(b, list, count, raw, vocabulary, next);
+    else
+        more = advance_scorer(b, list, count, raw, vocabulary, next);
+    free(list);
+    return more;
+}
+
+static struct hypothesis result(const struct finished *f)
+{
+    struct hypothesis h = { .count = f->row.count, .score = f->rank };
+
+    h.ids = (int *)(void *)xmemdup(f->row.ids, (size_t)f->row.count * sizeof *h.ids);
+    h.logprob = f->scored ? f->row.raw / f->scored : 0;
+    return h;
+}
+
+/* Asked for more than there are, the last one stands in. */
+void beam_results(struct beam_search *b, struct hypothesis *out)
+{
+    int beams = b->rules->beams;
+
+    for (int i = 0; i < b->rules->sequences; i++)
+        out[i] = result(&b->held[i < b->full ? i : b->full - 1]);
+    for (int i = 0; i <= beams; i++) {
+        free(b->held[i].row.ids);
+        if (i < beams) {
+            free(b->rows[i].ids);
+            free(b->next[i].ids);
+        }
+    }
+    free(b->rows);
+    free(b->next);
+    free(b->held);
+    free(b);
+}

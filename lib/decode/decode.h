@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * decode.h - writing text token by token, with any language model
+ *
+ * Rules, their order and the four historic forms of beam search follow huggingface/transformers
+ * generation/{utils,logits_process,beam_search}.py.  A model shows itself as two functions over the
+ * rows of its key and value cache; all rows of all items are fed in one call a step, so a weight is
+ * read once per step.  `copy` is called for different items from several threads at once.
+ */
+#ifndef DECODE_DECODE_H
+#define DECODE_DECODE_H
+
+#include "base/base.h"
+
+struct language_model {
+    void *self;
+    int vocabulary;
+    /* Appends counts[i] ids to cache row row[i], for all i, and writes the logits that follow each
+     * row's last id.  ids: one row after the other.  logits: [rows, vocabulary] */
+    void (*feed)(void *self, int rows, const int *row, const int *counts, const int *ids,
+                 float *logits);
+    void (*copy)(void *self, int from, int to); /* cache row `to` becomes a copy of `from` */
+};
+
+enum beam_era {
+    BEAM_ERA_A, /* transformers up to 4.26: the original BLIP */
+    BEAM_ERA_B, /* 4.29 to 4.35: LAVIS today */
+    BEAM_ERA_C, /* 4.36 to 4.49 */
+    BEAM_ERA_D, /* 4.50 and later */
+};
+enum early_stopping { EARLY_FALSE, EARLY_TRUE, EARLY_NEVER };
+
+struct decoding {
+    int beams;     /* 1: greedy, or sampling */
+    int sequences; /* results an item: at most `beams`, or any number when sampling */
+    bool sample;
+    double top_p; /* 1: off */
+    int top_k;    /* 0: off */
+    double temperature, repetition_penalty, length_penalty;
+    int min_length, max_length; /* of all ids, the prompt's among them */
+    int end;                    /* the id that ends a text */
+    enum beam_era era;
+    enum early_stopping early;
+    double (*draw)(void *from); /* uniform in [0, 1) for tests; NULL: from the item's seed */
+    void *draw_from;
+};
+
+struct prompt {
+    const int *ids;
+    int count;
+    uint64_t seed;
+    const int *seen; /* ids that a penalty of repetition knows besides; or NULL */
+    int seen_count;
+};
+
+struct hypothesis {
+    int *ids; /* prompt and text, without the end token; to be freed */
+    int count;
+    double score;   /* what beam search ranks by; the sum of log-probabilities otherwise */
+    double logprob; /* mean log-probability of the model's tokens, the end token's among them */
+};
+
+/* Fills out[item * sequences + k], best first.  Item i uses the cache rows from i * max(beams,
+ * sequences when sampling) on.  -1 after fail() for a prompt that leaves no room. */
+int decode(const struct language_model *m, const struct decoding *d, const struct prompt *prompts,
+           int items, struct hypothesis *out);
+int decode_rows(const struct decoding *d); /* cache rows an item */
+
+/* decode_scores.c - what is done to the scores of one row before a token is chosen */
+struct scoring {
+    const struct decoding *rules;
+    int vocabulary;
+    float *scores;  /* [vocabulary]: logits in, processed scores out */
+    float *raw;     /* [vocabulary] or NULL: log-probabilities before any rule */
+    const int *ids; /* the row so far */
+    int count;
+    const int *seen; /* ids before the row, which are not to be repeated either */
+    int seen_count;
+};
+void scores_log_softmax(float *scores, int count);
+float scores_largest(const float *scores, int count); /* -INFINITY of none */
+int scores_best(const float *scores, int count);      /* of equals the first */
+void scores_process(const struct scoring *s);         /* repetition penalty, minimum length */
+/* Draws an id by temperature, top-k, top-p and the uniform number u; scores are used up. */
+int scores_draw(const struct scoring *s, double u);
+
+/* decode_beam.c - one item's beams */
+struct beam_search;
+struct beam_step { /* how the running beams of an item go on */
+    int parent, token;
+};
+struct beam_search *beam_new(const struct decoding *d, const int *prompt, int count);
+/* scores, raw: [running, vocabulary] processed and plain log-probabilities of the running beams.
+ * Fills next[beams]; false when the item is done. */
+bool beam_advance(struct beam_search *b, const float *scores, const float *raw, int vocabulary,
+                  struct beam_step *next);
+const int *beam_ids(const struct beam_search *b, int beam, int *count);
+int beam_running(const struct beam_search *b); /* 1 before the first step, then `beams` */
+void beam_results(struct beam_search *b, struct hypothesis *out); /* best first; frees b */
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ * scores.c - what is done to the scores of one row before a token is chosen
+ *
+ * Order, as in huggingface/transformers generation/utils.py: repetition penalty, minimum length;
+ * and when sampling, temperature, top-k, top-p.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "decode/decode.h"
+#include "tensor/tensor.h"
+
+enum { LANES = 8 };
+
+/* Eight chains of maxima, so that a plain loop fills vector registers. */
+float scores_largest(const float *scores, int count)
+{
+    float most[LANES], all = -INFINITY;
+    int i = 0;
+
+    for (int k = 0; k < LANES; k++)
+        most[k] = -INFINITY;
+    for (; i + LANES <= count; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            most[k] = scores[i + k] > most[k] ? scores[i + k] : most[k];
+    for (; i < count; i++)
+        all = scores[i] > all ? scores[i] : all;
+    for (int k = 0; k < LANES; k++)
+        all = most[k] > all ? most[k] : all;
+    return all;
+}
+
+int scores_best(const float *scores, int count)
+{
+    float largest = scores_largest(scores, count);
+
+    for (int i = 0; i < count; i++)
+        if (scores[i] == largest)
+            return i;
+    return 0; /* all are NaN */
+}
+
+/* log softmax(x)_i = x_i - max + log softmax(x)_argmax, for softmax(x)_argmax = 1 / sum */
+void scores_log_softmax(float *scores, int count)
+{
+    int top = scores_best(scores, count);
+    float max = scores[top], *p = xresize(NULL, (size_t)count, sizeof *p), shift;
+
+    memcpy(p, scores, (size_t)count * sizeof *p);
+    kernels.softmax(p, count);
+    shift = logf(p[top]);
+    for (int i = 0; i < count; i++)
+        scores[i] = scores[i] - max + shift;
+    free(p);
+}
+
+static int id_at(const struct scoring *s, int i)
+{
+    return i < s->seen_count ? s->seen[i] : s->ids[i - s->seen_count];
+}
+
+/* Every id once: a negative score is multiplied, a positive one divided. */
+static void penalise_repetition(const struct scoring *s)
+{
+    float penalty = (float)s->rules->repetition_penalty;
+
+    for (int i = 0; i < s->seen_count + s->count; i++) {
+        float *score = &s->scores[id_at(s, i)];
+        bool again = false;
+
+        for (int j = 0; j < i && !again; j++)
+            again = id_at(s, j) == id_at(s, i);
+        if (!again)
+            *score = *score < 0 ? *score * penalty : *score / penalty;
+    }
+}
+
+void scores_process(const struct scoring *s)
+{
+    if (s->rules->repetition_penalty != 1)
+        penalise_repetition(s);
+    if (s->count < s->rules->min_length)
+        s->scores[s->rules->end] = -INFINITY;
+}
+
+struct ranked {
+    float score;
+    int id;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Keeps what is >= the k-th largest. */
+static void keep_top_k(float *scores, const struct ranked *order, int count, int k)
+{
+    for (int i = k; i < count; i++)
+        if (order[i].score < order[k - 1].score)
+            scores[order[i].id] = -INFINITY;
+}
+
+/* Drops the least likely ids whose probabilities sum to no more than 1 - p; one always stays. */
+static void keep_top_p(float *scores, const struct ranked *order, int count, double top_p)
+{
+    double sum = 0, low = 0;
+
+    for (int i = 0; i < count; i++)
+        sum += exp((double)scores[order[i].id] - order[0].score);
+    for (int i = count - 1; i > 0; i--) {
+        low += exp((double)scores[order[i].id] - order[0].score);
+        if (low > (1 - top_p) * sum)
+            break;
+        scores[order[i].id] = -INFINITY;
+    }
+}
+
+int scores_draw(const struct scoring *s, double u)
+{
+    const struct decoding *d = s->rules;
+    int n = s->vocabulary, id = 0, last = 0;
+    struct ranked *order = xalloc((size_t)n, sizeof *order);
+    double sum = 0;
+
+    for (id = 0; id < n; id++) {
+        s->scores[id] = s->scores[id] / (float)d->temperature;
+        order[id] = (struct ranked){ s->scores[id], id };
+    }
+    qsort(order, (size_t)n, sizeof *order, by_score);
+    if (d->top_k > 0 && d->top_k < n)
+        keep_top_k(s->scores, order, n, d->top_k);
+    if (d->top_p < 1)
+        keep_top_p(s->scores, order, n, d->top_p);
+    for (id = 0; id < n; id++)
+        sum += exp((double)s->scores[id] - order[0].score);
+    u *= sum;
+    for (id = 0; id < n; id++) { /* the id in whose share of [0, sum) u falls */
+        double p = exp((double)s->scores[id] - order[0].score);
+
+        if (p > 0)
+            last = id;
+        if (p > 0 && u < p)
+            break;
+        u -= p;
+    }
+    free(order);
+    return last;
+}

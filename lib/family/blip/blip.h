@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ * blip.h - BLIP: an image tower and one kind of text transformer in three roles
+ *
+ *     text encoder           [CLS] text                    itc
+ *     image-grounded encoder [ENC] text, looks at image    itm
+ *     image-grounded decoder [DEC] text, looks at image    captions, answers
+ *
+ * arXiv 2201.12086; salesforce/BLIP models/; huggingface/transformers models/blip/.  A checkpoint
+ * has the roles it was made for; what it lacks has no parameters.
+ */
+#ifndef BLIP_BLIP_H
+#define BLIP_BLIP_H
+
+#include "nn/bert.h"
+#include "nn/nn.h"
+#include "nn/vit.h"
+
+struct blip_config {
+    struct vit_config vision;
+    struct bert_config text;
+    long embedding;               /* of the contrastive space, 256 */
+    bool encoder, decoder, match; /* roles: text encoder; decoder; projections and ITM head */
+    bool contrastive;             /* Hugging Face's BlipModel: two pooled towers, as CLIP */
+    bool answers;                 /* VQA: the decoder reads the encoder's question */
+    int begin, encode, end, pad;  /* ids of [DEC], what begins an ITM text, [SEP], [PAD] */
+};
+
+struct blip {
+    struct blip_config config;
+    struct vit vision;
+    struct bert encoder, decoder;
+    struct linear vision_projection, text_projection, match_head, pooler;
+    struct tensor *temperature; /* of ITC, for learning alone; or NULL */
+    struct tensor *logit_scale; /* contrastive alone */
+};
+
+void blip_init(struct blip *m, const struct blip_config *config);
+void blip_params(struct blip *m, struct params *p);
+void blip_close(struct blip *m);
+
+/* pixels [n, 3, size, size] -> [n * tokens, width] */
+struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels);
+/* The contrastive space, unit rows: [n, embedding] */
+struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
+                                    int images);
+/* The same from pixels, where no other token is wanted. */
+struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels);
+struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
+                                   const struct spans *texts);
+/* ITM logits [texts, 2]; text i begins with config.encode and looks at image image_of[i]. */
+struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
+                          const struct spans *images, const int *ids, const struct spans *texts,
+                          const int *image_of);
+/* The same of one text and its image, with a layer watched. */
+struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,
+                                  const int *ids, int count, struct bert_watch *watch);
+/* Decoder logits [rows, vocabulary] of whole texts that begin with config.begin. */
+struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
+                           const struct spans *images, const int *ids, const struct spans *texts);
+
+/* States that the decoder looks at: image tokens, or the encoded questions. */
+struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,
+                              const struct spans *images, const int *ids,
+                              const struct spans *texts);
+
+#endif

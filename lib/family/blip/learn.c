@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ * learn.c - BLIP's three losses in one pass over the image tower, and how it begins
+ *
+ *     itc   cosines of images and texts over a temperature
+ *     itm   [ENC] text beside its image, a wrong image, a wrong text: match or not
+ *     lm    [DEC] text, each id from those before it and the image
+ *
+ * Sources: salesforce/BLIP models/blip_pretrain.py, models/blip_retrieval.py, models/blip.py.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "family/blip/blip.h"
+#include "family/registry.h"
+
+static const float first_temperature = 0.07f, least_temperature = 0.001f, most_temperature = 0.5f;
+static const float negative_floor = 1e-4f; /* every negative has a chance */
+
+static unsigned objectives(const struct model *m)
+{
+    const struct blip_config *c = &((const struct blip *)m->self)->config;
+
+    return (c->match || c->contrastive ? OBJECTIVE_ITC : 0) | (c->match ? OBJECTIVE_ITM : 0) |
+           (c->decoder && !c->answers ? OBJECTIVE_LM : 0);
+}
+
+/* --- a batch --- */
+
+struct batch {
+    struct tape *t;
+    struct model *m;
+    struct blip *blip;
+    const struct pairs *pairs;
+    const struct lesson *lesson;
+    const struct spans *images, *texts;
+    struct tensor *image;   /* tokens, one image after the other; NULL: not wanted */
+    struct tensor **looked; /* keys and values that encoder and decoder share; or NULL */
+};
+
+static struct temperature temperature(const struct blip *b)
+{
+    return b->config.contrastive ? (struct temperature){ scale_exp, b->logit_scale }
+                                 : (struct temperature){ divided_by, b->temperature };
+}
+
+/* The teacher's embeddings; of all that they were made from nothing stays. */
+static void ask_teacher(const struct batch *s, struct contrast *c)
+{
+    struct blip *b = s->lesson->teacher->self;
+    const struct pairs *p = s->pairs;
+    struct tape_mark mark = tape_mark(s->t);
+    struct tensor *x = blip_embed_image(s->t, b, pairs_pixels(s->t, s->m, p));
+
+    c->teacher_images = tape_keep(s->t, mark, x);
+    mark = tape_mark(s->t);
+    c->teacher_texts = tape_keep(s->t, mark, blip_text_embedding(s->t, b, p->ids, s->texts));
+}
+
+static struct tensor *itc(const struct batch *s, struct contrast *c)
+{
+    const struct pairs *p = s->pairs;
+
+    if (s->image)
+        c->images = blip_image_embedding(s->t, s->blip, s->image, p->count);
+    else
+        c->images = blip_embed_image(s->t, s->blip, pairs_pixels(s->t, s->m, p));
+    c->texts = blip_text_embedding(s->t, s->blip, p->ids, s->texts);
+    c->temperature = temperature(s->blip);
+    if (s->lesson->teacher)
+        ask_teacher(s, c);
+    return contrast(s->t, c, p, s->lesson);
+}
+
+static struct tensor *itm(const struct batch *s, const struct contrast *c)
+{
+    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson, negative_floor);
+    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson, negative_floor);
+    struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, s->m->match_begin);
+    struct bert_input in = {
+        .ids = m.ids,
+        .texts = m.texts,
+        .image = s->image,
+        .images = s->images,
+        .image_of = m.image_of,
+        .looked = s->looked,
+        .first_only = m.texts->start,
+    };
+    struct tensor *x = bert_forward(s->t, &s->blip->encoder, &in);
+
+    return cross_entropy(s->t, linear(s->t, &s->blip->match_head, x, ACTIVATION_NONE), m.target, 0);
+}
+
+/* ids of the texts as the decoder reads them; which of its rows are to foretell what. */
+static long lm_rows(const struct batch *s, int *ids, int *at, int *target)
+{
+    const int *start = s->texts->start;
+    long count = 0;
+
+    memcpy(ids, s->pairs->ids, (size_t)start[s->texts->count] * sizeof *ids);
+    for (int i = 0; i < s->texts->count; i++) {
+        ids[start[i]] = s->m->write_begin;
+        for (int k = start[i]; k + 1 < start[i + 1]; k++) {
+            if (k + 1 - start[i] < s->lesson->prompt)
+                continue;
+            at[count] = k;
+            target[count++] = ids[k + 1];
+        }
+    }
+    return count;
+}
+
+static struct tensor *nothing(struct tape *t)
+{
+    struct tensor *x = tensor_new(t, 0, NULL);
+
+    x->data[0] = 0;
+    return x;
+}
+
+static struct tensor *lm(const struct batch *s)
+{
+    size_t bytes = (size_t)s->texts->start[s->texts->count] * sizeof(int);
+    int *ids = tape_alloc(s->t, bytes), *at = tape_alloc(s->t, bytes);
+    int *target = tape_alloc(s->t, bytes);
+    long count = lm_rows(s, ids, at, target);
+    struct bert_input in = {
+        .ids = ids,
+        .texts = s->texts,
+        .causal = true,
+        .image = s->image,
+        .images = s->images,
+        .looked = s->looked,
+    };
+    struct tensor *x;
+
+    if (!count)
+        return nothing(s->t);
+    x = take_rows(s->t, bert_forward(s->t, &s->blip->decoder, &in), at, count);
+    x = bert_logits(s->t, &s->blip->decoder, x);
+    return cross_entropy(s->t, x, target, s->lesson->smoothing);
+}
+
+/* Room for keys and values, where encoder and decoder have one way to look at an image. */
+static struct tensor **looks(struct tape *t, const struct blip *b)
+{
+    int layers = b->config.text.layers;
+    struct tensor **list = tape_alloc(t, ((size_t)layers + 1) * sizeof *list);
+
+    for (int i = 0; i < layers; i++) {
+        const struct linear *l = b->config.encoder ? &b->encoder.layers[i].cross_key_value : NULL;
+        const struct linear *k = b->config.decoder ? &b->decoder.layers[i].cross_key_value : l;
+
+        list[i] = NULL;
+        for (int part = 0; part < 2; part++)
+            if (!l || l->weight[part] != k->weight[part] || l->bias[part] != k->bias[part])
+                return NULL;
+    }
+    return list;
+}
+
+static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
+                 struct losses *out)
+{
+    struct batch s = { .t = t, .m = m, .blip = m->self, .pairs = p, .lesson = l };
+    struct contrast c = { 0 };
+
+    s.texts = spans_of(t, p->count, p->counts);
+    s.looked = looks(t, s.blip);
+    s.images = spans_even(t, p->count, m->feature_tokens);
+    if (l->objectives & ~(unsigned)OBJECTIVE_ITC)
+        s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
+    if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))
+        out->each[0] = itc(&s, &c);
+    if (l->objectives & OBJECTIVE_ITM)
+        out->each[1] = itm(&s, &c);
+    if (l->objectives & OBJECTIVE_LM)
+        out->each[2] = lm(&s);
+    if (!(l->objectives & OBJECTIVE_ITC))
+        out->each[0] = NULL;
+    if (s.blip->temperature)
+        out->temperature = s.blip->temperature->data[0];
+    return 0;
+}
+
+static void clamp(struct model *m)
+{
+    struct tensor *s = ((struct blip *)m->self)->temperature;
+
+    if (s)
+        s->data[0] = fminf(fmaxf(s->data[0], least_temperature), most_temperature);
+}
+
+/* --- one set of numbers in two roles --- */
+
+static bool begins(const char *name, const char *with)
+{
+    return !strncmp(name, with, strlen(with));
+}
+
+/* Of the text transformer's parameters all but self-attention serve encoder and decoder. */
+static const struct param *encoders(const struct params *p, const struct param *decoders)
+{
+    const char *rest;
+
+    if (!begins(decoders->name, "decoder.") || strstr(decoders->name, ".self."))
+        return NULL;
+    rest = decoders->name + strlen("decoder.");
+    for (int i = 0; i < p->count; i++)
+        if (begins(p->list[i].name, "encoder.") &&
+            !strcmp(p->list[i].name + strlen("encoder."), rest))
+            return &p->list[i];
+    return NULL;
+}
+
+static bool same_bytes(const void *a, const void *b, size_t bytes)
+{
+    return a == b || (a && b && !memcmp(a, b, bytes));
+}
+
+static bool same_numbers(const struct tensor *x, const struct tensor *y)
+{
+    return x->type == y->type && tensor_count(x) == tensor_count(y) &&
+           same_bytes(x->bytes, y->bytes, (size_t)tensor_count(x) * dtype_size(x->type)) &&
+           same_bytes(x->scale, y->scale, (size_t)x->shape[0] * sizeof *x->scale);
+}
+
+static void share_if(struct model *m,
+                     bool (*condition)(const struct tensor *x, const struct tensor *y))
+{
+    const struct blip_config *c = &((const struct blip *)m->self)->config;
+
+    if (c->answers) /* two transformers */
+        return;
+    for (int i = 0; i < m->params.count; i++) {
+        struct param *own = &m->params.list[i];
+        const struct param *other = encoders(&m->params, own);
+
+        if (other && (!condition || condition(*own->slot, *other->slot)))
+            *own->slot = *other->slot;
+    }
+}
+
+static void share(struct model *m)
+{
+    share_if(m, NULL);
+}
+
+static void begin(struct model *m)
+{
+    struct blip *b = m->self;
+
+    if (b->config.match && !b->temperature)
+        b->temperature = model_scalar(m, first_temperature);
+    share_if(m, same_numbers);
+}
+
+/* --- first numbers --- */
+
+static struct initial uniform(long inputs)
+{
+    return (struct initial){ INITIAL_UNIFORM, 1 / sqrtf((float)inputs) };
+}
+
+/* Transformers have deviation 0.02 (the image tower's cut at 100 deviations is none), and biases 0;
+ * the patches and the heads are PyTorch's Linear as it comes. */
+static struct initial initial(const struct model *m, const struct param *p)
+{
+    const struct blip_config *c = &((const struct blip *)m->self)->config;
+    const char *last = strrchr(p->name, '.');
+
+    if (begins(p->name, "temperature"))
+        return (struct initial){ INITIAL_VALUE, first_temperature };
+    if (begins(p->name, "logit_scale"))
+        return (struct initial){ INITIAL_VALUE, logf(1 / first_temperature) };
+    if (begins(p->name, "vision.patch."))
+        return uniform(3L * c->vision.patch * c->vision.patch);
+    if (begins(p->name, "vision_projection."))
+        return uniform(c->vision.width);
+    if (begins(p->name, "text_projection.") || begins(p->name, "match_head."))
+        return uniform(c->text.width);
+    if (p->rank == 1 && strcmp(p->name, "vision.class"))
+        return (struct initial){ INITIAL_VALUE, last && !strcmp(last, ".weight") ? 1 : 0 };
+    return (struct initial){ INITIAL_NORMAL, 0.02f };
+}
+
+static void build(struct model *twin, const struct model *m)
+{
+    struct blip *b = xalloc(1, sizeof *b);
+
+    twin->self = b;
+    blip_init(b, &((const struct blip *)m->self)->config);
+    blip_params(b, &twin->params);
+}
+
+const struct learner blip_learner = {
+    .objectives = objectives,
+    .learn = learn,
+    .clamp = clamp,
+    .begin = begin,
+    .share = share,
+    .initial = initial,
+    .build = build,
+};

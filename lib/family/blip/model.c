@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ * model.c - a BLIP checkpoint of either tradition becomes a model
+ *
+ * What the traditions compute differently (`--compat` chooses):
+ *
+ *                            original                 Hugging Face
+ *     image tower's epsilon  1e-6                     config.json's
+ *     first id of ITM        [ENC]                    [CLS]
+ *     first id of a question [ENC]                    [CLS]
+ *     captions               "a picture of ", era A   no prompt, era D
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "family/blip/files.h"
+#include "checkpoint/config.h"
+#include "family/registry.h"
+#include "checkpoint/position.h"
+#include "decode/writer.h"
+
+enum { TEXT_LIMIT = 35 }; /* ids of a text that is matched, or of a question */
+
+static bool is_hf(const struct model *m)
+{
+    return m->config && !strcmp(json_string(m->config, "model_type", ""), "blip");
+}
+
+static bool knows(const struct model *m)
+{
+    return is_hf(m) || blip_is_original(m->weights);
+}
+
+static void describe(struct model *m, const struct blip *b)
+{
+    const struct blip_config *c = &b->config;
+    const char *kind = c->contrastive             ? "two pooled towers"
+                       : c->answers               ? "question answering"
+                       : c->decoder && c->encoder ? "pre-training"
+                       : c->decoder               ? "captioning"
+                                                  : "image-text matching";
+
+    m->about = xprintf("BLIP ViT-%s/%d@%d, %s, %s layout, %s",
+                       c->vision.width == 1024  ? "L"
+                       : c->vision.width == 768 ? "B"
+                                                : "tiny",
+                       c->vision.patch, m->image_size, kind, m->layout->name,
+                       dtype_name(vit_matrix(&b->vision)->type));
+}
+
+/* How texts are written unless the user says otherwise. */
+static void set_writing(struct model *m, const struct blip_config *c, bool original)
+{
+    m->writing = (struct decoding){
+        .beams = 3,
+        .sequences = 1,
+        .top_p = 0.9,
+        .top_k = 50,
+        .temperature = 1,
+        .repetition_penalty = 1,
+        .length_penalty = 1,
+        .max_length = c->answers ? 10 : 20,
+        .min_length = !original    ? 0
+                      : c->answers ? 1
+                                   : 5,
+        .end = c->end,
+        .era = original ? BEAM_ERA_A : BEAM_ERA_D,
+    };
+    m->sampling_penalty = original && !c->answers ? 1.1 : 1;
+    /* captioners were tuned behind the prompt, pre-training saw none */
+    m->prompt = original && !c->encoder ? "a picture of " : "";
+    m->asks = c->answers;
+    m->answer_smoothing = 0.1f;
+    m->write_begin = c->begin;
+    m->match_begin = original ? c->encode : -1;
+}
+
+static int configure(struct model *m, struct blip_config *c)
+{
+    m->layout = is_hf(m) ? &blip_layout_hf : &blip_layout_original;
+    if (!is_hf(m))
+        return blip_config_original(m->weights, c);
+    if (blip_config_hf(m->config, m->weights, c))
+        return -1;
+    if (c->contrastive)
+        m->layout = &blip_layout_hf_pooled;
+    return 0;
+}
+
+static int open(struct model *m)
+{
+    struct blip *b = xalloc(1, sizeof *b);
+    struct blip_config c;
+    bool original = is_hf(m) ? model_is_original(m) : !m->compat || strcmp(m->compat, "hf");
+
+    m->self = b;
+    if (configure(m, &c))
+        return fail("%s: %s", m->path, error_text());
+    if (m->compat && (original || !is_hf(m)))
+        c.vision.eps = original ? 1e-6f : 1e-5f;
+    blip_init(b, &c);
+    blip_params(b, &m->params);
+    if (model_bind(m, blip_ignored))
+        return -1;
+    if (position_fit(&b->vision, m->wanted_size, &m->memory))
+        return fail("%s: %s", m->path, error_text());
+    m->image_size = b->config.vision.image = b->vision.config.image;
+    if (preprocess_model(m, is_hf(m), c.vision.image))
+        return fail("%s: %s", m->path, error_text());
+    m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+                   (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |
+                   (c.answers ? VLM_ANSWER : 0);
+    m->embedding = (int)c.embedding;
+    m->feature_tokens = vit_tokens(&b->vision.config);
+    m->feature_width = c.vision.width;
+    m->context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
+    m->vocabulary = (int)c.text.vocabulary;
+    m->scale = b->logit_scale ? expf(b->logit_scale->data[0]) : 1; /* the cosine, as it is */
+    m->bert = true;
+    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
+    set_writing(m, &c, original);
+    describe(m, b);
+    return 0;
+}
+
+static void close(struct model *m)
+{
+    blip_close(m->self);
+    free(m->self);
+}
+
+static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
+{
+    struct tensor *x = blip_image(t, m->self, pixels);
+
+    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->feature_tokens, width(x) });
+}
+
+static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
+{
+    return blip_image_embedding(t, m->self, tensor_as_rows(t, x), (int)x->shape[0]);
+}
+
+static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
+                           int texts)
+{
+    return blip_text_embedding(t, m->self, ids, spans_of(t, texts, counts));
+}
+
+/* The ids with what begins a text that looks at an image. */
+static int *grounded(struct tape *t, const struct model *m, const int *ids,
+                     const struct spans *spans)
+{
+    int count = spans->start[spans->count], *own = tape_alloc(t, (size_t)count * sizeof *own);
+
+    memcpy(own, ids, (size_t)count * sizeof *own);
+    for (int i = 0; m->match_begin >= 0 && i < spans->count; i++)
+        own[spans->start[i]] = m->match_begin;
+    return own;
+}
+
+static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
+                            const int *counts, const int *image_of_text, int texts)
+{
+    const struct spans *spans = spans_of(t, texts, counts);
+
+    return blip_match(t, m->self, tensor_as_rows(t, x),
+                      spans_even(t, (int)x->shape[0], m->feature_tokens),
+                      grounded(t, m, ids, spans), spans, image_of_text);
+}
+
+/* LAVIS chose the seventh of twelve layers; behind the last one [ENC] alone matters. */
+static float *ground(struct tape *t, struct model *m, struct tensor *x, const int *ids, int count)
+{
+    struct blip *b = m->self;
+    int layers = b->config.text.layers;
+    struct bert_watch watch = { .layer = layers < 4 ? 0 : layers / 2 };
+    const struct spans *spans = spans_of(t, 1, &count);
+    struct tensor *logits =
+        blip_match_watched(t, b, tensor_as_rows(t, x), grounded(t, m, ids, spans), count, &watch);
+
+    tape_backward(t, tensor_columns(t, logits, 1, 1));
+    return attention_relevance(t, &watch.plan, watch.q, watch.k, watch.v, watch.out);
+}
+
+/* A question is read by the encoder; the decoder begins anew and looks at the encoder's states. */
+static struct tensor *read_questions(struct tape *t, struct model *m, struct tensor *x,
+                                     const struct spans *images, const struct prompt *prompts,
+                                     const struct spans **spans)
+{
+    int count = images->count, *lengths = tape_alloc(t, (size_t)count * sizeof *lengths);
+    int total = 0, *ids;
+
+    for (int i = 0; i < count; i++)
+        total += lengths[i] = prompts[i].count;
+    ids = tape_alloc(t, (size_t)total * sizeof *ids);
+    *spans = spans_of(t, count, lengths);
+    for (int i = 0; i < count; i++)
+        memcpy(ids + (*spans)->start[i], prompts[i].ids, (size_t)lengths[i] * sizeof *ids);
+    return blip_questions(t, m->self, x, images, grounded(t, m, ids, *spans), *spans);
+}
+
+static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
+                              const struct prompt *prompts, struct tensor **states,
+                              const struct spans **spans)
+{
+    struct blip *b = m->self;
+    const struct spans *images = spans_even(t, (int)x->shape[0], m->feature_tokens);
+
+    *states = read_questions(t, m, tensor_as_rows(t, x), images, prompts, spans);
+    return &b->decoder;
+}
+
+static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
+                 const struct decoding *d, struct hypothesis *out)
+{
+    struct blip *b = m->self;
+    int count = (int)x->shape[0], status;
+    const struct spans *spans = spans_even(t, count, m->feature_tokens);
+    struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
+    struct tensor *states = tensor_as_rows(t, x);
+    struct writer w;
+
+    memcpy(starts, prompts, (size_t)count * sizeof *starts);
+    if (b->config.answers) {
+        states = read_questions(t, m, states, spans, prompts, &spans);
+        for (int i = 0; i < count; i++)
+            starts[i] =
+                (struct prompt){ .ids = &b->config.begin, .count = 1, .seed = prompts[i].seed };
+    }
+    writer_open(&w, &b->decoder, states, spans, d);
+    status = decode(&w.language, d, starts, count, out);
+    writer_close(&w);
+    return status;
+}
+
+const struct family family_blip = {
+    .name = "blip",
+    .knows = knows,
+    .open = open,
+    .close = close,
+    .features = features,
+    .image_of = image_of,
+    .text = text,
+    .match = match,
+    .write = write,
+    .questions = questions,
+    .ground = ground,
+    .learn = &blip_learner,
+    .config = blip_save_config,
+    .original = blip_save_original,
+};

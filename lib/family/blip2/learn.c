@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT
+ * learn.c - BLIP-2's losses over a frozen image tower, and before a frozen language model
+ *
+ *     itc   the closest of an image's vectors and the text's, over a temperature; smoothed by 0.1
+ *     itm   queries and text together, beside the image, a wrong image, a wrong text
+ *     itg   [DEC] text, each id from those before it and the queries
+ *     lm    the second stage: what the language model says of the text behind the queries
+ *
+ * The queries of itc and itg are one pass: a text that follows them does not change them.
+ *
+ * lm's texts.  OPT learns all ids but those of the prompt, and the line's end behind them.  T5
+ * reads the prompt, or without one the text up to a point that is drawn from its first half, and
+ * learns the rest.  Source: salesforce/LAVIS models/blip2_models/blip2_qformer.py, blip2_opt.py,
+ * blip2_t5.py; its issue 139.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "family/blip2/blip2.h"
+#include "family/registry.h"
+
+static const float first_temperature = 0.07f, itc_smoothing = 0.1f;
+
+static unsigned objectives(const struct model *m)
+{
+    const struct blip2_config *c = &((const struct blip2 *)m->self)->config;
+
+    return (c->language ? OBJECTIVE_LM : 0) |
+           (c->embedding && !c->qformer.wordless ? OBJECTIVE_ITC : 0) |
+           (c->embedding && c->match ? OBJECTIVE_ITM : 0) | (c->qformer.head ? OBJECTIVE_ITG : 0);
+}
+
+struct batch {
+    struct tape *t;
+    struct model *m;
+    struct blip2 *blip2;
+    const struct pairs *pairs;
+    const struct lesson *lesson;
+    const struct spans *images, *texts;
+    struct tensor *image, *queries;    /* tokens; what the queries saw */
+    struct tensor *by_image, *by_text; /* logits of itc */
+};
+
+/* (1 - smoothing) of the targets, the rest even over all */
+static const float *smoothed(const struct batch *s)
+{
+    int n = s->pairs->count;
+    const struct lesson plain = { .alpha = 0 };
+    const float *hard = contrast_targets(s->t, s->pairs, &plain, NULL);
+    float *soft = tape_floats(s->t, (long)n * n);
+
+    for (long i = 0; i < (long)n * n; i++)
+        soft[i] = (1 - itc_smoothing) * hard[i] + itc_smoothing / (float)n;
+    return soft;
+}
+
+static struct tensor *itc(struct batch *s)
+{
+    struct blip2 *b = s->blip2;
+    int each = b->config.qformer.queries;
+    struct tensor *u = blip2_image_embedding(s->t, b, s->queries);
+    struct tensor *v = blip2_text_embedding(s->t, b, s->pairs->ids, s->texts);
+    struct tensor *all = matmul_transposed(s->t, u, v); /* [images * queries, texts] */
+    const float *targets = smoothed(s);
+
+    s->by_image = divided_by(s->t, largest(s->t, all, each, false), b->temperature);
+    s->by_text = divided_by(s->t, largest(s->t, all, each, true), b->temperature);
+    return contrast_loss(s->t, s->by_image, targets, s->by_text, targets);
+}
+
+static struct tensor *itm(const struct batch *s)
+{
+    const int *wrong_image = draw_negatives(s->t, s->by_text, s->pairs, s->lesson, 0);
+    const int *wrong_text = draw_negatives(s->t, s->by_image, s->pairs, s->lesson, 0);
+    struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, -1);
+    struct tensor *logits =
+        blip2_match(s->t, s->blip2, s->image, s->images, m.ids, m.texts, m.image_of);
+
+    return cross_entropy(s->t, logits, m.target, 0);
+}
+
+/* The ids with [DEC] in front. */
+static const int *begun(const struct batch *s)
+{
+    const int *start = s->texts->start;
+    size_t bytes = (size_t)start[s->texts->count] * sizeof(int);
+    int *ids = tape_alloc(s->t, bytes);
+
+    memcpy(ids, s->pairs->ids, bytes);
+    for (int i = 0; i < s->texts->count; i++)
+        ids[start[i]] = s->blip2->config.begin;
+    return ids;
+}
+
+/* states: of all ids; the last of a text foretells nothing */
+static struct tensor *itg(const struct batch *s, struct tensor *states, const int *ids)
+{
+    const int *start = s->texts->start;
+    int all = start[s->texts->count], *at = tape_alloc(s->t, (size_t)all * sizeof *at);
+    int *target = tape_alloc(s->t, (size_t)all * sizeof *target), count = 0;
+
+    for (int i = 0; i < s->texts->count; i++)
+        for (int k = start[i]; k + 1 < start[i + 1]; k++) {
+            at[count] = k;
+            target[count++] = ids[k + 1];
+        }
+    states = take_rows(s->t, states, at, count);
+    return cross_entropy(s->t, bert_logits(s->t, &s->blip2->qformer, states), target,
+                         s->lesson->smoothing);
+}
+
+/* --- the second stage --- */
+
+/* Texts under way to a language model. */
+struct told {
+    struct language_texts texts;
+    int *ids, *counts, used;
+};
+
+static void told_open(struct told *to, struct tape *t, const struct pairs *p)
+{
+    size_t room = 2 * (size_t)p->count; /* what frames each */
+
+    for (int i = 0; i < p->count; i++)
+        room += (size_t)p->counts[i];
+    *to = (struct told){ .ids = tape_alloc(t, room * sizeof *to->ids),
+                         .counts = tape_alloc(t, (size_t)p->count * sizeof *to->counts) };
+    to->texts = (struct language_texts){ to->ids, to->counts, p->count };
+    memset(to->counts, 0, (size_t)p->count * sizeof *to->counts);
+}
+
+static void tell(struct told *to, int item, const int *ids, int count)
+{
+    memcpy(to->ids + to->used, ids, (size_t)count * sizeof *ids);
+    to->used += count;
+    to->counts[item] += count;
+}
+
+/* A text that has room for it ends with the end of a line. */
+static struct tensor *lm_opt(const struct batch *s, struct tensor *pictures)
+{
+    const int *start = s->texts->start, *ids = s->pairs->ids;
+    struct told to;
+
+    told_open(&to, s->t, s->pairs);
+    for (int i = 0; i < s->pairs->count; i++) {
+        tell(&to, i, ids + start[i], s->pairs->counts[i]);
+        if (s->pairs->counts[i] < s->m->context)
+            tell(&to, i, &s->m->writing.end, 1);
+    }
+    return opt_loss(s->t, &s->blip2->opt, pictures, s->blip2->config.qformer.queries, &to.texts,
+                    s->lesson->prompt);
+}
+
+/* How much of a text of `words` ids is read: the prompt, or 1 .. half of it. */
+static int parted(const struct batch *s, int words)
+{
+    int most = words / 2;
+
+    if (s->lesson->prompt)
+        return s->lesson->prompt < words ? s->lesson->prompt : words;
+    if (most < 2 || !s->lesson->draw)
+        return most;
+    return 1 + (int)(s->lesson->draw(s->lesson->draw_self) * most);
+}
+
+static struct tensor *lm_t5(const struct batch *s, struct tensor *pictures)
+{
+    struct blip2 *b = s->blip2;
+    const int *start = s->texts->start;
+    struct told read, written;
+
+    told_open(&read, s->t, s->pairs);
+    told_open(&written, s->t, s->pairs);
+    for (int i = 0; i < s->pairs->count; i++) {
+        const int *ids = s->pairs->ids + start[i];
+        int words = s->pairs->counts[i] - 1, part = parted(s, words); /* </s> left aside */
+
+        tell(&read, i, ids, part);
+        tell(&read, i, ids + words, 1);
+        tell(&written, i, ids + part, words - part + 1);
+    }
+    return t5_loss(s->t, &b->t5, pictures, b->config.qformer.queries, &read.texts, &written.texts,
+                   b->config.begin);
+}
+
+static struct tensor *lm(const struct batch *s)
+{
+    struct tensor *pictures = blip2_pictures(s->t, s->blip2, s->queries);
+
+    return s->blip2->config.language == LANGUAGE_OPT ? lm_opt(s, pictures) : lm_t5(s, pictures);
+}
+
+static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
+                 struct losses *out)
+{
+    struct batch s = { .t = t, .m = m, .blip2 = m->self, .pairs = p, .lesson = l };
+    struct tensor *states = NULL;
+    const int *ids = NULL;
+
+    s.texts = spans_of(t, p->count, p->counts);
+    s.images = spans_even(t, p->count, m->feature_tokens);
+    s.image = blip2_image(t, s.blip2, pairs_pixels(t, m, p));
+    if (l->objectives & OBJECTIVE_ITG) {
+        ids = begun(&s);
+        states = blip2_decode(t, s.blip2, s.image, s.images, ids, s.texts, &s.queries);
+    } else {
+        s.queries = blip2_queries(t, s.blip2, s.image, s.images);
+    }
+    if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))
+        out->each[0] = itc(&s);
+    if (l->objectives & OBJECTIVE_ITM)
+        out->each[1] = itm(&s);
+    if (!(l->objectives & OBJECTIVE_ITC))
+        out->each[0] = NULL;
+    if (l->objectives & OBJECTIVE_LM)
+        out->each[2] = lm(&s);
+    if (l->objectives & OBJECTIVE_ITG)
+        out->each[4] = itg(&s, states, ids);
+    if (s.blip2->temperature)
+        out->temperature = s.blip2->temperature->data[0];
+    return 0;
+}
+
+static bool begins(const char *name, const char *with)
+{
+    return !strncmp(name, with, strlen(with));
+}
+
+/* Image tower and language model stay as they are; the norm behind the tower learns. */
+static void begin(struct model *m)
+{
+    struct blip2 *b = m->self;
+
+    if (b->config.embedding && !b->temperature)
+        b->temperature = model_scalar(m, first_temperature);
+    params_freeze(&m->params, "vision.");
+    params_freeze(&m->params, "opt.");
+    params_freeze(&m->params, "t5.");
+    for (int i = 0; i < m->params.count; i++)
+        if (begins(m->params.list[i].name, "vision.norm_after."))
+            m->params.list[i].frozen = false;
+}
+
+/* Transformers have deviation 0.02 and biases 0; the heads are PyTorch's Linear as it comes. */
+static struct initial initial(const struct model *m, const struct param *p)
+{
+    const struct blip2_config *c = &((const struct blip2 *)m->self)->config;
+    const char *last = strrchr(p->name, '.');
+
+    if (begins(p->name, "temperature"))
+        return (struct initial){ INITIAL_VALUE, first_temperature };
+    if (begins(p->name, "match_head.") || strstr(p->name, "_projection."))
+        return (struct initial){ INITIAL_UNIFORM, 1 / sqrtf((float)c->qformer.width) };
+    if (p->rank == 1 && strcmp(p->name, "vision.class")) /* norms; biases */
+        return (struct initial){ INITIAL_VALUE, last && !strcmp(last, ".weight") ? 1 : 0 };
+    return (struct initial){ INITIAL_NORMAL, 0.02f };
+}
+
+static void build(struct model *twin, const struct model *m)
+{
+    struct blip2 *b = xalloc(1, sizeof *b);
+
+    twin->self = b;
+    blip2_init(b, &((const struct blip2 *)m->self)->config);
+    blip2_params(b, &twin->params);
+}
+
+const struct learner blip2_learner = {
+    .objectives = objectives,
+    .learn = learn,
+    .begin = begin,
+    .initial = initial,
+    .build = build,
+};

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * registry.c - which model is this?
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "family/registry.h"
+
+static const struct family *const families[] = { &family_clip, &family_albef, &family_blip,
+                                                 &family_blip2 };
+
+static bool says_all(const struct weights *w)
+{
+    for (int i = 0; i < COUNT(families); i++)
+        if (families[i]->alone && families[i]->alone(w))
+            return true;
+    return false;
+}
+
+static int read_files(struct model *m)
+{
+    m->weights = weights_open(m->path);
+    if (!m->weights)
+        return -1;
+    return says_all(m->weights) ? 0 : model_read_configs(m);
+}
+
+static int choose_family(struct model *m)
+{
+    for (int i = 0; i < COUNT(families); i++)
+        if (families[i]->knows(m)) {
+            m->family = families[i];
+            return 0;
+        }
+    if (m->config)
+        return fail_as("unsupported", "%s: model_type \"%s\" is not supported", m->path,
+                       json_string(m->config, "model_type", ""));
+    return fail_as("unsupported",
+                   "%s: which model this is cannot be told from its tensors alone; put its "
+                   "config.json or open_clip_config.json beside it",
+                   m->path);
+}
+
+struct model *model_load(const char *path, const struct vlm_options *options)
+{
+    struct model *m = model_new(path, options);
+
+    if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
+        return m;
+    model_free(m);
+    return NULL;
+}
+
+struct model *model_create(const char *folder, uint64_t seed, const struct vlm_options *options)
+{
+    struct model *m = model_new(folder, options);
+
+    m->seed = seed;
+    if (model_read_description(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
+        return m;
+    model_free(m);
+    return NULL;
+}
+
+struct model *model_named(const char *name, const struct vlm_options *options)
+{
+    char *path = model_find(name);
+    struct model *m = path ? model_load(path, options) : NULL;
+
+    free(path);
+    return m;
+}

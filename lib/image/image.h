@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * image.h - encoded pictures to the pixels that an image tower takes
+ *
+ * All functions here may run on several threads at once.
+ */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include "base/base.h"
+
+/* image.c - encoded bytes to 8-bit pixels
+ *
+ * Codes of failures: "empty" "unknown_format" "unsupported" "truncated" "corrupt" "too_large"
+ * "zero_sized".  Size limits are checked in the header, before anything is decoded.  What unusual
+ * pictures give is listed in image.c.
+ */
+enum image_mode { /* as Pillow names them; resizing before conversion to RGB depends on it */
+                  MODE_L,
+                  MODE_LA,
+                  MODE_RGB,
+                  MODE_RGBA,
+                  MODE_P,
+                  MODE_1,
+                  MODE_CMYK,
+                  MODE_I16
+};
+struct image_info {
+    const char *format; /* "jpeg" "png" "gif" "bmp" "webp" "pnm" "tga" "psd" */
+    long width, height;
+    enum image_mode mode;
+    bool animated, alpha;
+};
+struct image {
+    int width, height, channels; /* 1 L, 2 LA, 3 RGB, 4 RGBA or CMYK */
+    enum image_mode mode;        /* of the file */
+    unsigned char *pixels;       /* [height, width, channels] */
+};
+/* The format that the first bytes (a few dozen are enough) belong to; NULL: none that is read. */
+const char *image_format(const void *head, size_t size);
+int image_probe(const void *bytes, size_t size, struct image_info *info); /* the header alone */
+/* max_pixels 0: no limit.  *image is to be freed, also after a failure, which leaves it empty. */
+int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image);
+void image_free(struct image *image);
+void image_to_rgb(struct image *image); /* alpha is dropped, grey repeated, as Pillow's convert */
+
+/* resize.c - Pillow's antialiasing resize, equal to the last bit
+ * Source: python-pillow/Pillow src/libImaging/Resample.c */
+enum filter { FILTER_NEAREST, FILTER_BILINEAR, FILTER_BICUBIC, FILTER_LANCZOS };
+/* Resizes the whole to width x height and sets *to, which is to be freed, to the window at (left,
+ * top) of size crop_width x crop_height, which must lie inside; only what the window needs is
+ * computed.  As in Pillow, MODE_P and MODE_1 are resized by FILTER_NEAREST whatever is asked for.
+ */
+void resize(const struct image *from, struct image *to, long width, long height, enum filter filter,
+            long left, long top, int crop_width, int crop_height);
+
+/* preprocess.c - an image as a tower wants it */
+enum geometry {
+    GEOMETRY_SHORTEST, /* short side to size, centre crop */
+    GEOMETRY_SQUASH,   /* width and height to size */
+    GEOMETRY_LONGEST,  /* long side to size, centred on fill */
+};
+enum crop_rounding {
+    CROP_HALF_EVEN, /* torchvision: round((n - size) / 2) */
+    CROP_FLOOR,     /* Hugging Face, numpy: (n - size) / 2 */
+};
+struct preprocess {
+    int resize;        /* the side that resizing aims at; 0: no resize */
+    int width, height; /* of the result */
+    enum geometry geometry;
+    enum crop_rounding rounding;
+    enum filter filter;
+    bool convert_first; /* RGB before resizing (Hugging Face, BLIP), or after (OpenAI) */
+    bool center_crop;
+    double scale; /* 1.0 / 255 */
+    float mean[3], std[3];
+    int fill; /* GEOMETRY_LONGEST; a crop larger than the image is padded with 0 */
+};
+/* Resized, cropped or padded: RGB bytes, to be freed.  `image` may be converted to RGB.  -1 after
+ * fail(), then *fitted is as it was. */
+int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted);
+void preprocess_normalise(const struct preprocess *p, const struct image *fitted, float *pixels);
+/* Both.  pixels: [3, height, width] */
+int preprocess_image(const struct preprocess *p, struct image *image, float *pixels);
+int preprocess_bytes(const struct preprocess *p, const void *bytes, size_t size, long max_pixels,
+                     float *pixels);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * resample.h - the two halves of resize.c: how much of which input, and the sums
+ */
+#ifndef IMAGE_RESAMPLE_H
+#define IMAGE_RESAMPLE_H
+
+#include "image/image.h"
+
+enum { PRECISION = 22 }; /* bits of a weight */
+
+/* axis.c - what outputs at .. at + count of a resized axis need of its inputs */
+struct axis {
+    int count, taps;
+    int *first, *used; /* inputs first[i] .. first[i] + used[i] */
+    int32_t *weights;  /* [count, taps] */
+};
+void axis_open(struct axis *a, int in, long out, enum filter filter, long at, int count);
+void axis_close(struct axis *a);
+void axis_span(const struct axis *a, int *from, int *to); /* inputs that any output needs */
+
+/* sum.c - the passes.  in: rows of `stride` bytes, the first byte is row or column `from`. */
+void sum_down(const struct axis *a, const unsigned char *in, size_t stride, int from,
+              unsigned char *out, size_t width); /* out: [a->count, width] */
+void sum_across(const struct axis *a, const unsigned char *in, size_t stride, int from, int to,
+                unsigned char *out, int rows, int channels); /* out: [rows, a->count, channels] */
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ * learn.c - a batch of pairs in, losses out, whatever the family
+ */
+#include <assert.h>
+#include <string.h>
+#include "learn/learn.h"
+
+const char *objective_name(int bit)
+{
+    static const char *const names[OBJECTIVES] = { "itc", "itm", "lm", "mlm", "itg" };
+
+    assert(bit >= 0 && bit < OBJECTIVES);
+    return names[bit];
+}
+
+unsigned model_objectives(const struct model *m)
+{
+    return m->family->learn ? m->family->learn->objectives(m) : 0;
+}
+
+void model_begin_learning(struct model *m)
+{
+    if (m->family->learn && m->family->learn->begin)
+        m->family->learn->begin(m);
+}
+
+void model_clamp(struct model *m)
+{
+    if (m->family->learn && m->family->learn->clamp)
+        m->family->learn->clamp(m);
+}
+
+struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b)
+{
+    return tensor_from(t, (float *)(uintptr_t)b->pixels, 4,
+                       (long[]){ b->count, 3, m->image_size, m->image_size });
+}
+
+static int check(const struct model *m, const struct pairs *b, const struct lesson *l)
+{
+    unsigned missing = l->objectives & ~model_objectives(m);
+
+    assert(!l->queue || l->teacher);
+    for (int i = 0; i < OBJECTIVES; i++)
+        if (missing >> i & 1)
+            return fail_as("unsupported", "%s: has not the parts that %s teaches", m->path,
+                           objective_name(i));
+    if (!l->objectives)
+        return fail("no objective to learn by");
+    if (b->count < 1)
+        return fail("a batch of no pairs");
+    return model_check_ids(m, b->ids, b->counts, b->count);
+}
+
+int model_learn(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
+                struct losses *out)
+{
+    *out = (struct losses){ 0 };
+    t->dropout = l->dropout;
+    t->drop_path = l->drop_path;
+    if (l->dropout > 0 || l->drop_path > 0)
+        t->random.state = (uint64_t)(l->draw(l->draw_self) * 0x1p53);
+    if (check(m, b, l) || m->family->learn->learn(t, m, b, l, out))
+        return -1;
+    for (int i = 0; i < OBJECTIVES; i++) {
+        struct tensor *one = out->each[i];
+
+        if (one && l->weight && l->weight[i] != 1)
+            one = scale(t, one, l->weight[i]);
+        if (one)
+            out->total = out->total ? add(t, out->total, one) : one;
+    }
+    return 0;
+}
+
+static bool same_text(const struct pairs *b, const int *start, int i, int j)
+{
+    return b->counts[i] == b->counts[j] &&
+           !memcmp(b->ids + start[i], b->ids + start[j], (size_t)b->counts[i] * sizeof *b->ids);
+}
+
+bool *pairs_alike(struct tape *t, const struct pairs *b)
+{
+    size_t n = (size_t)b->count;
+    const int *start = b->counts ? spans_of(t, b->count, b->counts)->start : NULL;
+    bool *alike = tape_alloc(t, n * n);
+
+    for (int i = 0; i < b->count; i++)
+        for (int j = 0; j < b->count; j++)
+            alike[(size_t)i * n + (size_t)j] =
+                i == j || (start && same_text(b, start, i, j)) ||
+                (b->group && b->group[i] != NO_GROUP && b->group[i] == b->group[j]);
+    return alike;
+}

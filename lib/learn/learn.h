@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ * learn.h - teaching a model: a batch of pairs in, losses out; new models, and their slow twins
+ *
+ *     struct model *m = model_create(folder, seed, NULL);     or model_load()
+ *     struct model *teacher = model_twin(m);
+ *     struct learning *learning;
+ *
+ *     model_begin_learning(m);
+ *     learning = params_learn(&m->params, NULL);
+ *     for each batch:
+ *         tape_clear(&t); learning_zero(learning);
+ *         model_clamp(m);
+ *         model_follow(teacher, m, 0.995f);
+ *         model_learn(&t, m, pairs, lesson, &losses);
+ *         tape_backward(&t, losses.total); step;
+ */
+#ifndef LEARN_LEARN_H
+#define LEARN_LEARN_H
+
+#include "checkpoint/model.h"
+#include "op/op.h"
+
+enum {
+    OBJECTIVE_ITC = 1,  /* image and text of a pair lie close together, and far from others */
+    OBJECTIVE_ITM = 2,  /* a text that looks at an image tells whether they belong together */
+    OBJECTIVE_LM = 4,   /* the text is written, looking at the image */
+    OBJECTIVE_MLM = 8,  /* masked words are filled in, looking at the image */
+    OBJECTIVE_ITG = 16, /* BLIP-2: the text is written, looking at the queries */
+    OBJECTIVES = 5
+};
+
+struct pairs { /* a batch: text i belongs to image i */
+    int count;
+    const float *pixels; /* [count, 3, size, size], as the image tower takes them */
+    const int *ids;      /* framed as the tokenizer does, one text after the other */
+    const int *counts;   /* ids of each text */
+    /* Pairs of one group show the same image: never each other's negatives, and positives in ITC;
+     * so are pairs with the same text.  NULL: all images differ. */
+    const int64_t *group;
+};
+
+/* A ring of the teacher's embeddings of earlier pairs: negatives without a forward pass.  It is
+ * full from the start, of random directions. */
+struct feature_queue {
+    long size, width;
+    long next, filled;     /* the row written next; rows that are of pairs */
+    float *images, *texts; /* [size, width], unit rows */
+    int64_t *group;        /* [size]; NO_GROUP: another than all */
+};
+#define NO_GROUP INT64_MIN
+struct feature_queue *feature_queue_new(long size, long width, uint64_t seed);
+/* group may be NULL.  Of more pairs than there is room for the last ones stay. */
+void feature_queue_add(struct feature_queue *q, const float *images, const float *texts,
+                       const int64_t *group, int count);
+void feature_queue_free(struct feature_queue *q); /* NULL is nothing */
+
+struct lesson { /* how to teach; what lives across batches is the trainer's */
+    unsigned objectives;
+    const float *weight;         /* [OBJECTIVES] what each counts in the total; NULL: 1 */
+    float alpha;                 /* share of the teacher's soft targets, now */
+    float smoothing;             /* of LM's targets; BLIP: 0.1 */
+    float dropout, drop_path;    /* as struct tape has them; BLIP: 0.1, 0 */
+    float easy;                  /* share of ITM's negatives that are drawn evenly; BLIP: 0 */
+    int prompt;                  /* ids at a text's start that LM does not learn */
+    struct model *teacher;       /* followed before the batch; NULL: none, alpha is not used */
+    struct feature_queue *queue; /* needs a teacher; added to by model_learn(); NULL: none */
+    double (*draw)(void *self);  /* uniform in [0, 1): negatives, masks, dropout */
+    void *draw_self;
+};
+
+struct losses { /* scalars */
+    struct tensor *total;
+    struct tensor *each[OBJECTIVES]; /* by bit; NULL: not asked for */
+    float temperature;               /* that similarities are divided by */
+};
+
+/* learn.c */
+unsigned model_objectives(const struct model *m); /* that the model has the parts for */
+const char *objective_name(int bit);              /* "itc" .. */
+/* Adds what a checkpoint may lack (a temperature), and lets parts that are shared in training and
+ * have the same numbers be one tensor.  Before params_learn(). */
+void model_begin_learning(struct model *m);
+/* All losses of a batch in one pass over the image tower.  -1 after fail(). */
+int model_learn(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
+                struct losses *out);
+void model_clamp(struct model *m); /* the temperature's limits; before each step */
+
+/* pretrained.c - a new model takes what another file has for it: BERT, or a vision transformer as
+ * timm spells it (DeiT).  How many parameters were set; -1 after fail(). */
+int model_adopt(struct model *m, const char *path);
+
+/* momentum.c - a copy that does not learn but follows: twin = momentum twin + (1 - momentum) m */
+struct model *model_twin(const struct model *m); /* model_free() */
+void model_follow(struct model *twin, const struct model *m, float momentum);
+
+/* --- for families --- */
+
+struct initial { /* what a parameter begins as */
+    enum { INITIAL_VALUE, INITIAL_NORMAL, INITIAL_UNIFORM } kind;
+    float size; /* the value; the deviation; the bound on both sides */
+};
+struct learner { /* `learn` of struct family */
+    unsigned (*objectives)(const struct model *m);
+    int (*learn)(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
+                 struct losses *out); /* fills each[] and temperature */
+    void (*clamp)(struct model *m);
+    void (*begin)(struct model *m); /* model_begin_learning; may be NULL */
+    /* A new model's parameters that are one tensor: slots are set equal, before numbers are
+     * there.  May be NULL. */
+    void (*share)(struct model *m);
+    struct initial (*initial)(const struct model *m, const struct param *p);
+    /* twin->self and twin->params as those of m; slots stay empty. */
+    void (*build)(struct model *twin, const struct model *m);
+};
+
+/* learn.c */
+bool *pairs_alike(struct tape *t,
+                  const struct pairs *b); /* [count, count]; a pair and itself too */
+struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b);
+
+/* create.c - parameters from the checkpoint, or drawn where there is none; -1 after fail() */
+int model_bind(struct model *m, const char *const *ignored);
+struct tensor *model_scalar(struct model *m, float value); /* in the model's memory */
+
+/* contrast.c - pieces of contrastive learning
+ *
+ * Similarities are [n, candidates]; the first n candidates are the batch itself, those of the queue
+ * follow. */
+struct temperature { /* similarities become logits: divided_by(s), or scale_exp(s) */
+    struct tensor *(*apply)(struct tape *t, struct tensor *x, struct tensor *s);
+    struct tensor *s;
+};
+/* x, then the rows of a queue (NULL: none), copied */
+struct tensor *with_queue(struct tape *t, struct tensor *x, const float *queue, long size);
+/* What an image, or a text, of the batch should be like: [n, candidates], rows sum to 1: evenly
+ * those of its group, mixed with alpha of the softmax of the teacher's logits (NULL: none). */
+const float *contrast_targets(struct tape *t, const struct pairs *b, const struct lesson *l,
+                              const struct tensor *teacher_logits);
+/* Half the cross entropy either way. */
+struct tensor *contrast_loss(struct tape *t, struct tensor *by_image, const float *image_targets,
+                             struct tensor *by_text, const float *text_targets);
+struct contrast {
+    struct tensor *images, *texts;                 /* unit rows [n, e] */
+    struct tensor *teacher_images, *teacher_texts; /* the teacher's; NULL: none */
+    struct temperature temperature;
+    struct tensor *by_image, *by_text; /* out: logits */
+};
+/* ITC as ALBEF and BLIP do it.  Adds to the queue at last. */
+struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *b,
+                        const struct lesson *l);
+
+/* match.c - pieces of matching */
+/* For row i of logits a column of the batch to be its negative, drawn by softmax(logits) + floor
+ * over the batch where groups differ; -1: there is none.  [n] in the tape; one number is drawn a
+ * row, in order. */
+const int *draw_negatives(struct tape *t, const struct tensor *logits, const struct pairs *b,
+                          const struct lesson *l, float floor);
+struct matches { /* texts that look at images, sorted by image */
+    int count;
+    int *ids, *text, *image_of, *target; /* text: whose ids these are */
+    const struct spans *texts;
+};
+/* Every pair; every text beside a wrong image; every image beside a wrong text.  Texts begin with
+ * `begin` (-1: as they are). */
+struct matches pair_matches(struct tape *t, const struct pairs *b, const int *image_of_text,
+                            const int *text_of_image, int begin);
+
+#endif

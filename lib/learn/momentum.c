@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * momentum.c - a copy of a model that does not learn but follows it
+ *
+ *     twin = momentum twin + (1 - momentum) model
+ *
+ * Tensors that the model has under two names the twin has so too.  Its numbers lie in one block of
+ * its memory; they move, so no product packs them.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "learn/learn.h"
+
+static long padded(const struct tensor *x)
+{
+    return (tensor_count(x) + 15) / 16 * 16;
+}
+
+/* The place before `index` that has the same tensor; `index` if there is none. */
+static int first_name(const struct params *p, int index)
+{
+    for (int i = 0; i < index; i++)
+        if (*p->list[i].slot == *p->list[index].slot)
+            return i;
+    return index;
+}
+
+static void copy_numbers(struct model *twin, const struct model *m)
+{
+    const struct params *from = &m->params;
+    struct params *to = &twin->params;
+    long total = 0;
+    float *block;
+
+    assert(from->count == to->count);
+    for (int i = 0; i < from->count; i++)
+        if (*from->list[i].slot && first_name(from, i) == i)
+            total += padded(*from->list[i].slot);
+    block = arena_alloc(&twin->memory, (size_t)total * sizeof *block);
+    for (int i = 0; i < from->count; i++) {
+        const struct tensor *x = *from->list[i].slot;
+        int first = first_name(from, i);
+        struct tensor *y;
+
+        if (!x)
+            continue;
+        if (first < i) {
+            *to->list[i].slot = *to->list[first].slot;
+            continue;
+        }
+        y = *to->list[i].slot = arena_alloc(&twin->memory, sizeof *y);
+        *y = *x;
+        y->type = DTYPE_F32;
+        y->stride = width(y);
+        y->data = block;
+        y->scale = NULL;
+        y->grad = NULL;
+        y->needs_grad = y->mapped = false;
+        y->moves = true;
+        tensor_read(x, 0, tensor_count(x), block);
+        block += padded(x);
+    }
+}
+
+struct model *model_twin(const struct model *m)
+{
+    struct model *twin = xalloc(1, sizeof *twin);
+
+    assert(m->family->learn && m->family->learn->build);
+    *twin = *m;
+    twin->path = xstrdup(m->path);
+    twin->folder = xstrdup(m->folder);
+    twin->about = m->about ? xstrdup(m->about) : NULL;
+    twin->config = twin->open_clip = NULL;
+    twin->weights = NULL;
+    twin->params = (struct params){ 0 };
+    twin->memory = (struct arena){ 0 };
+    m->family->learn->build(twin, m);
+    copy_numbers(twin, m);
+    return twin;
+}
+
+enum { PIECE = 1 << 16 }; /* numbers that a thread takes at a time */
+
+struct follow {
+    float *to;
+    const float *from;
+    long count;
+    float momentum;
+};
+
+static void follow(void *argument, long index, int worker)
+{
+    const struct follow *f = argument;
+    long first = index * PIECE, last = first + PIECE < f->count ? first + PIECE : f->count;
+    float *restrict to = f->to, rest = 1 - f->momentum;
+    const float *restrict from = f->from;
+
+    (void)worker;
+    for (long i = first; i < last; i++)
+        to[i] = to[i] * f->momentum + from[i] * rest;
+}
+
+void model_follow(struct model *twin, const struct model *m, float momentum)
+{
+    for (int i = 0; i < m->params.count; i++) {
+        const struct tensor *x = *m->params.list[i].slot;
+        struct follow f = { .momentum = m->params.list[i].buffer ? 0 : momentum };
+
+        /* a short float does not learn, so it has not moved */
+        if (!x || x->type != DTYPE_F32 || first_name(&m->params, i) < i)
+            continue;
+        f.to = (*twin->params.list[i].slot)->data;
+        f.from = x->data;
+        f.count = tensor_count(x);
+        pool_run(follow, &f, (f.count + PIECE - 1) / PIECE);
+    }
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * pretrained.c - a new model begins with the weights of other ones, where names and shapes agree
+ *
+ * Read are BERT, as Hugging Face spells it with and without "bert." in front, and vision
+ * transformers as timm spells them (DeiT).  A text transformer in several roles takes BERT's into
+ * each; what BERT lacks, cross-attention and heads, stays as it was drawn.  Positions of another
+ * image size are interpolated.
+ */
+#include <math.h>
+#include <string.h>
+#include "learn/learn.h"
+#include "checkpoint/position.h"
+
+#define TEXT(role, prefix)                                                                         \
+    { role "layer.*.", prefix "encoder.layer.*.", layout_bert_layer },                             \
+        { role "head.", "cls.predictions.", layout_bert_head },                                    \
+    {                                                                                              \
+        role, prefix, layout_bert                                                                  \
+    }
+
+static const struct section bert_inside[] = { TEXT("encoder.", "bert."),
+                                              TEXT("decoder.", "bert."),
+                                              { 0 } };
+static const struct section bert_alone[] = { TEXT("encoder.", ""), TEXT("decoder.", ""), { 0 } };
+static const struct section vit[] = { { "vision.block.*.", "blocks.*.", layout_vit_block },
+                                      { "vision.", "", layout_vit },
+                                      { 0 } };
+static const struct origin {
+    const char *sign; /* a tensor that tells it */
+    struct layout layout;
+} origins[] = {
+    { "bert.embeddings.word_embeddings.weight", { .sections = bert_inside } },
+    { "embeddings.word_embeddings.weight", { .sections = bert_alone } },
+    { "cls_token", { .sections = vit } },
+};
+
+static float *numbers_of(struct arena *memory, const struct stored *s)
+{
+    long count = stored_count(s);
+    float *to = arena_alloc(memory, (size_t)count * sizeof *to);
+    void *raw = arena_alloc(memory, (size_t)count * dtype_size(s->type));
+
+    stored_copy(s, false, raw);
+    if (s->type == DTYPE_F32)
+        memcpy(to, raw, (size_t)count * sizeof *to);
+    else
+        kernels.widen(to, raw, s->type, count);
+    return to;
+}
+
+static bool is_short(const struct stored *s)
+{
+    return s->type == DTYPE_F32 || s->type == DTYPE_F16 || s->type == DTYPE_BF16;
+}
+
+/* Sides of the grids, if the table differs from ours in nothing but their size. */
+static bool other_grid(const struct param *p, const struct stored *s, int *from, int *to)
+{
+    long wide = p->shape[1], have;
+
+    if (strcmp(p->name, "vision.position") || s->rank < 1 || s->shape[s->rank - 1] != wide)
+        return false;
+    have = stored_count(s) / wide - 1;
+    *from = (int)lround(sqrt((double)have));
+    *to = (int)lround(sqrt((double)p->shape[0] - 1));
+    return have > 0 && (long)*from * *from == have;
+}
+
+/* The last axis and the number of all agree, ones in front or not; vocabularies must be as long. */
+static bool fits(const struct param *p, const struct stored *s, int parts)
+{
+    const struct tensor *x = *p->slot;
+
+    return stored_count(s) == tensor_count(x) * parts &&
+           (p->rank < 2 || s->shape[s->rank - 1] == p->shape[p->rank - 1]);
+}
+
+static bool take(struct param *p, const struct stored *s, int part, int parts)
+{
+    struct tensor *x = *p->slot;
+    struct arena memory = { 0 };
+    int from, to;
+    bool taken = true;
+
+    if (fits(p, s, parts))
+        memcpy(x->data, numbers_of(&memory, s) + part * tensor_count(x),
+               (size_t)tensor_count(x) * sizeof *x->data);
+    else if (other_grid(p, s, &from, &to))
+        position_resize(x->data, to, numbers_of(&memory, s), from, p->shape[1], false);
+    else
+        taken = false;
+    arena_free(&memory);
+    return taken;
+}
+
+static int adopt_as(struct model *m, const struct weights *w, const struct layout *l, int *unfit)
+{
+    int count = 0;
+
+    for (int i = 0; i < m->params.count; i++) {
+        struct param *p = &m->params.list[i];
+        struct place place;
+        const struct stored *s = NULL;
+
+        if (*p->slot && (*p->slot)->type == DTYPE_F32 && !(*p->slot)->mapped &&
+            layout_place(l, p->name, &place))
+            s = weights_find(w, place.name);
+        if (!s || !is_short(s))
+            continue;
+        if (take(p, s, place.part, place.parts))
+            count++;
+        else
+            ++*unfit;
+    }
+    return count;
+}
+
+int model_adopt(struct model *m, const char *path)
+{
+    struct weights *w = weights_open(path);
+    int count = 0, unfit = 0;
+
+    if (!w)
+        return -1;
+    for (int i = 0; i < COUNT(origins) && !count; i++)
+        if (weights_find(w, origins[i].sign))
+            count = adopt_as(m, w, &origins[i].layout, &unfit);
+    weights_close(w);
+    if (unfit)
+        return fail("%s: %d tensors have other shapes than the model's", path, unfit);
+    return count ? count : fail("%s: neither BERT nor a vision transformer for this model", path);
+}
