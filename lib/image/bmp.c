@@ -15,17 +15,6 @@ struct header {
     long width, height;
 };
 
-static bool knows(struct bytes b)
-{
-    uint32_t size;
-
-    if (b.size < 18 || b.data[0] != 'B' || b.data[1] != 'M')
-        return false;
-    size = little32(b.data + 14);
-    return size == 12 || size == 40 || size == 52 || size == 56 || size == 64 || size == 108 ||
-           size == 124;
-}
-
 static int read_header(struct bytes b, struct header *h)
 {
     const unsigned char *p = b.data + 14;
@@ -110,4 +99,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
                       image);
 }
 
-const struct codec codec_bmp = { "bmp", knows, probe, decode };
+const struct codec codec_bmp = { probe, decode };

@@ -2,11 +2,13 @@
  * codec.h - one file a picture format: what image.c asks of each
  *
  * A codec never trusts a header: every size is checked against the bytes that are there before it
- * is used.  A new format is a file here and a row in image.c's table.
+ * is used.  A new format is a file here and a row in
+ * base/picture.h.
  */
 #ifndef IMAGE_CODEC_H
 #define IMAGE_CODEC_H
 
+#include "base/picture.h"
 #include "image/image.h"
 
 struct bytes {
@@ -14,16 +16,15 @@ struct bytes {
     size_t size;
 };
 struct codec {
-    const char *name;              /* "jpeg": image_info.format */
-    bool (*knows)(struct bytes b); /* by the first bytes; a few may be enough */
     /* Fills *info from the header; -1 after fail_as(). */
     int (*probe)(struct bytes b, struct image_info *info);
     /* The first picture.  `info` was probed from the same bytes and is within the limits; image is
      * zeroed.  -1 after fail_as(), what image holds is freed by the caller. */
     int (*decode)(struct bytes b, const struct image_info *info, struct image *image);
 };
-extern const struct codec codec_jpeg, codec_png, codec_gif, codec_bmp, codec_webp, codec_pnm,
-    codec_psd, codec_tga;
+#define ROW(constant, file, ...) extern const struct codec codec_##file;
+PICTURES(ROW)
+#undef ROW
 
 /* image.c */
 void image_new(struct image *image, int width, int height, int channels, enum image_mode mode);

@@ -23,11 +23,6 @@ struct frame {
     size_t data; /* where the blocks begin; the code size stands before */
 };
 
-static bool knows(struct bytes b)
-{
-    return b.size >= 6 && (!memcmp(b.data, "GIF87a", 6) || !memcmp(b.data, "GIF89a", 6));
-}
-
 static int truncated(void)
 {
     return fail_as("truncated", "premature end of GIF");
@@ -271,4 +266,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     return result;
 }
 
-const struct codec codec_gif = { "gif", knows, probe, decode };
+const struct codec codec_gif = { probe, decode };

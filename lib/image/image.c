@@ -19,72 +19,36 @@
 #include <string.h>
 #include "image/codec.h"
 
-static const struct codec *const codecs[] = {
-    &codec_jpeg, &codec_png, &codec_webp, &codec_gif,
-    &codec_bmp,  &codec_pnm, &codec_psd,  &codec_tga, /* has no magic number, so it comes last */
+static const struct codec *const codecs[PICTURE_COUNT] = { /* NULL: known, but not read */
+#define ROW(constant, file, ...) [PICTURE_##constant] = &codec_##file,
+                                                           PICTURES(ROW)
+#undef ROW
 };
-
-/* Known, but not read: the message names them. */
-static const struct {
-    const char *name;
-    size_t offset, size;
-    const char *magic;
-} strangers[] = {
-    { "TIFF", 0, 4, "II*\0" },
-    { "TIFF", 0, 4, "MM\0*" },
-    { "AVIF", 4, 8, "ftypavif" },
-    { "AVIF", 4, 8, "ftypavis" },
-    { "HEIF", 4, 8, "ftypheic" },
-    { "HEIF", 4, 8, "ftypheix" },
-    { "HEIF", 4, 8, "ftypmif1" },
-    { "HEIF", 4, 8, "ftypmsf1" },
-    { "JPEG XL", 0, 2, "\xff\x0a" },
-    { "JPEG XL", 0, 8, "\0\0\0\x0cJXL " },
-    { "JPEG 2000", 0, 8, "\0\0\0\x0cjP  " },
-    { "JPEG 2000", 0, 4, "\xff\x4f\xff\x51" },
-    { "PAM", 0, 3, "P7\n" },
-    { "ICO", 0, 4, "\0\0\x01\0" },
-};
-
-static const struct codec *codec_of(struct bytes b)
-{
-    for (int i = 0; i < COUNT(codecs); i++)
-        if (codecs[i]->knows(b))
-            return codecs[i];
-    return NULL;
-}
 
 const char *image_format(const void *head, size_t size)
 {
-    const struct codec *c = codec_of((struct bytes){ head, size });
+    enum picture picture = picture_of(head, size);
 
-    return c ? c->name : NULL;
+    return picture == PICTURE_NONE || !codecs[picture] ? NULL : picture_formats[picture].name;
 }
 
 static const struct codec *probe(struct bytes b, struct image_info *info)
 {
-    const struct codec *c;
+    enum picture picture = b.size ? picture_of(b.data, b.size) : PICTURE_NONE;
+    const struct codec *c = picture == PICTURE_NONE ? NULL : codecs[picture];
 
     *info = (struct image_info){ 0 };
-    if (b.size == 0) {
+    if (!b.size)
         fail_as("empty", "empty file");
-        return NULL;
-    }
-    if (!(c = codec_of(b))) {
-        for (int i = 0; i < COUNT(strangers); i++)
-            if (bytes_have(b, strangers[i].offset, strangers[i].size) &&
-                !memcmp(b.data + strangers[i].offset, strangers[i].magic, strangers[i].size)) {
-                fail_as("unsupported", "%s is not supported", strangers[i].name);
-                return NULL;
-            }
+    else if (picture == PICTURE_NONE)
         fail_as("unknown_format", "not an image in a known format");
+    else if (!c)
+        fail_as("unsupported", "%s is not supported", picture_formats[picture].name);
+    if (!c || c->probe(b, info) < 0)
         return NULL;
-    }
-    if (c->probe(b, info) < 0)
-        return NULL;
-    info->format = c->name;
+    info->format = picture_formats[picture].name;
     if (info->width <= 0 || info->height <= 0) {
-        fail_as("zero_sized", "%s of %ld x %ld pixels", c->name, info->width, info->height);
+        fail_as("zero_sized", "%s of %ld x %ld pixels", info->format, info->width, info->height);
         return NULL;
     }
     return c;
@@ -109,10 +73,10 @@ int image_decode(const void *bytes, size_t size, long max_pixels, struct image *
         max_pixels = hard;
     if (info.width > side || info.height > side)
         return fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld a side",
-                       c->name, info.width, info.height, side);
+                       info.format, info.width, info.height, side);
     if (info.width > max_pixels / info.height)
         return fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld pixels",
-                       c->name, info.width, info.height, max_pixels);
+                       info.format, info.width, info.height, max_pixels);
     if (c->decode(b, &info, image) < 0) {
         image_free(image);
         return -1;

@@ -6,11 +6,6 @@
  */
 #include "image/codec.h"
 
-static bool knows(struct bytes b)
-{
-    return b.size >= 3 && b.data[0] == 0xff && b.data[1] == 0xd8 && b.data[2] == 0xff;
-}
-
 int jpeg_truncated(void)
 {
     return fail_as("truncated", "premature end of JPEG");
@@ -67,4 +62,4 @@ static int probe(struct bytes b, struct image_info *info)
     }
 }
 
-const struct codec codec_jpeg = { "jpeg", knows, probe, jpeg_decode };
+const struct codec codec_jpeg = { probe, jpeg_decode };

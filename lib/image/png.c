@@ -14,11 +14,6 @@
 enum { GREY = 0, TRUE_COLOUR = 2, PALETTE = 3, GREY_ALPHA = 4, TRUE_COLOUR_ALPHA = 6 };
 static const char magic[8] = "\x89PNG\r\n\x1a\n";
 
-static bool knows(struct bytes b)
-{
-    return b.size >= sizeof magic && !memcmp(b.data, magic, sizeof magic);
-}
-
 static int probe(struct bytes b, struct image_info *info)
 {
     const unsigned char *p = b.data + 16;
@@ -85,4 +80,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     return stb_decode(b, info, channels[info->mode], image);
 }
 
-const struct codec codec_png = { "png", knows, probe, decode };
+const struct codec codec_png = { probe, decode };

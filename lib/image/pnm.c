@@ -58,18 +58,6 @@ static long number(struct text *t, long most)
     return value;
 }
 
-/* "P5" could begin a sentence: spaces, comments and a digit must follow. */
-static bool knows(struct bytes b)
-{
-    struct text t = { b, 2 };
-
-    if (b.size < 3 || b.data[0] != 'P' || b.data[1] < '1' || b.data[1] > '6' ||
-        (!is_space(b.data[2]) && b.data[2] != '#'))
-        return false;
-    skip(&t);
-    return t.at == b.size || is_digit(b.data[t.at]);
-}
-
 static int read_header(struct bytes b, struct header *h)
 {
     struct text t = { b, 2 };
@@ -175,4 +163,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     return h.kind <= 3 ? read_plain(b, &h, image) : read_raw(b, &h, image);
 }
 
-const struct codec codec_pnm = { "pnm", knows, probe, decode };
+const struct codec codec_pnm = { probe, decode };

@@ -11,11 +11,6 @@
 
 enum { HEADER = 26 };
 
-static bool knows(struct bytes b)
-{
-    return b.size >= 4 && !memcmp(b.data, "8BPS", 4);
-}
-
 static int truncated(void)
 {
     return fail_as("truncated", "premature end of PSD");
@@ -75,4 +70,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     return stb_decode(b, info, 3, image);
 }
 
-const struct codec codec_psd = { "psd", knows, probe, decode };
+const struct codec codec_psd = { probe, decode };

@@ -12,31 +12,6 @@
 
 enum { HEADER = 18 };
 
-static bool knows(struct bytes b)
-{
-    const unsigned char *p = b.data;
-    int type, map_bits, bits;
-
-    if (b.size < HEADER)
-        return false;
-    type = p[2] & 7;
-    map_bits = p[7];
-    bits = p[16];
-    if (p[1] > 1 || (p[2] & ~8) != type || type < 1 || type > 3 || (type == 1) != (p[1] == 1))
-        return false;
-    if ((p[17] & 0xc0) || ((p[17] & 15) != 0 && (p[17] & 15) != 1 && (p[17] & 15) != 8))
-        return false;
-    if (little16(p + 12) == 0 || little16(p + 14) == 0)
-        return false;
-    if (type == 1)
-        return bits == 8 && little16(p + 5) > 0 &&
-               (map_bits == 15 || map_bits == 16 || map_bits == 24 || map_bits == 32);
-    if (little16(p + 3) || little16(p + 5) || (map_bits != 0 && map_bits != 24))
-        return false;
-    return type == 2 ? bits == 15 || bits == 16 || bits == 24 || bits == 32
-                     : bits == 8 || bits == 16;
-}
-
 static int probe(struct bytes b, struct image_info *info)
 {
     int type = b.data[2] & 7, bits = b.data[16];
@@ -86,4 +61,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     return stb_decode(b, info, channels[info->mode], image);
 }
 
-const struct codec codec_tga = { "tga", knows, probe, decode };
+const struct codec codec_tga = { probe, decode };

@@ -15,11 +15,6 @@
 #endif
 #include "image/codec.h"
 
-static bool knows(struct bytes b)
-{
-    return b.size >= 12 && !memcmp(b.data, "RIFF", 4) && !memcmp(b.data + 8, "WEBP", 4);
-}
-
 static int truncated(void)
 {
     return fail_as("truncated", "premature end of WebP");
@@ -140,4 +135,4 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
 }
 #endif
 
-const struct codec codec_webp = { "webp", knows, probe, decode };
+const struct codec codec_webp = { probe, decode };

@@ -5,7 +5,8 @@
  *                                                     base name
  *
  *     .json                                         the record itself; else {"__key__": key}
- *     .jpg .jpeg .png .webp .bmp .gif .ppm .tga     the binary member "image"
+ *     .jpg .png .webp .tif ...                      a picture, base/picture.h: the binary member
+ *                                                   "image"
  *     .txt, .caption                                "text", "caption"
  *     any other                                     a binary member named as the extension
  *
@@ -15,6 +16,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/picture.h"
 #include "stream/inside.h"
 #include "stream/tarfile.h"
 
@@ -132,16 +134,6 @@ static void begin_sample(struct tar *t, const char *key, long line)
     }
 }
 
-static bool is_image_extension(const char *e)
-{
-    static const char *const list[] = { "jpg", "jpeg", "png", "webp", "bmp", "gif", "ppm", "tga" };
-
-    for (int i = 0; i < COUNT(list); i++)
-        if (!strcmp(e, list[i]))
-            return true;
-    return false;
-}
-
 static void take_data(struct sample *m, const char *ext, const char *data, size_t size,
                       long long at)
 {
@@ -161,7 +153,7 @@ static void take_data(struct sample *m, const char *ext, const char *data, size_
         buffer_add(&m->caption, data, size);
         m->has_caption = true;
     } else {
-        name = is_image_extension(lower) && !record_member(m->binary, "image") ? "image" : lower;
+        name = picture_ending(lower) && !record_member(m->binary, "image") ? "image" : lower;
         record_set_bytes(m->binary, name, data, size);
         record_member(m->binary, name)->at = at;
     }

@@ -7,26 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
+#include "base/picture.h"
 #include "stream/inside.h"
 
 static const char *media_type(const unsigned char *data, size_t size)
 {
-    static const struct {
-        const char *type, *magic;
-        size_t at, size;
-    } types[] = {
-        { "image/jpeg", "\xff\xd8\xff", 0, 3 },
-        { "image/png", "\x89PNG\r\n\x1a\n", 0, 8 },
-        { "image/gif", "GIF8", 0, 4 },
-        { "image/webp", "WEBPVP8", 8, 7 },
-        { "image/bmp", "BM", 0, 2 },
-    };
+    enum picture picture = picture_of(data, size);
 
-    for (int i = 0; i < COUNT(types); i++)
-        if (size >= types[i].at + types[i].size &&
-            !memcmp(data + types[i].at, types[i].magic, types[i].size))
-            return types[i].type;
-    return "application/octet-stream";
+    return picture == PICTURE_NONE ? "application/octet-stream"
+                                   : picture_formats[picture].media_type;
 }
 
 /* RFC 4648: three bytes are four letters, the last group is filled up with '='. */

@@ -5,7 +5,7 @@
  * Python's: a name only chooses what rebuild.c does.
  */
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 enum { SHOWN = 60 }; /* characters of a refused name */
 

@@ -8,7 +8,7 @@
  * and so many elements.
  */
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 enum { PICKLE_LIMIT = 256 << 20, PROTOCOL = 1001 };
 
@@ -52,7 +52,7 @@ static int read_storage(struct pickle *p, const struct object *key, const unsign
                         const unsigned char *end, bool big)
 {
     char text[64];
-    struct record *r;
+    struct storage *r;
     int found;
 
     if (key->kind != OBJECT_STRING || key->size >= sizeof text)
@@ -60,9 +60,9 @@ static int read_storage(struct pickle *p, const struct object *key, const unsign
     memcpy(text, key->text, key->size);
     text[key->size] = 0;
     found = table_find(&p->keys, text);
-    if (found < 0 || p->records[found]->data)
+    if (found < 0 || p->storages[found]->data)
         return fail("storage %s is %s", text, found < 0 ? "used by nothing" : "there twice");
-    r = p->records[found];
+    r = p->storages[found];
     if ((size_t)(end - *at) < 8 || r->bytes > (size_t)(end - *at) - 8)
         return fail_as("truncated", "the file ends inside storage %s", text);
     if (!count_fits(*at, r->bytes, big))

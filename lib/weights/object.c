@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 enum { BLOCK = 1 << 16 };
 
@@ -122,7 +122,7 @@ void pickle_free(struct pickle *p)
     free(p->stack);
     free(p->memo);
     free(p->marks);
-    free(p->records);
+    free(p->storages);
     table_free(&p->keys);
     arena_free(&p->arena);
 }

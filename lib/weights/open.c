@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 /* The order in which a folder is searched: Hugging Face's, with open_clip's names between. */
 static const char *const file_names[] = {

@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 enum {
     EXPANDED_LIMIT = 1 << 26, /* elements of a tensor that has more than its storage */
@@ -32,12 +32,12 @@ static bool integers(const struct object *o, int count, long *values)
     return true;
 }
 
-/* The record of a key: found, or made and, from a zip archive, filled. */
-static struct record *record_of(struct pickle *p, const struct object *key, size_t bytes)
+/* The storage of a key: found, or made and, from a zip archive, filled. */
+static struct storage *storage_of(struct pickle *p, const struct object *key, size_t bytes)
 {
     char text[64], path[80];
     const struct zip_entry *e;
-    struct record *r;
+    struct storage *r;
     int at;
 
     if (key->size >= sizeof text || memchr(key->text, 0, key->size))
@@ -46,9 +46,9 @@ static struct record *record_of(struct pickle *p, const struct object *key, size
     text[key->size] = 0;
     at = table_find(&p->keys, text);
     if (at >= 0)
-        return p->records[at];
+        return p->storages[at];
     r = pickle_alloc(p, sizeof *r);
-    *r = (struct record){ .key = strcpy(pickle_alloc(p, key->size + 1), text), .bytes = bytes };
+    *r = (struct storage){ .key = strcpy(pickle_alloc(p, key->size + 1), text), .bytes = bytes };
     if (p->zip) {
         snprintf(path, sizeof path, "data/%s", text);
         e = zip_find(p->zip, p->folder, path);
@@ -59,12 +59,12 @@ static struct record *record_of(struct pickle *p, const struct object *key, size
         r->data = e->data;
         r->bytes = e->size;
     }
-    if (p->record_count == p->record_size) {
-        p->record_size = p->record_size ? 2 * p->record_size : 64;
-        p->records = xresize(p->records, (size_t)p->record_size, sizeof(struct record *));
+    if (p->storage_count == p->storage_size) {
+        p->storage_size = p->storage_size ? 2 * p->storage_size : 64;
+        p->storages = xresize(p->storages, (size_t)p->storage_size, sizeof(struct storage *));
     }
-    table_add(&p->keys, r->key, p->record_count);
-    p->records[p->record_count++] = r;
+    table_add(&p->keys, r->key, p->storage_count);
+    p->storages[p->storage_count++] = r;
     return r;
 }
 
@@ -95,12 +95,12 @@ struct object *rebuild_storage(struct pickle *p, const struct object *id)
         return fail("a storage is described in an unknown way"), NULL;
     v->element = item[1]->global->element;
     bytes = (size_t)v->count * (v->element ? v->element->size : 1);
-    v->record = record_of(p, item[2], bytes);
-    if (!v->record)
+    v->storage = storage_of(p, item[2], bytes);
+    if (!v->storage)
         return NULL;
-    if (v->record->bytes != bytes)
-        return fail("storage %s has %zu bytes and is said to have %zu", v->record->key,
-                    v->record->bytes, bytes),
+    if (v->storage->bytes != bytes)
+        return fail("storage %s has %zu bytes and is said to have %zu", v->storage->key,
+                    v->storage->bytes, bytes),
                NULL;
     return id->count > STORAGE_FIELDS && narrow(v, item[STORAGE_FIELDS]) ? NULL : o;
 }
@@ -108,7 +108,7 @@ struct object *rebuild_storage(struct pickle *p, const struct object *id)
 /* The last element must lie in the storage. */
 static int check_reach(const struct view *v, long start, long available)
 {
-    const char *key = v->record->key;
+    const char *key = v->storage->key;
     struct stored s = { .rank = v->rank };
     long last = start, step, count;
 

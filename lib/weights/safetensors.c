@@ -12,7 +12,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 enum { HEADER_LIMIT = 100000000 };
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/json.h"
-#include "weights/inside.h"
+#include "weights/container.h"
 
 /* In the format's declaration of types, the later come first in a file. */
 static const struct {

@@ -5,7 +5,7 @@
  * becomes a tree.
  */
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 int scan_fail(const struct scan *s, const char *wanted)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
-#include "weights/inside.h"
+#include "weights/container.h"
 
 enum { INDEX_LIMIT = 64 << 20, SHARD_LIMIT = 1024 };
 

@@ -6,7 +6,7 @@
  *     module.visual.proj = tensor                       TorchScript: a tree of modules
  */
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 enum { DEPTH_LIMIT = 64, VISIT_LIMIT = 1 << 20 };
 
@@ -19,7 +19,7 @@ struct walk {
 
 /* What the tensor's storage holds, aligned and in our byte order.  A misaligned storage is copied
  * once, so its elements must agree on a size. */
-static const unsigned char *numbers(struct walk *k, struct record *r, size_t element)
+static const unsigned char *numbers(struct walk *k, struct storage *r, size_t element)
 {
     bool fits = (uintptr_t)r->data % element == 0 && (!k->swap || element == 1);
 
@@ -49,10 +49,10 @@ static int add_tensor(struct walk *k, const struct view *v)
     if (s.type == DTYPE_COUNT)
         return fail_as("unsupported", "%s has type %s, which is not supported", s.name,
                        v->element->dtype);
-    data = numbers(k, v->record, element);
+    data = numbers(k, v->storage, element);
     if (!data)
-        return fail("%s: its storage %s is %s", s.name, v->record->key,
-                    v->record->data ? "shared by types of two sizes" : "not in the file");
+        return fail("%s: its storage %s is %s", s.name, v->storage->key,
+                    v->storage->data ? "shared by types of two sizes" : "not in the file");
     memcpy(s.shape, v->shape, sizeof s.shape);
     memcpy(s.stride, v->stride, sizeof s.stride);
     for (int i = 0; i < s.rank; i++)

@@ -5,7 +5,7 @@
  */
 #include <assert.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 enum { TILE = 32 }; /* rows and columns turned at a time: both sides stay in the first cache */
 

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 static struct slot *place(const struct table *t, const char *name)
 {

@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 /* The one top folder that has a data.pkl; to free. */
 static char *find_folder(const struct zip *z)

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 static const struct {
     const char *storage;

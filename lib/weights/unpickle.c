@@ -8,7 +8,7 @@
  * themselves: whoever walks them counts his steps.
  */
 #include <string.h>
-#include "weights/inside.h"
+#include "weights/pickle.h"
 
 /* Copies of what is there already may not make a small pickle a large object. */
 enum { MOST_PER_BYTE = 256, MOST_AT_ONCE = 1 << 20 };

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-#include "weights/inside.h"
+#include "weights/container.h"
 
 enum {
     END_SIZE = 22,

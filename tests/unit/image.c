@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * image.c - pictures of every kind against Pillow; broken ones against their stated codes
  */
+#include "base/picture.h"
 #include "tests/unit/pictures.h"
 
 enum { LIMIT = 178956970 };
@@ -219,6 +220,19 @@ static void check_animated(void)
     }
 }
 
+static void check_table(void)
+{
+    static const char *const yes[] = { "jpg", "jpeg", "tif", "tiff", "heic", "avif", "ico", "jxl" };
+    static const char *const no[] = { "", "jp", "pg", "jpg jpeg", "json", "txt", "npy", "e" };
+
+    for (int i = 0; i < COUNT(yes); i++)
+        ok(picture_ending(yes[i]), "a name with .%s is a picture's", yes[i]);
+    for (int i = 0; i < COUNT(no); i++)
+        ok(!picture_ending(no[i]), "a name with \".%s\" is no picture's", no[i]);
+    ok(picture_of("\xff\x0a", 2) == PICTURE_JXL, "a format is known that is not read");
+    ok(picture_of("abcdefg\nWEBP.png\n", 17) == PICTURE_NONE, "a list of names is no picture");
+}
+
 static void run(const char *word, void (*check)(char **, int), int least, const char *what)
 {
     cases = wrong = skipped = 0;
@@ -236,5 +250,6 @@ int main(void)
     run("decode", check_changed, 50, "changed anywhere");
     check_limit();
     check_animated();
+    check_table();
     return done();
 }

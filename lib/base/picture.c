@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ * picture.c - which format a picture is in, by its first bytes, never by its name
+ */
+#include <stdint.h>
+#include <string.h>
+#include "base/base.h"
+#include "base/picture.h"
+
+const struct picture_format picture_formats[PICTURE_COUNT] = {
+#define ROW(constant, codec, name, media_type, endings)                                            \
+    [PICTURE_##constant] = { name, media_type, endings, true },
+    PICTURES(ROW)
+#undef ROW
+#define ROW(constant, codec, name, media_type, endings)                                            \
+    [PICTURE_##constant] = { name, media_type, endings, false },
+        PICTURES_NOT_READ(ROW)
+#undef ROW
+};
+
+/* Formats that begin with bytes of their own.  An ISO base media file (HEIF, AVIF) names its kind
+ * as the major brand of its first box, ISO/IEC 23008-12 section 10. */
+static const struct {
+    enum picture picture;
+    size_t at, size;
+    const char *bytes;
+} signatures[] = {
+    { PICTURE_JPEG, 0, 3, "\xff\xd8\xff" },
+    { PICTURE_PNG, 0, 8, "\x89PNG\r\n\x1a\n" },
+    { PICTURE_GIF, 0, 6, "GIF87a" },
+    { PICTURE_GIF, 0, 6, "GIF89a" },
+    { PICTURE_PSD, 0, 4, "8BPS" },
+    { PICTURE_TIFF, 0, 4, "II*\0" },
+    { PICTURE_TIFF, 0, 4, "MM\0*" },
+    { PICTURE_AVIF, 4, 8, "ftypavif" },
+    { PICTURE_AVIF, 4, 8, "ftypavis" },
+    { PICTURE_HEIF, 4, 8, "ftypheic" },
+    { PICTURE_HEIF, 4, 8, "ftypheix" },
+    { PICTURE_HEIF, 4, 8, "ftypmif1" },
+    { PICTURE_HEIF, 4, 8, "ftypmsf1" },
+    { PICTURE_JXL, 0, 2, "\xff\x0a" },
+    { PICTURE_JXL, 0, 8, "\0\0\0\x0cJXL " },
+    { PICTURE_JP2, 0, 8, "\0\0\0\x0cjP  " },
+    { PICTURE_JP2, 0, 4, "\xff\x4f\xff\x51" },
+    { PICTURE_PAM, 0, 3, "P7\n" },
+    { PICTURE_ICO, 0, 4, "\0\0\x01\0" },
+};
+
+static unsigned little16(const unsigned char *p)
+{
+    return (unsigned)p[1] << 8 | p[0];
+}
+
+static bool is_space(int c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_webp(const unsigned char *p, size_t size)
+{
+    return size >= 12 && !memcmp(p, "RIFF", 4) && !memcmp(p + 8, "WEBP", 4);
+}
+
+/* "BM" could begin a text: one of the known sizes of the second header must follow. */
+static bool is_bmp(const unsigned char *p, size_t size)
+{
+    static const unsigned char headers[] = { 12, 40, 52, 56, 64, 108, 124 };
+
+    return size >= 18 && p[0] == 'B' && p[1] == 'M' && p[14] &&
+           memchr(headers, p[14], sizeof headers) && !p[15] && !p[16] && !p[17];
+}
+
+/* "P5" could begin a text: spaces, comments and a digit must follow. */
+static bool is_pnm(const unsigned char *p, size_t size)
+{
+    size_t at = 2;
+
+    if (size < 3 || p[0] != 'P' || p[1] < '1' || p[1] > '6' || (!is_space(p[2]) && p[2] != '#'))
+        return false;
+    for (; at < size; at++)
+        if (p[at] == '#')
+            while (at + 1 < size && p[at] != '\n' && p[at] != '\r')
+                at++;
+        else if (!is_space(p[at]))
+            return p[at] >= '0' && p[at] <= '9';
+    return true;
+}
+
+/* A Targa file has no signature; what does not contradict itself is taken for one.
+ *
+ *     id-length8 map-type8 type8 map-first16 map-length16 map-bits8
+ *     left16 top16 width16 height16 bits8 descriptor8 */
+static bool is_tga(const unsigned char *p, size_t size)
+{
+    int type, map_bits, bits;
+
+    if (size < 18)
+        return false;
+    type = p[2] & 7;
+    map_bits = p[7];
+    bits = p[16];
+    if (p[1] > 1 || (p[2] & ~8) != type || type < 1 || type > 3 || (type == 1) != (p[1] == 1))
+        return false;
+    if ((p[17] & 0xc0) || ((p[17] & 15) != 0 && (p[17] & 15) != 1 && (p[17] & 15) != 8))
+        return false;
+    if (little16(p + 12) == 0 || little16(p + 14) == 0)
+        return false;
+    if (type == 1)
+        return bits == 8 && little16(p + 5) > 0 &&
+               (map_bits == 15 || map_bits == 16 || map_bits == 24 || map_bits == 32);
+    if (little16(p + 3) || little16(p + 5) || (map_bits != 0 && map_bits != 24))
+        return false;
+    return type == 2 ? bits == 15 || bits == 16 || bits == 24 || bits == 32
+                     : bits == 8 || bits == 16;
+}
+
+enum picture picture_of(const void *head, size_t size)
+{
+    const unsigned char *p = head;
+
+    for (int i = 0; i < COUNT(signatures); i++)
+        if (size >= signatures[i].at + signatures[i].size &&
+            !memcmp(p + signatures[i].at, signatures[i].bytes, signatures[i].size))
+            return signatures[i].picture;
+    return is_webp(p, size)  ? PICTURE_WEBP
+           : is_bmp(p, size) ? PICTURE_BMP
+           : is_pnm(p, size) ? PICTURE_PNM
+           : is_tga(p, size) ? PICTURE_TGA
+                             : PICTURE_NONE;
+}
+
+bool picture_ending(const char *ending)
+{
+    size_t size = strlen(ending);
+
+    if (!size || strchr(ending, ' '))
+        return false;
+    for (int i = 0; i < PICTURE_COUNT; i++) {
+        const char *list = picture_formats[i].endings;
+
+        for (const char *at = list; (at = strstr(at, ending)); at += size)
+            if ((at == list || at[-1] == ' ') && (at[size] == ' ' || !at[size]))
+                return true;
+    }
+    return false;
+}
