@@ -12,7 +12,7 @@ static float *read_member(const struct record *r, const struct member *m, int *r
     long count;
 
     if (m->kind == MEMBER_BYTES || m->rank < 1 || m->rank > 2 || m->shape[m->rank - 1] < 1 ||
-        m->shape[0] > 1 << 20) {
+        m->shape[0] < 1 || m->shape[0] > 1 << 20) {
         fail("field %s holds neither a vector nor a matrix", m->name);
         return NULL;
     }

@@ -48,6 +48,8 @@ int recall_add(struct recall_set *s, const char *name, const float *image, int v
 {
     long group;
 
+    if (width < 1 || width > INT32_MAX || (image && vectors < 1))
+        return fail("a vector without numbers");
     if ((s->width && s->width != width) || (image && s->vectors && s->vectors != vectors))
         return fail_as("mismatch", "its vectors and those before differ in length");
     assert(!name == !s->names.count || !s->group_count); /* all have names, or none */

@@ -68,7 +68,8 @@ static int read_json(struct cursor c, struct record **r)
     return more < 0 ? -1 : fail_as("not_a_record", "a CBOR map without a text \"json\"");
 }
 
-/* The dimensions before a typed array, behind tag 40; the token is then the typed array's tag. */
+/* The dimensions before a typed array, behind tag 40; the token is then the typed array's tag.  A
+ * dimension of 0 is refused: no bytes would stand for as many rows as the shape claims. */
 static int read_shape(struct cursor *c, struct member *m)
 {
     if (cbor_advance(c) || c->token.kind != ARRAY || c->token.value != 2 || cbor_advance(c) ||
@@ -76,7 +77,8 @@ static int read_shape(struct cursor *c, struct member *m)
         return -1;
     m->rank = (int)c->token.value;
     for (int i = 0; i < m->rank; i++) {
-        if (cbor_advance(c) || c->token.kind != UINT || c->token.value > INT32_MAX)
+        if (cbor_advance(c) || c->token.kind != UINT || c->token.value < 1 ||
+            c->token.value > INT32_MAX)
             return -1;
         m->shape[i] = (long)c->token.value;
     }

@@ -21,6 +21,16 @@ printf '%s\n' '{"image_embedding":[0,0],"text_embedding":[1,0]}' '{"image_embedd
     vlm-sim -q >out
 is "$(jq -r .error.code out | tr '\n' ' ')" \
     'invalid mismatch invalid invalid invalid invalid nothing_to_compare nothing_to_compare ' 'what cannot be compared'
+# three CBOR records each: an image of 0 vectors of 5 numbers, and of 5 vectors without numbers
+for shape in '\000\005' '\005\000'; do
+    for i in 1 2 3; do
+        printf '\243\144json\142{}\157image_embedding\330\050\202\202'"$shape"'\330\125\100'
+        printf '\156text_embedding\330\125\124%s' 'aaa?aaa?aaa?aaa?aaa?'
+    done >empty.cbor
+    is "$(vlm-sim -q empty.cbor | jq -r '.error.code' | tr '\n' ' ')" 'not_a_record not_a_record not_a_record ' \
+        "a matrix with a dimension of 0: $shape"
+    is "$(vlm-eval -q -t retrieval empty.cbor | jq -c '[.records, .failed]')" '[0,3]' '... and in vlm-eval'
+done
 mkdir alone
 cp "$build/vlm-sim" alone
 is "$(echo '{"image_embedding":[1,0],"text":"x"}' | env -u HOME alone/vlm-sim -q | jq -r .error.code)" no_model \

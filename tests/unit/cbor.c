@@ -130,6 +130,13 @@ static void items(void)
         "\xa2\x64json\x62{}\x61x\xd8\x28\x82\x82\x1a\x7f\xff\xff\xff\x1a\x7f\xff\xff\xff\xd8\x55"
         "\x44zzzz",
         "not_a_record", 32, "a huge shape");
+    REFUSES("\xa2\x64json\x62{}\x61x\xd8\x28\x82\x82\x00\x05\xd8\x55\x40", "not_a_record", 20,
+            "a matrix without rows");
+    REFUSES("\xa2\x64json\x62{}\x61x\xd8\x28\x82\x82\x1a\x7f\xff\xff\xff\x00\xd8\x54\x40",
+            "not_a_record", 24, "rows without numbers");
+    REFUSES("\xa2\x64json\x62{}\x61x\xd8\x28\x82\x81\x00\xd8\x55\x40", "not_a_record", 19,
+            "a shape of one dimension, 0");
+    ACCEPTS("\xa2\x64json\x62{}\x61x\xd8\x55\x40", "{}", "a vector without numbers");
     REFUSES("\xa2\x64json\x62{}\x61x\x5f\x41x\xff", "not_a_record", 15, "bytes in chunks");
     REFUSES("\x5b\x10\0\0\0\0\0\0\0", "truncated", 0, "2^60 bytes are claimed");
     REFUSES("\x9b\x10\0\0\0\0\0\0\0", "truncated", 0, "2^60 items are claimed");

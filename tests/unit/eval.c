@@ -153,6 +153,8 @@ static void recall(void)
     for (int i = 0; i < 3; i++)
         recall_add(&s, NULL, images[i], 1, texts[i], i == 1 ? 2 : 1, 3);
     is_long(recall_add(&s, NULL, images[0], 1, texts[0], 1, 2), -1, "another width");
+    is_long(recall_add(&s, NULL, images[0], 0, texts[0], 1, 3), -1, "no vector");
+    is_long(recall_add(&s, NULL, images[0], 1, texts[0], 1, 0), -1, "vectors of no numbers");
     recall_measure(&s, &r);
     is_long(r.image_queries, 3, "images");
     is_long(r.text_queries, 4, "texts");
