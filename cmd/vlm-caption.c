@@ -8,7 +8,6 @@
 #include <strings.h>
 #include "base/json.h"
 #include "cli/cli.h"
-#include "cli/image.h"
 #include "vlm.h"
 
 static long beams, sequences = 1, top_k = -1, min_length, max_length;
@@ -124,7 +123,7 @@ static void prepare(struct record *r)
     if (!r->failed && fill_mask && !strstr(w->prompt ? w->prompt : prompt, "[MASK]"))
         record_fail(r, "read", "no_mask", "the text has no [MASK]");
     if (!r->failed)
-        cli_image_read(r, model, &w->image);
+        image_work_read(r, model, &w->image);
 }
 
 /* Whether one of the phrases, of any case, is in the text. */
@@ -227,7 +226,7 @@ static int batch(struct record *records[], int count)
         prompts[i] = w->prompt ? w->prompt : prompt;
         seeds[i] = w->seed;
     }
-    features = cli_image_features(model, images, count);
+    features = image_work_features(model, images, count);
     status = features ? write_texts(features, count, prompts, seeds, texts, prob) : -1;
     for (int i = 0; i < count && !status; i++) {
         set_captions(records[i], texts + (size_t)i * (size_t)sequences);
@@ -254,7 +253,7 @@ static void release(struct record *r)
     struct work *w = r->work;
 
     if (w) {
-        cli_image_free(&w->image);
+        image_work_free(&w->image);
         free(w->prompt);
     }
     free(w);

@@ -8,7 +8,7 @@
 #include "cli/capfilt.h"
 #include "cli/cli.h"
 #include "cli/expression.h"
-#include "cli/spool.h"
+#include "cli/select.h"
 
 static struct option_list keeps;
 static const char *top, *by = "itm", *dropped_path, *merge = "all";
@@ -34,7 +34,7 @@ static const struct option_spec options[] = {
 };
 
 static struct expression **conditions, *order;
-static struct spool *spool;
+static struct selection *selection;
 static struct histogram seen;
 static struct capfilt rule;
 static double share = -1; /* of --top, in percent; < 0: a count */
@@ -70,7 +70,7 @@ static int begin(void)
         return fail("--by: %s", error_text());
     if (capfilt_rule(&rule, merge, threshold))
         return -1;
-    if (top && (read_top(top) || !(spool = spool_new())))
+    if (top && (read_top(top) || !(selection = selection_new())))
         return -1;
     if (dropped_path && !(dropped = fopen(dropped_path, "we")))
         return fail_errno("%s", dropped_path);
@@ -109,7 +109,7 @@ static int pass(struct record *r)
 {
     double score;
 
-    if (!spool) {
+    if (!selection) {
         emit(r);
         return 0;
     }
@@ -120,19 +120,19 @@ static int pass(struct record *r)
         drop(r, reason);
         return 0;
     }
-    if (spool_add(spool, r, score))
+    if (selection_add(selection, r, score))
         return -1;
     record_free(r);
     return 0;
 }
 
-static int judge(struct record *r)
+static int filter_texts(struct record *r)
 {
     struct record *pairs[CAPFILT_TEXTS];
     struct capfilt_drop drops[CAPFILT_TEXTS];
     int kept = 0, fallen = 0, status = 0;
 
-    capfilt_judge(&rule, r, pairs, &kept, drops, &fallen);
+    capfilt_apply(&rule, r, pairs, &kept, drops, &fallen);
     for (int i = 0; i < kept; i++)
         status |= pass(pairs[i]);
     for (int i = 0; i < fallen; i++)
@@ -162,7 +162,7 @@ static int batch(struct record *records[], int count)
 
             drop(r, reason);
             free(reason);
-        } else if (capfilt ? judge(r) : pass(r)) {
+        } else if (capfilt ? filter_texts(r) : pass(r)) {
             return -1;
         }
     }
@@ -171,11 +171,11 @@ static int batch(struct record *records[], int count)
 
 static int finish(void)
 {
-    uint64_t count = spool ? spool_count(spool) : 0;
+    uint64_t count = selection ? selection_count(selection) : 0;
 
     if (share >= 0)
         most = (uint64_t)ceil((double)count * share / 100 - 1e-9);
-    if (spool && spool_choose(spool, most, lowest, stays, falls))
+    if (selection && selection_choose(selection, most, lowest, stays, falls))
         return -1;
     if (histogram)
         histogram_print(&seen, by, stderr);
@@ -190,7 +190,7 @@ static void end(void)
         expression_free(conditions[i]);
     free(conditions);
     expression_free(order);
-    spool_free(spool);
+    selection_free(selection);
 }
 
 static struct filter filter = {

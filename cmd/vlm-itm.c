@@ -8,18 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
-#include "cli/cli.h"
-#include "cli/heatmap.h"
-#include "cli/image.h"
-#include "cli/rerank.h"
-#include "cli/shortlist.h"
+#include "cli/match.h"
 #include "vlm.h"
 
 static struct vlm *model;
 static const char *fields, *queries, *candidates, *heatmap;
 static long rerank_count = 16;
-static struct rerank *rerank;
-static struct shortlist *shortlist;
+static struct queries *search;
+static struct candidates *ranking;
 static struct filter filter;
 
 static const struct option_spec options[] = {
@@ -58,22 +54,22 @@ static bool cosines; /* the model has them */
 
 static int begin(void)
 {
-    bool search = queries || candidates;
+    bool ranks = queries || candidates;
 
-    if ((heatmap && search) || (queries && candidates) || (fields && search))
+    if ((heatmap && ranks) || (queries && candidates) || (fields && ranks))
         options_mistake("--queries, --candidates, --fields and --heatmap: one of them at a time");
-    model = model_open(VLM_MATCH | (search ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
+    model = model_open(VLM_MATCH | (ranks ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                        (heatmap ? VLM_GROUND : 0));
     if (!model || (heatmap && heatmap_folder(heatmap)))
         return -1;
     cosines = vlm_abilities(model) & VLM_EMBED_IMAGE;
     if (candidates)
-        return (shortlist = shortlist_open(model, candidates, (int)rerank_count)) ? 0 : -1;
+        return (ranking = candidates_open(model, candidates, (int)rerank_count)) ? 0 : -1;
     if (!queries)
         return 0;
     filter.keeps_records = filter.whole = true;
-    rerank = rerank_open(model, queries, (int)rerank_count);
-    return rerank ? 0 : -1;
+    search = queries_open(model, queries, (int)rerank_count);
+    return search ? 0 : -1;
 }
 
 static void read_texts(struct record *r, struct work *w, const struct texts *t, const char *field)
@@ -146,7 +142,7 @@ static void prepare(struct record *r)
     if (!w->count && !queries && !candidates && !r->failed)
         record_fail(r, "read", "no_text", "the record has no text to score");
     if (!r->failed)
-        cli_image_read(r, model, &w->image);
+        image_work_read(r, model, &w->image);
 }
 
 /* One number for one text, a list of equal length for a list of texts. */
@@ -164,14 +160,14 @@ static void set_scores(struct record *r, const struct scored *s, const char *nam
 
 /* Of a text's classes: the last is a match, so the difference is of its logit and the log of the
  * sum of the others' exponentials, and the probability 1/(1 + e^-d). */
-struct judgement {
+struct match {
     float itm, difference, prob;
     int label;
 };
 
-static struct judgement judge(const float *logits, int classes)
+static struct match match_probability(const float *logits, int classes)
 {
-    struct judgement j = { .label = 0 };
+    struct match j = { .label = 0 };
     double others = 0, sum = 0, most = logits[0];
 
     for (int i = 1; i < classes - 1; i++)
@@ -189,7 +185,7 @@ static struct judgement judge(const float *logits, int classes)
     return j;
 }
 
-static void set_labels(struct record *r, const struct scored *s, const struct judgement *list)
+static void set_labels(struct record *r, const struct scored *s, const struct match *list)
 {
     char *field = s->field ? xprintf("label.%s", s->field) : xstrdup("label");
     struct buffer text = { 0 };
@@ -214,12 +210,12 @@ static void set_field(struct record *r, const struct scored *s, const float *log
 {
     int classes = vlm_classes(model);
     size_t count = (size_t)s->count;
-    struct judgement *list = xalloc(count + 1, sizeof *list);
+    struct match *list = xalloc(count + 1, sizeof *list);
     float *itm = xalloc(count + 1, 3 * sizeof *itm), *difference = itm + count;
     float *prob = difference + count;
 
     for (int k = 0; k < s->count; k++) {
-        list[k] = judge(logits + k * classes, classes);
+        list[k] = match_probability(logits + k * classes, classes);
         itm[k] = list[k].itm;
         difference[k] = list[k].difference;
         prob[k] = list[k].prob;
@@ -244,8 +240,8 @@ static int draw_field(struct record *r, const struct scored *s, const float *fea
     bool drawn = true;
 
     for (int k = 0; k < s->count && drawn; k++) {
-        char *path =
-            heatmap_write(model, r, heatmap, s->texts[k], features, s->ids[k], s->counts[k]);
+        const struct heatmap_text text = { s->texts[k], s->ids[k], s->counts[k] };
+        char *path = heatmap_write(model, r, heatmap, &text, features);
 
         if (!(drawn = path))
             break;
@@ -317,7 +313,7 @@ static int batch_of_pairs(struct record *records[], int count)
     }
     logits = xalloc((size_t)texts, (size_t)(classes + 1) * sizeof *logits);
     itc = logits + (size_t)classes * (size_t)texts;
-    features = cli_image_features(model, images, count);
+    features = image_work_features(model, images, count);
     status = features ? vlm_match(model, features, count, all, counts, image_of, texts, logits,
                                   cosines ? itc : NULL)
                       : -1;
@@ -355,7 +351,7 @@ static void release(struct record *r)
         free(w->fields[i].field);
     }
     if (w) {
-        cli_image_free(&w->image);
+        image_work_free(&w->image);
         free(w->fields);
     }
     free(w);
@@ -372,11 +368,11 @@ static int batch_of_images(struct record *records[], int count)
 
     for (int i = 0; i < count; i++)
         images[i] = &((struct work *)records[i]->work)->image;
-    features = cli_image_features(model, images, count);
+    features = image_work_features(model, images, count);
     status = features ? vlm_embed_features(model, features, count, true, vectors) : -1;
     for (int i = 0; i < count && !status; i++) {
         release(records[i]);
-        rerank_add(rerank, records[i], vectors + (size_t)i * each);
+        queries_add(search, records[i], vectors + (size_t)i * each);
         records[i] = NULL;
     }
     free(features);
@@ -394,12 +390,12 @@ static int batch_of_lists(struct record *records[], int count)
 
     for (int i = 0; i < count; i++)
         images[i] = &((struct work *)records[i]->work)->image;
-    features = cli_image_features(model, images, count);
+    features = image_work_features(model, images, count);
     vlm_features_shape(model, &tokens, &width);
     status = features ? 0 : -1;
     for (int i = 0; i < count && !status; i++)
-        status = shortlist_rank(shortlist, records[i],
-                                features + (size_t)i * (size_t)tokens * (size_t)width);
+        status = candidates_rank(ranking, records[i],
+                                 features + (size_t)i * (size_t)tokens * (size_t)width);
     free(features);
     free(images);
     return status ? fail("%s", vlm_error()) : 0;
@@ -416,13 +412,13 @@ static int batch(struct record *records[], int count)
 
 static int finish(void)
 {
-    return rerank ? rerank_finish(rerank) : 0;
+    return search ? queries_finish(search) : 0;
 }
 
 static void end(void)
 {
-    rerank_free(rerank);
-    shortlist_free(shortlist);
+    queries_free(search);
+    candidates_free(ranking);
     vlm_close(model);
 }
 

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli/compare.h"
+#include "cli/search.h"
 
 enum by { BY_ANY, BY_IMAGE, BY_TEXT };
 
@@ -21,7 +21,7 @@ static struct vlm *model;
 
 static float *targets; /* of queries or labels: [count, width] */
 static struct search search;
-static struct near near;
+static struct duplicates kept;
 
 static const char *const by_names[] = { "any", "image", "text", NULL };
 
@@ -123,7 +123,7 @@ static void add_pair(struct record *r, const struct embedding *e)
 {
     float *sims = xalloc((size_t)e->texts, sizeof *sims);
 
-    compare_scores(e->image, e->images, e->text, e->texts, e->width, sims);
+    vector_cosines(e->image, e->images, e->text, e->texts, e->width, sims);
     if (e->list)
         record_set_numbers(r, "sim", sims, e->texts);
     else
@@ -138,7 +138,7 @@ static bool offer(struct record *r, const struct embedding *e)
     const float *rows = rows_of(e, &count);
     bool taken;
 
-    compare_scores(rows, count, targets, queries.count, e->width, scores);
+    vector_cosines(rows, count, targets, queries.count, e->width, scores);
     taken = search_offer(&search, r, scores);
     free(scores);
     return taken;
@@ -150,7 +150,7 @@ static void add_label(struct record *r, const struct embedding *e)
     int count;
     const float *rows = rows_of(e, &count);
 
-    compare_scores(rows, count, targets, labels.count, e->width, scores);
+    vector_cosines(rows, count, targets, labels.count, e->width, scores);
     labels_mark(r, &labels, scores, scale, (int)top);
     free(scores);
 }
@@ -163,18 +163,18 @@ static void mark_duplicate(struct record *r, struct embedding *e)
     long width = e->image ? e->images * e->width : e->width;
     const char *found;
 
-    if (near.count && width != near.width) {
+    if (kept.count && width != kept.width) {
         record_fail(r, "compare", "mismatch", "its vector and those before differ in length");
     } else if (!e->image && e->texts != 1) {
         record_fail(r, "compare", "mismatch", "a list of texts is not one vector");
     } else {
         if (width != e->width)
             vector_unit(vector, width);
-        found = near_find(&near, vector, threshold);
+        found = duplicates_find(&kept, vector, threshold);
         if (found)
             record_set_json(r, "duplicate_of", found, strlen(found));
         else
-            near_keep(&near, r, vector, width);
+            duplicates_keep(&kept, r, vector, width);
     }
 }
 
@@ -284,7 +284,7 @@ static int finish(void)
 static void end(void)
 {
     search_close(&search);
-    near_free(&near);
+    duplicates_free(&kept);
     free(targets);
     vlm_close(model);
 }

@@ -192,7 +192,7 @@ static void explain(const struct capfilt *c, const struct text *t, char reason[s
                  c->merge == MERGE_FALLBACK ? "the web text was kept" : "a better text was kept");
 }
 
-void capfilt_judge(const struct capfilt *c, const struct record *r, struct record *kept[],
+void capfilt_apply(const struct capfilt *c, const struct record *r, struct record *kept[],
                    int *kept_count, struct capfilt_drop fallen[], int *fallen_count)
 {
     struct texts_of all = { .list = xalloc(CAPFILT_TEXTS, sizeof *all.list) };

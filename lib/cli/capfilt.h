@@ -30,7 +30,7 @@ struct capfilt_drop {
 /* "all", "best", "topk:3", "fallback"; -1 after fail(). */
 int capfilt_rule(struct capfilt *c, const char *merge, float threshold);
 /* Fills kept and fallen with new records (to free), in the order of the record's texts. */
-void capfilt_judge(const struct capfilt *c, const struct record *r, struct record *kept[],
+void capfilt_apply(const struct capfilt *c, const struct record *r, struct record *kept[],
                    int *kept_count, struct capfilt_drop fallen[], int *fallen_count);
 
 #endif

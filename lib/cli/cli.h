@@ -148,10 +148,28 @@ int embed_batch(struct vlm *m, struct embedding *list[], int count, bool normali
 bool embed_unit(struct embedding *e); /* all to length 1; false: zero, or not finite */
 void embed_free(struct embedding *e);
 
-/* vector.c */
+/* image.c - a record's image on its way to a model: pixels, or features that came with the record
+ */
+struct image_work {
+    float *pixels;   /* either this, of vlm_images() pictures ... */
+    float *features; /* ... or these, [tokens, width] of each */
+};
+/* From any thread: decodes the image, or takes the record's `image_features` if the hash beside
+ * them is this model's.  On failure the record fails. */
+void image_work_read(struct record *r, const struct vlm *m, struct image_work *w);
+/* [count, tokens, width]: the vision tower runs once over the images that came as pixels; to free;
+ * NULL after fail(). */
+float *image_work_features(struct vlm *m, struct image_work *const *list, int count);
+void image_work_free(struct image_work *w);
+
+/* vector.c - vectors and matrices in a record */
 /* The rows of a vector or matrix in a field; to free.  NULL: there is none, or after fail(). */
 float *vectors_read(const struct record *r, const char *name, int *rows, long *width, bool *list);
 bool vector_unit(float *v, long width); /* to length 1; false: zero, or not finite */
+/* Of vectors of length 1.  scores: one for each target, the highest of the cosines of the rows with
+ * it. */
+void vector_cosines(const float *rows, int count, const float *targets, long target_count,
+                    long width, float *scores);
 
 /* labels.c */
 int lines_read(const char *path, struct option_list *list); /* appends; empty lines are left out */

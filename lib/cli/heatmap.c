@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/json.h"
-#include "cli/heatmap.h"
+#include "cli/match.h"
 
 enum { LONGEST = 1024 /* pixels of a picture */, LETTERS = 60 /* of a text in a name */ };
 
@@ -21,7 +21,7 @@ int heatmap_folder(const char *folder)
     return path_is_folder(folder) ? 0 : fail("%s: not a folder", folder);
 }
 
-/* Letters and digits of ASCII, small; anything else parts them.  What is lost is told by a hash. */
+/* Letters and digits of ASCII, small; anything else parts them.  A hash stands for what is lost. */
 static void add_slug(struct buffer *b, const char *text)
 {
     size_t begin = b->size, letters = 0;
@@ -96,13 +96,13 @@ static int draw(struct record *r, const char *path, const float *map, int side)
     return status;
 }
 
-char *heatmap_write(struct vlm *m, struct record *r, const char *folder, const char *text,
-                    const float *features, const int *ids, int count)
+char *heatmap_write(struct vlm *m, struct record *r, const char *folder,
+                    const struct heatmap_text *text, const float *features)
 {
     int side = vlm_map_side(m);
     float *map = xalloc((size_t)side * (size_t)side, sizeof *map);
-    char *path = file_name(r, folder, text);
-    int status = vlm_ground(m, features, ids, count, map, NULL);
+    char *path = file_name(r, folder, text->text);
+    int status = vlm_ground(m, features, text->ids, text->count, map, NULL);
 
     if (!status)
         status = draw(r, path, map, side);

@@ -6,7 +6,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "cli/spool.h"
+#include "cli/select.h"
 
 enum { FINEST = -7 }; /* bins of 1/128 to begin with */
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli/image.h"
+#include "cli/cli.h"
 
 /* Features of another tower would be nonsense: they are refused by the hash that came with them. */
 static bool take_features(struct record *r, const struct vlm *m, struct image_work *w)
@@ -76,7 +76,7 @@ static void read_pictures(struct record *r, const struct vlm *m, struct image_wo
         texts_free(&list);
 }
 
-void cli_image_read(struct record *r, const struct vlm *m, struct image_work *w)
+void image_work_read(struct record *r, const struct vlm *m, struct image_work *w)
 {
     if (take_features(r, m, w))
         return;
@@ -88,7 +88,7 @@ void cli_image_read(struct record *r, const struct vlm *m, struct image_work *w)
         w->pixels = pixels_read(m, r);
 }
 
-float *cli_image_features(struct vlm *m, struct image_work *const *list, int count)
+float *image_work_features(struct vlm *m, struct image_work *const *list, int count)
 {
     size_t one = vlm_pixels(m) * (size_t)vlm_images(m), row;
     int tokens, width, fresh = 0;
@@ -117,7 +117,7 @@ float *cli_image_features(struct vlm *m, struct image_work *const *list, int cou
     return out;
 }
 
-void cli_image_free(struct image_work *w)
+void image_work_free(struct image_work *w)
 {
     free(w->pixels);
     free(w->features);

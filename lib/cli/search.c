@@ -2,7 +2,7 @@
  * search.c - the best records for each of several queries
  */
 #include <stdlib.h>
-#include "cli/compare.h"
+#include "cli/search.h"
 
 struct found {
     struct record *record;

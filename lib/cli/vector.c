@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * vector.c - vectors and matrices in a record: typed arrays, or JSON arrays of numbers
+ * vector.c - vectors and matrices in a record (typed arrays, or JSON arrays of numbers), and
+ * cosines
  */
 #include <math.h>
 #include <stdlib.h>
@@ -87,4 +88,20 @@ bool vector_unit(float *v, long width)
     for (long i = 0; i < width; i++)
         v[i] = (float)(v[i] * scale);
     return true;
+}
+
+void vector_cosines(const float *rows, int count, const float *targets, long target_count,
+                    long width, float *scores)
+{
+    float *dots = xresize(NULL, (size_t)count * (size_t)target_count, sizeof *dots);
+
+    vlm_dot(rows, count, targets, target_count, (int)width, dots);
+    for (long i = 0; i < target_count; i++) {
+        float most = dots[i];
+
+        for (int k = 1; k < count; k++)
+            most = fmaxf(most, dots[k * target_count + i]);
+        scores[i] = fminf(fmaxf(most, -1), 1); /* rounding may lead past 1 */
+    }
+    free(dots);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * rerank.c - the best images for each of some texts: ranked by itc, the best K again by itm
+ * queries.c - the best images for each of some texts: ranked by itc, the best K again by itm
  *
  * As in the published retrieval results, the final score is the matching head's second output, with
  * the cosine added where the model's authors do so.  Sources: salesforce/BLIP train_retrieval.py;
@@ -8,9 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli/compare.h"
-#include "cli/image.h"
-#include "cli/rerank.h"
+#include "cli/match.h"
 
 enum { IMAGES = 8 }; /* read at once */
 
@@ -20,14 +18,14 @@ struct query {
     struct top best; /* items are records of their own */
 };
 
-struct rerank {
+struct queries {
     struct vlm *model;
     struct query *queries;
     int count;
     float *vectors; /* [count, width] */
 };
 
-static int read_query(struct rerank *k, const char *text, size_t size, int keep)
+static int read_query(struct queries *k, const char *text, size_t size, int keep)
 {
     struct query *q;
     bool cut;
@@ -39,7 +37,7 @@ static int read_query(struct rerank *k, const char *text, size_t size, int keep)
     return vlm_read_text(k->model, text, size, &q->ids, &q->count, &cut);
 }
 
-static int read_queries(struct rerank *k, const char *path, int keep)
+static int read_queries(struct queries *k, const char *path, int keep)
 {
     struct buffer b = { 0 };
     int status = file_read(&b, path);
@@ -57,9 +55,9 @@ static int read_queries(struct rerank *k, const char *path, int keep)
     return status || k->count ? status : fail("%s: holds no text", path);
 }
 
-struct rerank *rerank_open(struct vlm *m, const char *path, int keep)
+struct queries *queries_open(struct vlm *m, const char *path, int keep)
 {
-    struct rerank *k = xalloc(1, sizeof *k);
+    struct queries *k = xalloc(1, sizeof *k);
 
     k->model = m;
     if (read_queries(k, path, keep) == 0) {
@@ -71,7 +69,7 @@ struct rerank *rerank_open(struct vlm *m, const char *path, int keep)
             else if (i == k->count - 1)
                 return k;
     }
-    rerank_free(k);
+    queries_free(k);
     return NULL;
 }
 
@@ -90,11 +88,11 @@ static struct record *copy_of(const struct record *r)
     return copy;
 }
 
-void rerank_add(struct rerank *k, struct record *r, const float *embedding)
+void queries_add(struct queries *k, struct record *r, const float *embedding)
 {
     float *scores = xalloc((size_t)k->count, sizeof *scores);
 
-    compare_scores(embedding, vlm_image_vectors(k->model), k->vectors, k->count,
+    vector_cosines(embedding, vlm_image_vectors(k->model), k->vectors, k->count,
                    vlm_width(k->model), scores);
     for (int i = 0; i < k->count; i++) {
         struct top *best = &k->queries[i].best;
@@ -107,7 +105,7 @@ void rerank_add(struct rerank *k, struct record *r, const float *embedding)
 }
 
 /* Scores of up to IMAGES records against one text; a record whose image is gone keeps its error. */
-static int match_some(struct rerank *k, const struct query *q, struct ranked *list, int count,
+static int match_some(struct queries *k, const struct query *q, struct ranked *list, int count,
                       double *scores)
 {
     struct image_work works[IMAGES] = { 0 }, *images[IMAGES];
@@ -116,7 +114,7 @@ static int match_some(struct rerank *k, const struct query *q, struct ranked *li
     float logits[2 * IMAGES], *features;
 
     for (int i = 0; i < count; i++) {
-        cli_image_read(list[i].item, k->model, &works[i]);
+        image_work_read(list[i].item, k->model, &works[i]);
         scores[i] = -INFINITY;
         if (((struct record *)list[i].item)->failed)
             continue;
@@ -126,7 +124,7 @@ static int match_some(struct rerank *k, const struct query *q, struct ranked *li
         image_of[good] = good;
         place[good++] = i;
     }
-    features = cli_image_features(k->model, images, good);
+    features = image_work_features(k->model, images, good);
     status = features
                  ? vlm_match(k->model, features, good, ids, counts, image_of, good, logits, NULL)
                  : -1;
@@ -141,7 +139,7 @@ static int match_some(struct rerank *k, const struct query *q, struct ranked *li
             scores[place[i]] += (double)list[place[i]].score;
     }
     for (int i = 0; i < count; i++)
-        cli_image_free(&works[i]);
+        image_work_free(&works[i]);
     free(features);
     free(ids);
     return status;
@@ -162,7 +160,7 @@ static int by_score(const void *a, const void *b)
     return (x->record->index > y->record->index) - (x->record->index < y->record->index);
 }
 
-static int finish_query(struct rerank *k, struct query *q)
+static int finish_query(struct queries *k, struct query *q)
 {
     int count = q->best.count, status = 0;
     double *scores = xalloc((size_t)count + 1, sizeof *scores);
@@ -186,7 +184,7 @@ static int finish_query(struct rerank *k, struct query *q)
     return status;
 }
 
-int rerank_finish(struct rerank *k)
+int queries_finish(struct queries *k)
 {
     for (int i = 0; i < k->count; i++)
         if (finish_query(k, &k->queries[i]))
@@ -194,7 +192,7 @@ int rerank_finish(struct rerank *k)
     return 0;
 }
 
-void rerank_free(struct rerank *k)
+void queries_free(struct queries *k)
 {
     for (int i = 0; k && i < k->count; i++) {
         for (int j = 0; j < k->queries[i].best.count; j++)

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * shortlist.c - the best of some texts for each image: ranked by itc, the best K again by itm
+ * candidates.c - the best of some texts for each image: ranked by itc, the best K again by itm
  *
  * The score is the matching head's second output, with the cosine added where the model's authors
- * do so, as in rerank.c.
+ * do so, as in queries.c.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
-#include "cli/compare.h"
-#include "cli/shortlist.h"
+#include "cli/match.h"
 
-struct shortlist {
+struct candidates {
     struct vlm *model;
     struct option_list texts;
     int **ids, *counts, read; /* of the texts that were read */
@@ -25,7 +24,7 @@ struct candidate {
     double score;
 };
 
-static int read_text(struct shortlist *s, int i)
+static int read_text(struct candidates *s, int i)
 {
     const char *text = s->texts.items[i];
     bool cut;
@@ -37,9 +36,9 @@ static int read_text(struct shortlist *s, int i)
                            s->vectors + (size_t)i * (size_t)vlm_width(s->model));
 }
 
-struct shortlist *shortlist_open(struct vlm *m, const char *path, int keep)
+struct candidates *candidates_open(struct vlm *m, const char *path, int keep)
 {
-    struct shortlist *s = xalloc(1, sizeof *s);
+    struct candidates *s = xalloc(1, sizeof *s);
     int status = lines_read(path, &s->texts), count = s->texts.count;
 
     s->model = m;
@@ -51,7 +50,7 @@ struct shortlist *shortlist_open(struct vlm *m, const char *path, int keep)
         status = read_text(s, i);
     if (!status)
         return s;
-    shortlist_free(s);
+    candidates_free(s);
     return NULL;
 }
 
@@ -74,7 +73,7 @@ static int by_score(const void *x, const void *y)
 }
 
 /* All texts by their cosine with the image. */
-static struct candidate *compare(struct shortlist *s, const float *features)
+static struct candidate *compare(struct candidates *s, const float *features)
 {
     int width = vlm_width(s->model), images = vlm_image_vectors(s->model), count = s->texts.count;
     float *vectors = xalloc((size_t)images * (size_t)width, sizeof *vectors);
@@ -83,7 +82,7 @@ static struct candidate *compare(struct shortlist *s, const float *features)
 
     if (vlm_embed_features(s->model, features, 1, true, vectors) == 0) {
         list = xalloc((size_t)count, sizeof *list);
-        compare_scores(vectors, images, s->vectors, count, width, scores);
+        vector_cosines(vectors, images, s->vectors, count, width, scores);
         for (int i = 0; i < count; i++)
             list[i] = (struct candidate){ .index = i, .itc = scores[i] };
         qsort(list, (size_t)count, sizeof *list, by_itc);
@@ -93,7 +92,7 @@ static struct candidate *compare(struct shortlist *s, const float *features)
     return list;
 }
 
-static int judge(struct shortlist *s, const float *features, struct candidate *list)
+static int match_best(struct candidates *s, const float *features, struct candidate *list)
 {
     int total = 0, *ids, status;
     int *counts = xalloc((size_t)s->keep, 2 * sizeof *counts), *image_of = counts + s->keep;
@@ -117,7 +116,7 @@ static int judge(struct shortlist *s, const float *features, struct candidate *l
     return status;
 }
 
-static void set_lists(struct record *r, const struct shortlist *s, const struct candidate *list)
+static void set_lists(struct record *r, const struct candidates *s, const struct candidate *list)
 {
     size_t keep = (size_t)s->keep;
     float *itm = xalloc(keep, 3 * sizeof *itm), *difference = itm + keep, *itc = difference + keep;
@@ -141,10 +140,10 @@ static void set_lists(struct record *r, const struct shortlist *s, const struct 
     free(itm);
 }
 
-int shortlist_rank(struct shortlist *s, struct record *r, const float *features)
+int candidates_rank(struct candidates *s, struct record *r, const float *features)
 {
     struct candidate *list = compare(s, features);
-    int status = list ? judge(s, features, list) : -1;
+    int status = list ? match_best(s, features, list) : -1;
 
     if (!status) {
         qsort(list, (size_t)s->keep, sizeof *list, by_score);
@@ -154,7 +153,7 @@ int shortlist_rank(struct shortlist *s, struct record *r, const float *features)
     return status;
 }
 
-void shortlist_free(struct shortlist *s)
+void candidates_free(struct candidates *s)
 {
     for (int i = 0; s && i < s->read; i++)
         free(s->ids[i]);

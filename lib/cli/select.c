@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * spool.c - records wait in a temporary file until it is known which of them stay
+ * select.c - records wait in a temporary file until it is known which of them stay
  *
  * Two files without names: the records, as a CBOR sequence, and their scores as 64-bit keys that
  * sort as the scores do.  The k-th largest key is found by radix selection: four passes over the
@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli/spool.h"
+#include "cli/select.h"
 
-struct spool {
+struct selection {
     FILE *records, *keys;
     uint64_t count;
     struct buffer line;
@@ -23,7 +23,7 @@ enum { DIGITS = 1 << 16 };
 static FILE *nameless(void)
 {
     const char *folder = getenv("TMPDIR");
-    char *name = xprintf("%s/vlm-spool-XXXXXX", folder && *folder ? folder : "/tmp");
+    char *name = xprintf("%s/vlm-select-XXXXXX", folder && *folder ? folder : "/tmp");
     int fd = mkostemp(name, 02000000); /* O_CLOEXEC */
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w+b");
 
@@ -35,19 +35,19 @@ static FILE *nameless(void)
     return f;
 }
 
-struct spool *spool_new(void)
+struct selection *selection_new(void)
 {
-    struct spool *s = xalloc(1, sizeof *s);
+    struct selection *s = xalloc(1, sizeof *s);
 
     s->records = nameless();
     s->keys = s->records ? nameless() : NULL;
     if (s->keys)
         return s;
-    spool_free(s);
+    selection_free(s);
     return NULL;
 }
 
-uint64_t spool_count(const struct spool *s)
+uint64_t selection_count(const struct selection *s)
 {
     return s->count;
 }
@@ -62,7 +62,7 @@ static uint64_t key_of(double score)
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-int spool_add(struct spool *s, const struct record *r, double score)
+int selection_add(struct selection *s, const struct record *r, double score)
 {
     uint64_t key = key_of(score), size;
 
@@ -78,7 +78,8 @@ int spool_add(struct spool *s, const struct record *r, double score)
 }
 
 /* Counts the next 16 bits of the keys that begin with the `bits` bits of `prefix`. */
-static int count_digits(struct spool *s, uint64_t flip, uint64_t prefix, int bits, uint64_t *counts)
+static int count_digits(struct selection *s, uint64_t flip, uint64_t prefix, int bits,
+                        uint64_t *counts)
 {
     uint64_t key;
 
@@ -94,7 +95,8 @@ static int count_digits(struct spool *s, uint64_t flip, uint64_t prefix, int bit
 }
 
 /* The key of the keep-th best, and how many equal to it stay. */
-static int select_key(struct spool *s, uint64_t keep, uint64_t flip, uint64_t *key, uint64_t *equal)
+static int select_key(struct selection *s, uint64_t keep, uint64_t flip, uint64_t *key,
+                      uint64_t *equal)
 {
     uint64_t *counts = xalloc(DIGITS, sizeof *counts), prefix = 0;
     int status = 0;
@@ -113,7 +115,7 @@ static int select_key(struct spool *s, uint64_t keep, uint64_t flip, uint64_t *k
     return status;
 }
 
-static struct record *read_record(struct spool *s)
+static struct record *read_record(struct selection *s)
 {
     uint64_t size;
     size_t used;
@@ -128,8 +130,8 @@ static struct record *read_record(struct spool *s)
     return cbor_read_record(s->line.data, s->line.size, &used);
 }
 
-int spool_choose(struct spool *s, uint64_t keep, bool lowest, void (*stays)(struct record *r),
-                 void (*falls)(struct record *r))
+int selection_choose(struct selection *s, uint64_t keep, bool lowest,
+                     void (*stays)(struct record *r), void (*falls)(struct record *r))
 {
     uint64_t flip = lowest ? ~(uint64_t)0 : 0, limit = 0, equal = 0, key;
 
@@ -156,7 +158,7 @@ int spool_choose(struct spool *s, uint64_t keep, bool lowest, void (*stays)(stru
     return 0;
 }
 
-void spool_free(struct spool *s)
+void selection_free(struct selection *s)
 {
     if (!s)
         return;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * near.c - near duplicates: exact, in blocks; memory is the kept vectors'
+ * duplicates.c - near duplicates: exact, in blocks; memory is the kept vectors'
  */
 #include <stdlib.h>
 #include <string.h>
-#include "cli/compare.h"
+#include "cli/search.h"
 
 enum { BLOCK = 4096 }; /* vectors compared at once */
 
-const char *near_find(const struct near *n, const float *vector, float threshold)
+const char *duplicates_find(const struct duplicates *n, const float *vector, float threshold)
 {
     float *scores = xresize(NULL, BLOCK, sizeof *scores);
     const char *found = NULL;
@@ -15,7 +15,7 @@ const char *near_find(const struct near *n, const float *vector, float threshold
     for (long at = 0; at < n->count && !found; at += BLOCK) {
         long count = n->count - at < BLOCK ? n->count - at : BLOCK;
 
-        compare_scores(vector, 1, n->vectors + at * n->width, count, n->width, scores);
+        vector_cosines(vector, 1, n->vectors + at * n->width, count, n->width, scores);
         for (long i = 0; i < count && !found; i++)
             if (scores[i] >= threshold)
                 found = n->names[at + i];
@@ -35,7 +35,7 @@ static char *name_of(const struct record *r)
     return xprintf("%llu", (unsigned long long)r->index + 1);
 }
 
-void near_keep(struct near *n, const struct record *r, const float *vector, long width)
+void duplicates_keep(struct duplicates *n, const struct record *r, const float *vector, long width)
 {
     if (n->count == n->room) {
         n->room = n->room ? 2 * n->room : BLOCK;
@@ -47,11 +47,11 @@ void near_keep(struct near *n, const struct record *r, const float *vector, long
     n->names[n->count++] = name_of(r);
 }
 
-void near_free(struct near *n)
+void duplicates_free(struct duplicates *n)
 {
     for (long i = 0; i < n->count; i++)
         free(n->names[i]);
     free(n->names);
     free(n->vectors);
-    *n = (struct near){ 0 };
+    *n = (struct duplicates){ 0 };
 }
