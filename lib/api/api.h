@@ -18,7 +18,7 @@ struct vlm {
 };
 
 /* Rows of x to out, scaled to unit length if asked. */
-void vlm_hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out);
+void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out);
 /* Opened by whoever needs it first: images alone never pay for it.  NULL after fail(). */
 const struct tokenizer *vlm_tokenizer(const struct vlm *v);
 

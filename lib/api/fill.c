@@ -138,7 +138,7 @@ static int fill_one(struct vlm *v, const struct tokenizer *t, struct tensor *x, 
     struct token_ids ids;
     struct guess *list;
 
-    tokenizer_encode(t, text, strlen(text), m->context, &ids);
+    tokenizer_encode(t, text, strlen(text), m->reading.context, &ids);
     at = tape_alloc(&v->tape, (size_t)ids.count * sizeof *at);
     for (int i = 0; i < ids.count; i++)
         if (ids.ids[i] == mask)
@@ -147,16 +147,16 @@ static int fill_one(struct vlm *v, const struct tokenizer *t, struct tensor *x, 
         free(ids.ids);
         free(words);
         return fail(wanted ? "%s beyond the %d tokens that are read" : "no %s in the text", hidden,
-                    m->context);
+                    m->reading.context);
     }
-    x = m->family->tell(&v->tape, m, x, ids.ids, &ids.count, 1, at, found);
+    x = m->family->predict(&v->tape, m, x, ids.ids, &ids.count, 1, at, found);
     list = xalloc(1, sizeof *list);
     list->words = xalloc(1, sizeof *list->words);
     for (int i = 0; i < found; i++) {
         const float *z = x->data + i * x->stride;
-        int choices = best_words(t, z, m->vocabulary, sequences, words);
+        int choices = best_words(t, z, m->reading.vocabulary, sequences, words);
 
-        list = extend(list, &count, i, z, m->vocabulary, words, choices, sequences);
+        list = extend(list, &count, i, z, m->reading.vocabulary, words, choices, sequences);
     }
     for (int i = 0; i < sequences; i++) {
         const struct guess *g = &list[i < count ? i : count - 1];
@@ -175,7 +175,7 @@ int vlm_fill(struct vlm *v, const float *features, int images, const char *const
 {
     struct model *m = v->model;
     const struct tokenizer *t = m->abilities & VLM_FILL ? vlm_tokenizer(v) : NULL;
-    size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
+    size_t each = (size_t)m->image.tokens * (size_t)m->image.width;
 
     if (!(m->abilities & VLM_FILL))
         return fail_as("unsupported", "%s cannot tell masked words", v->about);
@@ -186,7 +186,7 @@ int vlm_fill(struct vlm *v, const float *features, int images, const char *const
 
         tape_clear(&v->tape);
         x = tensor_from(&v->tape, (float *)(uintptr_t)(features + (size_t)i * each), 3,
-                        (long[]){ 1, m->feature_tokens, m->feature_width });
+                        (long[]){ 1, m->image.tokens, m->image.width });
         if (fill_one(v, t, x, texts[i], sequences, out + (size_t)i * (size_t)sequences))
             return -1;
     }

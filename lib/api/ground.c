@@ -11,13 +11,13 @@
 
 int vlm_map_side(const struct vlm *v)
 {
-    return (int)lround(sqrt((double)v->model->feature_tokens - 1));
+    return (int)lround(sqrt((double)v->model->image.tokens - 1));
 }
 
 static void average(const struct model *m, const float *rows, int count, float *map)
 {
-    long tokens = m->feature_tokens, squares = tokens - 1;
-    int first = m->grounds_frame ? 0 : 1, last = m->grounds_frame ? count : count - 1;
+    long tokens = m->image.tokens, squares = tokens - 1;
+    int first = m->matching.map_frame ? 0 : 1, last = m->matching.map_frame ? count : count - 1;
 
     if (first >= last) {
         first = 0;
@@ -33,7 +33,7 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
                float *words)
 {
     struct model *m = v->model;
-    long tokens = m->feature_tokens, squares = tokens - 1;
+    long tokens = m->image.tokens, squares = tokens - 1;
     struct tensor *x;
     float *rows;
 
@@ -43,7 +43,7 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
         return -1;
     tape_clear(&v->tape);
     x = tensor_from(&v->tape, (float *)(uintptr_t)features, 3,
-                    (long[]){ 1, tokens, m->feature_width });
+                    (long[]){ 1, tokens, m->image.width });
     rows = m->family->ground(&v->tape, m, x, ids, count);
     average(m, rows, count, map);
     for (int i = 0; words && i < count; i++)

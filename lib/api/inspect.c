@@ -98,8 +98,8 @@ static double memory_needed(const struct model *m)
 
         total += x ? (double)bytes_of(x) : 0;
     }
-    return total + (double)sizeof(float) * IMAGES * COPIES * WIDENING * m->feature_tokens *
-                       (double)m->feature_width;
+    return total + (double)sizeof(float) * IMAGES * COPIES * WIDENING * m->image.tokens *
+                       (double)m->image.width;
 }
 
 static void inform(const struct model *m, struct buffer *out)
@@ -115,10 +115,10 @@ static void inform(const struct model *m, struct buffer *out)
     add_abilities(out, m);
     add_text(out, "tokenizer", words);
     add_parameters(out, m);
-    add_number(out, "image_size", m->image_size);
-    add_number(out, "embedding", m->embedding);
-    add_number(out, "vocabulary", m->vocabulary);
-    add_number(out, "context", m->context);
+    add_number(out, "image_size", m->image.size);
+    add_number(out, "embedding", m->embedding.width);
+    add_number(out, "vocabulary", m->reading.vocabulary);
+    add_number(out, "context", m->reading.context);
     add_number(out, "tensors", weights_count(m->weights));
     add_number(out, "tensor_bytes", stored_bytes(m->weights));
     add_number(out, "memory_bytes", memory_needed(m));

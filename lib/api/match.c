@@ -12,25 +12,25 @@ enum { IMAGES = 8, TEXTS = 32 }; /* of one pass */
 
 void vlm_features_shape(const struct vlm *v, int *tokens, int *width_)
 {
-    *tokens = v->model->feature_tokens;
-    *width_ = (int)v->model->feature_width;
+    *tokens = v->model->image.tokens;
+    *width_ = (int)v->model->image.width;
 }
 
 static struct tensor *features_at(struct vlm *v, const float *features, int first, int count)
 {
     const struct model *m = v->model;
-    long pictures = (long)count * m->images;
-    size_t each = (size_t)m->images * (size_t)m->feature_tokens * (size_t)m->feature_width;
+    long pictures = (long)count * m->image.per_text;
+    size_t each = (size_t)m->image.per_text * (size_t)m->image.tokens * (size_t)m->image.width;
     float *at = (float *)(uintptr_t)(features + (size_t)first * each);
 
-    return tensor_from(&v->tape, at, 3, (long[]){ pictures, m->feature_tokens, m->feature_width });
+    return tensor_from(&v->tape, at, 3, (long[]){ pictures, m->image.tokens, m->image.width });
 }
 
 int vlm_embed_features(struct vlm *v, const float *features, int images, bool normalized,
                        float *out)
 {
     const struct model *m = v->model;
-    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding;
+    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding.width;
 
     if (!(m->abilities & VLM_EMBED_IMAGE) || !m->family->image_of)
         return fail_as("unsupported", "%s cannot embed images", v->about);
@@ -40,7 +40,7 @@ int vlm_embed_features(struct vlm *v, const float *features, int images, bool no
 
         tape_clear(&v->tape);
         x = m->family->image_of(&v->tape, v->model, features_at(v, features, i, some));
-        vlm_hand_over(v, x, normalized, out + (size_t)i * each);
+        vlm_copy_rows(v, x, normalized, out + (size_t)i * each);
     }
     return 0;
 }
@@ -80,7 +80,7 @@ static void match_run(struct vlm *v, const float *features, const struct run *r,
     x = features_at(v, features, r->first, r->images);
     if (logits) {
         y = family->match(&v->tape, v->model, x, r->ids, r->counts, r->image_of, r->texts);
-        vlm_hand_over(v, y, false, logits);
+        vlm_copy_rows(v, y, false, logits);
     }
     if (itc)
         cosines(v, family->image_of(&v->tape, v->model, x),
@@ -131,7 +131,7 @@ int vlm_match(struct vlm *v, const float *features, int images, const int *ids, 
 
 static struct decoding rules_of(const struct model *m, const struct vlm_writing *how)
 {
-    struct decoding d = m->writing;
+    struct decoding d = m->writing.rules;
 
     d.sample = how->sample;
     d.sequences = how->sequences > 0 ? how->sequences : 1;
@@ -145,7 +145,7 @@ static struct decoding rules_of(const struct model *m, const struct vlm_writing 
     d.max_length = how->max_length > 0 ? how->max_length : d.max_length;
     d.length_penalty = isnan(how->length_penalty) ? d.length_penalty : how->length_penalty;
     if (d.sample)
-        d.repetition_penalty = m->sampling_penalty;
+        d.repetition_penalty = m->writing.sampling_penalty;
     if (how->repetition_penalty > 0)
         d.repetition_penalty = how->repetition_penalty;
     if (how->stop_early)
@@ -160,12 +160,13 @@ static struct prompt read_prompt(const struct model *m, const struct tokenizer *
     struct token_ids got;
     int count;
 
-    text = text ? text : m->prompt;
-    tokenizer_encode(t, text, strlen(text), m->context, &got);
-    count =
-        m->asks || m->prompted ? got.count : got.count - 1; /* a prompt goes on: it has no end */
-    if (!m->asks && !m->prompted)
-        got.ids[0] = m->write_begin;
+    text = text ? text : m->writing.prompt;
+    tokenizer_encode(t, text, strlen(text), m->reading.context, &got);
+    count = m->writing.answers || m->writing.prompt_apart
+                ? got.count
+                : got.count - 1; /* a prompt goes on: it has no end */
+    if (!m->writing.answers && !m->writing.prompt_apart)
+        got.ids[0] = m->writing.begin;
     *truncated = got.truncated;
     return (struct prompt){ .ids = got.ids, .count = count, .seed = seed };
 }
@@ -177,7 +178,7 @@ static char *written(const struct model *m, const struct tokenizer *t, const str
     char *all = tokenizer_decode(t, h->ids, h->count), *start, *rest;
     size_t length;
 
-    if (m->asks || m->prompted)
+    if (m->writing.answers || m->writing.prompt_apart)
         return all;
     start = tokenizer_decode(t, p->ids, p->count);
     length = strlen(start);
@@ -219,7 +220,7 @@ int vlm_write(struct vlm *v, const float *features, int images, const char *cons
     if (!t)
         return -1;
     if (d.end <= 0)
-        d.end = tokenizer_id(t, m->end_word);
+        d.end = tokenizer_id(t, m->writing.end_word);
     for (int i = 0; i < images && !status; i += IMAGES) {
         int some = images - i < IMAGES ? images - i : IMAGES;
         struct prompt list[IMAGES];

@@ -48,11 +48,7 @@ static void describe(struct vlm *v)
         v->about = xstrdup(m->about);
     else
         v->about = xprintf("%s, without a tokenizer (%s belongs into %s)", m->about,
-                           m->pieces ? "tokenizer.json, vocab.json with merges.txt, or spiece.model"
-                           : m->bert ? "tokenizer.json, or vocab.txt of bert-base-uncased"
-                                     : "tokenizer.json, vocab.json with merges.txt, or "
-                                       "bpe_simple_vocab_16e6.txt.gz",
-                           m->folder);
+                           m->reading.kind->files, m->folder);
 }
 
 struct vlm *vlm_open(const char *path, const struct vlm_options *options)
@@ -97,7 +93,7 @@ void vlm_close(struct vlm *v)
 unsigned vlm_abilities(const struct vlm *v)
 {
     unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_ANSWER | VLM_GROUND | VLM_FILL;
-    unsigned all = v->model->abilities | (v->model->feature_tokens ? VLM_FEATURES : 0u);
+    unsigned all = v->model->abilities | (v->model->image.tokens ? VLM_FEATURES : 0u);
 
     return all & ~(v->tokenizer_path ? 0u : texts);
 }
@@ -109,37 +105,37 @@ const char *vlm_describe(const struct vlm *v)
 
 int vlm_width(const struct vlm *v)
 {
-    return v->model->embedding;
+    return v->model->embedding.width;
 }
 
 int vlm_image_vectors(const struct vlm *v)
 {
-    return v->model->image_vectors;
+    return v->model->embedding.per_image;
 }
 
 float vlm_scale(const struct vlm *v)
 {
-    return v->model->scale;
+    return v->model->embedding.scale;
 }
 
 int vlm_images(const struct vlm *v)
 {
-    return v->model->images;
+    return v->model->image.per_text;
 }
 
 int vlm_classes(const struct vlm *v)
 {
-    return v->model->classes ? v->model->classes : 2;
+    return v->model->matching.classes ? v->model->matching.classes : 2;
 }
 
 const char *vlm_class(const struct vlm *v, int which)
 {
-    return v->model->class_names ? v->model->class_names[which] : NULL;
+    return v->model->matching.class_names ? v->model->matching.class_names[which] : NULL;
 }
 
 bool vlm_ranks_by_match(const struct vlm *v)
 {
-    return v->model->ranks_by_match;
+    return v->model->matching.without_cosine;
 }
 
 uint64_t vlm_tower_hash(const struct vlm *v)
@@ -151,15 +147,15 @@ uint64_t vlm_tower_hash(const struct vlm *v)
 
 size_t vlm_pixels(const struct vlm *v)
 {
-    return 3 * (size_t)v->model->image_size * (size_t)v->model->image_size;
+    return 3 * (size_t)v->model->image.size * (size_t)v->model->image.size;
 }
 
 int vlm_read_image(const struct vlm *v, const void *bytes, size_t size, long max_pixels,
                    float *pixels)
 {
-    if (!v->model->image_size)
+    if (!v->model->image.size)
         return fail_as("unsupported", "%s has no image tower", v->about);
-    return preprocess_bytes(&v->model->preprocess, bytes, size, max_pixels, pixels);
+    return preprocess_bytes(&v->model->image.preprocess, bytes, size, max_pixels, pixels);
 }
 
 bool vlm_is_image(const void *head, size_t size)
@@ -173,13 +169,13 @@ bool vlm_is_image(const void *head, size_t size)
 
 static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, int count)
 {
-    long size = v->model->image_size;
+    long size = v->model->image.size;
     const float *at = pixels + (size_t)first * vlm_pixels(v);
 
     return tensor_from(&v->tape, (float *)(uintptr_t)at, 4, (long[]){ count, 3, size, size });
 }
 
-void vlm_hand_over(struct vlm *v, struct tensor *x, bool normalized, float *out)
+void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out)
 {
     if (normalized)
         x = normalize(&v->tape, x, length_floor);
@@ -198,7 +194,7 @@ static struct tensor *image_vectors(struct vlm *v, struct tensor *pixels)
 int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normalized, float *out)
 {
     const struct model *m = v->model;
-    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding;
+    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding.width;
 
     if (!(m->abilities & VLM_EMBED_IMAGE))
         return fail_as("unsupported", "%s cannot embed images", v->about);
@@ -208,7 +204,7 @@ int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normali
 
         tape_clear(&v->tape);
         x = image_vectors(v, pixels_at(v, pixels, i, some));
-        vlm_hand_over(v, x, normalized, out + (size_t)i * each);
+        vlm_copy_rows(v, x, normalized, out + (size_t)i * each);
     }
     return 0;
 }
@@ -216,15 +212,15 @@ int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normali
 float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *tokens, int *width_)
 {
     const struct model *m = v->model;
-    size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
+    size_t each = (size_t)m->image.tokens * (size_t)m->image.width;
     float *out;
 
-    if (!m->feature_tokens) {
+    if (!m->image.tokens) {
         fail_as("unsupported", "%s has no image tower", v->about);
         return NULL;
     }
-    *tokens = m->feature_tokens;
-    *width_ = (int)m->feature_width;
+    *tokens = m->image.tokens;
+    *width_ = (int)m->image.width;
     out = xalloc((size_t)count * each, sizeof *out);
     for (int i = 0; i < count; i += IMAGES) {
         int some = count - i < IMAGES ? count - i : IMAGES;
@@ -232,7 +228,7 @@ float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *to
 
         tape_clear(&v->tape);
         x = m->family->features(&v->tape, v->model, pixels_at(v, pixels, i, some));
-        vlm_hand_over(v, x, false, out + (size_t)i * each);
+        vlm_copy_rows(v, x, false, out + (size_t)i * each);
     }
     return out;
 }
@@ -266,9 +262,10 @@ int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids,
     if (!t)
         return -1;
     if (v->clean_text)
-        clean_caption(&cleaned, text, size, v->model->caption_style, v->model->caption_words);
+        clean_caption(&cleaned, text, size, v->model->reading.caption_style,
+                      v->model->reading.caption_words);
     tokenizer_encode(t, v->clean_text ? cleaned.data : text, v->clean_text ? cleaned.size : size,
-                     v->model->context, &got);
+                     v->model->reading.context, &got);
     buffer_free(&cleaned);
     *ids = got.ids;
     *count = got.count;
@@ -292,7 +289,7 @@ int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts,
 
         tape_clear(&v->tape);
         x = m->family->text(&v->tape, v->model, ids, counts + i, some);
-        vlm_hand_over(v, x, normalized, out + (size_t)i * (size_t)m->embedding);
+        vlm_copy_rows(v, x, normalized, out + (size_t)i * (size_t)m->embedding.width);
         for (int k = 0; k < some; k++)
             ids += counts[i + k];
     }

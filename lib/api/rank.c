@@ -23,12 +23,12 @@ static int read_answer(const struct vlm *v, const struct tokenizer *t, const cha
                        struct token_ids *got)
 {
     const struct model *m = v->model;
-    char *ended = m->unended ? xprintf("%s[SEP]", text) : xstrdup(text);
+    char *ended = m->reading.no_end ? xprintf("%s[SEP]", text) : xstrdup(text);
 
-    tokenizer_encode(t, ended, strlen(ended), m->context, got);
+    tokenizer_encode(t, ended, strlen(ended), m->reading.context, got);
     free(ended);
-    if (m->write_begin)
-        got->ids[0] = m->write_begin;
+    if (m->writing.begin)
+        got->ids[0] = m->writing.begin;
     return got->count < 3 ? fail("\"%s\" is no answer", text) : 0;
 }
 
@@ -145,7 +145,7 @@ static void look_at_first(struct tape *t, const struct question *q, const struct
 static void score_one(const struct model *m, const struct vlm_answers *a, struct candidate *c,
                       const struct tensor *z, long row)
 {
-    double smooth = (double)m->answer_smoothing, loss = 0, sum = 0;
+    double smooth = (double)m->answering.smoothing, loss = 0, sum = 0;
     int steps = a->counts[c->index] - 1;
 
     for (int k = 0; k < steps; k++, row++) {
@@ -158,7 +158,7 @@ static void score_one(const struct model *m, const struct vlm_answers *a, struct
         sum -= own;
     }
     c->logprob = sum / steps;
-    c->score = -loss + (m->answer_first_twice ? c->first : 0);
+    c->score = -loss + (m->answering.first_twice ? c->first : 0);
 }
 
 enum { TOGETHER = 32 }; /* answers of one pass: their logits are long */
@@ -185,8 +185,8 @@ static void score_all(struct tape *t, const struct model *m, const struct questi
     qsort(list, (size_t)keep, sizeof *list, by_score);
 }
 
-static void hand_over(const struct candidate *list, int keep, int sequences, bool truncated,
-                      struct vlm_ranked *out)
+static void fill_ranked(const struct candidate *list, int keep, int sequences, bool truncated,
+                        struct vlm_ranked *out)
 {
     double sum = 0;
 
@@ -203,7 +203,7 @@ static struct prompt read_question(const struct vlm *v, const struct tokenizer *
 {
     struct token_ids got;
 
-    tokenizer_encode(t, text, strlen(text), v->model->context, &got);
+    tokenizer_encode(t, text, strlen(text), v->model->reading.context, &got);
     *truncated = got.truncated;
     return (struct prompt){ .ids = got.ids, .count = got.count };
 }
@@ -215,7 +215,7 @@ int vlm_rank(struct vlm *v, const float *features, int images, const char *const
     struct model *m = v->model;
     const struct tokenizer *t = vlm_tokenizer(v);
     struct candidate *list = xalloc((size_t)a->count + 1, sizeof *list);
-    size_t each = (size_t)m->feature_tokens * (size_t)m->feature_width;
+    size_t each = (size_t)m->image.tokens * (size_t)m->image.width;
 
     keep = keep < a->count ? keep : a->count;
     if (!(m->abilities & VLM_ANSWER) || !m->family->questions || !t || sequences > keep) {
@@ -230,11 +230,11 @@ int vlm_rank(struct vlm *v, const float *features, int images, const char *const
 
         tape_clear(&v->tape);
         x = tensor_from(&v->tape, (float *)(uintptr_t)(features + (size_t)i * each), 3,
-                        (long[]){ 1, m->feature_tokens, m->feature_width });
+                        (long[]){ 1, m->image.tokens, m->image.width });
         q.decoder = m->family->questions(&v->tape, m, x, &p, &q.states, &q.span);
         look_at_first(&v->tape, &q, a, list);
         score_all(&v->tape, m, &q, a, list, keep);
-        hand_over(list, keep, sequences, truncated, out + (size_t)i * (size_t)sequences);
+        fill_ranked(list, keep, sequences, truncated, out + (size_t)i * (size_t)sequences);
         free((int *)(uintptr_t)p.ids);
     }
     free(list);

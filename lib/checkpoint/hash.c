@@ -25,7 +25,7 @@ static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)
 
 uint64_t model_tower_hash(const struct model *m)
 {
-    uint64_t hash = hash_preprocess(&m->preprocess, 0);
+    uint64_t hash = hash_preprocess(&m->image.preprocess, 0);
 
     for (int i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.list[i];

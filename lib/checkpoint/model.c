@@ -48,20 +48,22 @@ struct model *model_new(const char *path, const struct vlm_options *options)
 
     m->path = xstrdup(path);
     m->folder = folder_of(path);
-    m->compat = options ? options->compat : NULL;
-    m->wanted_size = options ? options->image_size : 0;
-    m->vision = options ? options->vision : NULL;
-    m->language = options ? options->language : NULL;
-    m->end_word = "[SEP]";
-    m->images = m->image_vectors = 1;
-    m->caption_style = CAPTION_BLIP;
-    m->caption_words = 50; /* as salesforce/BLIP data/utils.py */
+    m->wanted.compat = options ? options->compat : NULL;
+    m->wanted.image_size = options ? options->image_size : 0;
+    m->wanted.vision = options ? options->vision : NULL;
+    m->wanted.language = options ? options->language : NULL;
+    m->reading.kind = &tokenizer_kind_clip;
+    m->writing.end_word = "[SEP]";
+    m->image.per_text = m->embedding.per_image = 1;
+    m->reading.caption_style = CAPTION_BLIP;
+    m->reading.caption_words = 50; /* as salesforce/BLIP data/utils.py */
     return m;
 }
 
 bool model_is_original(const struct model *m)
 {
-    const char *compat = m->compat ? m->compat : json_string(m->config, "vlm_compat", "hf");
+    const char *compat =
+        m->wanted.compat ? m->wanted.compat : json_string(m->config, "vlm_compat", "hf");
 
     return !strcmp(compat, "original");
 }

@@ -22,6 +22,7 @@ struct learner;
 struct original;
 struct family {
     const char *name;
+    const char *image_processor, *processor; /* transformers' classes, for a saved folder */
     bool (*knows)(const struct model *m);
     /* The file says everything by itself: nothing beside it is read.  May be NULL. */
     bool (*alone)(const struct weights *w);
@@ -48,8 +49,9 @@ struct family {
                               const struct prompt *prompts, struct tensor **states,
                               const struct spans **spans);
     /* What hidden words may be: logits [count, vocabulary] of rows `at`, counted over all texts. */
-    struct tensor *(*tell)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
-                           const int *counts, int texts, const int *at, int count);
+    struct tensor *(*predict)(struct tape *t, struct model *m, struct tensor *features,
+                              const int *ids, const int *counts, int texts, const int *at,
+                              int count);
     /* Where in an image a text is: what each id looks at, as far as it speaks for a match,
      * [count, feature_tokens]; features: of one image. */
     float *(*ground)(struct tape *t, struct model *m, struct tensor *features, const int *ids,
@@ -64,59 +66,91 @@ struct family {
     int (*original)(const struct model *m, struct original *o);
 };
 
-enum { ALSO = 2 }; /* files of towers beside the checkpoint's: image, language */
+/* A kind of tokenizer: how its files are opened, and how they are written beside a saved model.
+ * Four are known (tokenizer.c); a family's open() chooses one. */
+struct tokenizer_kind {
+    const char *files; /* that belong beside a model, for messages */
+    struct tokenizer *(*open)(const struct model *m, const char *path); /* NULL after fail() */
+    /* Settings for tokenizer_config.json where the source is a plain vocabulary; NULL: none. */
+    void (*configure)(cJSON *settings, const struct tokenizer *t);
+    int longest;   /* "model_max_length" there; 0: the model's context */
+    bool one_json; /* a single .json file is copied as tokenizer.json */
+};
+extern const struct tokenizer_kind tokenizer_kind_clip, tokenizer_kind_bert, tokenizer_kind_opt,
+    tokenizer_kind_t5;
+
+enum { ALSO = 2 };  /* files of towers beside the checkpoint's: image, language */
+struct image_side { /* how pictures come in; all 0 without an image tower */
+    int size;       /* pixels a side */
+    int tokens;     /* of a picture's features: [tokens, width] */
+    long width;
+    int per_text; /* pictures that a text looks at: 1, or 2 for NLVR2 */
+    struct preprocess preprocess;
+};
+struct embedding {
+    int width;     /* floats of a vector */
+    int per_image; /* vectors an image has: 1; BLIP-2: one a query */
+    float scale;   /* cosine to logit */
+};
+struct text_side { /* how texts come in */
+    const struct tokenizer_kind *kind;
+    enum text_clean clean;
+    int context;    /* ids that a text may have */
+    int vocabulary; /* ids are below it */
+    bool no_end;    /* a text has no [SEP] */
+    /* how training cleaned captions (--clean-text), and after how many words it cut them */
+    enum caption_style caption_style;
+    int caption_words;
+};
+struct writing {             /* how texts are written */
+    struct decoding rules;   /* unless the user says otherwise */
+    double sampling_penalty; /* repetition penalty when sampling */
+    const char *prompt;      /* that captions begin with; it is cut off */
+    bool answers;            /* a prompt is a question, and what is written its answer */
+    bool prompt_apart;       /* a prompt is read whole, and what is written begins anew */
+    const char *end_word;    /* the vocabulary's entry that ends a text, where no file says */
+    int begin;               /* first id of what is written */
+};
+struct matching {
+    int classes; /* that a pair may have; 0: it matches or does not */
+    const char *const *class_names;
+    int begin;           /* first id of a text that looks at an image; -1: as tokenised */
+    bool map_frame;      /* a whole text's map counts [CLS] and [SEP] too */
+    bool without_cosine; /* the published retrieval score is the logit alone */
+};
+struct answering {    /* how answers of a list are ranked by their loss */
+    float smoothing;  /* of its labels */
+    bool first_twice; /* the first token counts twice */
+};
+struct model_wanted {   /* what the caller asked for when it was opened; NULL and 0: nothing */
+    const char *compat; /* "original", "hf" */
+    int image_size;     /* pixels a side */
+    const char *vision, *language; /* BLIP-2's towers; only while it is opened */
+};
 struct model {
     const struct family *family;
+    void *self;              /* struct clip, struct blip, .. */
     char *path, *folder;     /* what was opened; where the files beside it are */
     cJSON *config;           /* config.json, or NULL */
     cJSON *open_clip;        /* open_clip_config.json, or NULL */
-    struct weights *weights; /* NULL: a new model, or a twin */
-    uint64_t seed;           /* of a new model's numbers */
+    struct weights *weights; /* NULL: a new model, or a momentum encoder */
     const struct layout *layout;
     struct source also[ALSO]; /* of towers that the checkpoint leaves out */
     int also_count;
-    struct params params;
-    struct arena memory;    /* the tensors' headers, and copies where the mapping does not do */
-    const char *compat;     /* "original", "hf", or NULL: as the files */
-    int wanted_size;        /* pixels a side; 0: the model's own */
-    const char *vision;     /* while it is opened: the image tower's own file; NULL: none named */
-    const char *language;   /* .. the language model's */
     char *tokenizer_folder; /* where that is not `folder`; or NULL */
-    /* set by the family */
+    struct model_wanted wanted;
+    uint64_t seed; /* of a new model's numbers */
+    struct params params;
+    struct arena memory; /* the tensors' headers, and copies where the mapping does not do */
+    /* set by the family's open() */
     unsigned abilities; /* the tokenizer left aside */
     char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
-    int embedding;      /* numbers in an embedding */
-    int image_vectors;  /* embeddings an image has */
-    int image_size, feature_tokens;
-    long feature_width;
-    struct preprocess preprocess;
-    enum text_clean clean;
-    int context, vocabulary; /* ids a text may have; ids are below vocabulary */
-    float scale;             /* cosine to logit */
-    bool bert;               /* texts are WordPieces, not CLIP's byte pairs */
-    /* .. or neither: tokenizer_opt, tokenizer_t5 */
-    struct tokenizer *(*pieces)(const char *path, enum text_clean clean);
-    bool unended;                     /* they have no [SEP] */
-    enum caption_style caption_style; /* how training cleaned them */
-    int caption_words;                /* and cut them */
-    /* of those that match and write */
-    int classes; /* that a pair may have; 0: it matches or not */
-    const char *const *class_names;
-    int images;              /* that a text looks at: 1, or 2 */
-    float answer_smoothing;  /* of labels, where answers are ranked by their loss */
-    bool answer_first_twice; /* and their first token counts twice */
-    bool grounds_frame;      /* [CLS] and [SEP] count where a whole text is sought */
-    bool ranks_by_match;     /* the published retrieval score is the logit alone, without cosine */
-    struct decoding writing; /* unless the user says otherwise */
-    double sampling_penalty; /* of repetitions, when sampling */
-    const char *prompt;      /* what captions begin with; cut off */
-    bool asks;               /* a prompt is a question, and what is written its answer */
-    bool prompted;           /* a prompt is read whole, and what is written begins anew */
-    const char *end_word;    /* the vocabulary's entry that ends a text, where no file tells */
-    int write_begin;         /* first id of what is written */
-    int mask_id;             /* that hides a word, where masked words are told */
-    int match_begin;         /* first id of a text that looks at an image; -1: as tokenised */
-    void *self;              /* struct clip, struct blip, .. */
+    struct image_side image;
+    struct embedding embedding;
+    struct text_side reading;
+    struct writing writing;
+    struct matching matching;
+    struct answering answering;
 };
 
 /* model.c - NULL options: none.  model_new() reads no file. */
@@ -132,10 +166,13 @@ bool model_is_original(const struct model *m);
  * share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
 char *model_find(const char *name);
 
-/* tokenizer.c - the tokenizer that belongs to a model */
+/* tokenizer.c - the tokenizer that belongs to a model: found, opened, saved */
 char *model_tokenizer_path(const struct model *m); /* beside the model; to free; NULL: none there */
 /* From a file or folder; NULL after fail(), also if it knows more ids than the model. */
 struct tokenizer *model_tokenizer(const struct model *m, const char *path);
+/* Into a folder: t, which was read from `from`.  -1 after fail(). */
+int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
+                         const char *folder);
 /* Every text has 1 to `context` ids below `vocabulary`; -1 after fail(). */
 int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts);
 

@@ -217,10 +217,11 @@ int preprocess_model(struct model *m, bool hf, int size)
     int status = hf && path_exists(path) && !root ? -1 : 0;
 
     free(path);
-    preprocess_squash(&m->preprocess, size);
+    preprocess_squash(&m->image.preprocess, size);
     if (root)
-        status = preprocess_hf(&m->preprocess, root, size);
+        status = preprocess_hf(&m->image.preprocess, root, size);
     cJSON_Delete(root);
-    m->preprocess.resize = m->preprocess.width = m->preprocess.height = m->image_size;
+    m->image.preprocess.resize = m->image.preprocess.width = m->image.preprocess.height =
+        m->image.size;
     return status;
 }

@@ -90,11 +90,10 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
     if (!root)
         return -1;
     config_word(root, "dtype", torch_name(type_of(m, o)));
-    config_word(root, "vlm_compat", m->clean == CLEAN_HF ? "hf" : "original");
-    if (m->image_size)
-        images = preprocess_config(&m->preprocess,
-                                   m->bert ? "BlipImageProcessor" : "CLIPImageProcessor");
-    if (!m->image_size || images)
+    config_word(root, "vlm_compat", m->reading.clean == CLEAN_HF ? "hf" : "original");
+    if (m->image.size)
+        images = preprocess_config(&m->image.preprocess, m->family->image_processor);
+    if (!m->image.size || images)
         status = save_json(folder, "config.json", root);
     if (!status && images)
         status = save_json(folder, "preprocessor_config.json", images);
@@ -106,9 +105,10 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
 /* A vocabulary of BERT's, in a model that has room for the two tokens behind it. */
 static struct tokenizer *open_tokenizer(const struct model *m, const char *from)
 {
-    struct tokenizer *t = m->vocabulary && from ? model_tokenizer(m, from) : NULL;
+    struct tokenizer *t = m->reading.vocabulary && from ? model_tokenizer(m, from) : NULL;
 
-    if (t && m->bert && tokenizer_size(t) + 2 == m->vocabulary) {
+    if (t && m->reading.kind == &tokenizer_kind_bert &&
+        tokenizer_size(t) + 2 == m->reading.vocabulary) {
         tokenizer_add(t, "[DEC]");
         tokenizer_add(t, "[ENC]");
     }
@@ -120,12 +120,12 @@ static int save_into(const struct model *m, const char *folder, const struct sav
     char *from = o->tokenizer ? xstrdup(o->tokenizer) : model_tokenizer_path(m);
     struct tokenizer *t = open_tokenizer(m, from);
     const struct layout *layout;
-    int status = m->vocabulary && from && !t ? -1 : 0;
+    int status = m->reading.vocabulary && from && !t ? -1 : 0;
 
     if (!status)
         status = save_settings(m, t, folder, o, &layout);
     if (!status && t)
-        status = save_tokenizer(m, t, from, folder);
+        status = model_save_tokenizer(m, t, from, folder);
     if (!status)
         status = save_weights(m, layout, folder, o);
     if (!status && o->add)

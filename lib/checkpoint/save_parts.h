@@ -43,10 +43,6 @@ struct original {
     } numbers[3];
 };
 
-/* save_tokenizer.c - the tokenizer's files into a folder: t, which was read from `from` */
-int save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
-                   const char *folder);
-
 /* save.c */
 enum dtype save_type(const struct model *m); /* of most numbers in matrices */
 int save_json(const char *folder, const char *name, const cJSON *object); /* -1 after fail() */

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * tokenizer.c - the tokenizer that belongs to a model
+ * tokenizer.c - the tokenizer that belongs to a model: found beside it, opened, written beside it
+ *
+ * What Hugging Face's libraries wrote is copied; what the originals read (vocab.txt of BERT,
+ * bpe_simple_vocab_16e6.txt) is written anew, so that those libraries read it too.
  */
 #include <stdlib.h>
-#include "checkpoint/model.h"
+#include <string.h>
+#include "checkpoint/save_parts.h"
+
+/* --- finding and opening --- */
 
 static const char *const files[] = { "tokenizer.json", "vocab.json",
                                      "vocab.txt",      "bpe_simple_vocab_16e6.txt.gz",
@@ -11,48 +17,67 @@ static const char *const files[] = { "tokenizer.json", "vocab.json",
 /* Newer folders of BLIP-2 have a token for images behind the words, which no text needs. */
 static const char image_token[] = "<image>";
 
+static bool has(const char *folder, const char *name)
+{
+    char *path = path_join(folder, name);
+    bool there = path_exists(path);
+
+    free(path);
+    return there;
+}
+
 char *model_tokenizer_path(const struct model *m)
 {
     const char *folders[] = { m->tokenizer_folder ? m->tokenizer_folder : m->folder, m->folder };
 
     for (int k = 0; k < COUNT(folders); k++)
-        for (int i = 0; i < COUNT(files); i++) {
-            char *path = path_join(folders[k], files[i]);
-            bool there = path_exists(path);
-
-            free(path);
-            if (there)
+        for (int i = 0; i < COUNT(files); i++)
+            if (has(folders[k], files[i]))
                 return xstrdup(folders[k]);
-        }
     return NULL;
+}
+
+static struct tokenizer *open_clip(const struct model *m, const char *path)
+{
+    return tokenizer_clip(path, m->reading.clean);
+}
+
+static struct tokenizer *open_opt(const struct model *m, const char *path)
+{
+    return tokenizer_opt(path, m->reading.clean);
+}
+
+static struct tokenizer *open_t5(const struct model *m, const char *path)
+{
+    return tokenizer_t5(path, m->reading.clean);
 }
 
 /* BLIP's authors add two tokens behind the vocabulary, BLIP-2's the first of them, so that a text
  * may spell them; one that was saved with a model has them already. */
 static struct tokenizer *open_bert(const struct model *m, const char *path)
 {
-    struct tokenizer *t = tokenizer_bert(path, m->clean);
-    int lacks = t && m->clean != CLEAN_HF ? m->vocabulary - tokenizer_size(t) : 0;
+    const struct text_side *r = &m->reading;
+    struct tokenizer *t = tokenizer_bert(path, r->clean);
+    int lacks = t && r->clean != CLEAN_HF ? r->vocabulary - tokenizer_size(t) : 0;
 
-    if (t && tokenizer_id(t, "[DEC]") == m->vocabulary - 2)
+    if (t && tokenizer_id(t, "[DEC]") == r->vocabulary - 2)
         lacks = 2;
     if (lacks == 1 || lacks == 2)
         tokenizer_add(t, "[DEC]");
     if (lacks == 2)
         tokenizer_add(t, "[ENC]");
-    if (t && m->unended)
+    if (t && r->no_end)
         tokenizer_frame(t, tokenizer_id(t, "[CLS]"), -1);
     return t;
 }
 
 struct tokenizer *model_tokenizer(const struct model *m, const char *path)
 {
-    struct tokenizer *t = m->pieces ? m->pieces(path, m->clean)
-                          : m->bert ? open_bert(m, path)
-                                    : tokenizer_clip(path, m->clean);
+    const int known = m->reading.vocabulary;
+    struct tokenizer *t = m->reading.kind->open(m, path);
 
-    if (t && tokenizer_size(t) > m->vocabulary && tokenizer_id(t, image_token) != m->vocabulary) {
-        fail("%s: %d tokens, but the model knows %d", path, tokenizer_size(t), m->vocabulary);
+    if (t && tokenizer_size(t) > known && tokenizer_id(t, image_token) != known) {
+        fail("%s: %d tokens, but the model knows %d", path, tokenizer_size(t), known);
         tokenizer_close(t);
         return NULL;
     }
@@ -62,11 +87,147 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path)
 int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts)
 {
     for (int i = 0; i < texts; ids += counts[i++]) {
-        if (counts[i] < 1 || counts[i] > m->context)
-            return fail("a text of %d tokens; the model takes 1 to %d", counts[i], m->context);
+        if (counts[i] < 1 || counts[i] > m->reading.context)
+            return fail("a text of %d tokens; the model takes 1 to %d", counts[i],
+                        m->reading.context);
         for (int k = 0; k < counts[i]; k++)
-            if (ids[k] < 0 || ids[k] >= m->vocabulary)
-                return fail("token id %d; the model knows %d", ids[k], m->vocabulary);
+            if (ids[k] < 0 || ids[k] >= m->reading.vocabulary)
+                return fail("token id %d; the model knows %d", ids[k], m->reading.vocabulary);
     }
     return 0;
 }
+
+/* --- saving --- */
+
+static const char *const copied[] = {
+    "tokenizer.json",          "vocab.json",        "merges.txt",  "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "spiece.model"
+};
+
+static int copy_file(const char *from, const char *to_folder, const char *name)
+{
+    char *to = path_join(to_folder, name);
+    struct buffer b = { 0 };
+    int status = file_read(&b, from);
+
+    if (!status)
+        status = file_write_atomic(to, b.data, b.size);
+    buffer_free(&b);
+    free(to);
+    return status;
+}
+
+static int copy_all(const char *from, const char *to)
+{
+    int status = 0;
+
+    for (int i = 0; i < COUNT(copied) && !status; i++)
+        if (has(from, copied[i])) {
+            char *path = path_join(from, copied[i]);
+
+            status = copy_file(path, to, copied[i]);
+            free(path);
+        }
+    return status;
+}
+
+static void configure_bert(cJSON *o, const struct tokenizer *t)
+{
+    static const char *const extra[] = { "[ENC]", NULL };
+
+    config_word(o, "tokenizer_class", "BertTokenizer");
+    config_flag(o, "do_lower_case", true);
+    config_word(o, "unk_token", "[UNK]");
+    config_word(o, "sep_token", "[SEP]");
+    config_word(o, "pad_token", "[PAD]");
+    config_word(o, "cls_token", "[CLS]");
+    config_word(o, "mask_token", "[MASK]");
+    if (tokenizer_id(t, "[DEC]") >= 0)
+        config_word(o, "bos_token", "[DEC]");
+    if (tokenizer_id(t, "[ENC]") >= 0)
+        config_words(o, "additional_special_tokens", extra);
+}
+
+static void configure_clip(cJSON *o, const struct tokenizer *t)
+{
+    bool open = tokenizer_id(t, "<|startoftext|>") < 0;
+    const char *end = open ? "<end_of_text>" : "<|endoftext|>";
+
+    config_word(o, "tokenizer_class", "CLIPTokenizer");
+    config_word(o, "bos_token", open ? "<start_of_text>" : "<|startoftext|>");
+    config_word(o, "eos_token", end);
+    config_word(o, "unk_token", end);
+    config_word(o, "pad_token", end);
+}
+
+static int write_all(const struct model *m, const struct tokenizer *t, const char *folder)
+{
+    const struct tokenizer_kind *kind = m->reading.kind;
+    cJSON *o = cJSON_CreateObject();
+    int status;
+
+    if (kind->configure)
+        kind->configure(o, t);
+    config_word(o, "processor_class", m->family->processor);
+    config_whole(o, "model_max_length", kind->longest ? kind->longest : m->reading.context);
+    status = tokenizer_save(t, folder) || save_json(folder, "tokenizer_config.json", o) ? -1 : 0;
+    cJSON_Delete(o);
+    return status;
+}
+
+/* Settings that somebody put beside a plain vocabulary stay. */
+static int save_vocabulary(const struct model *m, const struct tokenizer *t, const char *from,
+                           const char *folder)
+{
+    char *settings = path_is_folder(from) ? path_join(from, "tokenizer_config.json") : NULL;
+    int status = write_all(m, t, folder);
+
+    if (!status && settings && path_exists(settings))
+        status = copy_file(settings, folder, "tokenizer_config.json");
+    free(settings);
+    return status;
+}
+
+static bool is_json(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 5 && !strcmp(path + length - 5, ".json");
+}
+
+int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
+                         const char *folder)
+{
+    if (path_is_folder(from) && (has(from, "tokenizer.json") || has(from, "vocab.json")))
+        return copy_all(from, folder);
+    if (!path_is_folder(from) && is_json(from) && m->reading.kind->one_json)
+        return copy_file(from, folder, "tokenizer.json");
+    return save_vocabulary(m, t, from, folder);
+}
+
+/* --- kinds --- */
+
+static const char byte_pairs[] = "tokenizer.json, vocab.json with merges.txt, or spiece.model";
+
+const struct tokenizer_kind tokenizer_kind_clip = {
+    .files = "tokenizer.json, vocab.json with merges.txt, or bpe_simple_vocab_16e6.txt.gz",
+    .open = open_clip,
+    .configure = configure_clip,
+};
+const struct tokenizer_kind tokenizer_kind_bert = {
+    .files = "tokenizer.json, or vocab.txt of bert-base-uncased",
+    .open = open_bert,
+    .configure = configure_bert,
+    .longest = 512,
+    .one_json = true,
+};
+const struct tokenizer_kind tokenizer_kind_opt = {
+    .files = byte_pairs,
+    .open = open_opt,
+    .configure = configure_clip,
+};
+const struct tokenizer_kind tokenizer_kind_t5 = {
+    .files = byte_pairs,
+    .open = open_t5,
+    .configure = configure_clip,
+};

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * beam.c - one item's beams, in four historic forms
+ * beam.c - one item's beams, in the four forms that transformers had
  *
  * Every step takes the best 2 x beams of (beam score + log-probability).  One that ends the text
  * may become a finished hypothesis if its rank is below `beams`; the best `beams` others run on.
- * The eras differ in the length that divides a hypothesis' sum, and in when an item is done:
+ * The versions differ in the length that divides a hypothesis' sum, and in when an item is done:
  *
- *     era   length of a hypothesis             done when `beams` are finished and worst >=
- *     A     ids without end, prompt counted    best candidate / (length before the step)^lp
- *     B     as A                               best candidate / (length after the step)^lp
- *     C     new ids, end counted               best candidate / (new ids)^lp
- *     D     as C                               best running beam / (new ids)^lp
+ *     version   length of a hypothesis           done when `beams` are finished and worst >=
+ *     to 4.26   ids without end, prompt too      best candidate / (length before the step)^lp
+ *     4.29      the same                         best candidate / (length after the step)^lp
+ *     4.36      new ids and the end              best candidate / (new ids)^lp
+ *     4.50      the same                         best running beam / (new ids)^lp
  *
  * Source: huggingface/transformers generation/beam_search.py (4.15, 4.33, 4.40) and
  * generation/utils.py (4.57).
@@ -29,7 +29,7 @@ struct row {
 
 struct finished {
     struct row row;
-    double rank; /* the sum over the length that its era divides by */
+    double rank; /* the sum over the length that its version divides by */
     int scored;  /* tokens that `raw` is the sum of */
 };
 
@@ -43,7 +43,7 @@ struct beam_search {
     int prompt, running, full; /* full: hypotheses held */
     struct row *rows, *next;
     struct finished *held; /* best first; at most `beams`, one more while one is let in */
-    bool improving;        /* era D */
+    bool improving;        /* 4.50 */
 };
 
 static void row_set(struct row *to, const struct row *from, int token)
@@ -133,7 +133,7 @@ static double over_length(const struct decoding *d, double sum, int length)
 {
     double divisor = pow(length, d->length_penalty);
 
-    return d->era == BEAM_ERA_D ? (double)((float)sum / (float)divisor) : sum / divisor;
+    return d->version == BEAM_4_50 ? (double)((float)sum / (float)divisor) : sum / divisor;
 }
 
 /* Holds a hypothesis if there is room or it beats the worst; equals stay in order of arrival. */
@@ -162,22 +162,22 @@ static void hold(struct beam_search *b, const struct row *row, double score, dou
 /* Length that divides a hypothesis made of `row` and, if `ended`, the end token. */
 static int counted(const struct beam_search *b, const struct row *row, bool ended)
 {
-    return b->rules->era <= BEAM_ERA_B ? row->count : row->count + ended - b->prompt;
+    return b->rules->version <= BEAM_4_29 ? row->count : row->count + ended - b->prompt;
 }
 
 /* Eras A to C: whether no open beam can still enter.  `best` is the best candidate's sum. */
 static bool settled(const struct beam_search *b, double best, int before)
 {
     const struct decoding *d = b->rules;
-    int length = d->era == BEAM_ERA_A ? before : before + 1;
+    int length = d->version == BEAM_4_26 ? before : before + 1;
 
     if (b->full < d->beams)
         return false;
     if (d->early == EARLY_TRUE)
         return true;
-    if (d->early == EARLY_NEVER && d->length_penalty > 0 && d->era != BEAM_ERA_A)
+    if (d->early == EARLY_NEVER && d->length_penalty > 0 && d->version != BEAM_4_26)
         length = d->max_length;
-    if (d->era == BEAM_ERA_C)
+    if (d->version == BEAM_4_36)
         length -= b->prompt;
     return b->held[b->full - 1].rank >= over_length(d, best, length);
 }
@@ -280,7 +280,7 @@ bool beam_advance(struct beam_search *b, const float *scores, const float *raw, 
     bool more;
 
     count = candidates(b, scores, vocabulary, list, wanted);
-    if (b->rules->era == BEAM_ERA_D)
+    if (b->rules->version == BEAM_4_50)
         more = advance_vectorised(b, list, count, raw, vocabulary, next);
     else
         more = advance_scorer(b, list, count, raw, vocabulary, next);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * decode.h - writing text token by token, with any language model
  *
- * Rules, their order and the four historic forms of beam search follow huggingface/transformers
+ * Rules, their order and the four forms that its beam search had follow huggingface/transformers
  * generation/{utils,logits_process,beam_search}.py.  A model shows itself as two functions over the
  * rows of its key and value cache; all rows of all items are fed in one call a step, so a weight is
  * read once per step.  `copy` is called for different items from several threads at once.
@@ -21,11 +21,11 @@ struct language_model {
     void (*copy)(void *self, int from, int to); /* cache row `to` becomes a copy of `from` */
 };
 
-enum beam_era {
-    BEAM_ERA_A, /* transformers up to 4.26: the original BLIP */
-    BEAM_ERA_B, /* 4.29 to 4.35: LAVIS today */
-    BEAM_ERA_C, /* 4.36 to 4.49 */
-    BEAM_ERA_D, /* 4.50 and later */
+enum beam_version {            /* the transformers versions that a beam search follows */
+                    BEAM_4_26, /* up to 4.26: the original BLIP */
+                    BEAM_4_29, /* 4.29 to 4.35: LAVIS today */
+                    BEAM_4_36, /* 4.36 to 4.49 */
+                    BEAM_4_50, /* 4.50 and later */
 };
 enum early_stopping { EARLY_FALSE, EARLY_TRUE, EARLY_NEVER };
 
@@ -38,7 +38,7 @@ struct decoding {
     double temperature, repetition_penalty, length_penalty;
     int min_length, max_length; /* of all ids, the prompt's among them */
     int end;                    /* the id that ends a text */
-    enum beam_era era;
+    enum beam_version version;
     enum early_stopping early;
     double (*draw)(void *from); /* uniform in [0, 1) for tests; NULL: from the item's seed */
     void *draw_from;

@@ -45,7 +45,7 @@ static int *lasts(struct tape *t, const struct spans *s)
     return at;
 }
 
-static void hand_over(float *logits, const struct tensor *x)
+static void copy_rows(float *logits, const struct tensor *x)
 {
     assert(x->stride == width(x));
     memcpy(logits, x->data, (size_t)tensor_count(x) * sizeof *logits);
@@ -80,7 +80,7 @@ static void opt_feed(void *self, int count, const int *row, const int *counts, c
     tape_clear(&w->step);
     in.x = opt_rows(w, row, counts, ids, count, &in.texts);
     in.wanted = lasts(&w->step, in.texts);
-    hand_over(logits, opt_logits(&w->step, w->model, opt_forward(&w->step, w->model, &in)));
+    copy_rows(logits, opt_logits(&w->step, w->model, opt_forward(&w->step, w->model, &in)));
 }
 
 static void opt_copy(void *self, int from, int to)
@@ -120,7 +120,7 @@ static void t5_feed(void *self, int count, const int *row, const int *counts, co
     in.states_of = states_of;
     in.texts = spans_of(&w->step, count, counts);
     in.wanted = lasts(&w->step, in.texts);
-    hand_over(logits, t5_logits(&w->step, w->model, t5_decode(&w->step, w->model, &in)));
+    copy_rows(logits, t5_logits(&w->step, w->model, t5_decode(&w->step, w->model, &in)));
 }
 
 static void t5_copy(void *self, int from, int to)

@@ -33,7 +33,7 @@ void model_clamp(struct model *m)
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b)
 {
     return tensor_from(t, (float *)(uintptr_t)b->pixels, 4,
-                       (long[]){ b->count, 3, m->image_size, m->image_size });
+                       (long[]){ b->count, 3, m->image.size, m->image.size });
 }
 
 static int check(const struct model *m, const struct pairs *b, const struct lesson *l)

@@ -225,8 +225,8 @@ static int open_tokenizer(struct opening *o, const struct model *m)
     free(path);
     if (!o->tokenizer)
         return -1;
-    o->context = m->context;
-    if (o->options->context > 0 && o->options->context < m->context)
+    o->context = m->reading.context;
+    if (o->options->context > 0 && o->options->context < m->reading.context)
         o->context = o->options->context;
     return measure_prefix(o);
 }
@@ -259,9 +259,9 @@ struct dataset *dataset_open(char *const *operands, int count, const struct data
                                            .augment = o->augment,
                                            .quiet = o->quiet };
     d->root = o->root ? xstrdup(o->root) : NULL;
-    d->preprocess = m->preprocess;
+    d->preprocess = m->image.preprocess;
     d->epoch = UINT64_MAX;
-    if (!m->image_size)
+    if (!m->image.size)
         result = fail_as("unsupported", "%s has no image tower", m->about);
     if (!result)
         result = open_tokenizer(opening, m);

@@ -70,7 +70,7 @@ static char *describe(const struct run *r)
     json_escape(&b, t->prompt ? t->prompt : "", t->prompt ? strlen(t->prompt) : 0);
     buffer_printf(
         &b, ",\"easy_negatives\":%.6g,\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu",
-        t->easy, t->smoothing, r->model->image_size, (unsigned long long)t->seed);
+        t->easy, t->smoothing, r->model->image.size, (unsigned long long)t->seed);
     if (t->dropout > 0 || t->drop_path > 0) /* without them as it was before there were any */
         buffer_printf(&b, ",\"dropout\":%.6g,\"drop_path\":%.6g", t->dropout, t->drop_path);
     buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
@@ -209,7 +209,7 @@ static void begin_learning(struct run *r)
     r->teacher = follows ? model_twin(r->model) : NULL;
     r->learning = params_learn(&r->model->params, NULL);
     if (r->teacher && t->queue)
-        r->queue = feature_queue_new(t->queue, r->model->embedding, t->seed);
+        r->queue = feature_queue_new(t->queue, r->model->embedding.width, t->seed);
     r->adam = (struct adamw){ .beta1 = (float)t->beta1,
                               .beta2 = (float)t->beta2,
                               .eps = (float)t->eps,
@@ -260,7 +260,7 @@ static int open_data(struct run *r)
 {
     const struct training *t = r->t;
     const char *prompt = t->prompt                           ? t->prompt
-                         : r->objectives.set == OBJECTIVE_LM ? r->model->prompt
+                         : r->objectives.set == OBJECTIVE_LM ? r->model->writing.prompt
                                                              : NULL;
     struct dataset_options o = { .root = t->root,
                                  .image_field = t->image_field,

@@ -69,7 +69,7 @@ static struct model *random_model(void)
 static void begin(void)
 {
     struct model *m = bench.model = random_model();
-    long size = 3L * m->image_size * m->image_size;
+    long size = 3L * m->image.size * m->image.size;
 
     bench.pixels = xalloc((size_t)(8 * size), sizeof *bench.pixels);
     for (long i = 0; i < 8 * size; i++)
@@ -86,7 +86,7 @@ static struct tensor *look(int images)
 {
     struct model *m = bench.model;
     struct tensor *pixels = tensor_from(&bench.tape, bench.pixels, 4,
-                                        (long[]){ images, 3, m->image_size, m->image_size });
+                                        (long[]){ images, 3, m->image.size, m->image.size });
 
     return m->family->features(&bench.tape, m, pixels);
 }

@@ -159,7 +159,7 @@ static double write_tokens(struct tensor *image, int beams, int length)
                           .min_length = length,
                           .max_length = length,
                           .end = bench.model.config.end,
-                          .era = BEAM_ERA_D };
+                          .version = BEAM_4_50 };
     const struct prompt prompt = { .ids = &bench.model.config.begin, .count = 1 };
     struct writer w;
     struct hypothesis out;

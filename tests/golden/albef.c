@@ -253,8 +253,8 @@ static void classifier(const char *name, const char *file, int classes, int imag
 
     if (!open_fixture(&f, name, file))
         return;
-    ok((f.model->abilities & ~(unsigned)VLM_GROUND) == VLM_MATCH && f.model->classes == classes &&
-           f.model->images == images,
+    ok((f.model->abilities & ~(unsigned)VLM_GROUND) == VLM_MATCH &&
+           f.model->matching.classes == classes && f.model->image.per_text == images,
        "%s: %d classes, of %d pictures", name, classes, images);
     x = features(&f);
     if (images == 2) {

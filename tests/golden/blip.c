@@ -342,7 +342,7 @@ static void captioner(const char *name, const char *file, bool original)
 
     memcpy(prompt, r.ids, sizeof prompt);
     d.min_length = original ? 5 : 0;
-    d.era = original ? BEAM_ERA_A : BEAM_ERA_D;
+    d.version = original ? BEAM_4_26 : BEAM_4_50;
     captions(&f, "greedy", &d, prompt, prompt_length, image, images);
     d.beams = 3;
     captions(&f, "beam3", &d, prompt, prompt_length, image, images);
@@ -478,7 +478,7 @@ static void answerer(const char *name, const char *file, bool original)
     d.beams = 3;
     d.min_length = original ? 1 : 0;
     d.max_length = 10;
-    d.era = original ? BEAM_ERA_A : BEAM_ERA_D;
+    d.version = original ? BEAM_4_26 : BEAM_4_50;
     captions(&f, "answers", &d, &f.model.config.begin, 1, states, r.spans);
     close_fixture(&f);
 }

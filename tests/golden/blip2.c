@@ -21,7 +21,7 @@ static struct tensor *features_of(struct fixture *f)
 static void cosines(struct fixture *f, const struct tensor *u, const struct tensor *v)
 {
     const struct stored *s = wanted(f, "itc");
-    int each = f->model->image_vectors, texts = (int)v->shape[0];
+    int each = f->model->embedding.per_image, texts = (int)v->shape[0];
     bool square = s->shape[1] > 1;
     float got[16];
 
@@ -43,8 +43,8 @@ static void embeddings(struct fixture *f, struct tensor *features, const struct 
     struct tensor *u = family->image_of(&f->tape, f->model, features);
     struct tensor *v = family->text(&f->tape, f->model, r->ids, r->counts, r->spans->count);
 
-    ok(rows(u) == features->shape[0] * f->model->image_vectors, "%s: %d vectors an image", f->name,
-       f->model->image_vectors);
+    ok(rows(u) == features->shape[0] * f->model->embedding.per_image, "%s: %d vectors an image",
+       f->name, f->model->embedding.per_image);
     close_to(f, u, "image_embedding");
     close_to(f, v, "text_embedding");
     cosines(f, u, v);
@@ -76,7 +76,7 @@ static void captions(struct fixture *f, struct tensor *features)
     const struct prompt one = { .ids = &begin, .count = 1 }, prompts[3] = { one, one, one };
     struct decoding d = greedy;
 
-    d.era = BEAM_ERA_B;
+    d.version = BEAM_4_29;
     d.min_length = 5;
     texts_equal(f, "greedy", features, prompts, &d, 0);
     d.beams = 3;
@@ -84,7 +84,7 @@ static void captions(struct fixture *f, struct tensor *features)
     d.length_penalty = 0.5;
     d.min_length = 3;
     texts_equal(f, "beam3_other", features, prompts, &d, 0);
-    d = f->model->writing;
+    d = f->model->writing.rules;
     d.end = 3;
     texts_equal(f, "beam3", features, prompts, &d, 0);
     texts_alone(f, features, prompts, &d);
@@ -172,7 +172,7 @@ static void speech(struct fixture *f, bool opt, int prompt)
 
     ragged_read(f, &r, "text_", -1);
     if (opt)
-        f->model->writing.end = 202;
+        f->model->writing.rules.end = 202;
     model_begin_learning(f->model);
     learning_of = params_learn(&f->model->params, NULL);
     const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL };
@@ -213,7 +213,7 @@ static void stage2(const char *name, const char *file, bool original, bool opt)
     ragged_read(&f, &r, "", -1);
     for (int i = 0; i < 3; i++)
         prompts[i] = (struct prompt){ r.ids + r.spans->start[i], r.counts[i], 0, NULL, 0 };
-    d.era = original ? BEAM_ERA_B : BEAM_ERA_D;
+    d.version = original ? BEAM_4_29 : BEAM_4_50;
     d.end = opt ? 202 : 1;
     d.min_length = original;
     d.max_length = 12 + skip;

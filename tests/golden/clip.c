@@ -67,7 +67,7 @@ static void compare_alone(struct golden *g, struct tape *t, const struct tensor 
                           const struct tensor *text)
 {
     int last = g->count - 1, before = 0;
-    long size = g->model->image_size;
+    long size = g->model->image.size;
     struct tensor *one =
         tensor_from(t, g->pixels + last * 3 * size * size, 4, (long[]){ 1, 3, size, size });
     size_t bytes = (size_t)width(image) * sizeof(float);

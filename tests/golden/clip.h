@@ -101,7 +101,7 @@ static inline void close_golden(struct golden *g)
 
 static inline struct tensor *pixels_of(struct golden *g, struct tape *t)
 {
-    long size = g->model->image_size;
+    long size = g->model->image.size;
 
     return tensor_from(t, g->pixels, 4, (long[]){ g->count, 3, size, size });
 }

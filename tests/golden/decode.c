@@ -52,7 +52,7 @@ static int read_ids(const cJSON *list, int *ids)
 }
 
 /* One case: all prompts in one call; how many results differ. */
-static int differing(const cJSON *file, const cJSON *one, enum beam_era era)
+static int differing(const cJSON *file, const cJSON *one, enum beam_version version)
 {
     static const struct language_model plain = { &toy, 40, feed, copy };
     const cJSON *prompts = json_get(file, "prompts"), *results = json_get(one, "results");
@@ -68,7 +68,7 @@ static int differing(const cJSON *file, const cJSON *one, enum beam_era era)
         .min_length = (int)json_number(one, "min_length", 0),
         .max_length = (int)json_number(one, "max_length", 20),
         .end = (int)json_number(file, "end", 0),
-        .era = era,
+        .version = version,
         .early = json_bool(one, "early", false) ? EARLY_TRUE : EARLY_FALSE,
     };
     struct hypothesis *out = xalloc((size_t)(items * d.sequences), sizeof *out);
@@ -89,7 +89,7 @@ static int differing(const cJSON *file, const cJSON *one, enum beam_era era)
     return bad;
 }
 
-static void era_is(const char *path, enum beam_era era)
+static void version_is(const char *path, enum beam_version version)
 {
     cJSON *file = json_read(path);
     const cJSON *one;
@@ -97,7 +97,7 @@ static void era_is(const char *path, enum beam_era era)
     ok(file != NULL, "%s is there", path);
     cJSON_ArrayForEach(one, json_get(file, "cases"))
     {
-        ok(differing(file, one, era) == 0,
+        ok(differing(file, one, version) == 0,
            "%s: %g beams, %g results, length penalty %g, %g to %g ids, repetition %g, early %d",
            path + strlen("tests/golden/decode/"), json_number(one, "beams", 0),
            json_number(one, "sequences", 0), json_number(one, "length_penalty", 0),
@@ -175,10 +175,10 @@ int main(void)
     toy.first = weights_find(w, "first")->data;
     toy.second = weights_find(w, "second")->data;
     toy.vocabulary = 40;
-    era_is("tests/golden/decode/era_A.json", BEAM_ERA_A);
-    era_is("tests/golden/decode/era_B.json", BEAM_ERA_B);
-    era_is("tests/golden/decode/era_C.json", BEAM_ERA_C);
-    era_is("tests/golden/decode/era_D.json", BEAM_ERA_D);
+    version_is("tests/golden/decode/era_A.json", BEAM_4_26);
+    version_is("tests/golden/decode/era_B.json", BEAM_4_29);
+    version_is("tests/golden/decode/era_C.json", BEAM_4_36);
+    version_is("tests/golden/decode/era_D.json", BEAM_4_50);
     sampling();
     weights_close(w);
     return done();

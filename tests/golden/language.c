@@ -239,7 +239,7 @@ static struct decoding rules(int beams, int end, double penalty)
                               .repetition_penalty = 1,
                               .length_penalty = penalty,
                               .end = end,
-                              .era = BEAM_ERA_D };
+                              .version = BEAM_4_50 };
 }
 
 /* Lengths count a prompt, and here the items' differ: one at a time. */

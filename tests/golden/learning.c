@@ -363,7 +363,7 @@ static void blip2(const char *name, const char *path, unsigned objectives, float
         s.lesson.objectives = objectives;
         if (planned(&s, "prompt")) { /* a language model ends texts with a line's end */
             s.lesson.prompt = *(const int *)planned(&s, "prompt")->data;
-            s.model->writing.end = 202;
+            s.model->writing.rules.end = 202;
         }
         test_gradients(&s, objectives);
         test_steps(&s, &a);

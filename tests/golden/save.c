@@ -90,14 +90,16 @@ static bool same_preparation(const struct preprocess *p, const struct preprocess
 
 static bool same_settings(const struct model *m, const struct model *n)
 {
-    return m->abilities == n->abilities && m->embedding == n->embedding &&
-           m->image_size == n->image_size && m->context == n->context &&
-           m->vocabulary == n->vocabulary && m->scale == n->scale && m->bert == n->bert &&
-           m->write_begin == n->write_begin && m->match_begin == n->match_begin &&
-           (m->clean == CLEAN_HF) == (n->clean == CLEAN_HF) &&
-           (!m->prompt || !strcmp(m->prompt, n->prompt)) && m->writing.era == n->writing.era &&
-           m->writing.min_length == n->writing.min_length &&
-           m->sampling_penalty == n->sampling_penalty;
+    return m->abilities == n->abilities && m->embedding.width == n->embedding.width &&
+           m->image.size == n->image.size && m->reading.context == n->reading.context &&
+           m->reading.vocabulary == n->reading.vocabulary &&
+           m->embedding.scale == n->embedding.scale && m->reading.kind == n->reading.kind &&
+           m->writing.begin == n->writing.begin && m->matching.begin == n->matching.begin &&
+           (m->reading.clean == CLEAN_HF) == (n->reading.clean == CLEAN_HF) &&
+           (!m->writing.prompt || !strcmp(m->writing.prompt, n->writing.prompt)) &&
+           m->writing.rules.version == n->writing.rules.version &&
+           m->writing.rules.min_length == n->writing.rules.min_length &&
+           m->writing.sampling_penalty == n->writing.sampling_penalty;
 }
 
 /* --- answers --- */
@@ -118,14 +120,14 @@ static void ask(struct model *m, struct answers *a)
 {
     static const int counts[2] = { 5, 3 };
     int ids[8];
-    long size = m->image_size;
+    long size = m->image.size;
     struct random random = { 7 };
     struct tape t = { 0 };
     struct tensor *features = NULL;
 
     a->count = 0;
     for (int i = 0; i < 8; i++)
-        ids[i] = m->vocabulary ? m->vocabulary - 1 - 3 * i : 0;
+        ids[i] = m->reading.vocabulary ? m->reading.vocabulary - 1 - 3 * i : 0;
     if (size) {
         struct tensor *pixels = tensor_make(&t, 2, 3, size, size);
 
@@ -139,11 +141,12 @@ static void ask(struct model *m, struct answers *a)
     if (m->abilities & VLM_EMBED_TEXT)
         keep(a, m->family->text(&t, m, ids, counts, 2));
     if (m->abilities & VLM_MATCH)
-        keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 2 - m->images, 0 }, 2));
+        keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 2 - m->image.per_text, 0 },
+                                 2));
     if (m->abilities & VLM_CAPTION) {
         struct prompt prompts[2] = { { .ids = ids, .count = 5 }, { .ids = ids + 5, .count = 3 } };
         struct hypothesis out[2];
-        struct decoding rules = m->writing;
+        struct decoding rules = m->writing.rules;
 
         rules.end = 3;
         if (m->family->write(&t, m, features, prompts, &rules, out) == 0)
@@ -213,7 +216,8 @@ static void test_model(const char *path)
         n = load(saved);
     if (ok(n, "%s: and opens", name)) {
         ok(worst_parameter(m, n) == 0, "%s: the same numbers", name);
-        ok(same_preparation(&m->preprocess, &n->preprocess), "%s: images are prepared so", name);
+        ok(same_preparation(&m->image.preprocess, &n->image.preprocess),
+           "%s: images are prepared so", name);
         ok(same_settings(m, n), "%s: the same settings", name);
         ok(same_answers(m, n), "%s: the same answers, to the bit", name);
         test_types(n, name);
@@ -252,7 +256,7 @@ static void test_pictures_once(void)
 
     ok(m && save(m, saved, DTYPE_F32, true), "NLVR2 is saved once");
     n = load(saved);
-    ok(n && n->images == 2 && shared(n) == 8, "what is stored once is one tensor: %d",
+    ok(n && n->image.per_text == 2 && shared(n) == 8, "what is stored once is one tensor: %d",
        n ? shared(n) : 0);
     ok(n && worst_parameter(m, n) == 0 && same_answers(m, n), "and answers the same");
     model_free(n);

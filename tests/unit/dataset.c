@@ -210,14 +210,14 @@ static void contents(void)
         int k = 4 + i - (i > 1);
 
         paint(&picture, k);
-        preprocess_bytes(&model->preprocess, picture.data, picture.size, 0, pixels);
+        preprocess_bytes(&model->image.preprocess, picture.data, picture.size, 0, pixels);
         ok(!memcmp(pixels, p->pixels + i * 3 * 16 * 16, sizeof pixels), "pixels of pair %d", i);
         describe(&text, k);
         if (i == 2) {
             buffer_clear(&text);
             buffer_string(&text, "two cats");
         }
-        tokenizer_encode(t, text.data, text.size, model->context, &wanted);
+        tokenizer_encode(t, text.data, text.size, model->reading.context, &wanted);
         ok(p->counts[i] == wanted.count &&
                !memcmp(ids, wanted.ids, (size_t)wanted.count * sizeof *ids),
            "ids of pair %d", i);

@@ -232,7 +232,7 @@ static void learns(const char *name, struct model *m, unsigned objectives, bool 
     model_begin_learning(m);
     if (taught) {
         lesson.teacher = model_twin(m);
-        lesson.queue = feature_queue_new(8, m->embedding, 3);
+        lesson.queue = feature_queue_new(8, m->embedding.width, 3);
         lesson.alpha = 0.4f;
     }
     if (frozen)

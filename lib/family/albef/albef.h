@@ -34,6 +34,7 @@ struct albef {
     struct linear vision_projection, text_projection, match_head;
     struct linear class_hidden, class_out; /* relu between */
     struct tensor *temperature;            /* of ITC; NULL: not in the file */
+    int mask_id;                           /* learning: the id that hides a word; 0: not known */
 };
 
 void albef_init(struct albef *m, const struct albef_config *config);

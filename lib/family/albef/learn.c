@@ -110,7 +110,7 @@ static int disguise(const struct batch *s, int id)
     int words = (int)s->albef->config.text.vocabulary;
 
     if (l->draw(l->draw_self) < mask_share)
-        return s->m->mask_id;
+        return ((struct albef *)s->m->self)->mask_id;
     if (l->draw(l->draw_self) < random_share)
         return (int)(l->draw(l->draw_self) * words);
     return id;
@@ -191,7 +191,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
 
     s.teacher = l->teacher ? l->teacher->self : NULL;
     s.texts = spans_of(t, p->count, p->counts);
-    s.images = spans_even(t, p->count, m->feature_tokens);
+    s.images = spans_even(t, p->count, m->image.tokens);
     s.image = albef_image(t, s.albef, pairs_pixels(t, m, p));
     if (s.teacher)
         ask_teacher(&s, &c);
@@ -228,7 +228,7 @@ static int find_mask(const struct model *m)
     tokenizer_close(t);
     free(path);
     if (id < 0)
-        id = m->vocabulary > 103 ? 103 : m->vocabulary - 1;
+        id = m->reading.vocabulary > 103 ? 103 : m->reading.vocabulary - 1;
     return id;
 }
 
@@ -237,7 +237,7 @@ static void begin(struct model *m)
     struct albef *a = m->self;
 
     if (a->config.text.head)
-        m->mask_id = find_mask(m);
+        a->mask_id = find_mask(m);
     if (a->config.embedding && !a->temperature)
         a->temperature = model_scalar(m, first_temperature);
 }

@@ -44,14 +44,14 @@ static void describe(struct model *m, const struct albef *a)
 
     m->about =
         xprintf("ALBEF ViT-%s/%d@%d, %s, %s layout, %s", c->vision.width == 768 ? "B" : "tiny",
-                c->vision.patch, m->image_size, kind, c->lavis ? "LAVIS" : m->layout->name,
+                c->vision.patch, m->image.size, kind, c->lavis ? "LAVIS" : m->layout->name,
                 dtype_name(vit_matrix(&a->vision)->type));
 }
 
 /* Answers are written as BLIP's; the originals only rank a list of them (vlm_rank). */
 static void set_writing(struct model *m)
 {
-    m->writing = (struct decoding){
+    m->writing.rules = (struct decoding){
         .beams = 3,
         .sequences = 1,
         .top_p = 0.9,
@@ -61,12 +61,12 @@ static void set_writing(struct model *m)
         .length_penalty = 1,
         .max_length = 10,
         .min_length = 1,
-        .era = BEAM_ERA_A,
+        .version = BEAM_4_26,
     };
-    m->sampling_penalty = 1;
-    m->prompt = "";
-    m->asks = true;
-    m->match_begin = -1;
+    m->writing.sampling_penalty = 1;
+    m->writing.prompt = "";
+    m->writing.answers = true;
+    m->matching.begin = -1;
 }
 
 static void set_texts(struct model *m, const struct albef_config *c)
@@ -75,13 +75,15 @@ static void set_texts(struct model *m, const struct albef_config *c)
 
     if (c->lavis)
         limit = c->classes ? 40 : 35;
-    m->context = limit < c->text.positions ? limit : (int)c->text.positions;
-    m->vocabulary = (int)c->text.vocabulary;
-    m->bert = true;
-    m->unended = !c->lavis;
-    m->clean = CLEAN_OPENAI;
-    m->caption_style = c->lavis ? CAPTION_BLIP : c->decoder.layers ? QUESTION_ALBEF : CAPTION_ALBEF;
-    m->caption_words = c->lavis || c->decoder.layers ? 50 : 30;
+    m->reading.context = limit < c->text.positions ? limit : (int)c->text.positions;
+    m->reading.vocabulary = (int)c->text.vocabulary;
+    m->reading.kind = &tokenizer_kind_bert;
+    m->reading.no_end = !c->lavis;
+    m->reading.clean = CLEAN_OPENAI;
+    m->reading.caption_style = c->lavis            ? CAPTION_BLIP
+                               : c->decoder.layers ? QUESTION_ALBEF
+                                                   : CAPTION_ALBEF;
+    m->reading.caption_words = c->lavis || c->decoder.layers ? 50 : 30;
 }
 
 static void set_abilities(struct model *m, const struct albef_config *c)
@@ -91,13 +93,13 @@ static void set_abilities(struct model *m, const struct albef_config *c)
                    ((c->match || c->classes) && c->images == 1 ? VLM_GROUND : 0) |
                    (c->decoder.layers ? VLM_CAPTION | VLM_ANSWER : 0) |
                    (c->text.head ? VLM_FILL : 0);
-    m->classes = c->classes;
-    m->class_names = c->images == 2 ? truth : c->classes == 3 ? entailment : NULL;
-    m->images = c->images;
-    m->ranks_by_match = !c->lavis;
-    m->grounds_frame = true;
-    m->answer_first_twice = !c->lavis;
-    m->answer_smoothing = c->lavis ? 0.1f : 0;
+    m->matching.classes = c->classes;
+    m->matching.class_names = c->images == 2 ? truth : c->classes == 3 ? entailment : NULL;
+    m->image.per_text = c->images;
+    m->matching.without_cosine = !c->lavis;
+    m->matching.map_frame = true;
+    m->answering.first_twice = !c->lavis;
+    m->answering.smoothing = c->lavis ? 0.1f : 0;
 }
 
 static int open(struct model *m)
@@ -115,14 +117,15 @@ static int open(struct model *m)
     albef_params(a, &m->params);
     if (model_bind(m, albef_ignored))
         return -1;
-    if (position_fit(&a->vision, m->wanted_size, &m->memory))
+    if (position_fit(&a->vision, m->wanted.image_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
-    m->image_size = a->config.vision.image = a->vision.config.image;
-    preprocess_squash(&m->preprocess, m->image_size);
-    m->embedding = (int)c.embedding;
-    m->feature_tokens = vit_tokens(&a->vision.config);
-    m->feature_width = c.vision.width;
-    m->scale = a->temperature && a->temperature->data[0] > 0 ? 1 / a->temperature->data[0] : 1;
+    m->image.size = a->config.vision.image = a->vision.config.image;
+    preprocess_squash(&m->image.preprocess, m->image.size);
+    m->embedding.width = (int)c.embedding;
+    m->image.tokens = vit_tokens(&a->vision.config);
+    m->image.width = c.vision.width;
+    m->embedding.scale =
+        a->temperature && a->temperature->data[0] > 0 ? 1 / a->temperature->data[0] : 1;
     set_texts(m, &c);
     set_abilities(m, &c);
     set_writing(m);
@@ -140,7 +143,7 @@ static struct tensor *features(struct tape *t, struct model *m, struct tensor *p
 {
     struct tensor *x = albef_image(t, m->self, pixels);
 
-    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->feature_tokens, width(x) });
+    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->image.tokens, width(x) });
 }
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
@@ -170,14 +173,14 @@ static struct albef_pairs pairs_of(struct tape *t, struct model *m, struct tenso
                                    const int *ids, const int *counts, const int *image_of_text,
                                    int texts)
 {
-    bool two = m->images == 2;
+    bool two = m->image.per_text == 2;
 
     return (struct albef_pairs){
         .ids = ids,
         .texts = spans_of(t, texts, counts),
         .image = two ? every_second(t, x, 0) : tensor_as_rows(t, x),
         .other = two ? every_second(t, x, 1) : NULL,
-        .images = spans_even(t, (int)x->shape[0] / m->images, m->feature_tokens),
+        .images = spans_even(t, (int)x->shape[0] / m->image.per_text, m->image.tokens),
         .image_of = image_of_text,
     };
 }
@@ -245,8 +248,8 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     return status;
 }
 
-static struct tensor *tell(struct tape *t, struct model *m, struct tensor *x, const int *ids,
-                           const int *counts, int texts, const int *at, int count)
+static struct tensor *predict(struct tape *t, struct model *m, struct tensor *x, const int *ids,
+                              const int *counts, int texts, const int *at, int count)
 {
     struct albef *a = m->self;
     struct albef_pairs p = pairs_of(t, m, x, ids, counts, NULL, texts);
@@ -257,6 +260,8 @@ static struct tensor *tell(struct tape *t, struct model *m, struct tensor *x, co
 
 const struct family family_albef = {
     .name = "albef",
+    .image_processor = "BlipImageProcessor",
+    .processor = "BlipProcessor",
     .knows = knows,
     .open = open,
     .close = close,
@@ -266,7 +271,7 @@ const struct family family_albef = {
     .match = match,
     .write = write,
     .questions = questions,
-    .tell = tell,
+    .predict = predict,
     .ground = ground,
     .learn = &albef_learner,
     .config = albef_save_config,

@@ -75,7 +75,7 @@ static struct tensor *itm(const struct batch *s, const struct contrast *c)
 {
     const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson, negative_floor);
     const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson, negative_floor);
-    struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, s->m->match_begin);
+    struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, s->m->matching.begin);
     struct bert_input in = {
         .ids = m.ids,
         .texts = m.texts,
@@ -98,7 +98,7 @@ static long lm_rows(const struct batch *s, int *ids, int *at, int *target)
 
     memcpy(ids, s->pairs->ids, (size_t)start[s->texts->count] * sizeof *ids);
     for (int i = 0; i < s->texts->count; i++) {
-        ids[start[i]] = s->m->write_begin;
+        ids[start[i]] = s->m->writing.begin;
         for (int k = start[i]; k + 1 < start[i + 1]; k++) {
             if (k + 1 - start[i] < s->lesson->prompt)
                 continue;
@@ -166,7 +166,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
 
     s.texts = spans_of(t, p->count, p->counts);
     s.looked = looks(t, s.blip);
-    s.images = spans_even(t, p->count, m->feature_tokens);
+    s.images = spans_even(t, p->count, m->image.tokens);
     if (l->objectives & ~(unsigned)OBJECTIVE_ITC)
         s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))

@@ -7,7 +7,8 @@
  *     image tower's epsilon  1e-6                     config.json's
  *     first id of ITM        [ENC]                    [CLS]
  *     first id of a question [ENC]                    [CLS]
- *     captions               "a picture of ", era A   no prompt, era D
+ *     prompt of captions     "a picture of "          none
+ *     beam search, as in     transformers 4.26        4.50
  */
 #include <math.h>
 #include <stdlib.h>
@@ -43,14 +44,14 @@ static void describe(struct model *m, const struct blip *b)
                        c->vision.width == 1024  ? "L"
                        : c->vision.width == 768 ? "B"
                                                 : "tiny",
-                       c->vision.patch, m->image_size, kind, m->layout->name,
+                       c->vision.patch, m->image.size, kind, m->layout->name,
                        dtype_name(vit_matrix(&b->vision)->type));
 }
 
 /* How texts are written unless the user says otherwise. */
 static void set_writing(struct model *m, const struct blip_config *c, bool original)
 {
-    m->writing = (struct decoding){
+    m->writing.rules = (struct decoding){
         .beams = 3,
         .sequences = 1,
         .top_p = 0.9,
@@ -63,15 +64,15 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
                       : c->answers ? 1
                                    : 5,
         .end = c->end,
-        .era = original ? BEAM_ERA_A : BEAM_ERA_D,
+        .version = original ? BEAM_4_26 : BEAM_4_50,
     };
-    m->sampling_penalty = original && !c->answers ? 1.1 : 1;
+    m->writing.sampling_penalty = original && !c->answers ? 1.1 : 1;
     /* captioners were tuned behind the prompt, pre-training saw none */
-    m->prompt = original && !c->encoder ? "a picture of " : "";
-    m->asks = c->answers;
-    m->answer_smoothing = 0.1f;
-    m->write_begin = c->begin;
-    m->match_begin = original ? c->encode : -1;
+    m->writing.prompt = original && !c->encoder ? "a picture of " : "";
+    m->writing.answers = c->answers;
+    m->answering.smoothing = 0.1f;
+    m->writing.begin = c->begin;
+    m->matching.begin = original ? c->encode : -1;
 }
 
 static int configure(struct model *m, struct blip_config *c)
@@ -90,33 +91,35 @@ static int open(struct model *m)
 {
     struct blip *b = xalloc(1, sizeof *b);
     struct blip_config c;
-    bool original = is_hf(m) ? model_is_original(m) : !m->compat || strcmp(m->compat, "hf");
+    bool original =
+        is_hf(m) ? model_is_original(m) : !m->wanted.compat || strcmp(m->wanted.compat, "hf");
 
     m->self = b;
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
-    if (m->compat && (original || !is_hf(m)))
+    if (m->wanted.compat && (original || !is_hf(m)))
         c.vision.eps = original ? 1e-6f : 1e-5f;
     blip_init(b, &c);
     blip_params(b, &m->params);
     if (model_bind(m, blip_ignored))
         return -1;
-    if (position_fit(&b->vision, m->wanted_size, &m->memory))
+    if (position_fit(&b->vision, m->wanted.image_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
-    m->image_size = b->config.vision.image = b->vision.config.image;
+    m->image.size = b->config.vision.image = b->vision.config.image;
     if (preprocess_model(m, is_hf(m), c.vision.image))
         return fail("%s: %s", m->path, error_text());
     m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                    (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |
                    (c.answers ? VLM_ANSWER : 0);
-    m->embedding = (int)c.embedding;
-    m->feature_tokens = vit_tokens(&b->vision.config);
-    m->feature_width = c.vision.width;
-    m->context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
-    m->vocabulary = (int)c.text.vocabulary;
-    m->scale = b->logit_scale ? expf(b->logit_scale->data[0]) : 1; /* the cosine, as it is */
-    m->bert = true;
-    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
+    m->embedding.width = (int)c.embedding;
+    m->image.tokens = vit_tokens(&b->vision.config);
+    m->image.width = c.vision.width;
+    m->reading.context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
+    m->reading.vocabulary = (int)c.text.vocabulary;
+    m->embedding.scale =
+        b->logit_scale ? expf(b->logit_scale->data[0]) : 1; /* the cosine, as it is */
+    m->reading.kind = &tokenizer_kind_bert;
+    m->reading.clean = original ? CLEAN_OPENAI : CLEAN_HF;
     set_writing(m, &c, original);
     describe(m, b);
     return 0;
@@ -132,7 +135,7 @@ static struct tensor *features(struct tape *t, struct model *m, struct tensor *p
 {
     struct tensor *x = blip_image(t, m->self, pixels);
 
-    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->feature_tokens, width(x) });
+    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->image.tokens, width(x) });
 }
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
@@ -153,8 +156,8 @@ static int *grounded(struct tape *t, const struct model *m, const int *ids,
     int count = spans->start[spans->count], *own = tape_alloc(t, (size_t)count * sizeof *own);
 
     memcpy(own, ids, (size_t)count * sizeof *own);
-    for (int i = 0; m->match_begin >= 0 && i < spans->count; i++)
-        own[spans->start[i]] = m->match_begin;
+    for (int i = 0; m->matching.begin >= 0 && i < spans->count; i++)
+        own[spans->start[i]] = m->matching.begin;
     return own;
 }
 
@@ -164,8 +167,8 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, c
     const struct spans *spans = spans_of(t, texts, counts);
 
     return blip_match(t, m->self, tensor_as_rows(t, x),
-                      spans_even(t, (int)x->shape[0], m->feature_tokens),
-                      grounded(t, m, ids, spans), spans, image_of_text);
+                      spans_even(t, (int)x->shape[0], m->image.tokens), grounded(t, m, ids, spans),
+                      spans, image_of_text);
 }
 
 /* LAVIS chose the seventh of twelve layers; behind the last one [ENC] alone matters. */
@@ -204,7 +207,7 @@ static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
                               const struct spans **spans)
 {
     struct blip *b = m->self;
-    const struct spans *images = spans_even(t, (int)x->shape[0], m->feature_tokens);
+    const struct spans *images = spans_even(t, (int)x->shape[0], m->image.tokens);
 
     *states = read_questions(t, m, tensor_as_rows(t, x), images, prompts, spans);
     return &b->decoder;
@@ -215,7 +218,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
 {
     struct blip *b = m->self;
     int count = (int)x->shape[0], status;
-    const struct spans *spans = spans_even(t, count, m->feature_tokens);
+    const struct spans *spans = spans_even(t, count, m->image.tokens);
     struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
     struct tensor *states = tensor_as_rows(t, x);
     struct writer w;
@@ -235,6 +238,8 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
 
 const struct family family_blip = {
     .name = "blip",
+    .image_processor = "BlipImageProcessor",
+    .processor = "BlipProcessor",
     .knows = knows,
     .open = open,
     .close = close,

@@ -66,7 +66,7 @@ cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
 {
     const struct blip *b = m->self;
     cJSON *root = config_begin("blip");
-    int end = m->writing.end ? m->writing.end : t ? tokenizer_id(t, "[SEP]") : BERT_END;
+    int end = m->writing.rules.end ? m->writing.rules.end : t ? tokenizer_id(t, "[SEP]") : BERT_END;
 
     *layout = b->config.contrastive ? &blip_layout_hf_pooled : &blip_layout_hf;
     set_architectures(root, &b->config);

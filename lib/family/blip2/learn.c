@@ -145,8 +145,8 @@ static struct tensor *lm_opt(const struct batch *s, struct tensor *pictures)
     told_open(&to, s->t, s->pairs);
     for (int i = 0; i < s->pairs->count; i++) {
         tell(&to, i, ids + start[i], s->pairs->counts[i]);
-        if (s->pairs->counts[i] < s->m->context)
-            tell(&to, i, &s->m->writing.end, 1);
+        if (s->pairs->counts[i] < s->m->reading.context)
+            tell(&to, i, &s->m->writing.rules.end, 1);
     }
     return opt_loss(s->t, &s->blip2->opt, pictures, s->blip2->config.qformer.queries, &to.texts,
                     s->lesson->prompt);
@@ -199,7 +199,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
     const int *ids = NULL;
 
     s.texts = spans_of(t, p->count, p->counts);
-    s.images = spans_even(t, p->count, m->feature_tokens);
+    s.images = spans_even(t, p->count, m->image.tokens);
     s.image = blip2_image(t, s.blip2, pairs_pixels(t, m, p));
     if (l->objectives & OBJECTIVE_ITG) {
         ids = begun(&s);

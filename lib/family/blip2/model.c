@@ -5,7 +5,7 @@
  *
  *                                     original   Hugging Face
  *     epsilon behind the image tower  1e-5       as in the tower, config.json's
- *     beam search                     era B      era D
+ *     beam search, as transformers    4.29       4.50
  *     tokens of a language model      30         20
  *     repetitions of the prompt       count not  count
  */
@@ -40,7 +40,7 @@ static void describe(struct model *m, const struct blip2 *b)
                        c->vision.width == 1408   ? "g"
                        : c->vision.width == 1024 ? "L"
                                                  : "tiny",
-                       c->vision.patch, m->image_size, c->qformer.queries, kind, m->layout->name,
+                       c->vision.patch, m->image.size, c->qformer.queries, kind, m->layout->name,
                        dtype_name(b->qformer.layers[0].qkv.weight[0]->type));
     free(kind);
 }
@@ -48,7 +48,7 @@ static void describe(struct model *m, const struct blip2 *b)
 /* `tuned`: a LAVIS captioner, whose image tower was trained too */
 static void set_writing(struct model *m, const struct blip2_config *c, bool original, bool tuned)
 {
-    m->writing = (struct decoding){
+    m->writing.rules = (struct decoding){
         .beams = c->language ? 5 : 3,
         .sequences = 1,
         .top_p = 0.9,
@@ -62,30 +62,31 @@ static void set_writing(struct model *m, const struct blip2_config *c, bool orig
                       : original   ? 1
                                    : 0,
         .end = c->end,
-        .era = original ? BEAM_ERA_B : BEAM_ERA_D,
+        .version = original ? BEAM_4_29 : BEAM_4_50,
     };
     if (original && c->language == LANGUAGE_T5)
-        m->writing.max_length++; /* new ones, behind <pad> */
-    m->sampling_penalty = 1;
-    m->prompt = tuned ? "a photo of" : "";
-    m->write_begin = c->begin;
-    m->match_begin = -1;
-    m->prompted = c->language;
+        m->writing.rules.max_length++; /* new ones, behind <pad> */
+    m->writing.sampling_penalty = 1;
+    m->writing.prompt = tuned ? "a photo of" : "";
+    m->writing.begin = c->begin;
+    m->matching.begin = -1;
+    m->writing.prompt_apart = c->language;
 }
 
 /* What the texts are made of: BERT's words, or the language model's. */
 static void set_texts(struct model *m, const struct blip2_config *c, bool original)
 {
-    m->clean = original ? CLEAN_OPENAI : CLEAN_HF;
-    m->context = TEXT_LIMIT < c->qformer.positions ? TEXT_LIMIT : (int)c->qformer.positions;
-    m->vocabulary = (int)c->qformer.vocabulary;
-    m->bert = !c->language;
+    m->reading.clean = original ? CLEAN_OPENAI : CLEAN_HF;
+    m->reading.context = TEXT_LIMIT < c->qformer.positions ? TEXT_LIMIT : (int)c->qformer.positions;
+    m->reading.vocabulary = (int)c->qformer.vocabulary;
+    m->reading.kind = &tokenizer_kind_bert;
     if (!c->language)
         return;
-    m->context = original && c->language == LANGUAGE_OPT ? TEXT_LIMIT : PROMPT_LIMIT;
-    m->vocabulary = (int)(c->language == LANGUAGE_OPT ? c->opt.vocabulary : c->t5.vocabulary);
-    m->pieces = c->language == LANGUAGE_OPT ? tokenizer_opt : tokenizer_t5;
-    m->end_word = "\xc4\x8a"; /* how OPT's vocabulary spells the end of a line */
+    m->reading.context = original && c->language == LANGUAGE_OPT ? TEXT_LIMIT : PROMPT_LIMIT;
+    m->reading.vocabulary =
+        (int)(c->language == LANGUAGE_OPT ? c->opt.vocabulary : c->t5.vocabulary);
+    m->reading.kind = c->language == LANGUAGE_OPT ? &tokenizer_kind_opt : &tokenizer_kind_t5;
+    m->writing.end_word = "\xc4\x8a"; /* how OPT's vocabulary spells the end of a line */
 }
 
 static int configure(struct model *m, struct blip2_config *c)
@@ -134,9 +135,9 @@ static void set_abilities(struct model *m, const struct blip2_config *c)
     m->abilities = (c->embedding ? VLM_EMBED_IMAGE : 0) |
                    (c->embedding && !c->qformer.wordless ? VLM_EMBED_TEXT : 0) |
                    (c->match ? VLM_MATCH : 0) | (c->qformer.head || c->language ? VLM_CAPTION : 0);
-    m->embedding = (int)c->embedding;
-    m->image_vectors = c->embedding ? c->qformer.queries : 1;
-    m->scale = 1; /* the cosine, as it is */
+    m->embedding.width = (int)c->embedding;
+    m->embedding.per_image = c->embedding ? c->qformer.queries : 1;
+    m->embedding.scale = 1; /* the cosine, as it is */
 }
 
 static int open(struct model *m)
@@ -148,7 +149,8 @@ static int open(struct model *m)
     m->self = b;
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
-    original = is_hf(m) ? model_is_original(m) : !m->compat || strcmp(m->compat, "hf");
+    original =
+        is_hf(m) ? model_is_original(m) : !m->wanted.compat || strcmp(m->wanted.compat, "hf");
     tuned = is_tuned(m, &c);
     c.vision.after_eps = original ? 1e-5f : c.vision.eps;
     blip2_init(b, &c);
@@ -156,14 +158,14 @@ static int open(struct model *m)
     if (model_bind(m, blip2_ignored))
         return -1;
     add_key_biases(m);
-    if (position_fit(&b->vision, m->wanted_size, &m->memory))
+    if (position_fit(&b->vision, m->wanted.image_size, &m->memory))
         return fail("%s: %s", m->path, error_text());
-    m->image_size = b->config.vision.image = b->vision.config.image;
+    m->image.size = b->config.vision.image = b->vision.config.image;
     if (preprocess_model(m, is_hf(m), c.vision.image))
         return fail("%s: %s", m->path, error_text());
     set_abilities(m, &c);
-    m->feature_tokens = vit_tokens(&b->vision.config);
-    m->feature_width = c.vision.width;
+    m->image.tokens = vit_tokens(&b->vision.config);
+    m->image.width = c.vision.width;
     set_texts(m, &c, original);
     set_writing(m, &c, original, tuned);
     describe(m, b);
@@ -180,13 +182,13 @@ static struct tensor *features(struct tape *t, struct model *m, struct tensor *p
 {
     struct tensor *x = blip2_image(t, m->self, pixels);
 
-    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->feature_tokens, width(x) });
+    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->image.tokens, width(x) });
 }
 
 static const struct spans *image_spans(struct tape *t, const struct model *m,
                                        const struct tensor *features)
 {
-    return spans_even(t, (int)features->shape[0], m->feature_tokens);
+    return spans_even(t, (int)features->shape[0], m->image.tokens);
 }
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
@@ -220,7 +222,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
 
     if (b->config.language) {
         x = blip2_pictures(t, b, blip2_queries(t, b, image, images));
-        return blip2_speak(t, b, x, prompts, images->count, d->era == BEAM_ERA_D, d, out);
+        return blip2_speak(t, b, x, prompts, images->count, d->version == BEAM_4_50, d, out);
     }
     blip2_writer_open(&w, b, image, images, d);
     status = decode(&w.language, d, prompts, images->count, out);
@@ -230,6 +232,8 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
 
 const struct family family_blip2 = {
     .name = "blip2",
+    .image_processor = "BlipImageProcessor",
+    .processor = "BlipProcessor",
     .knows = knows,
     .open = open,
     .close = close,

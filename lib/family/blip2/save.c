@@ -85,9 +85,10 @@ static void set_language(const struct model *m, cJSON *o, const struct blip2 *b,
                  c->begin);
     if (c->language == LANGUAGE_T5)
         config_whole(o, "bos_token_id", 1);
-    if (m->writing.end > 0 || t)
+    if (m->writing.rules.end > 0 || t)
         config_whole(o, "eos_token_id",
-                     m->writing.end > 0 ? m->writing.end : tokenizer_id(t, m->end_word));
+                     m->writing.rules.end > 0 ? m->writing.rules.end
+                                              : tokenizer_id(t, m->writing.end_word));
 }
 
 cJSON *blip2_save_config(const struct model *m, const struct tokenizer *t,
@@ -111,8 +112,8 @@ cJSON *blip2_save_config(const struct model *m, const struct tokenizer *t,
         config_whole(root, "image_text_hidden_size", c->embedding);
     if (c->image_token >= 0)
         config_whole(root, "image_token_index", c->image_token);
-    if (*m->prompt)
-        config_word(root, "vlm_prompt", m->prompt);
+    if (*m->writing.prompt)
+        config_word(root, "vlm_prompt", m->writing.prompt);
     set_vision(config_object(root, "vision_config"), &b->vision.config);
     set_qformer(config_object(root, "qformer_config"), &c->qformer);
     if (c->language) {

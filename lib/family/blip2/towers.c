@@ -41,7 +41,7 @@ int blip2_open_vision(struct model *m, const struct weights **vision)
     *vision = NULL;
     if (blip2_has_vision(m->weights))
         return 0;
-    path = look(m, m->vision, names);
+    path = look(m, m->wanted.vision, names);
     if (!path)
         return fail_as("not_found",
                        "the image tower is not in this file: name its file with --vision, or put "
@@ -89,7 +89,7 @@ int blip2_open_language(struct model *m, struct blip2_config *c)
     char *path;
     int status;
 
-    path = look(m, m->language, names + large);
+    path = look(m, m->wanted.language, names + large);
     if (!path)
         return fail_as("not_found",
                        "the language model is not in this file: name its folder with --language, "

@@ -39,7 +39,7 @@ static int read_preprocess_hf(struct model *m)
     char *path = path_join(m->folder, "preprocessor_config.json");
     cJSON *root = path_exists(path) ? json_read(path) : NULL;
     int result =
-        root || !path_exists(path) ? preprocess_hf(&m->preprocess, root, m->image_size) : -1;
+        root || !path_exists(path) ? preprocess_hf(&m->image.preprocess, root, m->image.size) : -1;
 
     cJSON_Delete(root);
     free(path);
@@ -56,18 +56,18 @@ static int configure_open_clip(struct model *m, struct clip_config *c)
     if (clip_config_open_clip(model, c))
         return -1;
     m->layout = custom ? &clip_layout_open_clip_custom : &clip_layout_openai;
-    m->clean = CLEAN_OPEN_CLIP;
-    m->image_size = clip_image_size(c);
-    return preprocess_open_clip(&m->preprocess, json_get(m->open_clip, "preprocess_cfg"),
-                                m->image_size);
+    m->reading.clean = CLEAN_OPEN_CLIP;
+    m->image.size = clip_image_size(c);
+    return preprocess_open_clip(&m->image.preprocess, json_get(m->open_clip, "preprocess_cfg"),
+                                m->image.size);
 }
 
 /* A folder in Hugging Face's layout whose numbers came out of OpenAI's way of preparing inputs. */
 static void follow_openai(struct model *m)
 {
-    m->clean = CLEAN_OPENAI;
-    m->preprocess.rounding = CROP_HALF_EVEN;
-    m->preprocess.convert_first = false;
+    m->reading.clean = CLEAN_OPENAI;
+    m->image.preprocess.rounding = CROP_HALF_EVEN;
+    m->image.preprocess.convert_first = false;
 }
 
 static int configure(struct model *m, struct clip_config *c)
@@ -76,13 +76,13 @@ static int configure(struct model *m, struct clip_config *c)
         return configure_open_clip(m, c);
     if (!m->config) {
         m->layout = &clip_layout_openai;
-        m->clean = CLEAN_OPENAI;
+        m->reading.clean = CLEAN_OPENAI;
         if (clip_config_shapes(m->weights, c))
             return -1;
-        preprocess_clip(&m->preprocess, clip_image_size(c));
+        preprocess_clip(&m->image.preprocess, clip_image_size(c));
         return 0;
     }
-    m->clean = CLEAN_HF;
+    m->reading.clean = CLEAN_HF;
     if (is_type(m->config, "vlm-clip")) {
         m->layout = &clip_layout_own;
         if (clip_config_own(m->config, c))
@@ -92,7 +92,7 @@ static int configure(struct model *m, struct clip_config *c)
         if (clip_config_hf(m->config, c))
             return -1;
     }
-    m->image_size = clip_image_size(c);
+    m->image.size = clip_image_size(c);
     if (c->has_vision && read_preprocess_hf(m))
         return -1;
     if (model_is_original(m))
@@ -175,7 +175,7 @@ static int open(struct model *m)
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
     leave_out_absent(m, &c);
-    if (m->wanted_size && m->wanted_size != clip_image_size(&c))
+    if (m->wanted.image_size && m->wanted.image_size != clip_image_size(&c))
         return fail_as("unsupported", "%s: takes images of %d pixels, no others", m->path,
                        clip_image_size(&c));
     if (!m->weights && c.is_resnet)
@@ -185,13 +185,13 @@ static int open(struct model *m)
     if (model_bind(m, ignored))
         return -1;
     m->abilities = (c.has_vision ? VLM_EMBED_IMAGE : 0) | (c.has_text ? VLM_EMBED_TEXT : 0);
-    m->embedding = (int)c.embedding;
-    m->image_size = c.has_vision ? clip_image_size(&c) : 0;
-    m->feature_tokens = c.has_vision ? clip_feature_tokens(&c) : 0;
-    m->feature_width = c.has_vision ? clip_feature_width(&c) : 0;
-    m->context = c.has_text ? c.text.context : 0;
-    m->vocabulary = c.has_text ? (int)c.text.vocabulary : 0;
-    m->scale = clip->logit_scale ? expf(clip->logit_scale->data[0]) : 1;
+    m->embedding.width = (int)c.embedding;
+    m->image.size = c.has_vision ? clip_image_size(&c) : 0;
+    m->image.tokens = c.has_vision ? clip_feature_tokens(&c) : 0;
+    m->image.width = c.has_vision ? clip_feature_width(&c) : 0;
+    m->reading.context = c.has_text ? c.text.context : 0;
+    m->reading.vocabulary = c.has_text ? (int)c.text.vocabulary : 0;
+    m->embedding.scale = clip->logit_scale ? expf(clip->logit_scale->data[0]) : 1;
     describe(m, clip);
     return 0;
 }
@@ -225,6 +225,8 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
 
 const struct family family_clip = {
     .name = "clip",
+    .image_processor = "CLIPImageProcessor",
+    .processor = "CLIPProcessor",
     .knows = knows,
     .alone = clip_is_openai,
     .open = open,
