@@ -27,9 +27,9 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
-#pragma GCC target("prefer-vector-width=512,amx-tile,amx-bf16")
 
+#define TARGET_FEATURES                                                                            \
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c,amx-tile,amx-bf16" WIDE
 #include "kernel/avx512.h"
 #include "kernel/vector_math.h"
 
@@ -254,7 +254,7 @@ INLINE void product(const struct unit_product *p, const enum kind kind, const bo
             product(p, kind, false);                                                               \
     } while (0)
 
-static void multiply(const struct unit_product *p)
+static TARGET void multiply(const struct unit_product *p)
 {
     static const struct {
         uint8_t palette, start, reserved[14];
@@ -288,20 +288,21 @@ static void multiply(const struct unit_product *p)
     _tile_release(); /* what the system would save when it changes threads */
 }
 
-const struct unit unit_amx = { left, soft, right, multiply };
+const struct unit unit_amx = { left, left_softmax, right, multiply };
 
 /* --- is it here? --- */
 
 enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+enum { AMX_TILE = 1 << 24, AMX_BF16 = 1 << 22, AVX512_BF16 = 1 << 5 }; /* of leaf 7 */
 
 /* Linux lends the unit to those who ask. */
 bool have_amx(void)
 {
     unsigned a, b, c, d;
 
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bit_AMX_TILE) || !(d & bit_AMX_BF16))
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_TILE) || !(d & AMX_BF16))
         return false;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & bit_AVX512BF16))
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & AVX512_BF16))
         return false;
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }

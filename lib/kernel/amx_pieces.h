@@ -30,7 +30,7 @@ INLINE __m512i round_both(__m512 low, __m512 high)
 /* Pieces of 32 numbers of a row, each [32], a tile apart. */
 INLINE void split_row(uint16_t *to, const int pieces, __m512 low, __m512 high)
 {
-#pragma GCC unroll 3
+    UNROLL(3)
     for (int i = 0; i < pieces; i++, to += TILE) {
         __m512i p = round_both(low, high);
 
@@ -51,7 +51,7 @@ INLINE void split_pair(uint16_t *to, long step, const int pieces, __m512 even, _
         _mm512_slli_epi32(
             _mm512_setr_epi32(16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31), 16));
 
-#pragma GCC unroll 3
+    UNROLL(3)
     for (int i = 0; i < pieces; i++, to += step) {
         __m512i p = _mm512_permutexvar_epi16(order, round_both(even, odd));
 
@@ -62,36 +62,36 @@ INLINE void split_pair(uint16_t *to, long step, const int pieces, __m512 even, _
 }
 
 /* to[j][i] = x[i][j], i < rows, j < columns, the rest of 16 x 16 zero */
-INLINE void turn_square(float *to, long to_stride, const float *x, long x_stride, long rows,
-                        long columns)
+INLINE void transpose_square(float *to, long to_stride, const float *x, long x_stride, long rows,
+                             long columns)
 {
     __mmask16 some = mask(columns);
     __m512 r[16], s[16];
 
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < 16; i++)
         r[i] = i < rows ? _mm512_maskz_loadu_ps(some, x + i * x_stride) : _mm512_setzero_ps();
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int i = 0; i < 16; i += 2) { /* pairs */
         s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < 16; i += 4) { /* fours: columns 0 1 2 3 of each quarter */
         r[i] = _mm512_shuffle_ps(s[i], s[i + 2], 0x44);
         r[i + 1] = _mm512_shuffle_ps(s[i], s[i + 2], 0xee);
         r[i + 2] = _mm512_shuffle_ps(s[i + 1], s[i + 3], 0x44);
         r[i + 3] = _mm512_shuffle_ps(s[i + 1], s[i + 3], 0xee);
     }
-#pragma GCC unroll 2
+    UNROLL(2)
     for (int i = 0; i < 16; i += 8) { /* quarters 0 2, 1 3 of eights */
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < 4; j++) {
             s[i + j] = _mm512_shuffle_f32x4(r[i + j], r[i + j + 4], 0x88);
             s[i + j + 4] = _mm512_shuffle_f32x4(r[i + j], r[i + j + 4], 0xdd);
         }
     }
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int j = 0; j < 4; j++) {
         _mm512_store_ps(to + j * to_stride, _mm512_shuffle_f32x4(s[j], s[j + 8], 0x88));
         _mm512_store_ps(to + (j + 4) * to_stride, _mm512_shuffle_f32x4(s[j + 4], s[j + 12], 0x88));
@@ -118,13 +118,13 @@ INLINE void left_plain(uint16_t *to, const int pieces, const float *x, long x_st
 }
 
 /* x [depth, rows] */
-INLINE void left_turned(uint16_t *to, const int pieces, const float *x, long x_stride, long rows,
-                        long depth)
+INLINE void left_transposed(uint16_t *to, const int pieces, const float *x, long x_stride,
+                            long rows, long depth)
 {
     float square[16 * 32] __attribute__((aligned(64)));
 
-    turn_square(square, 32, x, x_stride, depth, rows);
-    turn_square(square + 16, 32, x + 16 * x_stride, x_stride, depth - 16, rows);
+    transpose_square(square, 32, x, x_stride, depth, rows);
+    transpose_square(square + 16, 32, x + 16 * x_stride, x_stride, depth - 16, rows);
     for (int i = 0; i < 16; i++)
         split_row(to + i * 32, pieces, _mm512_load_ps(square + i * 32),
                   _mm512_load_ps(square + i * 32 + 16));
@@ -137,17 +137,17 @@ INLINE void left_pieces(uint16_t *to, const int pieces, const struct unit_rows *
     const float *x = r->x;
     long size = (depth + 31) / 32 * LEFT * TILE, x_stride = r->x_stride;
 
-    for (long i = 0; !r->turned && i < rows; i += 16)
+    for (long i = 0; !r->transposed && i < rows; i += 16)
         for (long k = 0; k < depth; k += 32)
             left_plain(to + i / 16 * size + k / 32 * LEFT * TILE, pieces, x + i * x_stride + k,
                        x_stride, rows - i, depth - k);
-    for (long k = 0; r->turned && k < depth; k += 32)
+    for (long k = 0; r->transposed && k < depth; k += 32)
         for (long i = 0; i < rows; i += 16)
-            left_turned(to + i / 16 * size + k / 32 * LEFT * TILE, pieces, x + k * x_stride + i,
-                        x_stride, rows - i, depth - k);
+            left_transposed(to + i / 16 * size + k / 32 * LEFT * TILE, pieces, x + k * x_stride + i,
+                            x_stride, rows - i, depth - k);
 }
 
-static void left(uint16_t *to, const struct unit_rows *x, long rows, long depth)
+static TARGET void left(uint16_t *to, const struct unit_rows *x, long rows, long depth)
 {
     if (x->pieces == 1)
         left_pieces(to, 1, x, rows, depth);
@@ -177,7 +177,7 @@ INLINE void soft_step(uint16_t *to, vec *sum, const float *x, long x_stride, con
         split_row(to + i * 32, LEFT, set(0), set(0));
 }
 
-static vec row_most(const float *x, long columns)
+static TARGET vec row_most(const float *x, long columns)
 {
     vec most = set(-INFINITY);
     long i = 0;
@@ -190,8 +190,8 @@ static vec row_most(const float *x, long columns)
     return set(lanes_largest(most));
 }
 
-static void soft(uint16_t *to, float *inverse, const float *x, long x_stride, float scale,
-                 long rows, long columns)
+static TARGET void left_softmax(uint16_t *to, float *inverse, const float *x, long x_stride,
+                                float scale, long rows, long columns)
 {
     long size = (columns + 31) / 32 * LEFT * TILE;
 
@@ -236,13 +236,13 @@ struct progress {
     long k, depth;
     uint16_t *to;
     int columns;
-    __mmask16 some[2];    /* of each tile's columns */
-    const float *turning; /* what is left of [columns, depth]; NULL: it lies as it should */
+    __mmask16 some[2];         /* of each tile's columns */
+    const float *to_transpose; /* what is left of [columns, depth]; NULL: it lies as it should */
     long stride;
-    float turned[32 * UNIT_COLUMNS] __attribute__((aligned(64)));
+    float transposed[32 * UNIT_COLUMNS] __attribute__((aligned(64)));
 };
 
-static void begin(struct progress *p, const struct unit_panel *panel)
+static TARGET void begin(struct progress *p, const struct unit_panel *panel)
 {
     p->x = panel->x;
     p->row = panel->x_stride * (long)dtype_size(panel->type);
@@ -252,20 +252,20 @@ static void begin(struct progress *p, const struct unit_panel *panel)
     p->columns = panel->columns;
     p->some[0] = mask(panel->columns);
     p->some[1] = mask(panel->columns - 16);
-    p->turning = panel->turned ? panel->x : NULL;
+    p->to_transpose = panel->transposed ? panel->x : NULL;
     p->stride = panel->x_stride;
 }
 
 /* The next 32 of the depth. */
-static void turn_next(struct progress *p)
+static TARGET void transpose_next(struct progress *p)
 {
     for (int j = 0; j < p->columns; j += 16)
         for (int k = 0; k < 32; k += 16)
-            turn_square(p->turned + k * UNIT_COLUMNS + j, UNIT_COLUMNS,
-                        p->turning + j * p->stride + k, p->stride, p->columns - j,
-                        p->depth - p->k - k);
-    p->turning += 32;
-    p->x = (const char *)p->turned;
+            transpose_square(p->transposed + k * UNIT_COLUMNS + j, UNIT_COLUMNS,
+                             p->to_transpose + j * p->stride + k, p->stride, p->columns - j,
+                             p->depth - p->k - k);
+    p->to_transpose += 32;
+    p->x = (const char *)p->transposed;
     p->row = UNIT_COLUMNS * sizeof(float);
 }
 
@@ -276,9 +276,9 @@ INLINE void split_next(struct progress *p, const enum kind kind, const int tiles
     const bool wide = kind == KIND_F32 || kind == KIND_TWO || kind == KIND_ONE;
     const long size = wide ? 4 : kind == KIND_I8 ? 1 : 2;
 
-    if (wide && p->turning && p->k % 32 == 0)
-        turn_next(p);
-#pragma GCC unroll 2
+    if (wide && p->to_transpose && p->k % 32 == 0)
+        transpose_next(p);
+    UNROLL(2)
     for (int j = 0; j < tiles; j++) {
         const char *at = p->x + j * 16 * size;
         __m512 even = _mm512_setzero_ps(), odd = even;
@@ -312,7 +312,7 @@ INLINE void split_pairs(struct progress *p, long pairs, const enum kind kind)
 
 /* Functions of their own: they are called from dozens of places. */
 #define SPLIT(name, kind)                                                                          \
-    static __attribute__((noinline)) void name(struct progress *p, long pairs)                     \
+    static TARGET __attribute__((noinline)) void name(struct progress *p, long pairs)              \
     {                                                                                              \
         split_pairs(p, pairs, kind);                                                               \
     }
@@ -340,7 +340,7 @@ INLINE void split_some(struct progress *p, long pairs, const enum kind kind)
         split_i8(p, pairs);
 }
 
-static void right(const struct unit_panel *p)
+static TARGET void right(const struct unit_panel *p)
 {
     struct progress all;
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * attention.c - softmax(scale q k^T + mask) v for many short sequences
  *
- * One (sequence, head) is one piece of work, and one thread's.  Keys are turned into panels, values
- * copied into panels, unless that was done before; then some query rows at a time, as many as a
- * tile is high:
+ * One (sequence, head) is one piece of work, and one thread's.  Keys are transposed into panels,
+ * values copied into panels, unless that was done before; then some query rows at a time, as many
+ * as a tile is high:
  *
  *     scores = q (scale k)^T + bias    [block, keys]      in the first cache
  *     p      = softmax(scores)     each row over the keys that it sees, zero behind them
  *     out    = p v                 [block, head_width]
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include "kernel/panel.h"
 
@@ -92,8 +93,8 @@ static void probabilities_few(const struct attention *a, const struct span *s, f
         long first = panel_first(kernels.panel, &cut, i);
         int columns = panel_columns(kernels.panel, &cut, i);
 
-        kernels.panel->turn(panel, columns, s->k + first * a->k_stride, a->k_stride, a->head_width,
-                            a->scale);
+        kernels.panel->transpose(panel, columns, s->k + first * a->k_stride, a->k_stride,
+                                 a->head_width, a->scale);
         panel_multiply(kernels.panel, &(struct panel_product){
                                           .x = s->q,
                                           .x_stride = a->q_stride,
@@ -109,9 +110,96 @@ static void probabilities_few(const struct attention *a, const struct span *s, f
     softmax_rows(a, s, bias, p, stride, 0, s->queries);
 }
 
+/* --- keys and values arranged once for many calls ---
+ *
+ *     (sequence, head) -> panels of scale k^T, panels of v        one after the other, head by head
+ *
+ * A decoder looks at the same image at every step: arranging its tokens anew would move more memory
+ * than the sums do.
+ */
+
+struct packed_keys {
+    const struct panel_kernel *kernel;
+    int heads, head_width, sequences;
+    size_t *at;  /* [sequences] floats before a sequence */
+    long *room;  /* [sequences] floats of one head */
+    float *data; /* of pages_alloc() */
+};
+
+struct key_packing {
+    const struct attention *attention;
+    struct packed_keys *packed;
+};
+
+long keys_room(int keys, int head_width)
+{
+    return panels_room(keys, head_width) + panels_room(head_width, keys);
+}
+
+void keys_arrange(const struct attention *a, const struct span *s, float *to)
+{
+    panels_fill_transposed(kernels.panel, to, s->k, a->k_stride, s->keys, a->head_width, a->scale);
+    panels_fill(kernels.panel, to + panels_room(s->keys, a->head_width), s->v, a->v_stride, s->keys,
+                a->head_width);
+}
+
+const float *packed_keys_at(const struct packed_keys *p, int sequence, int head)
+{
+    assert(p->kernel == kernels.panel && sequence < p->sequences && head < p->heads);
+    return p->data + p->at[sequence] + (size_t)head * (size_t)p->room[sequence];
+}
+
+static void pack_head(void *argument, long index, int worker)
+{
+    const struct key_packing *w = argument;
+    const struct attention *a = w->attention;
+    int j = (int)(index / a->heads), head = (int)(index % a->heads);
+    long column = (long)head * a->head_width;
+    struct span s = { .k = a->k + a->key_start[j] * a->k_stride + column,
+                      .v = a->v + a->key_start[j] * a->v_stride + column,
+                      .keys = a->key_count[j] };
+
+    (void)worker;
+    keys_arrange(a, &s, (float *)(uintptr_t)packed_keys_at(w->packed, j, head));
+}
+
+struct packed_keys *attention_pack(const struct attention *a, int key_sequences)
+{
+    struct packed_keys *p = xalloc(1, sizeof *p);
+    struct key_packing w = { a, p };
+    size_t floats = 0;
+
+    *p = (struct packed_keys){ .kernel = kernels.panel,
+                               .heads = a->heads,
+                               .head_width = a->head_width,
+                               .sequences = key_sequences };
+    p->at = xalloc((size_t)key_sequences, sizeof *p->at);
+    p->room = xalloc((size_t)key_sequences, sizeof *p->room);
+    for (int j = 0; j < key_sequences; j++) {
+        p->at[j] = floats;
+        p->room[j] = keys_room(a->key_count[j], a->head_width);
+        floats += (size_t)a->heads * (size_t)p->room[j];
+    }
+    p->data = pages_alloc(floats * sizeof *p->data);
+    pool_run(pack_head, &w, (long)key_sequences * a->heads);
+    return p;
+}
+
+void packed_keys_free(struct packed_keys *p)
+{
+    if (!p)
+        return;
+    free(p->at);
+    free(p->room);
+    pages_free(p->data);
+    free(p);
+}
+
+/* --- the calls --- */
+
 /* Where the keys and values of one (sequence, head) are read. */
 struct source {
-    const float *keys;   /* panels; NULL: turned one at a time, for few rows */
+    const float *keys;   /* panels; NULL: transposed one at a time, for few rows */
     const float *values; /* panels, or in place */
     long in_place;       /* their stride, or 0 */
     float *room;         /* of this worker, for what is not packed */
@@ -174,8 +262,8 @@ void attention_forward(const struct attention *a)
     long keys = 0, queries = 0, floats;
 
     assert(!a->wide || (!a->causal && !a->packed && !a->bias));
-    if (a->wide && kernels.weights->unit) {
-        attention_unit(a, kernels.weights->unit);
+    if (a->wide && kernels.packed_engine->unit) {
+        attention_unit(a, kernels.packed_engine->unit);
         return;
     }
     for (int i = 0; i < a->sequences; i++) {

@@ -24,7 +24,7 @@ struct room {
     float *keys_turned, *values_turned, *keys; /* panels */
     float *queries, *dout;                     /* panels */
     float *p, *ds;                             /* [queries, row_room(keys)] */
-    float *turned;                             /* [keys, row_room(queries)] */
+    float *transposed;                         /* [keys, row_room(queries)] */
     float *bias;                               /* by distance */
     long size;
 };
@@ -51,7 +51,7 @@ static struct room room_in(float *memory, const struct backward *w)
     r.dout = take(memory, &at, panels_room(width, queries));
     r.p = take(memory, &at, queries * row_room(keys));
     r.ds = take(memory, &at, queries * row_room(keys));
-    r.turned = take(memory, &at, keys * row_room(queries));
+    r.transposed = take(memory, &at, keys * row_room(queries));
     r.bias = take(memory, &at, bias_room(w->a, queries, keys));
     r.size = at;
     return r;
@@ -66,7 +66,7 @@ static void product(float *y, long y_stride, bool add, const float *x, long x_st
 }
 
 /* In strips of a line's width: their lines stay in the first cache. */
-static void turn(float *to, const float *x, long rows, long columns)
+static void transpose(float *to, const float *x, long rows, long columns)
 {
     enum { STRIP = 16 };
     long stride = row_room(columns), to_stride = row_room(rows);
@@ -112,9 +112,9 @@ static void one_sequence(const struct backward *w, const struct room *r, int seq
                       (int)(n - row < kernels.panel->rows ? n - row : kernels.panel->rows));
     if (w->dv) {
         panels_fill(kernels.panel, r->dout, dout, a->out_stride, n, width);
-        turn(r->turned, r->p, n, m);
-        product(w->dv + s.key * a->v_stride + column, a->v_stride, true, r->turned, row_room(n), m,
-                r->dout, n, width);
+        transpose(r->transposed, r->p, n, m);
+        product(w->dv + s.key * a->v_stride + column, a->v_stride, true, r->transposed, row_room(n),
+                m, r->dout, n, width);
     }
     if (!w->dq && !w->dk && !w->dbias)
         return;
@@ -125,9 +125,9 @@ static void one_sequence(const struct backward *w, const struct room *r, int seq
                 r->keys, m, width);
     if (w->dk) {
         panels_fill(kernels.panel, r->queries, s.q, a->q_stride, n, width);
-        turn(r->turned, r->ds, n, m);
-        product(w->dk + s.key * a->k_stride + column, a->k_stride, true, r->turned, row_room(n), m,
-                r->queries, n, width);
+        transpose(r->transposed, r->ds, n, m);
+        product(w->dk + s.key * a->k_stride + column, a->k_stride, true, r->transposed, row_room(n),
+                m, r->queries, n, width);
     }
 }
 
@@ -143,10 +143,10 @@ static void one_key_sequence(const struct backward *w, const struct room *in, in
         if (!ready) {
             struct span s = span_of(a, i, head);
 
-            panels_fill_turned(kernels.panel, r.keys_turned, s.k, a->k_stride, s.keys,
-                               a->head_width, a->scale);
-            panels_fill_turned(kernels.panel, r.values_turned, s.v, a->v_stride, s.keys,
-                               a->head_width, 1);
+            panels_fill_transposed(kernels.panel, r.keys_turned, s.k, a->k_stride, s.keys,
+                                   a->head_width, a->scale);
+            panels_fill_transposed(kernels.panel, r.values_turned, s.v, a->v_stride, s.keys,
+                                   a->head_width, 1);
             panels_fill(kernels.panel, r.keys, s.k, a->k_stride, s.keys, a->head_width);
             ready = true;
         }

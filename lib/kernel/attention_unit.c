@@ -65,7 +65,7 @@ static void split_keys(const struct pass *p, const struct span *s, const struct 
         p->unit->right(&(struct unit_panel){ .x = s->k + i * a->k_stride,
                                              .x_stride = a->k_stride,
                                              .type = DTYPE_F32,
-                                             .turned = true,
+                                             .transposed = true,
                                              .columns = columns_left(s->keys, i),
                                              .depth = a->head_width,
                                              .to = r->k + i / UNIT_COLUMNS * size });
@@ -104,7 +104,7 @@ static void attend_rows(const struct pass *p, const struct span *s, const struct
     p->unit->left(r->q, &(struct unit_rows){ s->q + row * a->q_stride, a->q_stride, false, 0 },
                   rows, a->head_width);
     multiply(p, r->scores, r->keys, r->q, r->k, rows, s->keys, a->head_width);
-    p->unit->soft(r->e, r->inverse, r->scores, r->keys, a->scale, rows, s->keys);
+    p->unit->left_softmax(r->e, r->inverse, r->scores, r->keys, a->scale, rows, s->keys);
     multiply(p, r->sums, r->width, r->e, r->v, rows, a->head_width, s->keys);
     for (long i = 0; i < rows; i++)
         for (long j = 0; j < a->head_width; j++)

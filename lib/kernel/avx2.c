@@ -5,11 +5,11 @@
 
 #ifdef KERNEL_X86
 #include <immintrin.h>
-#pragma GCC target("avx2,fma,f16c")
+#define TARGET_FEATURES "avx2,fma,f16c"
+#include "kernel/target.h"
 
 enum { LANES = 8, ROWS = 6, VECTORS = 2 };
 typedef __m256 vec;
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE vec load(const float *p)
 {

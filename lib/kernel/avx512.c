@@ -5,8 +5,8 @@
 #include "kernel/panel.h"
 
 #ifdef KERNEL_X86
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
 
+#define TARGET_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c" WIDE
 #include "kernel/avx512.h"
 
 enum { ROWS = 8, VECTORS = 3 };
@@ -24,12 +24,15 @@ enum { ROWS = 8, VECTORS = 3 };
 
 const struct kernels kernels_avx512 = VECTOR_TABLE("avx512", &panel, &panel);
 
-/* Where there is VNNI integers multiply i8 with few rows; where there is AMX it multiplies the
+/* Where there is VNNI, integers multiply memory-bound i8; where there is AMX, it multiplies the
  * other packed weights. */
-static const struct panel_kernel quad_panel = { ROWS, VECTORS *LANES, LANES, tile,       finish,
-                                                turn, turn_half,      NULL,  &quads_vnni };
-static const struct panel_kernel unit_panel = { ROWS, UNIT_COLUMNS, LANES,     tile, finish,
-                                                turn, turn_half,    &unit_amx, NULL };
-const struct kernels kernels_vnni = VECTOR_TABLE("vnni", &quad_panel, &panel);
-const struct kernels kernels_amx = VECTOR_TABLE("amx", &quad_panel, &unit_panel);
+#define PANEL(width, ...)                                                                          \
+    {                                                                                              \
+        .rows = ROWS, .columns = width, .lanes = LANES, .tile = tile, .finish = finish,            \
+        .transpose = transpose, .transpose_half = transpose_half, __VA_ARGS__                      \
+    }
+static const struct panel_kernel int8_panel = PANEL(VECTORS * LANES, .int8_rows = &int8_vnni);
+static const struct panel_kernel unit_panel = PANEL(UNIT_COLUMNS, .unit = &unit_amx);
+const struct kernels kernels_vnni = VECTOR_TABLE("vnni", &int8_panel, &panel);
+const struct kernels kernels_amx = VECTOR_TABLE("amx", &int8_panel, &unit_panel);
 #endif

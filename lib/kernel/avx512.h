@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * avx512.h - the operations that vector.h asks for, for avx512.c and amx.c
+ * avx512.h - the operations that vector.h asks for, for avx512.c, vnni.c and amx.c
  */
 #include <immintrin.h>
+#include "kernel/target.h"
 
 enum { LANES = 16 };
 typedef __m512 vec;
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE vec load(const float *p)
 {

@@ -9,11 +9,20 @@
 struct kernels kernels;
 
 #ifdef KERNEL_X86
+#include <cpuid.h>
+
+/* clang's __builtin_cpu_supports does not know it. */
+static bool have_f16c(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
+
 static bool have_avx2(void)
 {
     __builtin_cpu_init(); /* constructors may run before the compiler's own */
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && have_f16c();
 }
 
 static bool have_avx512(void)

@@ -121,7 +121,7 @@ static void load(void)
 /* A unit that multiplies matrices needs no BLAS, unless the user wants one. */
 bool gemm_by_unit(void)
 {
-    return kernels.weights->unit && !getenv("VLM_BLAS");
+    return kernels.packed_engine->unit && !getenv("VLM_BLAS");
 }
 
 const char *blas_name(void)

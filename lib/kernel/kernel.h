@@ -46,8 +46,8 @@ struct kernels {
     void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */
     void (*narrow)(void *y, const float *x, enum dtype type, long count); /* f32 f16 bf16 */
 
-    const struct panel_kernel *panel;   /* tiles of products; kernel/'s own affair, see panel.h */
-    const struct panel_kernel *weights; /* the same, of packed weights */
+    const struct panel_kernel *panel; /* tiles of products, for kernel/ alone: see panel.h */
+    const struct panel_kernel *packed_engine; /* multiplies packed weights; panel where no better */
 };
 extern struct kernels kernels;
 void kernels_use(const char *name); /* for tests: "scalar" ...; NULL: the best one here */
@@ -59,9 +59,9 @@ bool kernels_supported(const char *name);
  * outputs (query, key and value).  f16, bf16 and i8 stay as they are and are widened in registers;
  * the scales of i8 rows multiply the finished sums.
  *
- * `few`: products are mostly of some rows, and wait for memory.  Vectors then make all of them, as
- * a matrix unit would have to split every weight first, and those of i8 by integers where there are
- * such vectors; the bytes of a row depend on it.
+ * `memory_bound`: products are mostly of some rows, and wait for memory.  Vectors then make all of
+ * them, as a matrix unit would have to split every weight first, and those of i8 by integers where
+ * there are such vectors; the bytes of a row depend on it.
  */
 enum { PACK_PARTS = 3 };
 struct matrix {
@@ -72,7 +72,7 @@ struct matrix {
 };
 struct pack;
 struct pack *pack_weights(const struct matrix *parts, int count, long inputs,
-                          bool few); /* on the pool */
+                          bool memory_bound); /* on the pool */
 void pack_free(struct pack *p);
 long pack_outputs(const struct pack *p);
 long pack_inputs(const struct pack *p);
@@ -92,7 +92,7 @@ struct product {
 /* y = activation(x W^T + bias) + residual, on the pool. */
 void multiply_packed(const struct product *p);
 
-/* gemm.c, gemm_unit.c - products of matrices by AMX, in f32's accuracy; elsewhere by BLAS, which is
+/* gemm.c, unit.c - products of matrices by AMX, in f32's accuracy; elsewhere by BLAS, which is
  * loaded at the first use
  *
  * VLM_BLAS names another library, or is "none": plain loops, as where there is no BLAS.
@@ -108,10 +108,10 @@ enum precision {
     PRECISION_MEDIUM,  /* 8 bits: bf16 */
 };
 void gemm_precision(enum precision p);
-/* multiply_loose.c - as multiply_packed, with the f32 weights of `parts`, which change too often to
+/* As multiply_packed, with the f32 weights of `parts`, which change too often to
  * be packed; as exact as gemm(), and p->weights is not used.  False, and nothing done, where BLAS
  * multiplies. */
-bool multiply_loose(const struct product *p, const struct matrix *parts, int count, long inputs);
+bool multiply_unpacked(const struct product *p, const struct matrix *parts, int count, long inputs);
 /* Library and kernel: "OpenBLAS 0.3.21 SkylakeX (chosen)".  Loads it: setting its environment for a
  * moment, so a program that trains calls this before pool_start. */
 const char *blas_name(void);
@@ -146,7 +146,7 @@ struct attention {
     bool wide;
 };
 void attention_forward(const struct attention *a);
-/* attention_pack.c - the k and v of all key sequences of `a`, arranged once for many calls that
+/* The k and v of all key sequences of `a`, arranged once for many calls that
  * then do the same sums; not for attention_backward */
 struct packed_keys *attention_pack(const struct attention *a, int key_sequences);
 void packed_keys_free(struct packed_keys *p); /* NULL is nothing */

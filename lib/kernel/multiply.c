@@ -14,6 +14,7 @@ enum {
     GROUP_BYTES = 1 << 19, /* of weights */
     GROUP = 4,             /* most panels in a piece */
     PIECES = 8,            /* a thread, at least, where the panels suffice */
+    SPLIT_ROWS = 64,       /* rows that are split into bytes at a time */
 };
 
 struct work {
@@ -113,6 +114,109 @@ static long group_of(const struct pack *pack, long chunks)
     return group < 1 ? 1 : group > GROUP ? GROUP : group;
 }
 
+/* --- i8 weights by integers, see vnni.c --- */
+
+/* Rows are split into pieces once, by the thread that asks; then the pool claims groups of panels.
+ */
+struct int8_work {
+    const struct product *product;
+    const struct int8_row *left; /* of rows [row, row + rows) */
+    long row, rows, groups;
+};
+
+static void int8_tile_multiply(const struct int8_work *w, long from, long rows, long index)
+{
+    const struct product *p = w->product;
+    const struct pack *pack = p->weights;
+    long first = panel_first(pack->kernel, &pack->panels, index);
+    int columns = panel_columns(pack->kernel, &pack->panels, index);
+    long at = (w->row + from) * p->y_stride + first;
+    float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64))), bias[TILE_COLUMNS];
+
+    gather_bias(bias, p, first, columns);
+    pack->kernel->int8_rows->tile(&(struct int8_tile){
+        .sums = sums,
+        .sums_stride = TILE_COLUMNS,
+        .left = w->left + from,
+        .rows = (int)rows,
+        .columns = columns,
+        .panel = pack->data + first * pack->depth,
+        .depth = pack->depth,
+    });
+    pack->kernel->finish(&(struct finish){
+        .y = p->y + at,
+        .y_stride = p->y_stride,
+        .sums = sums,
+        .sums_stride = TILE_COLUMNS,
+        .scale = pack->scale + first,
+        .bias = bias,
+        .residual = p->residual ? p->residual + at : NULL,
+        .rows = (int)rows,
+        .columns = columns,
+        .activation = p->activation,
+    });
+}
+
+static void int8_group(void *argument, long index, int worker)
+{
+    const struct int8_work *w = argument;
+    const struct pack *pack = w->product->weights;
+    long blocks = (w->rows + TILE_ROWS - 1) / TILE_ROWS, panels = pack->panels.count;
+
+    (void)worker;
+    for (long b = 0; b < blocks; b++) {
+        long row = w->rows * b / blocks, end = w->rows * (b + 1) / blocks;
+
+        for (long i = panels * index / w->groups; i < panels * (index + 1) / w->groups; i++)
+            int8_tile_multiply(w, row, end - row, i);
+    }
+}
+
+/* The first worker's memory, which all read: [rows] of each. */
+static const struct int8_row *int8_split(const struct product *p, long row, long rows)
+{
+    long depth = p->weights->inputs, stretches = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+    long stride = round_up(depth, 64), numbers = stretches * (1 + INT8_PIECES);
+    long size = round_up(INT8_PIECES * stride + numbers * (long)sizeof(float), 64);
+    long heads = round_up(rows * (long)sizeof(struct int8_row), 64);
+    struct int8_row *left;
+    char *at;
+
+    scratch_reserve((size_t)(heads + rows * size) / sizeof(float));
+    left = (struct int8_row *)(void *)scratch_of(0);
+    at = (char *)left + heads;
+    for (long i = 0; i < rows; i++, at += size) {
+        left[i].pieces = (int8_t *)at;
+        left[i].stride = stride;
+        left[i].scale = (float *)(void *)(at + INT8_PIECES * stride);
+        left[i].begin = (int32_t *)(void *)(left[i].scale + stretches);
+        p->weights->kernel->int8_rows->split(&left[i], p->x + (row + i) * p->x_stride, depth);
+    }
+    return left;
+}
+
+static long int8_groups_of(const struct pack *pack)
+{
+    long most = GROUP_BYTES / (pack->depth * pack->kernel->columns), count = pack->panels.count;
+    long group = count / ((long)PIECES * pool_threads());
+
+    group = group < most ? group : most;
+    return group > 1 ? (count + group - 1) / group : count;
+}
+
+static void multiply_int8(const struct product *p)
+{
+    struct int8_work w = { .product = p, .groups = int8_groups_of(p->weights) };
+
+    for (; w.row < p->rows; w.row += w.rows) {
+        w.rows = p->rows - w.row < SPLIT_ROWS ? p->rows - w.row : SPLIT_ROWS;
+        w.left = int8_split(p, w.row, w.rows);
+        pool_run(int8_group, &w, w.groups);
+    }
+}
+
+/* --- the choice --- */
+
 void multiply_packed(const struct product *p)
 {
     const struct pack *pack = p->weights;
@@ -122,8 +226,8 @@ void multiply_packed(const struct product *p)
     assert(p->rows >= 0 && p->y != p->x);
     if (!p->rows)
         return;
-    if (pack->quads) {
-        multiply_quads(p);
+    if (pack->int8_rows) {
+        multiply_int8(p);
         return;
     }
     if (pack->kernel->unit) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * pack.c - weights of a linear layer in the order in which the product reads them
  *
- *     parts [outputs_i, inputs], stacked -> panels [inputs][stride], one after the other; or quads
+ *     parts [outputs_i, inputs], stacked -> panels [inputs][stride], one after the other; or int8
+ * steps
  *
  * The kernel of the day decides the width of a panel, and is kept with the pack.
  */
@@ -46,19 +47,19 @@ static inline void fill(const struct packing *w, char *to, long first, int colum
 }
 
 /* See panel.h: four of a column together, each 128 more, which makes it unsigned. */
-static void fill_quads(const struct packing *w, uint8_t *to, long first, int columns, long stride)
+static void fill_int8(const struct packing *w, uint8_t *to, long first, int columns, long stride)
 {
     long inputs = w->pack->inputs, depth = w->pack->depth, lanes = w->pack->kernel->lanes;
 
-    memset(to, QUAD_OFFSET, (size_t)(depth * stride));
+    memset(to, INT8_OFFSET, (size_t)(depth * stride));
     for (long from = 0; from < inputs; from += BLOCK)
         for (int j = 0; j < columns; j++) {
             const int8_t *x = (const int8_t *)row_of(w, first + j);
             long end = from + BLOCK < inputs ? from + BLOCK : inputs;
 
             for (long k = from; k < end; k++)
-                to[j / lanes * lanes * depth + (k / QUAD * lanes + j % lanes) * QUAD + k % QUAD] =
-                    (uint8_t)(x[k] + QUAD_OFFSET);
+                to[j / lanes * lanes * depth + (k / INT8_STEP * lanes + j % lanes) * INT8_STEP +
+                   k % INT8_STEP] = (uint8_t)(x[k] + INT8_OFFSET);
         }
 }
 
@@ -75,14 +76,14 @@ static void pack_panel(void *argument, long i, int worker)
     bool together = row_of(w, first + columns - 1) == x + (size_t)(columns - 1) * row;
 
     (void)worker;
-    if (columns < stride && !p->quads)
+    if (columns < stride && !p->int8_rows)
         memset(to, 0, (size_t)stride * row);
-    if (p->quads)
-        fill_quads(w, to, first, columns, stride);
+    if (p->int8_rows)
+        fill_int8(w, to, first, columns, stride);
     else if (together && p->type == DTYPE_F32)
-        p->kernel->turn(to, columns, (const void *)x, depth, depth, 1);
-    else if (together && dtype_size(p->type) == 2 && p->kernel->turn_half)
-        p->kernel->turn_half(to, columns, (const void *)x, depth, depth);
+        p->kernel->transpose(to, columns, (const void *)x, depth, depth, 1);
+    else if (together && dtype_size(p->type) == 2 && p->kernel->transpose_half)
+        p->kernel->transpose_half(to, columns, (const void *)x, depth, depth);
     else if (p->type == DTYPE_F32)
         fill(w, to, first, columns, stride, sizeof(float));
     else if (p->type == DTYPE_I8)
@@ -100,13 +101,13 @@ static void copy_scales(struct pack *p, const struct matrix *parts)
         memcpy(p->scale + p->first[i], parts[i].scale, (size_t)parts[i].rows * sizeof *p->scale);
 }
 
-struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bool few)
+struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bool memory_bound)
 {
     struct pack *p = xalloc(1, sizeof *p);
     struct packing w = { p, parts };
 
     assert(count > 0 && count <= PACK_PARTS && inputs > 0);
-    p->kernel = few ? kernels.panel : kernels.weights;
+    p->kernel = memory_bound ? kernels.panel : kernels.packed_engine;
     p->type = parts[0].type;
     p->parts = count;
     p->inputs = inputs;
@@ -117,8 +118,8 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bo
     }
     p->outputs = p->first[count];
     copy_scales(p, parts);
-    p->quads = p->type == DTYPE_I8 && p->kernel->quads;
-    p->depth = p->quads ? round_up(inputs, QUAD) : inputs;
+    p->int8_rows = p->type == DTYPE_I8 && p->kernel->int8_rows;
+    p->depth = p->int8_rows ? round_up(inputs, INT8_STEP) : inputs;
     p->panels = panels_of(p->kernel, p->outputs);
     p->bytes = (size_t)panels_size(p->kernel, &p->panels, p->depth) * dtype_size(p->type);
     p->data = pages_alloc(p->bytes);

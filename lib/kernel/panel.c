@@ -48,16 +48,16 @@ void panels_fill(const struct panel_kernel *kernel, float *panels, const float *
     }
 }
 
-void panels_fill_turned(const struct panel_kernel *kernel, float *panels, const float *x,
-                        long x_stride, long columns, long depth, float scale)
+void panels_fill_transposed(const struct panel_kernel *kernel, float *panels, const float *x,
+                            long x_stride, long columns, long depth, float scale)
 {
     struct panels p = panels_of(kernel, columns);
 
     for (long i = 0; i < p.count; i++) {
         long first = panel_first(kernel, &p, i);
 
-        kernel->turn(panels + first * depth, panel_columns(kernel, &p, i), x + first * x_stride,
-                     x_stride, depth, scale);
+        kernel->transpose(panels + first * depth, panel_columns(kernel, &p, i),
+                          x + first * x_stride, x_stride, depth, scale);
     }
 }
 

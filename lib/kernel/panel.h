@@ -51,10 +51,10 @@ struct finish {
  * sums of a row depend on the row and the panel alone. */
 enum { UNIT_ROWS = 32, UNIT_COLUMNS = 32 };
 struct unit_panel {
-    const void *x; /* [depth, columns], or turned: [columns, depth], f32 */
+    const void *x; /* [depth, columns], or transposed: [columns, depth], f32 */
     long x_stride;
     enum dtype type;
-    bool turned;
+    bool transposed;
     int pieces;  /* of an f32 that count, as on the left: 3, 2, 1; 0 is 3 */
     int columns; /* UNIT_COLUMNS at most */
     long depth;
@@ -74,16 +74,16 @@ struct unit_product {
     const struct unit_panel *panel;  /* in place of `right`, for UNIT_ROWS rows at most; or NULL */
 };
 struct unit_rows {
-    const float *x; /* [rows, depth], or turned: [depth, rows] */
+    const float *x; /* [rows, depth], or transposed: [depth, rows] */
     long x_stride;
-    bool turned;
+    bool transposed;
     int pieces; /* 3, 2, 1; 0 is 3 */
 };
 struct unit {
     void (*left)(uint16_t *to, const struct unit_rows *x, long rows, long depth);
     /* The same of e^(scale (x - the row's largest)), x [rows, columns]; and 1 / the rows' sums */
-    void (*soft)(uint16_t *to, float *inverse, const float *x, long x_stride, float scale,
-                 long rows, long columns);
+    void (*left_softmax)(uint16_t *to, float *inverse, const float *x, long x_stride, float scale,
+                         long rows, long columns);
     void (*right)(const struct unit_panel *p);
     void (*multiply)(const struct unit_product *p);
 };
@@ -91,24 +91,24 @@ struct unit {
 /* Products with i8 weights by integers (vnni.c).  A row is taken as pieces of a byte, [depth] each,
  * that TILE_DEPTH of them share a scale; a panel's vectors lie one after the other, each as
  * [depth / 4][lanes][4], each weight 128 more than it is. */
-enum { QUAD_PIECES = 3, QUAD = 4, QUAD_OFFSET = 128 };
-struct quad_row {
-    int8_t *pieces; /* [QUAD_PIECES, stride] */
+enum { INT8_PIECES = 3, INT8_STEP = 4, INT8_OFFSET = 128 };
+struct int8_row {
+    int8_t *pieces; /* [INT8_PIECES, stride] */
     long stride;
     float *scale;   /* [stretches] */
-    int32_t *begin; /* [stretches, QUAD_PIECES]: at what a sum of the pieces' products begins */
+    int32_t *begin; /* [stretches, INT8_PIECES]: at what a sum of the pieces' products begins */
 };
-struct quad_tile {
+struct int8_tile {
     float *sums; /* [rows, columns], written */
     long sums_stride;
-    const struct quad_row *left; /* [rows], of one stride */
+    const struct int8_row *left; /* [rows], of one stride */
     int rows, columns;           /* TILE_ROWS, TILE_COLUMNS at most */
     const void *panel;
-    long depth; /* a multiple of QUAD; past the row's end its pieces are 0 */
+    long depth; /* a multiple of INT8_STEP; past the row's end its pieces are 0 */
 };
-struct quad_kernel {
-    void (*split)(const struct quad_row *to, const float *x, long count);
-    void (*tile)(const struct quad_tile *t);
+struct int8_kernel {
+    void (*split)(const struct int8_row *to, const float *x, long count);
+    void (*tile)(const struct int8_tile *t);
 };
 
 struct panel_kernel {
@@ -117,11 +117,13 @@ struct panel_kernel {
     void (*tile)(const struct tile *t);
     void (*finish)(const struct finish *f);
     /* panel[i, j] = scale x[j, i] for j < columns, i < depth */
-    void (*turn)(float *panel, int columns, const float *x, long x_stride, long depth, float scale);
+    void (*transpose)(float *panel, int columns, const float *x, long x_stride, long depth,
+                      float scale);
     /* The same for 16 bits, without scale; columns past the last are left.  May be NULL. */
-    void (*turn_half)(uint16_t *panel, int columns, const uint16_t *x, long x_stride, long depth);
+    void (*transpose_half)(uint16_t *panel, int columns, const uint16_t *x, long x_stride,
+                           long depth);
     const struct unit *unit; /* multiplies panels of packed weights in place of `tile`; or NULL */
-    const struct quad_kernel *quads; /* multiplies those of i8 in place of `tile`; or NULL */
+    const struct int8_kernel *int8_rows; /* multiplies those of i8 in place of `tile`; or NULL */
 };
 
 static inline long round_up(long n, long to)
@@ -141,8 +143,8 @@ int panel_columns(const struct panel_kernel *kernel, const struct panels *p, lon
 /* Panels of a matrix x [depth, columns], and of the transpose of x [columns, depth]. */
 void panels_fill(const struct panel_kernel *kernel, float *panels, const float *x, long x_stride,
                  long depth, long columns);
-void panels_fill_turned(const struct panel_kernel *kernel, float *panels, const float *x,
-                        long x_stride, long columns, long depth, float scale);
+void panels_fill_transposed(const struct panel_kernel *kernel, float *panels, const float *x,
+                            long x_stride, long columns, long depth, float scale);
 /* y (+)= x b for x [rows, depth] and b [depth, columns] in panels; one thread. */
 struct panel_product {
     const float *x;
@@ -171,13 +173,10 @@ struct unit_work {
     const void *self;
 };
 void unit_run(const struct unit_work *w);
-long pieces_room(long rows, long depth);     /* bf16 that rows, or a panel's columns, take */
-void multiply_unit(const struct product *p); /* multiply_unit.c */
+long pieces_room(long rows, long depth); /* bf16 that rows, or a panel's columns, take */
+void multiply_unit(const struct product *p);
 
-/* multiply_quads.c - of packs whose weights lie in quads */
-void multiply_quads(const struct product *p);
-
-/* gemm.c, gemm_unit.c */
+/* gemm.c, and gemm() by a unit in unit.c */
 struct gemm {
     bool transpose_a, transpose_b;
     long m, n, k, lda, ldb, ldc;
@@ -200,8 +199,8 @@ struct pack {
     int parts;
     long first[PACK_PARTS + 1]; /* output at which a part begins */
     long inputs, outputs;
-    bool quads; /* see struct quad_kernel */
-    long depth; /* of a panel: inputs, rounded up to whole quads where there are such */
+    bool int8_rows; /* see struct int8_kernel */
+    long depth;     /* of a panel: inputs, rounded up to whole INT8_STEP for int8_rows */
     struct panels panels;
     char *data; /* of pages_alloc() */
     size_t bytes;
@@ -227,7 +226,7 @@ long bias_room(const struct attention *a, long queries, long keys);
 /* attention_unit.c - attention_forward by a unit */
 void attention_unit(const struct attention *a, const struct unit *unit);
 
-/* attention_pack.c - of one (sequence, head): panels of scale k^T, then panels of v */
+/* Of one (sequence, head): panels of scale k^T, then panels of v */
 long keys_room(int keys, int head_width); /* floats */
 void keys_arrange(const struct attention *a, const struct span *s, float *to);
 const float *packed_keys_at(const struct packed_keys *p, int sequence, int head);
@@ -245,7 +244,7 @@ extern const struct kernels kernels_scalar;
 #define KERNEL_X86 1
 extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_amx;
 extern const struct unit unit_amx;
-extern const struct quad_kernel quads_vnni;
+extern const struct int8_kernel int8_vnni;
 bool have_amx(void);
 #endif
 

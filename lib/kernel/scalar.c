@@ -186,15 +186,22 @@ static void finish(const struct finish *f)
         }
 }
 
-static void turn(float *panel, int columns, const float *x, long x_stride, long depth, float scale)
+static void transpose(float *panel, int columns, const float *x, long x_stride, long depth,
+                      float scale)
 {
     for (long k = 0; k < depth; k++, panel += COLUMNS)
         for (int j = 0; j < COLUMNS; j++)
             panel[j] = j < columns ? scale * x[j * x_stride + k] : 0;
 }
 
-static const struct panel_kernel panel = { ROWS, COLUMNS, COLUMNS, tile, finish,
-                                           turn, NULL,    NULL,    NULL };
+static const struct panel_kernel panel = {
+    .rows = ROWS,
+    .columns = COLUMNS,
+    .lanes = COLUMNS,
+    .tile = tile,
+    .finish = finish,
+    .transpose = transpose,
+};
 
 const struct kernels kernels_scalar = {
     .name = "scalar",
@@ -208,5 +215,5 @@ const struct kernels kernels_scalar = {
     .widen = widen,
     .narrow = narrow,
     .panel = &panel,
-    .weights = &panel,
+    .packed_engine = &panel,
 };

@@ -87,7 +87,7 @@ static void split_rows(const struct part *p, long k, long depth)
     const struct unit_work *w = p->plan->work;
     struct unit_rows from = w->left;
 
-    from.x += from.turned ? k * from.x_stride + p->row : p->row * from.x_stride + k;
+    from.x += from.transposed ? k * from.x_stride + p->row : p->row * from.x_stride + k;
     if (p->plan->stretches > 1 || *p->room.chunk != p->chunk)
         w->unit->left(p->room.left, &from, p->rows, depth);
     *p->room.chunk = p->chunk;
@@ -177,4 +177,210 @@ void unit_run(const struct unit_work *w)
     p.most_panels = p.stretches > 1 ? divide_up(p.panels, p.groups) : 1;
     reserve(&p);
     pool_run(run_part, &p, p.chunks * p.groups);
+}
+
+/* --- y = activation(x W^T + bias) + residual; weights lie in memory as they do for vectors --- */
+
+static struct unit_panel packed_panel(const struct unit_work *w, long index, long k)
+{
+    const struct product *p = w->self;
+    const struct pack *pack = p->weights;
+    int columns = panel_columns(pack->kernel, &pack->panels, index);
+    long stride = round_up(columns, pack->kernel->lanes);
+    long from = panel_first(pack->kernel, &pack->panels, index) * pack->inputs + k * stride;
+
+    return (struct unit_panel){ .x = pack->data + (size_t)from * dtype_size(pack->type),
+                                .x_stride = stride,
+                                .type = pack->type,
+                                .columns = columns };
+}
+
+static void packed_finish(const struct unit_work *w, const float *sums, long index, long row,
+                          long rows)
+{
+    const struct product *p = w->self;
+    const struct pack *pack = p->weights;
+    long first = panel_first(pack->kernel, &pack->panels, index), at = row * p->y_stride + first;
+    int columns = panel_columns(pack->kernel, &pack->panels, index);
+    float bias[UNIT_COLUMNS];
+
+    gather_bias(bias, p, first, columns);
+    pack->kernel->finish(&(struct finish){
+        .y = p->y + at,
+        .y_stride = p->y_stride,
+        .sums = sums,
+        .sums_stride = UNIT_COLUMNS,
+        .scale = pack->scale ? pack->scale + first : NULL,
+        .bias = bias,
+        .residual = p->residual ? p->residual + at : NULL,
+        .rows = (int)rows,
+        .columns = columns,
+        .activation = p->activation,
+    });
+}
+
+void multiply_unit(const struct product *p)
+{
+    unit_run(&(struct unit_work){
+        .unit = p->weights->kernel->unit,
+        .left = { p->x, p->x_stride, false, 0 },
+        .rows = p->rows,
+        .depth = p->weights->inputs,
+        .panels = p->weights->panels.count,
+        .panel = packed_panel,
+        .finish = packed_finish,
+        .self = p,
+    });
+}
+
+/* --- the same with weights as they are stored: their panels stop where a matrix does --- */
+
+struct unpacked {
+    const struct product *product;
+    const struct matrix *parts;
+    int count;
+    long inputs;
+};
+
+/* Columns of one part. */
+struct slice {
+    int part;
+    long first, output; /* in its part, in all */
+    int columns;
+};
+
+static long panels_in(const struct matrix *m)
+{
+    return (m->rows + UNIT_COLUMNS - 1) / UNIT_COLUMNS;
+}
+
+static struct slice slice_of(const struct unpacked *l, long index)
+{
+    struct slice s = { 0 };
+    long left;
+
+    for (; index >= panels_in(&l->parts[s.part]); s.part++) {
+        index -= panels_in(&l->parts[s.part]);
+        s.output += l->parts[s.part].rows;
+    }
+    s.first = index * UNIT_COLUMNS;
+    s.output += s.first;
+    left = l->parts[s.part].rows - s.first;
+    s.columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS;
+    return s;
+}
+
+static struct unit_panel unpacked_panel(const struct unit_work *w, long index, long k)
+{
+    const struct unpacked *l = w->self;
+    struct slice s = slice_of(l, index);
+
+    return (struct unit_panel){ .x = (const float *)l->parts[s.part].data + s.first * l->inputs + k,
+                                .x_stride = l->inputs,
+                                .type = DTYPE_F32,
+                                .transposed = true,
+                                .pieces = gemm_pieces(),
+                                .columns = s.columns };
+}
+
+static void unpacked_finish(const struct unit_work *w, const float *sums, long index, long row,
+                            long rows)
+{
+    static const float none[UNIT_COLUMNS];
+    const struct unpacked *l = w->self;
+    const struct product *p = l->product;
+    struct slice s = slice_of(l, index);
+    long at = row * p->y_stride + s.output;
+
+    kernels.packed_engine->finish(&(struct finish){
+        .y = p->y + at,
+        .y_stride = p->y_stride,
+        .sums = sums,
+        .sums_stride = UNIT_COLUMNS,
+        .bias = p->bias[s.part] ? p->bias[s.part] + s.first : none,
+        .residual = p->residual ? p->residual + at : NULL,
+        .rows = (int)rows,
+        .columns = s.columns,
+        .activation = p->activation,
+    });
+}
+
+bool multiply_unpacked(const struct product *p, const struct matrix *parts, int count, long inputs)
+{
+    struct unpacked l = { p, parts, count, inputs };
+    long panels = 0;
+
+    if (!gemm_by_unit())
+        return false;
+    for (int i = 0; i < count; i++)
+        panels += panels_in(&parts[i]);
+    unit_run(&(struct unit_work){
+        .unit = kernels.packed_engine->unit,
+        .left = { p->x, p->x_stride, false, gemm_pieces() },
+        .rows = p->rows,
+        .depth = inputs,
+        .panels = panels,
+        .panel = unpacked_panel,
+        .finish = unpacked_finish,
+        .self = &l,
+    });
+    return true;
+}
+
+/* --- c = alpha op(a) op(b) + beta c --- */
+
+static struct unit_panel gemm_panel(const struct unit_work *w, long index, long k)
+{
+    const struct gemm *g = w->self;
+    long first = index * UNIT_COLUMNS, left = g->n - first;
+
+    return (struct unit_panel){
+        .x = g->transpose_b ? g->b + first * g->ldb + k : g->b + k * g->ldb + first,
+        .x_stride = g->ldb,
+        .type = DTYPE_F32,
+        .transposed = g->transpose_b,
+        .pieces = gemm_pieces(),
+        .columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS,
+    };
+}
+
+static void gemm_finish(const struct unit_work *w, const float *sums, long index, long row,
+                        long rows)
+{
+    static const float none[UNIT_COLUMNS];
+    const struct gemm *g = w->self;
+    long first = index * UNIT_COLUMNS, left = g->n - first;
+    int columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS;
+    float *c = g->c + row * g->ldc + first, scale[UNIT_COLUMNS];
+
+    for (int j = 0; j < columns; j++)
+        scale[j] = g->alpha;
+    for (long i = 0; g->beta != 0 && g->beta != 1 && i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            c[i * g->ldc + j] *= g->beta;
+    kernels.packed_engine->finish(&(struct finish){
+        .y = c,
+        .y_stride = g->ldc,
+        .sums = sums,
+        .sums_stride = UNIT_COLUMNS,
+        .scale = g->alpha == 1 ? NULL : scale,
+        .bias = none,
+        .residual = g->beta == 0 ? NULL : c,
+        .rows = (int)rows,
+        .columns = columns,
+    });
+}
+
+void gemm_unit(const struct gemm *g)
+{
+    unit_run(&(struct unit_work){
+        .unit = kernels.packed_engine->unit,
+        .left = { g->a, g->lda, g->transpose_a, gemm_pieces() },
+        .rows = g->m,
+        .depth = g->k,
+        .panels = (g->n + UNIT_COLUMNS - 1) / UNIT_COLUMNS,
+        .panel = gemm_panel,
+        .finish = gemm_finish,
+        .self = g,
+    });
 }

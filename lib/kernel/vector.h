@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * vector.h - the entries of the table, written once for vectors of any width
  *
- * avx2.c and avx512.c define `vec`, LANES, INLINE and the primitive operations below, then include
- * this file.  Vectors also take + - * / as numbers do.
+ * avx2.c and avx512.c define `vec`, LANES, TARGET, INLINE (target.h) and the operations below, then
+ * include this file.  Vectors also take + - * / as numbers do.
  *
- *     load store set          load_some store_some: the first n lanes; the rest 0, untouched
- *     muladd(a, b, c) a b + c    smaller larger (the second where one is NaN)   nearest: to
- * integers power(p, n) p 2^n       where_below(x, limit, a, b): x < limit ? a : b lanes_sum
- * lanes_largest    load_half load_bfloat load_byte store_half: LANES of them
+ *     load store set                  load_some store_some   the first n lanes; the rest 0 or left
+ *     muladd(a, b, c)   a b + c       smaller larger         the second where one is NaN
+ *     nearest           to integers   power(p, n)            p 2^n
+ *     lanes_sum lanes_largest         where_below(x, limit, a, b)   x < limit ? a : b
+ *     load_half load_bfloat load_byte store_half             LANES of them
  */
 #include <math.h>
 #include <string.h>
@@ -61,21 +62,21 @@ INLINE void activate_backward_all(float *dx, const float *dy, const float *x, lo
         break;                                                                                     \
     }
 
-static void activate(float *y, const float *x, long count, enum activation which)
+static TARGET void activate(float *y, const float *x, long count, enum activation which)
 {
 #define ACTIVATE(act) activate_all(y, x, count, act)
     FOR_EACH_ACTIVATION(which, ACTIVATE)
 }
 
-static void activate_backward(float *dx, const float *dy, const float *x, long count,
-                              enum activation which)
+static TARGET void activate_backward(float *dx, const float *dy, const float *x, long count,
+                                     enum activation which)
 {
 #define SLOPE(act) activate_backward_all(dx, dy, x, count, act)
     FOR_EACH_ACTIVATION(which, SLOPE)
 }
 
 /* Sums over a row run in four chains, so that an addition need not wait for the one before. */
-static float dot(const float *a, const float *b, long count)
+static TARGET float dot(const float *a, const float *b, long count)
 {
     vec sum[4] = { set(0), set(0), set(0), set(0) };
     long i = 0;
@@ -91,7 +92,7 @@ static float dot(const float *a, const float *b, long count)
     return lanes_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-static float row_sum(const float *x, long count)
+static TARGET float row_sum(const float *x, long count)
 {
     vec sum[4] = { set(0), set(0), set(0), set(0) };
     long i = 0;
@@ -107,7 +108,7 @@ static float row_sum(const float *x, long count)
 }
 
 /* Sum of (x - mean)^2. */
-static float row_spread(const float *x, float mean, long count)
+static TARGET float row_spread(const float *x, float mean, long count)
 {
     vec sum[4] = { set(0), set(0), set(0), set(0) }, m = set(mean), d;
     long i = 0;
@@ -131,9 +132,9 @@ static float row_spread(const float *x, float mean, long count)
     return lanes_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-static void layernorm(float *y, long y_stride, float *mean, float *rstd, const float *x,
-                      long x_stride, const float *gain, const float *shift, long rows, long width,
-                      float eps)
+static TARGET void layernorm(float *y, long y_stride, float *mean, float *rstd, const float *x,
+                             long x_stride, const float *gain, const float *shift, long rows,
+                             long width, float eps)
 {
     for (long r = 0; r < rows; r++, x += x_stride, y += y_stride) {
         float m = row_sum(x, width) / (float)width;
@@ -157,7 +158,7 @@ static void layernorm(float *y, long y_stride, float *mean, float *rstd, const f
     }
 }
 
-static void softmax(float *x, long count)
+static TARGET void softmax(float *x, long count)
 {
     long whole = count / LANES * LANES, i;
     int rest = (int)(count - whole);
@@ -186,7 +187,7 @@ static void softmax(float *x, long count)
         store_some(x + whole, load_some(x + whole, rest) * factor, rest);
 }
 
-static void add(float *y, const float *a, const float *b, long count)
+static TARGET void add(float *y, const float *a, const float *b, long count)
 {
     long i = 0;
 
@@ -196,7 +197,7 @@ static void add(float *y, const float *a, const float *b, long count)
         y[i] = a[i] + b[i];
 }
 
-static void add_scaled(float *y, const float *x, float scale, long count)
+static TARGET void add_scaled(float *y, const float *x, float scale, long count)
 {
     vec by = set(scale);
     long i = 0;
@@ -210,7 +211,7 @@ static void add_scaled(float *y, const float *x, float scale, long count)
     }
 }
 
-static void widen(float *y, const void *x, enum dtype type, long count)
+static TARGET void widen(float *y, const void *x, enum dtype type, long count)
 {
     const uint16_t *half = x;
     const int8_t *byte = x;
@@ -230,7 +231,7 @@ static void widen(float *y, const void *x, enum dtype type, long count)
         y[i] = type == DTYPE_F16 ? half_to_float(half[i]) : bfloat_to_float(half[i]);
 }
 
-static void narrow(void *y, const float *x, enum dtype type, long count)
+static TARGET void narrow(void *y, const float *x, enum dtype type, long count)
 {
     uint16_t *half = y;
     long i = 0;

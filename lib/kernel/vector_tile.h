@@ -21,24 +21,24 @@ INLINE vec load_as(const char *at, enum dtype type)
 
 INLINE void store_sums(const struct tile *t, const int rows, const int vectors, vec (*sum)[VECTORS])
 {
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 3
-        for (int j = 0; j < vectors; j++) {
-            float *to = t->sums + i * t->sums_stride + j * LANES;
-            int n = t->columns - j * LANES;
-            vec v = sum[i][j];
+        UNROLL(3)
+    for (int j = 0; j < vectors; j++) {
+        float *to = t->sums + i * t->sums_stride + j * LANES;
+        int n = t->columns - j * LANES;
+        vec v = sum[i][j];
 
-            if (j < vectors - 1 || n == LANES) {
-                if (t->add)
-                    v += load(to);
-                store(to, v);
-            } else {
-                if (t->add)
-                    v += load_some(to, n);
-                store_some(to, v, n);
-            }
+        if (j < vectors - 1 || n == LANES) {
+            if (t->add)
+                v += load(to);
+            store(to, v);
+        } else {
+            if (t->add)
+                v += load_some(to, n);
+            store_some(to, v, n);
         }
+    }
 }
 
 /* Few rows wait for memory: what comes is fetched across the pages at which the processor stops. */
@@ -54,26 +54,26 @@ INLINE void tile_of(const struct tile *t, const int rows, const int vectors, con
     const float *x[ROWS];
     vec sum[ROWS][VECTORS], b[VECTORS];
 
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int i = 0; i < rows; i++) {
         x[i] = t->x + i * t->x_stride;
-#pragma GCC unroll 3
+        UNROLL(3)
         for (int j = 0; j < vectors; j++)
             sum[i][j] = set(0);
     }
     for (long k = 0; k < t->depth; k++, panel += step) {
-#pragma GCC unroll 3
+        UNROLL(3)
         for (int j = 0; j < vectors; j++)
             b[j] = load_as(panel + j * LANES * size, type);
         if (rows <= FEW) {
             for (int j = 0; j < vectors * LANES * size; j += LINE)
                 __builtin_prefetch(panel + AHEAD * 4 / size * step + j, 0, 2);
         }
-#pragma GCC unroll 8
+        UNROLL(8)
         for (int i = 0; i < rows; i++) {
             vec a = set(x[i][k]);
 
-#pragma GCC unroll 3
+            UNROLL(3)
             for (int j = 0; j < vectors; j++)
                 sum[i][j] = muladd(a, b[j], sum[i][j]);
         }
@@ -93,27 +93,27 @@ INLINE void tile_choose(const struct tile *t, const enum dtype type)
     }
 }
 
-static void tile_f32(const struct tile *t)
+static TARGET void tile_f32(const struct tile *t)
 {
     tile_choose(t, DTYPE_F32);
 }
 
-static void tile_f16(const struct tile *t)
+static TARGET void tile_f16(const struct tile *t)
 {
     tile_choose(t, DTYPE_F16);
 }
 
-static void tile_bf16(const struct tile *t)
+static TARGET void tile_bf16(const struct tile *t)
 {
     tile_choose(t, DTYPE_BF16);
 }
 
-static void tile_i8(const struct tile *t)
+static TARGET void tile_i8(const struct tile *t)
 {
     tile_choose(t, DTYPE_I8);
 }
 
-static void tile(const struct tile *t)
+static TARGET void tile(const struct tile *t)
 {
     if (t->type == DTYPE_F32)
         tile_f32(t);
@@ -156,41 +156,42 @@ INLINE void finish_all(const struct finish *f, const enum activation which)
     }
 }
 
-static void finish(const struct finish *f){
+static TARGET void finish(const struct finish *f){
 #define FINISH(act) finish_all(f, act)
     FOR_EACH_ACTIVATION(f->activation, FINISH)
 }
 
 /* 8 x 8 numbers: row i of x becomes column i of the panel.  Rows from `rows` on count as 0. */
-INLINE void turn_square(float *panel, long stride, const float *x, long x_stride, int rows,
-                        float scale)
+INLINE void transpose_square(float *panel, long stride, const float *x, long x_stride, int rows,
+                             float scale)
 {
     __m256 r[8], s[8], by = _mm256_set1_ps(scale);
 
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int i = 0; i < 8; i++)
         r[i] =
             i < rows ? _mm256_mul_ps(by, _mm256_loadu_ps(x + i * x_stride)) : _mm256_setzero_ps();
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < 8; i += 2) { /* pairs: 0 1 of rows 0 1, .. */
         s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
         s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
     }
-#pragma GCC unroll 2
+    UNROLL(2)
     for (int i = 0; i < 8; i += 4) { /* fours */
         r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
         r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
         r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
         r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
     }
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < 4; i++) { /* halves */
         _mm256_storeu_ps(panel + i * stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
         _mm256_storeu_ps(panel + (i + 4) * stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
     }
 }
 
-static void turn(float *panel, int columns, const float *x, long x_stride, long depth, float scale)
+static TARGET void transpose(float *panel, int columns, const float *x, long x_stride, long depth,
+                             float scale)
 {
     long stride = round_up(columns, LANES), k;
 
@@ -199,11 +200,11 @@ static void turn(float *panel, int columns, const float *x, long x_stride, long 
             int rows = columns - j;
 
             if (rows >= 8)
-                turn_square(panel + k * stride + j, stride, x + j * x_stride + k, x_stride, 8,
-                            scale);
+                transpose_square(panel + k * stride + j, stride, x + j * x_stride + k, x_stride, 8,
+                                 scale);
             else
-                turn_square(panel + k * stride + j, stride, x + (rows > 0 ? j * x_stride : 0) + k,
-                            x_stride, rows, scale);
+                transpose_square(panel + k * stride + j, stride,
+                                 x + (rows > 0 ? j * x_stride : 0) + k, x_stride, rows, scale);
         }
     for (; k < depth; k++)
         for (int j = 0; j < stride; j++)
@@ -211,24 +212,24 @@ static void turn(float *panel, int columns, const float *x, long x_stride, long 
 }
 
 /* The same for 16 bits. */
-INLINE void turn_half_square(uint16_t *panel, long stride, const uint16_t *x, long x_stride)
+INLINE void transpose_half_square(uint16_t *panel, long stride, const uint16_t *x, long x_stride)
 {
     __m128i r[8], s[8];
 
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int i = 0; i < 8; i++)
         r[i] = _mm_loadu_si128((const void *)(x + i * x_stride));
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < 4; i++) { /* columns of rows 0 4, 1 5, .. */
         s[2 * i] = _mm_unpacklo_epi16(r[i], r[i + 4]);
         s[2 * i + 1] = _mm_unpackhi_epi16(r[i], r[i + 4]);
     }
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < 4; i++) { /* of rows 0 2 4 6, 1 3 5 7 */
         r[2 * i] = _mm_unpacklo_epi16(s[i], s[i + 4]);
         r[2 * i + 1] = _mm_unpackhi_epi16(s[i], s[i + 4]);
     }
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < 4; i++) {
         _mm_storeu_si128((void *)(panel + 2 * i * stride), _mm_unpacklo_epi16(r[i], r[i + 4]));
         _mm_storeu_si128((void *)(panel + (2 * i + 1) * stride),
@@ -236,24 +237,32 @@ INLINE void turn_half_square(uint16_t *panel, long stride, const uint16_t *x, lo
     }
 }
 
-static void turn_half(uint16_t *panel, int columns, const uint16_t *x, long x_stride, long depth)
+static TARGET void transpose_half(uint16_t *panel, int columns, const uint16_t *x, long x_stride,
+                                  long depth)
 {
     long stride = round_up(columns, LANES), k;
 
     for (k = 0; k + 8 <= depth; k += 8)
         for (int j = 0; j + 8 <= columns; j += 8)
-            turn_half_square(panel + k * stride + j, stride, x + j * x_stride + k, x_stride);
+            transpose_half_square(panel + k * stride + j, stride, x + j * x_stride + k, x_stride);
     for (long i = 0; i < depth; i++) /* what is left: to the right, and below */
         for (int j = i < k ? columns / 8 * 8 : 0; j < columns; j++)
             panel[i * stride + j] = x[j * x_stride + i];
 }
 
-static const struct panel_kernel panel = { ROWS, VECTORS *LANES, LANES, tile, finish,
-                                           turn, turn_half,      NULL,  NULL };
+static const struct panel_kernel panel = {
+    .rows = ROWS,
+    .columns = VECTORS * LANES,
+    .lanes = LANES,
+    .tile = tile,
+    .finish = finish,
+    .transpose = transpose,
+    .transpose_half = transpose_half,
+};
 
-#define VECTOR_TABLE(text, plain_panel, weights_panel)                                             \
+#define VECTOR_TABLE(text, plain_panel, engine)                                                    \
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled, .dot = dot,  \
-        .widen = widen, .narrow = narrow, .panel = plain_panel, .weights = weights_panel           \
+        .widen = widen, .narrow = narrow, .panel = plain_panel, .packed_engine = engine            \
     }

@@ -23,16 +23,15 @@
 #ifdef KERNEL_X86
 #include <math.h>
 #include <string.h>
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
-#pragma GCC target("prefer-vector-width=512")
 
+#define TARGET_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c" WIDE
 #include "kernel/avx512.h"
 
 enum { VECTORS = 3, PASS_ROWS = 2, LINE = 64 };
 
 /* --- rows into pieces --- */
 
-static float largest(const float *x, int count, float *not_finite)
+static TARGET float largest(const float *x, int count, float *not_finite)
 {
     vec most = set(0), zero = set(0);
 
@@ -46,11 +45,11 @@ static float largest(const float *x, int count, float *not_finite)
     return lanes_largest(most);
 }
 
-static void split_stretch(int8_t *pieces, long stride, float *scale, int32_t *begin, const float *x,
-                          int count)
+static TARGET void split_stretch(int8_t *pieces, long stride, float *scale, int32_t *begin,
+                                 const float *x, int count)
 {
     const __m512i half = _mm512_set1_epi32(128);
-    __m512i sum[QUAD_PIECES] = { _mm512_setzero_si512(), _mm512_setzero_si512(),
+    __m512i sum[INT8_PIECES] = { _mm512_setzero_si512(), _mm512_setzero_si512(),
                                  _mm512_setzero_si512() };
     float not_finite, most = largest(x, count, &not_finite);
     vec by = set(most > 0x1p-103f && most < INFINITY ? 126 * 65536.f / most : 0);
@@ -60,7 +59,7 @@ static void split_stretch(int8_t *pieces, long stride, float *scale, int32_t *be
         vec v = load_some(x + i, count - i < LANES ? count - i : LANES);
         __m512i t = _mm512_cvtps_epi32(v * by);
 
-        for (int p = QUAD_PIECES - 1; p >= 0; p--) {
+        for (int p = INT8_PIECES - 1; p >= 0; p--) {
             __m512i rest = _mm512_srai_epi32(_mm512_add_epi32(t, half), 8);
 
             _mm_storeu_si128((void *)(pieces + p * stride + i), _mm512_cvtepi32_epi8(t));
@@ -70,21 +69,21 @@ static void split_stretch(int8_t *pieces, long stride, float *scale, int32_t *be
             t = rest;
         }
     }
-    for (int p = 0; p < QUAD_PIECES; p++)
+    for (int p = 0; p < INT8_PIECES; p++)
         begin[p] = -128 * _mm512_reduce_add_epi32(sum[p]);
 }
 
-static void split(const struct quad_row *to, const float *x, long count)
+static TARGET void split(const struct int8_row *to, const float *x, long count)
 {
     for (long k = 0, i = 0; k < count; k += TILE_DEPTH, i++)
-        split_stretch(to->pieces + k, to->stride, to->scale + i, to->begin + i * QUAD_PIECES, x + k,
+        split_stretch(to->pieces + k, to->stride, to->scale + i, to->begin + i * INT8_PIECES, x + k,
                       (int)(count - k < TILE_DEPTH ? count - k : TILE_DEPTH));
 }
 
 /* --- tiles --- */
 
 /* The compiler's own would keep a copy of each sum. */
-INLINE __m512i add_quads(__m512i sum, __m512i weights, __m512i pieces)
+INLINE __m512i add_fours(__m512i sum, __m512i weights, __m512i pieces)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(pieces));
     return sum;
@@ -116,11 +115,11 @@ struct coming {
 };
 
 /* Behind the stretch from k on lies another, or the next panel. */
-INLINE struct coming coming_of(const struct quad_tile *t, int row, long k, const int vectors)
+INLINE struct coming coming_of(const struct int8_tile *t, int row, long k, const int vectors)
 {
-    enum { QUADS = TILE_DEPTH / QUAD };
+    enum { STEPS = TILE_DEPTH / INT8_STEP };
     int passes = (t->rows + PASS_ROWS - 1) / PASS_ROWS;
-    int done = row / PASS_ROWS * QUADS * vectors / passes;
+    int done = row / PASS_ROWS * STEPS * vectors / passes;
     const char *at = (const char *)t->panel +
                      (k + TILE_DEPTH < t->depth ? k + TILE_DEPTH : t->depth * vectors) * LANES;
 
@@ -129,7 +128,7 @@ INLINE struct coming coming_of(const struct quad_tile *t, int row, long k, const
                             .every = passes };
 }
 
-/* What one quad of the depth has to fetch. */
+/* What one step of the depth has to fetch. */
 INLINE void fetch(struct coming *c, long stream, const int vectors)
 {
     for (c->due += vectors; c->due >= c->every; c->due -= c->every) {
@@ -148,56 +147,55 @@ INLINE void add_products(__m512i (*sum)[VECTORS], const char *const *pieces, lon
     __m512i w[VECTORS], four;
     int32_t bytes;
 
-#pragma GCC unroll 3
+    UNROLL(3)
     for (int j = 0; j < vectors; j++)
         w[j] = _mm512_loadu_si512(panel + j * stream);
-#pragma GCC unroll 2
+    UNROLL(2)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 3
-        for (int p = 0; p < QUAD_PIECES; p++) {
-            memcpy(&bytes, pieces[i] + p * stride, sizeof bytes);
-            four = _mm512_set1_epi32(bytes);
-#pragma GCC unroll 3
-            for (int j = 0; j < vectors; j++)
-                sum[i * QUAD_PIECES + p][j] = add_quads(sum[i * QUAD_PIECES + p][j], w[j], four);
-        }
+        UNROLL(3)
+    for (int p = 0; p < INT8_PIECES; p++) {
+        memcpy(&bytes, pieces[i] + p * stride, sizeof bytes);
+        four = _mm512_set1_epi32(bytes);
+        UNROLL(3)
+        for (int j = 0; j < vectors; j++)
+            sum[i * INT8_PIECES + p][j] = add_fours(sum[i * INT8_PIECES + p][j], w[j], four);
+    }
 }
 
 /* Some rows times a stretch of the panel. */
-INLINE void stretch(const struct quad_tile *t, int row, long k, const int rows, const int vectors)
+INLINE void stretch(const struct int8_tile *t, int row, long k, const int rows, const int vectors)
 {
     const long depth = t->depth - k < TILE_DEPTH ? t->depth - k : TILE_DEPTH, at = k / TILE_DEPTH;
     const char *panel = (const char *)t->panel + k * LANES, *pieces[PASS_ROWS];
-    const struct quad_row *left = t->left + row;
+    const struct int8_row *left = t->left + row;
     struct coming coming = coming_of(t, row, k, vectors);
-    __m512i sum[PASS_ROWS * QUAD_PIECES][VECTORS];
+    __m512i sum[PASS_ROWS * INT8_PIECES][VECTORS];
 
-#pragma GCC unroll 2
+    UNROLL(2)
     for (int i = 0; i < rows; i++) {
         pieces[i] = (const char *)left[i].pieces + k;
-#pragma GCC unroll 3
-        for (int p = 0; p < QUAD_PIECES; p++)
-#pragma GCC unroll 3
-            for (int j = 0; j < vectors; j++)
-                sum[i * QUAD_PIECES + p][j] =
-                    _mm512_set1_epi32(left[i].begin[at * QUAD_PIECES + p]);
+        UNROLL(3)
+        for (int p = 0; p < INT8_PIECES; p++)
+            UNROLL(3)
+        for (int j = 0; j < vectors; j++)
+            sum[i * INT8_PIECES + p][j] = _mm512_set1_epi32(left[i].begin[at * INT8_PIECES + p]);
     }
-    for (long q = 0; q < depth; q += QUAD, panel += LINE) {
+    for (long d = 0; d < depth; d += INT8_STEP, panel += LINE) {
         fetch(&coming, t->depth * LANES, vectors);
         add_products(sum, pieces, left->stride, panel, t->depth * LANES, rows, vectors);
-#pragma GCC unroll 2
+        UNROLL(2)
         for (int i = 0; i < rows; i++)
-            pieces[i] += QUAD;
+            pieces[i] += INT8_STEP;
     }
-#pragma GCC unroll 2
+    UNROLL(2)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 3
-        for (int j = 0; j < vectors; j++)
-            put(t->sums + (row + i) * t->sums_stride + j * LANES, k > 0,
-                set(left[i].scale[at]) * joined(sum + i * QUAD_PIECES, j), t->columns - j * LANES);
+        UNROLL(3)
+    for (int j = 0; j < vectors; j++)
+        put(t->sums + (row + i) * t->sums_stride + j * LANES, k > 0,
+            set(left[i].scale[at]) * joined(sum + i * INT8_PIECES, j), t->columns - j * LANES);
 }
 
-INLINE void tile_of(const struct quad_tile *t, const int vectors)
+INLINE void tile_of(const struct int8_tile *t, const int vectors)
 {
     for (long k = 0; k < t->depth; k += TILE_DEPTH) {
         int row = 0;
@@ -209,7 +207,7 @@ INLINE void tile_of(const struct quad_tile *t, const int vectors)
     }
 }
 
-static void tile(const struct quad_tile *t)
+static TARGET void tile(const struct int8_tile *t)
 {
     if (t->columns > 2 * LANES)
         tile_of(t, 3);
@@ -219,5 +217,5 @@ static void tile(const struct quad_tile *t)
         tile_of(t, 1);
 }
 
-const struct quad_kernel quads_vnni = { split, tile };
+const struct int8_kernel int8_vnni = { split, tile };
 #endif

@@ -112,7 +112,7 @@ void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, str
 void bert_cache_copy(struct bert_cache *c, int from, int to);
 void bert_cache_free(struct bert_cache *c);
 
-/* Between bert.c, bert_cache.c and bert_queries.c */
+/* Between bert.c and bert_queries.c */
 struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
                                 const struct spans *keys);
 struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert_input *in);

@@ -16,14 +16,17 @@
 
 void opt_init(struct opt *m, const struct opt_config *config)
 {
-    *m = (struct opt){ .config = *config, .norm.eps = 1e-5f, .head = { .parts = 1, .few = true } };
+    *m = (struct opt){ .config = *config,
+                       .norm.eps = 1e-5f,
+                       .head = { .parts = 1, .memory_bound = true } };
     m->blocks = xalloc((size_t)config->layers, sizeof *m->blocks);
     for (int i = 0; i < config->layers; i++) {
         struct block *b = &m->blocks[i];
 
         b->heads = config->heads;
         b->activation = ACTIVATION_RELU;
-        b->qkv.few = b->out.few = b->fc1.few = b->fc2.few = true;
+        b->qkv.memory_bound = b->out.memory_bound = b->fc1.memory_bound = b->fc2.memory_bound =
+            true;
         b->norm1.eps = b->norm2.eps = 1e-5f;
     }
 }

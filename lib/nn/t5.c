@@ -23,8 +23,10 @@ static void stack_init(struct t5_stack *s, int layers, bool decodes)
     s->count = layers;
     s->decodes = decodes;
     for (int i = 0; i < layers; i++) {
-        s->layers[i].qkv.few = s->layers[i].out.few = s->layers[i].cross_query.few = decodes;
-        s->layers[i].cross_out.few = s->layers[i].fc1.few = s->layers[i].fc2.few = decodes;
+        s->layers[i].qkv.memory_bound = s->layers[i].out.memory_bound =
+            s->layers[i].cross_query.memory_bound = decodes;
+        s->layers[i].cross_out.memory_bound = s->layers[i].fc1.memory_bound =
+            s->layers[i].fc2.memory_bound = decodes;
     }
 }
 
@@ -33,7 +35,7 @@ void t5_init(struct t5 *m, const struct t5_config *config)
     *m = (struct t5){ .config = *config };
     stack_init(&m->encoder, config->layers, false);
     stack_init(&m->decoder, config->decoder_layers, true);
-    m->head.few = true;
+    m->head.memory_bound = true;
 }
 
 static void gain(struct params *p, struct tensor **slot, const char *name, long width)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * activation.c - y = f(x), element by element; dx += dy f'(x)
  */
+#include <math.h>
 #include "op/op.h"
 #include "op/rows.h"
 
@@ -44,4 +45,27 @@ struct tensor *activate(struct tape *t, struct tensor *x, enum activation which)
     *saved = which;
     over_rows(forward_rows, &p, rows(x), width(x));
     return REMEMBER(t, &op_activate, y, saved, x);
+}
+
+/* y = tanh x, dx += dy (1 - y^2).  For poolers, which see one row a text: a plain loop does. */
+
+static void tanh_backward(const struct node *n)
+{
+    const struct tensor *x = n->in[0], *y = n->out;
+
+    for (long i = 0; i < rows(y); i++)
+        for (long k = 0; k < width(y); k++)
+            grad_of(x, i)[k] += grad_of(y, i)[k] * (1 - row_of(y, i)[k] * row_of(y, i)[k]);
+}
+
+static const struct op op_tanh = { .name = "tanh", .backward = tanh_backward };
+
+struct tensor *tensor_tanh(struct tape *t, struct tensor *x)
+{
+    struct tensor *y = tensor_like(t, x);
+
+    for (long i = 0; i < rows(x); i++)
+        for (long k = 0; k < width(x); k++)
+            row_of(y, i)[k] = tanhf(row_of(x, i)[k]);
+    return REMEMBER(t, &op_tanh, y, NULL, x);
 }

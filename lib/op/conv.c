@@ -1,17 +1,196 @@
 /* SPDX-License-Identifier: MIT
  * conv.c - convolution with zero padding k / 2     x: [n, h, w, in]  y: [n, h', w', out]
  *
- * A product of rows that hold what the filter sees (window.c), made block by block in forward and
- * once more in backward:
+ * A product of rows that hold what the filter sees, made block by block in forward and once more in
+ * backward; PyTorch calls the rows "unfold", others im2col:
  *
- *     y = rows W^T        dW += dy^T rows        drows = dy W, added back to dx where each came
- * from
+ *     y = rows W^T        dW += dy^T rows        drows = dy W, added to dx
  *
  * A 1 x 1 filter at stride 1 is `linear`.
  */
 #include <assert.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
-#include "op/window.h"
+#include "op/rows.h"
+
+/* --- what a filter sees, laid out as rows for a product ---
+ *
+ *     row of pixel i of y: (ky, kx, in) of x around it, zero beyond the edges
+ *
+ * The weight [out, in, k, k] is put into that order.  The rows are k k times the image, so they
+ * are made and used a block at a time.
+ */
+
+enum { BLOCK = 1 << 20 }; /* numbers in a block of rows: 4 MB */
+
+struct window {
+    long n, h, w, channels;            /* of x: [n, h, w, channels] */
+    long out, k, stride, down, across; /* of y: [n, down, across, out] */
+};
+struct rows_of {
+    const struct window *at;
+    const struct tensor *x;
+    float *rows; /* of y's pixels from `start` on, [.., window_numbers] */
+    long start;
+};
+
+static struct window window_over(const struct tensor *x, const struct tensor *weight, long stride)
+{
+    long k = weight->shape[2], pad = k / 2;
+    struct window at = { x->shape[0], x->shape[1], x->shape[2], width(x), weight->shape[0],
+                         k,           stride,      0,           0 };
+
+    assert(x->rank == 4 && weight->rank == 4 && weight->shape[3] == k);
+    assert(weight->shape[1] == at.channels);
+    at.down = (at.h + 2 * pad - k) / stride + 1;
+    at.across = (at.w + 2 * pad - k) / stride + 1;
+    return at;
+}
+
+static long window_numbers(const struct window *at)
+{
+    return at->k * at->k * at->channels;
+}
+
+/* The row of x that pixel i of y sees at (ky, kx), or -1 where that is padding */
+static long source(const struct window *at, long i, long ky, long kx)
+{
+    long image = i / (at->down * at->across);
+    long y = i / at->across % at->down * at->stride + ky - at->k / 2;
+    long x = i % at->across * at->stride + kx - at->k / 2;
+
+    if (y < 0 || y >= at->h || x < 0 || x >= at->w)
+        return -1;
+    return (image * at->h + y) * at->w + x;
+}
+
+static void gather_rows(const void *argument, long first, long last)
+{
+    const struct rows_of *p = argument;
+    const struct window *at = p->at;
+    size_t bytes = (size_t)at->channels * sizeof(float);
+
+    for (long i = first; i < last; i++) {
+        float *to = p->rows + i * window_numbers(at);
+
+        for (long tap = 0; tap < at->k * at->k; tap++, to += at->channels) {
+            long from = source(at, p->start + i, tap / at->k, tap % at->k);
+
+            if (from < 0)
+                memset(to, 0, bytes);
+            else
+                memcpy(to, row_of(p->x, from), bytes);
+        }
+    }
+}
+
+/* Adds the rows of whole images first .. last to dx; images share no pixel. */
+static void scatter_rows(const void *argument, long first, long last)
+{
+    const struct rows_of *p = argument;
+    const struct window *at = p->at;
+    long area = at->down * at->across;
+
+    for (long i = first * area; i < last * area; i++) {
+        const float *from = p->rows + i * window_numbers(at);
+
+        for (long tap = 0; tap < at->k * at->k; tap++, from += at->channels) {
+            long to = source(at, p->start + i, tap / at->k, tap % at->k);
+
+            if (to >= 0)
+                kernels.add(grad_of(p->x, to), grad_of(p->x, to), from, at->channels);
+        }
+    }
+}
+
+static void window_gather(const struct rows_of *p, long count)
+{
+    over_rows(gather_rows, p, count, window_numbers(p->at));
+}
+
+static void window_scatter(const struct rows_of *p, long images)
+{
+    over_rows(scatter_rows, p, images, p->at->down * p->at->across * window_numbers(p->at));
+}
+
+/* [out, in, k k] and [out, k k, in], of elements of `size` bytes */
+static void arrange_weight(char *to, const char *from, const struct window *at, size_t size)
+{
+    long taps = at->k * at->k;
+
+    for (long o = 0; o < at->out; o++)
+        for (long tap = 0; tap < taps; tap++)
+            for (long c = 0; c < at->channels; c++)
+                memcpy(to + (size_t)((o * taps + tap) * at->channels + c) * size,
+                       from + (size_t)((o * at->channels + c) * taps + tap) * size, size);
+}
+
+static float *window_weight(struct tape *t, const struct tensor *weight, const struct window *at)
+{
+    float *arranged = tape_floats(t, tensor_count(weight));
+
+    arrange_weight((char *)arranged, (const char *)tensor_floats(t, weight), at, sizeof *arranged);
+    return arranged;
+}
+
+static void window_weight_back(float *to, const float *from, const struct window *at)
+{
+    long taps = at->k * at->k;
+
+    for (long o = 0; o < at->out; o++)
+        for (long tap = 0; tap < taps; tap++)
+            for (long c = 0; c < at->channels; c++)
+                to[(o * at->channels + c) * taps + tap] +=
+                    from[(o * taps + tap) * at->channels + c];
+}
+
+static struct pack *window_pack(const struct tensor *weight, const struct window *at)
+{
+    size_t size = dtype_size(weight->type);
+    char *arranged = xalloc((size_t)tensor_count(weight), size);
+    struct matrix part = { arranged, weight->type, at->out, weight->scale };
+    struct pack *pack;
+
+    arrange_weight(arranged, weight->bytes, at, size);
+    pack = pack_weights(&part, 1, window_numbers(at), false);
+    free(arranged);
+    return pack;
+}
+
+static long window_block(const struct window *at)
+{
+    return BLOCK / window_numbers(at) > 0 ? BLOCK / window_numbers(at) : 1;
+}
+
+static void window_product(struct tape *t, const struct window *at, const struct tensor *x,
+                           struct product *product)
+{
+    long total = at->n * at->down * at->across, d = window_numbers(at), step = window_block(at);
+    struct arena_mark scratch = arena_mark(&t->arena);
+    struct rows_of p = { .at = at, .x = x };
+    struct product part = *product;
+
+    if (at->k == 1 && at->stride == 1) {
+        part.x = x->data;
+        part.x_stride = x->stride;
+        part.rows = total;
+        multiply_packed(&part);
+        return;
+    }
+    part.x = p.rows = tape_floats(t, (step < total ? step : total) * d);
+    part.x_stride = d;
+    for (p.start = 0; p.start < total; p.start += step) {
+        part.rows = p.start + step < total ? step : total - p.start;
+        part.y = product->y + p.start * product->y_stride;
+        part.residual = product->residual ? product->residual + p.start * product->y_stride : NULL;
+        window_gather(&p, part.rows);
+        multiply_packed(&part);
+    }
+    arena_rewind(&t->arena, scratch);
+}
+
+/* --- convolution --- */
 
 static long images_at_once(const struct window *at)
 {
@@ -112,4 +291,97 @@ struct tensor *convolve(struct tape *t, struct linear *layer, struct tensor *x, 
     else
         forward_packed(t, layer, at, x, y);
     return REMEMBER(t, &op_convolve, y, at, x, w, layer->bias[0]);
+}
+
+/* --- convolution and its batch normalisation as one, where no gradient is recorded ---
+ *
+ *     slope = gain / sqrt(variance + eps)        y = act(x (slope W)^T + (shift - slope mean))
+ *
+ * The running statistics are constants then, so the slope goes into the packed weight once, and
+ * the image is read and written once instead of three times.
+ */
+
+static bool learning(const struct linear *layer, const struct batchnorm *norm)
+{
+    return linear_learns(layer) || wants(norm->gain) || wants(norm->shift);
+}
+
+/* The pack of slope W, and the bias that comes with it */
+static void fold(struct tape *t, struct linear *layer, const struct batchnorm *norm,
+                 const struct window *at, float eps)
+{
+    struct tensor scaled = *layer->weight[0];
+    const float *gain = tensor_floats(t, norm->gain), *shift = tensor_floats(t, norm->shift);
+    const float *mean = tensor_floats(t, norm->mean), *variance = tensor_floats(t, norm->variance);
+    const float *weight = tensor_floats(t, layer->weight[0]), *bias;
+    long d = window_numbers(at);
+
+    bias = tensor_floats(t, layer->bias[0]);
+    scaled.type = DTYPE_F32;
+    scaled.scale = NULL;
+    scaled.data = tape_floats(t, tensor_count(&scaled));
+    layer->folded = xalloc((size_t)at->out, sizeof *layer->folded);
+    for (long o = 0; o < at->out; o++) {
+        float slope = gain[o] / sqrtf(variance[o] + eps);
+
+        for (long i = 0; i < d; i++)
+            scaled.data[o * d + i] = slope * weight[o * d + i];
+        layer->folded[o] = shift[o] + slope * ((bias ? bias[o] : 0) - mean[o]);
+    }
+    layer->pack = window_pack(&scaled, at);
+}
+
+static void norm_forward(struct tape *t, struct linear *layer, const struct batchnorm *norm,
+                         const struct window *at, const struct tensor *x, struct product *p,
+                         float eps)
+{
+    struct arena_mark scratch = arena_mark(&t->arena);
+
+    assert(layer->parts == 1 && (!layer->pack || layer->folded));
+    if (!layer->pack)
+        fold(t, layer, norm, at, eps);
+    p->weights = layer->pack;
+    p->bias[0] = layer->folded;
+    window_product(t, at, x, p);
+    arena_rewind(&t->arena, scratch);
+}
+
+struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
+                             struct tensor *x, int stride, float eps, enum activation act)
+{
+    struct window at = window_over(x, layer->weight[0], stride);
+    struct product p = { .activation = act };
+    struct tensor *y;
+
+    if (wants(x) || learning(layer, norm))
+        return batchnorm(t, norm, convolve(t, layer, x, stride), eps, act);
+    y = tensor_make(t, at.n, at.down, at.across, at.out);
+    p.y = y->data;
+    p.y_stride = y->stride;
+    norm_forward(t, layer, norm, &at, x, &p, eps);
+    return y;
+}
+
+static void relu_rows(const void *argument, long first, long last)
+{
+    const struct tensor *x = argument;
+
+    for (long i = first; i < last; i++)
+        kernels.activate(row_of(x, i), row_of(x, i), width(x), ACTIVATION_RELU);
+}
+
+struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
+                                  struct tensor *x, struct tensor *h, float eps)
+{
+    struct window at = window_over(h, layer->weight[0], 1);
+    struct product p = { .residual = x->data, .y = x->data, .y_stride = x->stride };
+
+    if (wants(x) || wants(h) || learning(layer, norm)) {
+        h = batchnorm(t, norm, convolve(t, layer, h, 1), eps, ACTIVATION_NONE);
+        return activate(t, add(t, x, h), ACTIVATION_RELU);
+    }
+    assert(rows(x) == at.n * at.down * at.across && width(x) == at.out);
+    norm_forward(t, layer, norm, &at, h, &p, eps);
+    over_rows(relu_rows, x, rows(x), width(x));
+    return x;
 }

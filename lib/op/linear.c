@@ -159,7 +159,7 @@ static void pack_layer(struct linear *l)
     for (int i = 0; i < l->parts; i++)
         parts[i] = (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]),
                                     l->weight[i]->scale };
-    l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]), l->few);
+    l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]), l->memory_bound);
     for (int i = 0; i < l->parts; i++)
         let_go(l->weight[i]);
 }
@@ -235,8 +235,8 @@ static void forward_blas(struct tape *t, const struct linear *l, const struct te
 }
 
 /* y = x W^T + b + residual with weights as they lie; y may be the residual. */
-static void forward_loose(struct tape *t, const struct linear *l, const struct tensor *x,
-                          struct tensor *y, const float *residual)
+static void forward_unpacked(struct tape *t, const struct linear *l, const struct tensor *x,
+                             struct tensor *y, const float *residual)
 {
     struct product p = { .x = x->data,
                          .rows = rows(x),
@@ -251,7 +251,7 @@ static void forward_loose(struct tape *t, const struct linear *l, const struct t
                                     outputs(l->weight[i]), NULL };
         p.bias[i] = tensor_floats(t, l->bias[i]);
     }
-    if (!multiply_loose(&p, parts, l->parts, width(x)))
+    if (!multiply_unpacked(&p, parts, l->parts, width(x)))
         forward_blas(t, l, x, y, residual);
 }
 
@@ -283,7 +283,7 @@ struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum a
         return y;
     }
     if (weights_learn(l) || moves(l))
-        forward_loose(t, l, x, y, NULL);
+        forward_unpacked(t, l, x, y, NULL);
     else
         linear_packed(t, l, x, y, ACTIVATION_NONE, NULL);
     list_inputs(in, l, x);
@@ -299,7 +299,7 @@ struct tensor *linear_onto(struct tape *t, struct linear *l, struct tensor *x, s
     check(l, h);
     assert(rows(x) == rows(h) && width(x) == all_outputs(l) && x->stride == y->stride);
     if (weights_learn(l) || moves(l))
-        forward_loose(t, l, h, y, x->data);
+        forward_unpacked(t, l, h, y, x->data);
     else
         linear_packed(t, l, h, y, ACTIVATION_NONE, x->data);
     list_inputs(in + 1, l, h);

@@ -18,8 +18,8 @@ struct linear {
     struct tensor *weight[PACK_PARTS], *bias[PACK_PARTS]; /* bias entries may be NULL */
     int parts;
     struct pack *pack; /* made at first use, dropped by linear_close: call it if weights changed */
-    float *folded;     /* bias of a pack that holds a normalisation too; see convnorm.c */
-    bool few;          /* mostly some rows at a time, as words that are written; see pack.c */
+    float *folded;     /* bias of a pack that holds a normalisation too; see conv.c */
+    bool memory_bound; /* mostly some rows at a time, as words that are written; see pack.c */
 };
 struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act);
 /* x + (h W^T + b).  Where nothing is remembered the sum is written over x and x returned. */
@@ -77,7 +77,7 @@ struct tensor *gate(struct tape *t, struct tensor *x, enum activation act);
 
 /* activation.c - element by element */
 struct tensor *activate(struct tape *t, struct tensor *x, enum activation which);
-struct tensor *hyperbolic(struct tape *t, struct tensor *x); /* hyperbolic.c - tanh */
+struct tensor *tensor_tanh(struct tape *t, struct tensor *x);
 
 /* add.c - x + y; y: as x, or [tokens, d] repeated over the batch, or [d] over the rows */
 struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);
@@ -111,9 +111,9 @@ struct tensor *prepend_mean(struct tape *t,
                             struct tensor *x); /* [n,k,d] -> [n,k+1,d], row 0 the mean */
 struct tensor *concat_rows(struct tape *t, struct tensor *x, struct tensor *z); /* x, then z */
 
-/* largest.c - the largest of every `each` rows, column by column: [n each, m] -> [n, m], or where
- * `turned` [m, n] */
-struct tensor *largest(struct tape *t, struct tensor *x, int each, bool turned);
+/* max.c - the largest of every `each` rows, column by column: [n each, m] -> [n, m], or where
+ * `transposed` [m, n] */
+struct tensor *max_rows(struct tape *t, struct tensor *x, int each, bool transposed);
 
 /* patches.c - squares of pixels times a matrix    pixels: [n, 3, h, w]  weight: [d, 3, p, p]
  * -> [n, (h/p)(w/p), d], row-major over y, x.  bias may be NULL.  `layer` keeps the packed weight.
@@ -136,12 +136,12 @@ struct tensor *cross_entropy(struct tape *t, struct tensor *logits, const int *t
 struct tensor *contrastive(struct tape *t, struct tensor *u, struct tensor *v,
                            struct tensor *logit_scale);
 
-/* soft.c - targets that are distributions: mean over rows of -sum y log softmax(logits).
+/* Targets that are distributions: mean over rows of -sum y log softmax(logits).
  * targets: [rows, classes], not copied: they live as long as the pass */
 struct tensor *soft_cross_entropy(struct tape *t, struct tensor *logits, const float *targets);
 float *softmax_rows(struct tape *t, const struct tensor *logits); /* [rows, classes], a copy */
 
-/* conv.c, batchnorm.c, convnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
+/* conv.c, batchnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
 struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
 /* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2; `layer` keeps the packed weight
  */
@@ -153,7 +153,7 @@ struct batchnorm {
  * move by momentum 0.1 (variance unbiased), as torch.nn.BatchNorm2d in training. */
 struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, float eps,
                          enum activation act);
-/* convnorm.c - act(batchnorm(convolve(x))); where nothing is remembered the normalisation goes into
+/* act(batchnorm(convolve(x))); where nothing is remembered the normalisation goes into
  * the packed weight, so linear_close() `layer` when the statistics change. */
 struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
                              struct tensor *x, int stride, float eps, enum activation act);

@@ -33,7 +33,7 @@ static void backward_turn(const struct node *n)
 
 static const struct op op_turn = { .name = "to_channels_last", .backward = backward_turn };
 
-static void turn(const void *argument, long first, long last)
+static void transpose(const void *argument, long first, long last)
 {
     const struct pass *p = argument;
     long c = p->x->shape[1], area = p->x->shape[2] * p->x->shape[3];
@@ -50,7 +50,7 @@ struct tensor *to_channels_last(struct tape *t, struct tensor *pixels)
     struct pass p = { pixels, y, 0 };
 
     assert(pixels->rank == 4 && pixels->stride == width(pixels));
-    over_rows(turn, &p, rows(y), width(y));
+    over_rows(transpose, &p, rows(y), width(y));
     return REMEMBER(t, &op_turn, y, NULL, pixels);
 }
 

@@ -235,9 +235,9 @@ static struct tensor *run_relu(struct tape *t, struct tensor *const *in)
     return activate(t, in[0], ACTIVATION_RELU);
 }
 
-static struct tensor *run_hyperbolic(struct tape *t, struct tensor *const *in)
+static struct tensor *run_tanh(struct tape *t, struct tensor *const *in)
 {
-    return hyperbolic(t, in[0]);
+    return tensor_tanh(t, in[0]);
 }
 
 static struct tensor *run_none(struct tape *t, struct tensor *const *in)
@@ -321,14 +321,14 @@ static struct tensor *run_mean_rows(struct tape *t, struct tensor *const *in)
     return mean_rows(t, in[0], spans_of(t, 3, lengths));
 }
 
-static struct tensor *run_largest(struct tape *t, struct tensor *const *in)
+static struct tensor *run_max_rows(struct tape *t, struct tensor *const *in)
 {
-    return largest(t, in[0], 4, false);
+    return max_rows(t, in[0], 4, false);
 }
 
-static struct tensor *run_largest_turned(struct tape *t, struct tensor *const *in)
+static struct tensor *run_max_rows_transposed(struct tape *t, struct tensor *const *in)
 {
-    return largest(t, in[0], 3, true);
+    return max_rows(t, in[0], 3, true);
 }
 
 static struct tensor *run_concat(struct tape *t, struct tensor *const *in)
@@ -544,7 +544,7 @@ static const struct row table[] = {
     { "gelu", run_gelu, { S2(5, 23) }, 1 },
     { "gelu_tanh", run_gelu_tanh, { S2(5, 23) }, 1 },
     { "relu", run_relu, { W2(5, 23) }, 1 },
-    { "hyperbolic", run_hyperbolic, { W2(5, 23) }, 1 },
+    { "tanh", run_tanh, { W2(5, 23) }, 1 },
     { "no activation", run_none, { S2(5, 23) }, 1 },
     { "add", run_add, { S2(6, 7), S2(6, 7) }, 2 },
     { "add, over the batch", run_add, { S3(3, 4, 7), S2(4, 7) }, 2 },
@@ -560,8 +560,8 @@ static const struct row table[] = {
     { "prepend", run_prepend, { S3(3, 2, 5), S1(5) }, 2 },
     { "prepend_mean", run_prepend_mean, { S3(3, 4, 5) }, 1 },
     { "mean_rows", run_mean_rows, { S2(7, 5) }, 1 },
-    { "largest", run_largest, { S2(8, 3) }, 1 },
-    { "largest, turned", run_largest_turned, { S2(9, 5) }, 1 },
+    { "max_rows", run_max_rows, { S2(8, 3) }, 1 },
+    { "max_rows, transposed", run_max_rows_transposed, { S2(9, 5) }, 1 },
     { "concat_rows", run_concat, { S2(3, 5), S2(4, 8) }, 2 },
     { "views of views", run_views, { S2(6, 10) }, 1 },
     { "patches", run_patches, { S4(2, 3, 6, 10), S4(5, 3, 3, 3), S1(5) }, 3 },

@@ -42,8 +42,8 @@ static void test_gemm(long m, long n, long k, bool ta, bool tb, float alpha, flo
             want[i * ldc + j] = (float)(alpha * sum + (double)beta * want[i * ldc + j]);
         }
     gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    snprintf(name, sizeof name, "gemm %ld x %ld x %ld%s%s", m, n, k, ta ? ", a turned" : "",
-             tb ? ", b turned" : "");
+    snprintf(name, sizeof name, "gemm %ld x %ld x %ld%s%s", m, n, k, ta ? ", a transposed" : "",
+             tb ? ", b transposed" : "");
     is_close(c, want, m * ldc, 2e-6 + 1.5e-7 * (double)k, 3e-7, name);
     free(a);
     free(b);

@@ -17,7 +17,7 @@ static void doubled_back(const struct node *n)
         n->in[0]->grad[i] += scratch[i];
 }
 
-static const struct op op_doubled = { "doubled", doubled_back };
+static const struct op op_doubled = { .name = "doubled", .backward = doubled_back };
 
 static struct tensor *doubled(struct tape *t, struct tensor *x)
 {
@@ -34,7 +34,7 @@ static void halved_back(const struct node *n)
         n->in[0]->grad[i] += n->out->grad[i] / 2;
 }
 
-static const struct op op_halved = { "halved", halved_back };
+static const struct op op_halved = { .name = "halved", .backward = halved_back };
 
 static struct tensor *halved(struct tape *t, struct tensor *x)
 {

@@ -113,7 +113,7 @@ struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *id
     struct tensor *x = bert_forward(t, &m->encoder, &in);
 
     if (m->config.contrastive)
-        x = hyperbolic(t, linear(t, &m->pooler, x, ACTIVATION_NONE));
+        x = tensor_tanh(t, linear(t, &m->pooler, x, ACTIVATION_NONE));
 
     return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
 }

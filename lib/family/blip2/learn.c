@@ -63,8 +63,8 @@ static struct tensor *itc(struct batch *s)
     struct tensor *all = matmul_transposed(s->t, u, v); /* [images * queries, texts] */
     const float *targets = smoothed(s);
 
-    s->by_image = divided_by(s->t, largest(s->t, all, each, false), b->temperature);
-    s->by_text = divided_by(s->t, largest(s->t, all, each, true), b->temperature);
+    s->by_image = divided_by(s->t, max_rows(s->t, all, each, false), b->temperature);
+    s->by_text = divided_by(s->t, max_rows(s->t, all, each, true), b->temperature);
     return contrast_loss(s->t, s->by_image, targets, s->by_text, targets);
 }
 

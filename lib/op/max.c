@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * largest.c - the largest of every `each` rows, column by column
+ * max.c - the largest of every `each` rows, column by column
  *
- *     y[i, j] = max over k of x[i each + k, j]        x: [n each, m]   y: [n, m]; turned: [m, n]
+ *     y[i, j] = max over k of x[i each + k, j]        x: [n each, m]   y: [n, m]; transposed: [m,
+ * n]
  *
  *     dx[the first of the largest] += dy
  */
@@ -12,13 +13,13 @@
 struct pass {
     const struct tensor *x;
     int each;
-    bool turned;
+    bool transposed;
     int *chosen; /* [n, m]: k */
 };
 
 static long place(const struct pass *p, const struct tensor *y, long i, long j)
 {
-    return p->turned ? j * y->stride + i : i * y->stride + j;
+    return p->transposed ? j * y->stride + i : i * y->stride + j;
 }
 
 static void backward(const struct node *n)
@@ -32,16 +33,16 @@ static void backward(const struct node *n)
                 n->out->grad[place(p, n->out, i, j)];
 }
 
-static const struct op op_largest = { .name = "largest", .backward = backward };
+static const struct op op_max_rows = { .name = "max_rows", .backward = backward };
 
-struct tensor *largest(struct tape *t, struct tensor *x, int each, bool turned)
+struct tensor *max_rows(struct tape *t, struct tensor *x, int each, bool transposed)
 {
     long m = width(x), groups = rows(x) / each;
-    struct tensor *y = turned ? tensor_make(t, m, groups) : tensor_make(t, groups, m);
+    struct tensor *y = transposed ? tensor_make(t, m, groups) : tensor_make(t, groups, m);
     struct pass *p = tape_alloc(t, sizeof *p);
 
     assert(each > 0 && rows(x) % each == 0);
-    *p = (struct pass){ x, each, turned, tape_alloc(t, (size_t)(groups * m) * sizeof(int)) };
+    *p = (struct pass){ x, each, transposed, tape_alloc(t, (size_t)(groups * m) * sizeof(int)) };
     for (long i = 0; i < groups; i++)
         for (long j = 0; j < m; j++) {
             int best = 0;
@@ -52,5 +53,5 @@ struct tensor *largest(struct tape *t, struct tensor *x, int each, bool turned)
             p->chosen[i * m + j] = best;
             y->data[place(p, y, i, j)] = row_of(x, i * each + best)[j];
         }
-    return REMEMBER(t, &op_largest, y, p, x);
+    return REMEMBER(t, &op_max_rows, y, p, x);
 }
