@@ -15,7 +15,8 @@ FOLDERS = base kernel weights image text draw stream tensor op nn decode checkpo
 VERSION = 0.1.0
 
 CC      = gcc
-OPT     = -O3 -g -fno-math-errno  # nobody asks errno after sqrtf: loops with it fill vectors
+# nobody asks errno after sqrtf: loops with it fill vectors; clang, unlike gcc -std=c11, fuses a * b + c unless told
+OPT     = -O3 -g -fno-math-errno -ffp-contract=off
 WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
 SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)
 ,       := ,
