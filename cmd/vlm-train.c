@@ -7,125 +7,26 @@
 #include <string.h>
 #include <unistd.h>
 #include "cli/cli.h"
-#include "train/loop.h"
+#include "train/options.h"
 
-static const char *init, *objective = "itc", *prompt;
-static struct option_list freeze, adopt, held_out;
-static long epochs = 1, steps, batch = 32, accumulate = 1, warmup = -1, queue, log_every = 10,
-            save_every = 1000;
-static float rate, least_rate, warmup_rate,
-    decay = 0.9f, weight_decay = 0.05f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, clip,
-    momentum, alpha = 0.4f, alpha_epochs = 1, smoothing = 0.1f, easy, crop, dropout, drop_path;
-static int schedule, decays, precision;
-static bool flip, background;
-static int operations, magnitude;
+static struct training training;
 static volatile int stopped_by;
 
-static const char *const schedules[] = { "cosine", "epoch", "decay", "constant", NULL };
-static const char *const groups[] = { "family", "all", "no-bias", "matrices", NULL };
+enum { MOST_OPTIONS = 64 };
 
-static const char *const precisions[] = { "highest", "high", "medium", NULL };
-
-static int set_randaugment(const char *text)
-{
-    char rest;
-
-    if (sscanf(text, "%d,%d%c", &operations, &magnitude, &rest) != 2 || operations < 0 ||
-        operations > 10 || magnitude < 0 || magnitude > 10)
-        return fail("must be N,M: so many operations, so strong, each from 0 to 10");
-    return 0;
-}
-
-static const struct option_spec learning_options[] = {
-    OPTION_STRING(0, "objective", "NAMES", &objective,
-                  "what to learn, separated by commas: itc, itm, lm, mlm, itg [itc]"),
-    OPTION_LIST(0, "freeze", "PREFIX", &freeze,
-                "parameters whose names begin with PREFIX do not learn; repeatable"),
-    OPTION_FLOAT(0, "momentum", "M", &momentum, 0, 1,
-                 "of the momentum encoders, such as 0.995 [0: none]"),
-    OPTION_LONG(0, "queue", "N", &queue, 0, 1 << 24,
-                "features of earlier batches that itc compares with; needs --momentum [0]"),
-    OPTION_FLOAT(0, "alpha", "A", &alpha, 0, 1,
-                 "share of the momentum encoders' soft targets [0.4]"),
-    OPTION_FLOAT(0, "alpha-epochs", "N", &alpha_epochs, 0, 1e6,
-                 "the share rises from 0 over the first N epochs [1]"),
-    OPTION_FLOAT(0, "easy-negatives", "SHARE", &easy, 0, 1,
-                 "share of itm's negatives that are drawn evenly, not by likeness [0]"),
-    OPTION_STRING(0, "prompt", "TEXT", &prompt,
-                  "what every text begins with; lm does not learn it [lm alone: the model's own]"),
-    OPTION_FLOAT(0, "label-smoothing", "E", &smoothing, 0, 1, "of lm [0.1]"),
-    OPTION_FLOAT(0, "dropout", "SHARE", &dropout, 0, 0.95f,
-                 "of the numbers between a BERT's layers, left out by chance [0]"),
-    OPTION_FLOAT(0, "drop-path", "SHARE", &drop_path, 0, 0.95f,
-                 "of the pictures that pass by the image tower's last layer, by chance [0]"),
-    OPTIONS_END,
+/* What lib/train/options.c has for a group, as options, behind those that are here alone. */
+struct group {
+    struct option_spec rows[MOST_OPTIONS];
+    int count;
 };
+static struct group groups[GROUP_RECORDS + 1];
+static struct option_list lists[MOST_OPTIONS]; /* by row; OPTION_KIND_LIST's own type */
 
-static const struct option_spec step_options[] = {
-    OPTION_LONG(0, "epochs", "N", &epochs, 1, 1000000, "how often all pairs are seen [1]"),
-    OPTION_LONG(0, "steps", "N", &steps, 0, 1000000000, "steps in all [0: as --epochs says]"),
-    OPTION_LONG(0, "batch", "N", &batch, 1, 65536, "pairs of one pass [32]"),
-    OPTION_LONG(0, "accumulate", "N", &accumulate, 1, 65536, "passes of one step [1]"),
-    OPTION_FLOAT(0, "lr", "RATE", &rate, 0, 1, "learning rate [3e-4 with --init, else 1e-5]"),
-    OPTION_CHOICE(0, "schedule", "KIND", &schedule, schedules,
-                  "how it falls: cosine, epoch, decay or constant [cosine]"),
-    OPTION_LONG(0, "warmup", "N", &warmup, -1, 1000000000,
-                "steps in which it rises [-1: a twentieth of all]"),
-    OPTION_FLOAT(0, "warmup-lr", "RATE", &warmup_rate, 0, 1,
-                 "where it rises from, but with cosine [0]"),
-    OPTION_FLOAT(0, "min-lr", "RATE", &least_rate, 0, 1, "where it falls to [0]"),
-    OPTION_FLOAT(0, "lr-decay", "D", &decay, 0, 1, "factor of an epoch with decay [0.9]"),
-    OPTION_FLOAT(0, "weight-decay", "W", &weight_decay, 0, 100, "AdamW's [0.05]"),
-    OPTION_CHOICE(0, "decays", "WHAT", &decays, groups,
-                  "what decays: all, no-bias, matrices or family, as the model's authors [family]"),
-    OPTION_FLOAT(0, "beta1", "B", &beta1, 0, 1, "AdamW's [0.9]"),
-    OPTION_FLOAT(0, "beta2", "B", &beta2, 0, 1, "AdamW's [0.999]"),
-    OPTION_FLOAT(0, "eps", "E", &epsilon, 0, 1, "AdamW's [1e-8]"),
-    OPTION_FLOAT(0, "clip", "NORM", &clip, 0, 1e9, "longest gradient [0: any]"),
-    OPTION_CHOICE(0, "precision", "HOW", &precision, precisions,
-                  "of products by AMX: highest (f32), high (16 bits) or medium (bf16) [highest]"),
-    OPTIONS_END,
-};
-
-static const struct option_spec augment_options[] = {
-    OPTION_FLOAT(0, "crop", "SHARE", &crop, 0, 1,
-                 "cut out a random part of at least this share of the area [0: none]"),
-    OPTION_FLAG(0, "flip", &flip, "turn every second picture left to right"),
-    OPTION_CALL(0, "randaugment", "N,M", set_randaugment,
-                "N random changes of strength M out of 10: RandAugment [0,0]"),
-    OPTION_FLAG(0, "background", &background,
-                "put pictures with transparency on random backgrounds"),
-    OPTIONS_END,
-};
-
-static const struct option_spec record_options[] = {
-    OPTION_CHOICE(0, "from", "FORMAT", &settings.from,
-                  ((const char *const[]){ "any", "jsonl", "cbor", "tar", NULL }),
-                  "what comes in: any, jsonl, cbor or tar [any: by its first bytes]"),
-    OPTION_FOLDER(0, "root", "FOLDER", &settings.fields.root, "image paths are relative to FOLDER"),
-    OPTION_STRING(0, "image-field", "NAME", &settings.fields.image,
-                  "the field that holds the image [the first of image, image_path, ...]"),
-    OPTION_STRING(0, "text-field", "NAME", &settings.fields.text,
-                  "the field that holds the text [the first of text, caption, ...]"),
-    OPTION_LONG(0, "max-pixels", "N", &settings.max_pixels, 0, 1e15,
-                "refuse images of more pixels [178956970; 0: no limit]"),
-    OPTIONS_END,
-};
-
-static const struct option_spec options[] = {
-    OPTION_FOLDER(0, "init", "FOLDER", &init,
-                  "begin with random numbers: FOLDER has config.json and the tokenizer's files"),
-    OPTION_LIST(0, "adopt", "FILE", &adopt,
-                "with --init: take the weights of BERT, or of a vision transformer; repeatable"),
+static const struct option_spec own[] = {
     OPTION_FOLDER('o', "output", "FOLDER", &settings.output,
                   "write the model to FOLDER, which must not be there"),
     OPTION_FOLDER(0, "resume", "FOLDER", &settings.resume,
                   "the same, but go on with what is there"),
-    OPTION_LONG(0, "log-every", "N", &log_every, 1, 1000000000, "steps between reports [10]"),
-    OPTION_LONG(0, "save-every", "N", &save_every, 0, 1000000000,
-                "steps between writings of the folder [1000; 0: at the end alone]"),
-    OPTION_LIST(0, "held-out", "FILE", &held_out,
-                "judge by the pairs of FILE whenever the folder is written; repeatable"),
     OPTION_LONG(0, "seed", "N", &settings.seed, 0, 0, "seed of random choices [0]"),
     OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024,
                 "threads [0: as many as the process may use]"),
@@ -133,13 +34,68 @@ static const struct option_spec options[] = {
                 "show progress even if standard error is no terminal"),
     OPTION_FLAG('q', "quiet", &settings.quiet, "say nothing of bad records"),
     OPTION_FLAG('v', "verbose", &settings.verbose, "say which model and hardware are used"),
-    { .kind = OPTION_GROUP, .name = "What is learnt", .group = learning_options },
-    { .kind = OPTION_GROUP, .name = "Steps", .group = step_options },
-    { .kind = OPTION_GROUP, .name = "Changes to pictures", .group = augment_options },
-    { .kind = OPTION_GROUP, .name = "Records in", .group = record_options },
-    OPTIONS_MODEL,
     OPTIONS_END,
 };
+
+static int set_randaugment(const char *text)
+{
+    return training_numbers(text, training.pictures.randaugment);
+}
+
+static const enum option_kind kinds[] = {
+    [TRAINING_FLAG] = OPTION_KIND_FLAG,     [TRAINING_STRING] = OPTION_KIND_STRING,
+    [TRAINING_FOLDER] = OPTION_KIND_FOLDER, [TRAINING_LIST] = OPTION_KIND_LIST,
+    [TRAINING_LONG] = OPTION_KIND_LONG,     [TRAINING_FLOAT] = OPTION_KIND_FLOAT,
+    [TRAINING_CHOICE] = OPTION_KIND_CHOICE, [TRAINING_NUMBERS] = OPTION_KIND_CALL,
+};
+
+static void add_option(struct group *g, struct option_spec o)
+{
+    g->rows[g->count++] = o;
+}
+
+static void make_options(void)
+{
+    struct group *top = &groups[GROUP_RUN];
+    const struct training_option *o;
+
+    for (int i = 0; i < COUNT(own) - 1; i++)
+        add_option(top, own[i]);
+    for (int i = 0; (o = training_option(i)); i++)
+        if (o->kind != TRAINING_FACT)
+            add_option(&groups[o->group],
+                       (struct option_spec){ .kind = kinds[o->kind],
+                                             .name = o->name,
+                                             .argument = o->argument,
+                                             .value = o->kind == TRAINING_LIST
+                                                          ? (void *)&lists[i]
+                                                          : training_value(&training, o),
+                                             .help = o->help,
+                                             .choices = o->choices,
+                                             .least = o->least,
+                                             .most = o->most,
+                                             .call = set_randaugment });
+    for (int i = GROUP_LEARN; i < COUNT(groups); i++)
+        add_option(top, (struct option_spec){ .kind = OPTION_GROUP,
+                                              .name = training_groups[i],
+                                              .group = groups[i].rows });
+    add_option(top, (struct option_spec)OPTIONS_MODEL);
+    for (int i = 0; i < COUNT(groups); i++)
+        add_option(&groups[i], (struct option_spec)OPTIONS_END);
+}
+
+/* Lists go where the table says. */
+static void take_lists(void)
+{
+    const struct training_option *o;
+
+    for (int i = 0; (o = training_option(i)); i++)
+        if (o->kind == TRAINING_LIST && lists[i].count) {
+            struct training_list *to = training_value(&training, o);
+
+            *to = (struct training_list){ lists[i].items, lists[i].count };
+        }
+}
 
 static void show_progress(const struct training_report *r)
 {
@@ -197,78 +153,12 @@ static void check_options(void)
 {
     if (!settings.output == !settings.resume)
         options_mistake("where the model goes: --output or --resume, one of them");
-    if (adopt.count && !init)
-        options_mistake("--adopt goes with --init: another model has its weights");
-    if (init && settings.model)
+    if (training.init && settings.model)
         options_mistake("--init begins anew, --model goes on: not both");
-    if (queue && !(momentum > 0))
-        options_mistake("--queue needs --momentum");
-    if (momentum >= 1)
+    if (training.learn.momentum >= 1)
         options_mistake("--momentum=1: the momentum encoders would never move");
-}
-
-static struct training training_of(char *const *operands, int count,
-                                   const struct vlm_options *of_model)
-{
-    return (struct training){
-        .model = settings.model,
-        .init = init,
-        .folder = settings.output ? settings.output : settings.resume,
-        .options = of_model,
-        .operands = operands,
-        .count = count,
-        .root = settings.fields.root,
-        .image_field = settings.fields.image,
-        .text_field = settings.fields.text,
-        .from = settings.from,
-        .max_pixels = settings.max_pixels,
-        .quiet = settings.quiet,
-        .held_out = held_out.items,
-        .held_out_count = held_out.count,
-        .crop = crop,
-        .flip = flip,
-        .background = background,
-        .operations = operations,
-        .magnitude = magnitude,
-        .objectives = objective,
-        .adopt = adopt.items,
-        .adopt_count = adopt.count,
-        .freeze = freeze.items,
-        .freeze_count = freeze.count,
-        .momentum = momentum,
-        .queue = queue,
-        .alpha = alpha,
-        .alpha_epochs = alpha_epochs,
-        .easy = easy,
-        .prompt = prompt,
-        .smoothing = smoothing,
-        .dropout = dropout,
-        .drop_path = drop_path,
-        .epochs = epochs,
-        .steps = steps,
-        .batch = batch,
-        .accumulate = accumulate,
-        .schedule = { .kind = (enum schedule_kind)schedule,
-                      .rate = rate > 0 ? rate
-                              : init   ? 3e-4
-                                       : 1e-5,
-                      .least = least_rate,
-                      .warmup_rate = warmup_rate,
-                      .decay = decay,
-                      .warmup = warmup },
-        .beta1 = beta1,
-        .beta2 = beta2,
-        .eps = epsilon,
-        .weight_decay = weight_decay,
-        .clip = clip,
-        .decays = (enum weight_decay_group)decays,
-        .precision = (enum precision)precision,
-        .seed = (uint64_t)settings.seed,
-        .log_every = log_every,
-        .save_every = save_every,
-        .resume = settings.resume,
-        .stop = &stopped_by,
-    };
+    if (training_check(&training))
+        options_mistake("%s", error_text());
 }
 
 static int status_of(enum training_end end)
@@ -292,25 +182,37 @@ static int status_of(enum training_end end)
 int main(int argc, char **argv)
 {
     const struct option_usage usage = { "vlm-train", "[FILE...]",
-                                        "Teach a model with pairs of image and text.", options };
+                                        "Teach a model with pairs of image and text.",
+                                        groups[GROUP_RUN].rows };
     struct vlm_options of_model;
-    struct training t;
     int operands, status;
 
+    training_defaults(&training);
+    make_options();
     options_parse(&usage, argc, argv, &operands);
+    take_lists();
     check_options();
     of_model = (struct vlm_options){ .tokenizer = settings.tokenizer,
                                      .compat = settings.compat,
+                                     .vision = settings.vision,
+                                     .language = settings.language,
                                      .clean_text = settings.clean_text,
                                      .image_size = (int)settings.image_size };
-    t = training_of(argv + operands, argc - operands, &of_model);
+    training.options = &of_model;
+    training.model = settings.model;
+    training.folder = settings.output ? settings.output : settings.resume;
+    training.data.operands = argv + operands;
+    training.data.count = argc - operands;
+    training.data.quiet = settings.quiet;
+    training.seed = (uint64_t)settings.seed;
+    training.resume = settings.resume;
+    training.stop = &stopped_by;
     training_threads((int)settings.threads);
     if (settings.verbose)
         warn("%s", vlm_hardware());
     watch_signals();
-    status = status_of(training_run(&t, report));
-    free(held_out.items);
-    free(freeze.items);
-    free(adopt.items);
+    status = status_of(training_run(&training, report));
+    for (int i = 0; i < COUNT(lists); i++)
+        free(lists[i].items);
     return status;
 }

@@ -125,7 +125,7 @@ struct answering {    /* how answers of a list are ranked by their loss */
 struct model_wanted {   /* what the caller asked for when it was opened; NULL and 0: nothing */
     const char *compat; /* "original", "hf" */
     int image_size;     /* pixels a side */
-    const char *vision, *language; /* BLIP-2's towers; only while it is opened */
+    const char *vision, *language; /* BLIP-2's towers; until their files are read */
 };
 struct model {
     const struct family *family;

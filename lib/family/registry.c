@@ -40,11 +40,24 @@ static int choose_family(struct model *m)
                    m->path);
 }
 
+/* A file that is named is read, or there is no use in naming it. */
+static int check_towers(const struct model *m)
+{
+    if (m->wanted.vision)
+        return fail_as("unsupported", "--vision=%s: %s has an image tower of its own",
+                       m->wanted.vision, m->path);
+    if (m->wanted.language)
+        return fail_as("unsupported", "--language=%s: %s has no place for a language model",
+                       m->wanted.language, m->path);
+    return 0;
+}
+
 struct model *model_load(const char *path, const struct vlm_options *options)
 {
     struct model *m = model_new(path, options);
 
-    if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
+    if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0 &&
+        check_towers(m) == 0)
         return m;
     model_free(m);
     return NULL;
@@ -55,7 +68,8 @@ struct model *model_create(const char *folder, uint64_t seed, const struct vlm_o
     struct model *m = model_new(folder, options);
 
     m->seed = seed;
-    if (model_read_description(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0)
+    if (model_read_description(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0 &&
+        check_towers(m) == 0)
         return m;
     model_free(m);
     return NULL;

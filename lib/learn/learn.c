@@ -5,12 +5,15 @@
 #include <string.h>
 #include "learn/learn.h"
 
-const char *objective_name(int bit)
+const char *loss_name(enum loss which)
 {
-    static const char *const names[OBJECTIVES] = { "itc", "itm", "lm", "mlm", "itg" };
+    static const char *const names[LOSSES] = { [LOSS_ITC] = "itc",
+                                               [LOSS_ITM] = "itm",
+                                               [LOSS_LM] = "lm",
+                                               [LOSS_MLM] = "mlm",
+                                               [LOSS_ITG] = "itg" };
 
-    assert(bit >= 0 && bit < OBJECTIVES);
-    return names[bit];
+    return names[which];
 }
 
 unsigned model_objectives(const struct model *m)
@@ -30,6 +33,18 @@ void model_clamp(struct model *m)
         m->family->learn->clamp(m);
 }
 
+bool decays_matrices(const struct param *p)
+{
+    return p->rank > 1;
+}
+
+bool decays_unless_bias(const struct param *p)
+{
+    size_t length = strlen(p->name);
+
+    return p->rank != 1 && (length < 5 || strcmp(p->name + length - 5, ".bias") != 0);
+}
+
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b)
 {
     return tensor_from(t, (float *)(uintptr_t)b->pixels, 4,
@@ -41,10 +56,10 @@ static int check(const struct model *m, const struct pairs *b, const struct less
     unsigned missing = l->objectives & ~model_objectives(m);
 
     assert(!l->queue || l->teacher);
-    for (int i = 0; i < OBJECTIVES; i++)
+    for (int i = 0; i < LOSSES; i++)
         if (missing >> i & 1)
             return fail_as("unsupported", "%s: has not the parts that %s teaches", m->path,
-                           objective_name(i));
+                           loss_name(i));
     if (!l->objectives)
         return fail("no objective to learn by");
     if (b->count < 1)
@@ -62,7 +77,7 @@ int model_learn(struct tape *t, struct model *m, const struct pairs *b, const st
         t->random.state = (uint64_t)(l->draw(l->draw_self) * 0x1p53);
     if (check(m, b, l) || m->family->learn->learn(t, m, b, l, out))
         return -1;
-    for (int i = 0; i < OBJECTIVES; i++) {
+    for (int i = 0; i < LOSSES; i++) {
         struct tensor *one = out->each[i];
 
         if (one && l->weight && l->weight[i] != 1)

@@ -20,13 +20,20 @@
 #include "checkpoint/model.h"
 #include "op/op.h"
 
-enum {
-    OBJECTIVE_ITC = 1,  /* image and text of a pair lie close together, and far from others */
-    OBJECTIVE_ITM = 2,  /* a text that looks at an image tells whether they belong together */
-    OBJECTIVE_LM = 4,   /* the text is written, looking at the image */
-    OBJECTIVE_MLM = 8,  /* masked words are filled in, looking at the image */
-    OBJECTIVE_ITG = 16, /* BLIP-2: the text is written, looking at the queries */
-    OBJECTIVES = 5
+enum loss {
+    LOSS_ITC, /* image and text of a pair lie close together, and far from others */
+    LOSS_ITM, /* a text that looks at an image says whether they belong together */
+    LOSS_LM,  /* the text is written, looking at the image */
+    LOSS_MLM, /* masked words are filled in, looking at the image */
+    LOSS_ITG, /* BLIP-2: the text is written, looking at the queries */
+    LOSSES
+};
+enum { /* sets of them */
+       OBJECTIVE_ITC = 1 << LOSS_ITC,
+       OBJECTIVE_ITM = 1 << LOSS_ITM,
+       OBJECTIVE_LM = 1 << LOSS_LM,
+       OBJECTIVE_MLM = 1 << LOSS_MLM,
+       OBJECTIVE_ITG = 1 << LOSS_ITG
 };
 
 struct pairs { /* a batch: text i belongs to image i */
@@ -56,7 +63,7 @@ void feature_queue_free(struct feature_queue *q); /* NULL is nothing */
 
 struct lesson { /* how to teach; what lives across batches is the trainer's */
     unsigned objectives;
-    const float *weight;         /* [OBJECTIVES] what each counts in the total; NULL: 1 */
+    const float *weight;         /* [LOSSES] what each counts in the total; NULL: 1 */
     float alpha;                 /* share of the teacher's soft targets, now */
     float smoothing;             /* of LM's targets; BLIP: 0.1 */
     float dropout, drop_path;    /* as struct tape has them; BLIP: 0.1, 0 */
@@ -70,13 +77,13 @@ struct lesson { /* how to teach; what lives across batches is the trainer's */
 
 struct losses { /* scalars */
     struct tensor *total;
-    struct tensor *each[OBJECTIVES]; /* by bit; NULL: not asked for */
-    float temperature;               /* that similarities are divided by */
+    struct tensor *each[LOSSES]; /* NULL: not asked for */
+    float temperature;           /* that similarities are divided by */
 };
 
 /* learn.c */
 unsigned model_objectives(const struct model *m); /* that the model has the parts for */
-const char *objective_name(int bit);              /* "itc" .. */
+const char *loss_name(enum loss which);           /* "itc" .. */
 /* Adds what a checkpoint may lack (a temperature), and lets parts that are shared in training and
  * have the same numbers be one tensor.  Before params_learn(). */
 void model_begin_learning(struct model *m);
@@ -99,8 +106,18 @@ struct initial { /* what a parameter begins as */
     enum { INITIAL_VALUE, INITIAL_NORMAL, INITIAL_UNIFORM } kind;
     float size; /* the value; the deviation; the bound on both sides */
 };
+enum {                       /* what a learner may read of a lesson, beyond the objectives */
+       READS_MOMENTUM = 1,   /* teacher, alpha */
+       READS_QUEUE = 2,      /* queue */
+       READS_NEGATIVES = 4,  /* easy */
+       READS_SMOOTHING = 8,  /* smoothing */
+       READS_DROPOUT = 16,   /* dropout */
+       READS_DROP_PATH = 32, /* drop_path */
+};
 struct learner { /* `learn` of struct family */
     unsigned (*objectives)(const struct model *m);
+    unsigned (*reads)(const struct model *m, unsigned objectives); /* READS_* */
+    bool (*decays)(const struct param *p); /* as the authors had it; NULL: all parameters do */
     int (*learn)(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
                  struct losses *out); /* fills each[] and temperature */
     void (*clamp)(struct model *m);
@@ -114,6 +131,8 @@ struct learner { /* `learn` of struct family */
 };
 
 /* learn.c */
+bool decays_matrices(const struct param *p);    /* open_clip: two axes or more */
+bool decays_unless_bias(const struct param *p); /* ALBEF, BLIP-2: not one axis, not "*.bias" */
 bool *pairs_alike(struct tape *t,
                   const struct pairs *b); /* [count, count]; a pair and itself too */
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b);

@@ -94,18 +94,6 @@ void adamw_end(struct adamw *a)
     a->mean = a->square = NULL;
 }
 
-bool decays_matrices(const struct param *p)
-{
-    return p->rank > 1;
-}
-
-bool decays_unless_bias(const struct param *p)
-{
-    size_t length = strlen(p->name);
-
-    return p->rank != 1 && (length < 5 || strcmp(p->name + length - 5, ".bias") != 0);
-}
-
 void clamp_parameter(struct tensor *x, float least, float most)
 {
     for (long i = 0; i < tensor_count(x); i++)

@@ -13,6 +13,7 @@
 #include "train/judge.h"
 #include "train/loop.h"
 #include "train/objective.h"
+#include "train/options.h"
 #include "train/pause.h"
 
 struct run {
@@ -43,59 +44,33 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Everything that the bytes depend on, the kind of processor left aside. */
-static char *describe(const struct run *r)
+static double rate_of(const struct training *t)
 {
-    const struct training *t = r->t;
-    const struct schedule *s = &t->schedule;
-    const char *from = t->init ? t->init : t->model ? t->model : "";
-    struct buffer b = { 0 };
-
-    buffer_string(&b, "{\"from\":");
-    json_escape(&b, from, strlen(from));
-    buffer_printf(&b, ",\"objective\":\"%s\",\"pairs\":%ld,\"data\":\"%016llx\"", t->objectives,
-                  dataset_count(r->data), (unsigned long long)dataset_hash(r->data));
-    buffer_printf(&b, ",\"epochs\":%ld,\"steps\":%ld,\"batch\":%ld,\"accumulate\":%ld", t->epochs,
-                  t->steps, t->batch, t->accumulate);
-    buffer_printf(&b, ",\"schedule\":\"%s\",\"lr\":%.6g,\"min_lr\":%.6g,\"warmup\":%ld",
-                  schedule_names[s->kind], s->rate, s->least, s->warmup);
-    buffer_printf(&b, ",\"warmup_lr\":%.6g,\"lr_decay\":%.6g", s->warmup_rate, s->decay);
-    buffer_printf(&b, ",\"beta1\":%.6g,\"beta2\":%.6g,\"eps\":%.6g,\"clip\":%.6g", t->beta1,
-                  t->beta2, t->eps, t->clip);
-    buffer_printf(&b, ",\"weight_decay\":%.6g,\"decays\":%d,\"precision\":%d", t->weight_decay,
-                  (int)t->decays, (int)t->precision);
-    buffer_printf(&b, ",\"momentum\":%.6g,\"queue\":%ld,\"alpha\":%.6g,\"alpha_epochs\":%.6g",
-                  t->momentum, t->queue, t->alpha, t->alpha_epochs);
-    buffer_string(&b, ",\"prompt\":");
-    json_escape(&b, t->prompt ? t->prompt : "", t->prompt ? strlen(t->prompt) : 0);
-    buffer_printf(
-        &b, ",\"easy_negatives\":%.6g,\"label_smoothing\":%.6g,\"image_size\":%d,\"seed\":%llu",
-        t->easy, t->smoothing, r->model->image.size, (unsigned long long)t->seed);
-    if (t->dropout > 0 || t->drop_path > 0) /* without them as it was before there were any */
-        buffer_printf(&b, ",\"dropout\":%.6g,\"drop_path\":%.6g", t->dropout, t->drop_path);
-    buffer_printf(&b, ",\"crop\":%.6g,\"flip\":%d,\"randaugment\":[%d,%d],\"background\":%d",
-                  t->crop, t->flip, t->operations, t->magnitude, t->background);
-    buffer_string(&b, ",\"adopt\":[");
-    for (int i = 0; i < t->adopt_count; i++) {
-        buffer_string(&b, i ? "," : "");
-        json_escape(&b, t->adopt[i], strlen(t->adopt[i]));
-    }
-    buffer_string(&b, "]");
-    buffer_string(&b, ",\"freeze\":[");
-    for (int i = 0; i < t->freeze_count; i++) {
-        buffer_string(&b, i ? "," : "");
-        json_escape(&b, t->freeze[i], strlen(t->freeze[i]));
-    }
-    buffer_string(&b, "]}");
-    return b.data;
+    return t->step.rate > 0 ? t->step.rate : t->init ? 3e-4 : 1e-5;
 }
 
+static struct training_facts facts_of(const struct run *r)
+{
+    const struct training *t = r->t;
+
+    return (struct training_facts){ .from = t->init    ? t->init
+                                            : t->model ? t->model
+                                                       : "",
+                                    .pairs = dataset_count(r->data),
+                                    .data = dataset_hash(r->data),
+                                    .rate = rate_of(t),
+                                    .image_size = r->model->image.size,
+                                    .seed = t->seed };
+}
+
+/* Behind what the family freezes or lets learn by itself. */
 static int freeze(struct run *r)
 {
     struct params *p = &r->model->params;
 
-    for (int i = 0; i < r->t->freeze_count; i++) {
-        const char *prefix = r->t->freeze[i];
+    model_begin_learning(r->model);
+    for (int i = 0; i < r->t->learn.freeze.count; i++) {
+        const char *prefix = r->t->learn.freeze.items[i];
         int found = 0;
 
         for (int k = 0; k < p->count; k++)
@@ -112,18 +87,28 @@ static struct model *new_model(const struct training *t)
 {
     struct model *m = model_create(t->init, t->seed, t->options);
 
-    for (int i = 0; m && i < t->adopt_count; i++)
-        if (model_adopt(m, t->adopt[i]) < 0) {
+    for (int i = 0; m && i < t->init_from.count; i++)
+        if (model_adopt(m, t->init_from.items[i]) < 0) {
             model_free(m);
             m = NULL;
         }
     return m;
 }
 
+/* Of the folder that is written, which has all towers in one file. */
+static struct vlm_options options_written(const struct training *t)
+{
+    struct vlm_options o = *t->options;
+
+    o.vision = o.language = NULL;
+    return o;
+}
+
 /* The folder of a run that was broken off comes before what it began with. */
 static int open_model(struct run *r)
 {
     const struct training *t = r->t;
+    struct vlm_options written = options_written(t);
     char *config = t->init ? path_join(t->init, "config.json") : NULL, *state;
     bool goes_on;
 
@@ -137,7 +122,7 @@ static int open_model(struct run *r)
                               : "; --resume goes on with a training that was broken off");
     }
     if (goes_on)
-        r->model = model_load(t->folder, t->options);
+        r->model = model_load(t->folder, &written);
     else if (t->init)
         r->model = path_exists(config)
                        ? new_model(t)
@@ -153,39 +138,29 @@ static int check_objectives(struct run *r)
     struct buffer can = { 0 };
     unsigned lacking;
 
-    if (objectives_parse(r->t->objectives, &r->objectives))
+    if (objectives_parse(r->t->learn.objective, &r->objectives))
         return -1;
     lacking = r->objectives.set & ~model_objectives(r->model);
     if (lacking) {
         objectives_list(&can, model_objectives(r->model));
         fail("%s cannot be taught --objective=%s; it can be taught %s", r->model->about,
-             r->t->objectives, can.size ? can.data : "nothing");
+             r->t->learn.objective, can.size ? can.data : "nothing");
         buffer_free(&can);
     }
     return lacking ? -1 : 0;
 }
 
-static bool has_parts(const struct model *m, const char *name)
-{
-    for (int i = 0; i < m->params.count; i++)
-        if (strstr(m->params.list[i].name, name))
-            return true;
-    return false;
-}
-
 /* Nothing is asked for that would do nothing. */
-static int check_dropping(const struct run *r)
+static int check_reads(const struct run *r)
 {
-    if (r->t->dropout > 0 && !has_parts(r->model, ".layer."))
-        return fail("--dropout: %s has no text transformer as BERT's", r->model->about);
-    if (r->t->drop_path > 0 && !has_parts(r->model, "vision.block."))
-        return fail("--drop-path: %s has no vision transformer", r->model->about);
-    return 0;
+    const struct learner *l = r->model->family->learn;
+
+    return training_check_reads(r->t, l->reads(r->model, r->objectives.set), r->model->about);
 }
 
 static bool (*decays_of(const struct run *r))(const struct param *)
 {
-    switch (r->t->decays) {
+    switch ((enum weight_decay_group)r->t->step.decays) {
     case DECAY_ALL:
         return NULL;
     case DECAY_NO_BIAS:
@@ -195,33 +170,30 @@ static bool (*decays_of(const struct run *r))(const struct param *)
     case DECAY_FAMILY:
         break;
     }
-    return !strcmp(r->model->family->name, "blip")   ? NULL
-           : !strcmp(r->model->family->name, "clip") ? decays_matrices
-                                                     : decays_unless_bias;
+    return r->model->family->learn->decays;
 }
 
 static void begin_learning(struct run *r)
 {
     const struct training *t = r->t;
-    bool follows = t->momentum > 0 && (r->objectives.set & (OBJECTIVE_ITC | OBJECTIVE_MLM));
 
-    model_begin_learning(r->model);
-    r->teacher = follows ? model_twin(r->model) : NULL;
+    r->teacher = t->learn.momentum > 0 ? model_twin(r->model) : NULL;
     r->learning = params_learn(&r->model->params, NULL);
-    if (r->teacher && t->queue)
-        r->queue = feature_queue_new(t->queue, r->model->embedding.width, t->seed);
-    r->adam = (struct adamw){ .beta1 = (float)t->beta1,
-                              .beta2 = (float)t->beta2,
-                              .eps = (float)t->eps,
-                              .weight_decay = (float)t->weight_decay,
+    if (r->teacher && t->learn.queue)
+        r->queue = feature_queue_new(t->learn.queue, r->model->embedding.width, t->seed);
+    r->adam = (struct adamw){ .beta1 = t->step.beta1,
+                              .beta2 = t->step.beta2,
+                              .eps = t->step.eps,
+                              .weight_decay = t->step.weight_decay,
                               .decays = decays_of(r) };
     adamw_begin(&r->adam, r->learning);
     r->lesson =
         (struct lesson){ .objectives = r->objectives.set,
                          .weight = r->objectives.weight,
-                         .smoothing = (float)t->smoothing,
-                         .dropout = (float)t->dropout,
-                         .drop_path = (float)t->drop_path,
+                         .smoothing = t->learn.smoothing,
+                         .dropout = t->learn.dropout,
+                         .drop_path = t->learn.drop_path,
+                         .easy = t->learn.easy,
                          .prompt = dataset_prefix(r->data) > 1 ? dataset_prefix(r->data) : 0,
                          .teacher = r->teacher,
                          .queue = r->queue,
@@ -231,17 +203,20 @@ static void begin_learning(struct run *r)
 
 static void plan(struct run *r)
 {
-    const struct training *t = r->t;
+    const struct training_steps *t = &r->t->step;
     long pairs = dataset_count(r->data), per_step = t->batch * t->accumulate;
     long per_epoch = dataset_batches(r->data, (int)t->batch);
 
-    r->schedule = t->schedule;
-    r->schedule.per_epoch = pairs / per_step > 0 ? pairs / per_step : 1;
     r->steps = t->steps ? t->steps : t->epochs * per_epoch / t->accumulate;
     r->steps = r->steps ? r->steps : 1;
-    r->schedule.steps = r->steps;
-    if (t->schedule.warmup < 0)
-        r->schedule.warmup = r->steps / 20;
+    r->schedule = (struct schedule){ .kind = (enum schedule_kind)t->schedule,
+                                     .rate = rate_of(r->t),
+                                     .least = t->least_rate,
+                                     .warmup_rate = t->warmup_rate,
+                                     .decay = t->rate_decay,
+                                     .warmup = t->warmup < 0 ? r->steps / 20 : t->warmup,
+                                     .steps = r->steps,
+                                     .per_epoch = pairs / per_step > 0 ? pairs / per_step : 1 };
 }
 
 /* As what is learnt from, but in its order and with no change by chance. */
@@ -251,40 +226,40 @@ static int open_held_out(struct run *r, const struct dataset_options *as)
 
     o.augment = (struct augment){ 0 };
     o.shuffle = false;
-    r->held_out =
-        dataset_open((char *const *)(uintptr_t)r->t->held_out, r->t->held_out_count, &o, r->model);
+    r->held_out = dataset_open((char *const *)(uintptr_t)r->t->data.held_out.items,
+                               r->t->data.held_out.count, &o, r->model);
     return r->held_out ? 0 : -1;
 }
 
 static int open_data(struct run *r)
 {
     const struct training *t = r->t;
-    const char *prompt = t->prompt                           ? t->prompt
+    const char *prompt = t->learn.prompt                     ? t->learn.prompt
                          : r->objectives.set == OBJECTIVE_LM ? r->model->writing.prompt
                                                              : NULL;
-    struct dataset_options o = { .root = t->root,
-                                 .image_field = t->image_field,
-                                 .text_field = t->text_field,
-                                 .from = t->from,
-                                 .max_pixels = t->max_pixels,
+    struct dataset_options o = { .root = t->data.root,
+                                 .image_field = t->data.image_field,
+                                 .text_field = t->data.text_field,
+                                 .from = t->data.from,
+                                 .max_pixels = t->data.max_pixels,
                                  .tokenizer = t->options->tokenizer,
                                  .clean_text = t->options->clean_text,
                                  .seed = t->seed,
-                                 .augment = { .crop_least = (float)t->crop,
-                                              .crop_most = t->crop > 0 ? 1 : 0,
-                                              .flip = t->flip,
-                                              .operations = t->operations,
-                                              .magnitude = t->magnitude,
-                                              .background = t->background },
+                                 .augment = { .crop_least = t->pictures.crop,
+                                              .crop_most = t->pictures.crop > 0 ? 1 : 0,
+                                              .flip = t->pictures.flip,
+                                              .operations = t->pictures.randaugment[0],
+                                              .magnitude = t->pictures.randaugment[1],
+                                              .background = t->pictures.background },
                                  .prefix = prompt && *prompt ? prompt : NULL,
-                                 .quiet = t->quiet,
+                                 .quiet = t->data.quiet,
                                  .shuffle = true };
 
-    r->data = dataset_open(t->operands, t->count, &o, r->model);
+    r->data = dataset_open(t->data.operands, t->data.count, &o, r->model);
     if (!r->data)
         return -1;
     plan(r);
-    return t->held_out_count ? open_held_out(r, &o) : 0;
+    return t->data.held_out.count ? open_held_out(r, &o) : 0;
 }
 
 static struct pause pause_of(struct run *r)
@@ -301,13 +276,14 @@ static struct pause pause_of(struct run *r)
 /* 1: all is done already. */
 static int go_on(struct run *r)
 {
+    struct training_facts facts = facts_of(r);
     struct pause s;
     int found;
 
-    r->options = describe(r);
+    r->options = training_describe(r->t, &facts);
     if (!r->t->resume)
         return 0;
-    found = pause_find(r->t->folder, r->options, &r->step);
+    found = pause_find(r->t, &facts, &r->step);
     if (found < 0 || found == 2)
         return found < 0 ? -1 : 1;
     s = pause_of(r);
@@ -341,7 +317,7 @@ static int pass(struct run *r, const struct pairs *pairs)
     if (!isfinite(losses.total->data[0]))
         return fail("the loss is not finite at step %ld: a lower --lr or a --clip may help",
                     r->step + 1);
-    tape_backward(&r->tape, scale(&r->tape, losses.total, 1 / (float)r->t->accumulate));
+    tape_backward(&r->tape, scale(&r->tape, losses.total, 1 / (float)r->t->step.accumulate));
     return 0;
 }
 
@@ -349,8 +325,8 @@ static void update(struct run *r)
 {
     double norm = learning_norm(r->learning), rate = schedule_rate(&r->schedule, r->step);
 
-    if (r->t->clip > 0 && norm > r->t->clip)
-        learning_scale(r->learning, (float)(r->t->clip / norm));
+    if (r->t->step.clip > 0 && norm > (double)r->t->step.clip)
+        learning_scale(r->learning, (float)((double)r->t->step.clip / norm));
     r->adam.rate = (float)rate;
     adamw_step(&r->adam, r->learning);
     r->sum.rate = rate;
@@ -363,23 +339,24 @@ static void update(struct run *r)
 static int step(struct run *r, struct batch **next)
 {
     const struct training *t = r->t;
+    const struct training_goal *a = &t->learn;
     double epoch = (double)r->step / (double)r->schedule.per_epoch;
-    long last = r->steps * t->accumulate - 1;
+    long last = r->steps * t->step.accumulate - 1;
 
     learning_zero(r->learning);
     model_clamp(r->model);
     r->random.state = hash_bytes(&r->step, sizeof r->step, t->seed);
     r->lesson.alpha =
-        (float)(t->alpha * (t->alpha_epochs > 0 ? fmin(1, epoch / t->alpha_epochs) : 1));
+        (float)(a->alpha * (a->alpha_epochs > 0 ? fmin(1, epoch / a->alpha_epochs) : 1));
     if (r->teacher)
-        model_follow(r->teacher, r->model, (float)t->momentum);
-    for (long i = 0; i < t->accumulate; i++) {
+        model_follow(r->teacher, r->model, t->learn.momentum);
+    for (long i = 0; i < t->step.accumulate; i++) {
         struct batch *b = *next;
         const struct pairs *pairs = batch_pairs(b);
-        long number = r->step * t->accumulate + i;
+        long number = r->step * t->step.accumulate + i;
         int status;
 
-        *next = number < last ? batch_begin(r->data, number + 1, (int)t->batch) : NULL;
+        *next = number < last ? batch_begin(r->data, number + 1, (int)t->step.batch) : NULL;
         status = pairs ? pass(r, pairs) : -1;
         batch_free(b);
         if (status)
@@ -403,7 +380,7 @@ static void tell(struct run *r, void (*report)(const struct training_report *))
     s->steps = r->steps;
     s->epoch = epochs_done(r);
     s->seconds = time - r->began;
-    s->pairs_a_second = (double)(r->passes * r->t->batch) / fmax(time - r->reported, 1e-9);
+    s->pairs_a_second = (double)(r->passes * r->t->step.batch) / fmax(time - r->reported, 1e-9);
     s->norm /= (double)r->summed;
     report_mean(s, r->passes);
     report(s);
@@ -416,8 +393,9 @@ static int judge_held_out(struct run *r, void (*report)(const struct training_re
 {
     const struct training *t = r->t;
     struct training_report said = { .step = r->step, .steps = r->steps, .epoch = epochs_done(r) };
+    struct vlm_options written = options_written(t);
 
-    if (judge(&said, t->folder, t->options, r->held_out, (int)t->batch, &r->lesson, t->seed))
+    if (judge(&said, t->folder, &written, r->held_out, (int)t->step.batch, &r->lesson, t->seed))
         return -1;
     report(&said);
     return 0;
@@ -435,7 +413,7 @@ static int save_and_judge(struct run *r, bool stopped,
 static enum training_end steps(struct run *r, void (*report)(const struct training_report *))
 {
     const struct training *t = r->t;
-    struct batch *next = batch_begin(r->data, r->step * t->accumulate, (int)t->batch);
+    struct batch *next = batch_begin(r->data, r->step * t->step.accumulate, (int)t->step.batch);
     bool stopped = false;
     int status = 0;
 
@@ -478,10 +456,10 @@ enum training_end training_run(const struct training *t,
     struct run r = { .t = t };
     enum training_end end = TRAINING_NO_MODEL;
 
-    if (!open_model(&r) && !check_objectives(&r) && !check_dropping(&r) && !freeze(&r)) {
+    if (!open_model(&r) && !check_objectives(&r) && !check_reads(&r) && !freeze(&r)) {
         end = TRAINING_FAILED;
         if (!open_data(&r)) {
-            gemm_precision(t->precision);
+            gemm_precision((enum precision)t->step.precision);
             begin_learning(&r);
             switch (go_on(&r)) {
             case 0:

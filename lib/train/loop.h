@@ -15,46 +15,58 @@
 
 enum weight_decay_group { DECAY_FAMILY, DECAY_ALL, DECAY_NO_BIAS, DECAY_MATRICES };
 
-struct training {
-    const char *model;        /* to go on from; or, with init set, */
-    const char *init;         /* a folder with config.json and the tokenizer's files */
-    const char *const *adopt; /* files that a new model takes weights from */
-    int adopt_count;
-    const char *folder;                /* the model's folder that is written */
-    const struct vlm_options *options; /* of the model */
-    /* the pairs: operands as any filter takes them */
-    char *const *operands;
+struct training_list {
+    const char **items;
+    int count;
+};
+struct training_data {     /* where the pairs are */
+    char *const *operands; /* as any filter takes them */
     int count;
     const char *root, *image_field, *text_field;
     int from; /* enum format */
     long max_pixels;
-    bool quiet;                  /* say nothing of bad records */
-    const char *const *held_out; /* files of pairs to judge by when the folder is written */
-    int held_out_count;
-    /* changes to pictures; see image/augment.h */
-    double crop; /* least share of the area that is kept; 0: no crop */
-    bool flip, background;
-    int operations, magnitude; /* RandAugment's */
-    /* what is learnt */
-    const char *objectives;    /* "itc,itm,lm" */
-    const char *const *freeze; /* beginnings of parameters' names */
-    int freeze_count;
-    double momentum;            /* of the momentum encoders; 0: none */
-    long queue;                 /* features that wait in it; 0: none */
-    double alpha, alpha_epochs; /* soft targets' share, and over what it rises from 0 */
-    double easy;                /* share of itm's negatives that are drawn evenly */
+    bool quiet;                    /* say nothing of bad records */
+    struct training_list held_out; /* files of pairs to judge by when the folder is written */
+};
+struct training_goal {           /* what is learnt */
+    const char *objective;       /* "itc,itm:2,lm" */
+    struct training_list freeze; /* beginnings of parameters' names */
+    float momentum;              /* of the momentum encoders; 0: none */
+    long queue;                  /* features that wait in it; 0: none */
+    float alpha, alpha_epochs;   /* soft targets' share, and over what it rises from 0 */
+    float easy;                  /* share of itm's negatives that are drawn evenly */
     const char *prompt; /* before every text, not learnt; NULL: lm alone has the model's own */
-    double smoothing;   /* of labels, in lm */
-    double dropout, drop_path; /* shares: of numbers in text transformers; of the image tower */
-    /* steps */
-    long epochs, steps;       /* steps 0: as many as the epochs have */
-    long batch, accumulate;   /* pairs of one pass, passes of one step */
-    struct schedule schedule; /* steps and per_epoch are filled in; warmup < 0: steps / 20 */
-    double beta1, beta2, eps, weight_decay, clip; /* clip 0: none */
-    enum weight_decay_group decays;
-    enum precision precision; /* of products by AMX */
+    float smoothing;    /* of labels, in lm and itg */
+    float dropout, drop_path; /* shares: of numbers in text transformers; of the image tower */
+};
+struct training_pictures { /* changes to them; see image/augment.h */
+    float crop;            /* least share of the area that is kept; 0: no crop */
+    bool flip, background;
+    int randaugment[2]; /* operations, magnitude */
+};
+struct training_steps {
+    long epochs, steps;     /* steps 0: as many as the epochs have */
+    long batch, accumulate; /* pairs of one pass, passes of one step */
+    int schedule;           /* enum schedule_kind */
+    float rate;             /* 0: 3e-4 of a new model, else 1e-5 */
+    float least_rate, warmup_rate, rate_decay;
+    long warmup;                                 /* below 0: steps / 20 */
+    float beta1, beta2, eps, weight_decay, clip; /* clip 0: none */
+    int decays;                                  /* enum weight_decay_group */
+    int precision;                               /* enum precision, of products by AMX */
+};
+/* options.c has the options' defaults and bounds. */
+struct training {
+    const char *model;                 /* to go on from; or, with init set, */
+    const char *init;                  /* a folder with config.json and the tokenizer's files */
+    struct training_list init_from;    /* files that a new model takes weights from */
+    const char *folder;                /* the model's folder that is written */
+    const struct vlm_options *options; /* of the model */
+    struct training_data data;
+    struct training_pictures pictures;
+    struct training_goal learn;
+    struct training_steps step;
     uint64_t seed;
-    /* and their course */
     long log_every, save_every; /* steps; save_every 0: at the end alone */
     bool resume;                /* the folder may hold a run that was broken off */
     volatile const int *stop;   /* a signal's number: save and return early */

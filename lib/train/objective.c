@@ -11,10 +11,9 @@ static const char *parse_one(const char *text, const char *at, struct objectives
     size_t name = strcspn(at, ",:"), all = strcspn(at, ",");
     int i = 0;
 
-    while (i < OBJECTIVES &&
-           (strlen(objective_name(i)) != name || strncmp(at, objective_name(i), name) != 0))
+    while (i < LOSSES && (strlen(loss_name(i)) != name || strncmp(at, loss_name(i), name) != 0))
         i++;
-    if (i == OBJECTIVES)
+    if (i == LOSSES)
         return fail("--objective=%s: %.*s is none of itc, itm, lm, mlm and itg", text, (int)name,
                     at),
                NULL;
@@ -48,7 +47,7 @@ int objectives_parse(const char *text, struct objectives *o)
 
 void objectives_list(struct buffer *b, unsigned set)
 {
-    for (int i = 0; i < OBJECTIVES; i++)
+    for (int i = 0; i < LOSSES; i++)
         if (set & 1u << i)
-            buffer_printf(b, "%s%s", b->size ? "," : "", objective_name(i));
+            buffer_printf(b, "%s%s", b->size ? "," : "", loss_name(i));
 }

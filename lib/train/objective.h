@@ -8,7 +8,7 @@
 
 struct objectives {
     unsigned set; /* OBJECTIVE_ITC | .. */
-    float weight[OBJECTIVES];
+    float weight[LOSSES];
 };
 int objectives_parse(const char *text, struct objectives *o); /* "itc,itm:2"; -1 after fail() */
 void objectives_list(struct buffer *b, unsigned set);         /* and back, without weights */

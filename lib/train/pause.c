@@ -101,24 +101,30 @@ int pause_write(const struct pause *s, const char *folder)
     return status || s->step >= s->steps ? status : write_tensors(s, folder);
 }
 
-int pause_find(const char *folder, const char *options, long *step)
+static int other_options(const struct training *t, const struct training_facts *f, const cJSON *had)
 {
-    char *path = path_join(folder, "training.json"), *theirs = NULL;
-    cJSON *root = path_exists(path) ? json_read(path) : NULL, *ours = cJSON_Parse(options);
-    int found = root ? 1 : path_exists(path) ? -1 : 0;
+    char *theirs = cJSON_PrintUnformatted(had), *ours = training_describe(t, f);
+
+    fail("%s was trained with other options: %s, not %s", t->folder, theirs ? theirs : "none",
+         ours);
+    cJSON_free(theirs);
+    free(ours);
+    return -1;
+}
+
+int pause_find(const struct training *t, const struct training_facts *f, long *step)
+{
+    char *path = path_join(t->folder, "training.json");
+    cJSON *root = path_exists(path) ? json_read(path) : NULL;
     const cJSON *had = json_get(root, "options");
+    int found = root ? 1 : path_exists(path) ? -1 : 0;
 
     *step = (long)json_number(root, "step", 0);
-    if (found == 1 && !cJSON_Compare(had, ours, true)) {
-        theirs = cJSON_PrintUnformatted(had);
-        found = fail("%s was trained with other options: %s, not %s", folder,
-                     theirs ? theirs : "none", options);
-        cJSON_free(theirs);
-    }
+    if (found == 1 && !training_same(had, t, f))
+        found = other_options(t, f, had);
     if (found == 1 && *step >= (long)json_number(root, "steps", 0))
         found = 2;
     cJSON_Delete(root);
-    cJSON_Delete(ours);
     free(path);
     return found;
 }

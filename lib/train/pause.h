@@ -4,9 +4,8 @@
 #ifndef TRAIN_PAUSE_H
 #define TRAIN_PAUSE_H
 
-#include "base/json.h"
 #include "learn/learn.h"
-#include "train/train.h"
+#include "train/options.h"
 
 /* pause.c
  *
@@ -25,9 +24,9 @@ struct pause {
 };
 /* Writes both files into a folder, or training.json alone if all steps are done. */
 int pause_write(const struct pause *s, const char *folder);
-/* Is there a run in the folder?  1: unfinished, 2: finished, 0: none; -1 after fail(), also where
- * it had other options.  *step is set. */
-int pause_find(const char *folder, const char *options, long *step);
+/* Is there a run in t->folder?  1: unfinished, 2: finished, 0: none; -1 after fail(), also where it
+ * had other options.  *step is set. */
+int pause_find(const struct training *t, const struct training_facts *f, long *step);
 int pause_read(struct pause *s, const char *folder); /* fills in moments, teacher, queue */
 
 #endif

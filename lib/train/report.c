@@ -9,9 +9,9 @@ void report_add(struct training_report *r, const struct losses *l)
     r->loss += (double)l->total->data[0];
     r->temperature += (double)l->temperature;
     r->losses = 0;
-    for (int i = 0; i < OBJECTIVES; i++) {
+    for (int i = 0; i < LOSSES; i++) {
         if (l->each[i]) {
-            r->name[r->losses] = objective_name(i);
+            r->name[r->losses] = loss_name(i);
             r->each[r->losses++] += (double)l->each[i]->data[0];
         }
     }

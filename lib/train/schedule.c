@@ -14,14 +14,13 @@
 #include <string.h>
 #include "train/train.h"
 
-static const char *const names[] = {
+const char *const schedule_names[] = {
     [SCHEDULE_COSINE] = "cosine",
     [SCHEDULE_EPOCH] = "epoch",
     [SCHEDULE_DECAY] = "decay",
     [SCHEDULE_CONSTANT] = "constant",
     NULL,
 };
-const char *const *const schedule_names = names;
 
 static double cosine(const struct schedule *s, double done)
 {

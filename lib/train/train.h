@@ -9,7 +9,7 @@
 /* adamw.c - AdamW with decoupled weight decay (arXiv 1711.05101), in PyTorch's order
  *
  *     struct adamw a = { .rate = 5e-4f, .beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-6f,
- *                        .weight_decay = 0.2f, .decays = decays_matrices };
+ *                        .weight_decay = 0.2f, .decays = m->family->learn->decays };
  *
  *     adamw_begin(&a, learning);
  *     for each batch: learning_zero(l), forward, tape_backward, a.rate = ..., adamw_step(&a, l)
@@ -31,8 +31,6 @@ void adamw_step(struct adamw *a, struct learning *l);
 /* The moments were set from outside, after `step` steps. */
 void adamw_resume(struct adamw *a, const struct learning *l, long step);
 void adamw_end(struct adamw *a);
-bool decays_matrices(const struct param *p);    /* open_clip: two axes or more */
-bool decays_unless_bias(const struct param *p); /* ALBEF, BLIP-2: not one axis, not "*.bias" */
 /* CLIP keeps logit_scale in [0, ln 100] after each step. */
 void clamp_parameter(struct tensor *x, float least, float most);
 /* The Euclidean norm of all gradients, and their scaling: clipping.  The sum's order does not
@@ -42,7 +40,7 @@ void learning_scale(struct learning *l, float by);
 
 /* schedule.c */
 enum schedule_kind { SCHEDULE_COSINE, SCHEDULE_EPOCH, SCHEDULE_DECAY, SCHEDULE_CONSTANT };
-extern const char *const *const schedule_names; /* NULL-terminated */
+extern const char *const schedule_names[]; /* NULL-terminated */
 struct schedule {
     enum schedule_kind kind;
     double rate, least, warmup_rate, decay;

@@ -107,14 +107,14 @@ static void learning(struct fixture *f, struct ragged *r, const char *prefix, bo
                                    .smoothing = 0.1f,
                                    .draw = next_draw,
                                    .draw_self = &draws };
-    static const char *const names[OBJECTIVES] = { "itc_loss", "itm_loss", [4] = "itg_loss" };
+    static const char *const names[LOSSES] = { "itc_loss", "itm_loss", [4] = "itg_loss" };
     struct losses losses;
 
     if (!ok(model_learn(&f->tape, f->model, &pairs, &lesson, &losses) == 0, "%s learns", f->name)) {
         note("%s", error_text());
         return;
     }
-    for (int i = 0; i < OBJECTIVES; i++) {
+    for (int i = 0; i < LOSSES; i++) {
         char *name = xprintf("%s%s", prefix, names[i]);
 
         if (names[i])
@@ -178,7 +178,7 @@ static void speech(struct fixture *f, bool opt, int prompt)
     const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL };
 
     if (ok(model_learn(&f->tape, f->model, &pairs, &lesson, &losses) == 0, "%s learns", f->name)) {
-        close_number(f, (double)losses.each[2]->data[0], "lm_loss");
+        close_number(f, (double)losses.each[LOSS_LM]->data[0], "lm_loss");
         tape_backward(&f->tape, losses.total);
         gradients_equal(f, "grad", 1e-4);
     } else {

@@ -212,7 +212,7 @@ static void compare_gradients(const struct lessons *s, const char *label)
 
 static void test_gradients(struct lessons *s, unsigned objectives)
 {
-    for (int i = 0; i < OBJECTIVES; i++) {
+    for (int i = 0; i < LOSSES; i++) {
         struct lesson one = s->lesson;
         struct losses losses;
         struct tape t = { 0 };
@@ -228,7 +228,7 @@ static void test_gradients(struct lessons *s, unsigned objectives)
         learning_zero(s->learning);
         if (!model_learn(&t, s->model, &s->pairs, &one, &losses))
             tape_backward(&t, losses.total);
-        compare_gradients(s, objective_name(i));
+        compare_gradients(s, loss_name(i));
         feature_queue_free(one.queue);
         tape_free(&t);
     }
@@ -245,7 +245,7 @@ static double relative(double got, const struct stored *wanted, int step)
 
 static void test_steps(struct lessons *s, struct adamw *a)
 {
-    double worst[OBJECTIVES] = { 0 }, temperature = 0;
+    double worst[LOSSES] = { 0 }, temperature = 0;
     int steps = (int)planned(s, "image")->shape[0];
     struct tape t = { 0 };
 
@@ -263,8 +263,8 @@ static void test_steps(struct lessons *s, struct adamw *a)
             ok(false, "%s: %s", s->name, error_text());
             break;
         }
-        for (int i = 0; i < OBJECTIVES; i++) {
-            char *name = xprintf("loss.%s", objective_name(i));
+        for (int i = 0; i < LOSSES; i++) {
+            char *name = xprintf("loss.%s", loss_name(i));
 
             if (losses.each[i])
                 worst[i] = fmax(worst[i],
@@ -276,10 +276,10 @@ static void test_steps(struct lessons *s, struct adamw *a)
         tape_backward(&t, losses.total);
         adamw_step(a, s->learning);
     }
-    for (int i = 0; i < OBJECTIVES; i++)
+    for (int i = 0; i < LOSSES; i++)
         if (s->lesson.objectives >> i & 1)
             ok(worst[i] < s->loss_tolerance, "%s: %s of %d steps agrees (%.1e)", s->name,
-               objective_name(i), steps, worst[i]);
+               loss_name(i), steps, worst[i]);
     ok(temperature < s->loss_tolerance, "%s: so does the temperature (%.1e)", s->name, temperature);
     adamw_end(a);
     tape_free(&t);

@@ -7,6 +7,7 @@
  *
  * Each step rounds a parameter some three times: 1e-6 is ten roundings of its largest number.
  */
+#include "learn/learn.h"
 #include "train/train.h"
 #include "tests/unit/tap.h"
 

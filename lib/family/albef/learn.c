@@ -28,6 +28,15 @@ static unsigned objectives(const struct model *m)
            (c->text.head ? OBJECTIVE_MLM : 0);
 }
 
+static unsigned reads(const struct model *m, unsigned what)
+{
+    (void)m;
+    return READS_DROPOUT | READS_DROP_PATH |
+           (what & OBJECTIVE_ITC ? READS_MOMENTUM | READS_QUEUE : 0) |
+           (what & OBJECTIVE_MLM ? READS_MOMENTUM : 0) |
+           (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0);
+}
+
 /* --- a batch --- */
 
 struct batch {
@@ -197,14 +206,14 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
         ask_teacher(&s, &c);
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM)) {
         s.states = albef_text(t, s.albef, p->ids, s.texts);
-        out->each[0] = itc(&s, &c);
+        out->each[LOSS_ITC] = itc(&s, &c);
     }
     if (l->objectives & OBJECTIVE_ITM)
-        out->each[1] = itm(&s, &c);
+        out->each[LOSS_ITM] = itm(&s, &c);
     if (l->objectives & OBJECTIVE_MLM)
-        out->each[3] = mlm(&s);
+        out->each[LOSS_MLM] = mlm(&s);
     if (!(l->objectives & OBJECTIVE_ITC))
-        out->each[0] = NULL;
+        out->each[LOSS_ITC] = NULL;
     if (s.albef->temperature)
         out->temperature = s.albef->temperature->data[0];
     return 0;
@@ -286,6 +295,8 @@ static void build(struct model *twin, const struct model *m)
 
 const struct learner albef_learner = {
     .objectives = objectives,
+    .reads = reads,
+    .decays = decays_unless_bias,
     .learn = learn,
     .clamp = clamp,
     .begin = begin,

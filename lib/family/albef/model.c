@@ -108,6 +108,9 @@ static int open(struct model *m)
     struct albef_config c;
 
     m->self = a;
+    if (m->wanted.compat && !strcmp(m->wanted.compat, "hf"))
+        return fail_as("unsupported", "--compat=hf: %s: Hugging Face's transformers has no ALBEF",
+                       m->path);
     if (m->weights ? albef_config_read(m->weights, m->config, &c) : albef_config_new(m->config, &c))
         return fail("%s: %s", m->path, error_text());
     m->layout = m->weights    ? albef_layout(m->weights)

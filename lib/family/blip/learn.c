@@ -24,6 +24,15 @@ static unsigned objectives(const struct model *m)
            (c->decoder && !c->answers ? OBJECTIVE_LM : 0);
 }
 
+static unsigned reads(const struct model *m, unsigned what)
+{
+    (void)m;
+    return READS_DROPOUT | READS_DROP_PATH |
+           (what & OBJECTIVE_ITC ? READS_MOMENTUM | READS_QUEUE : 0) |
+           (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
+           (what & OBJECTIVE_LM ? READS_SMOOTHING : 0);
+}
+
 /* --- a batch --- */
 
 struct batch {
@@ -170,13 +179,13 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
     if (l->objectives & ~(unsigned)OBJECTIVE_ITC)
         s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))
-        out->each[0] = itc(&s, &c);
+        out->each[LOSS_ITC] = itc(&s, &c);
     if (l->objectives & OBJECTIVE_ITM)
-        out->each[1] = itm(&s, &c);
+        out->each[LOSS_ITM] = itm(&s, &c);
     if (l->objectives & OBJECTIVE_LM)
-        out->each[2] = lm(&s);
+        out->each[LOSS_LM] = lm(&s);
     if (!(l->objectives & OBJECTIVE_ITC))
-        out->each[0] = NULL;
+        out->each[LOSS_ITC] = NULL;
     if (s.blip->temperature)
         out->temperature = s.blip->temperature->data[0];
     return 0;
@@ -294,6 +303,7 @@ static void build(struct model *twin, const struct model *m)
 
 const struct learner blip_learner = {
     .objectives = objectives,
+    .reads = reads,
     .learn = learn,
     .clamp = clamp,
     .begin = begin,

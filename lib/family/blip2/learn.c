@@ -30,6 +30,14 @@ static unsigned objectives(const struct model *m)
            (c->embedding && c->match ? OBJECTIVE_ITM : 0) | (c->qformer.head ? OBJECTIVE_ITG : 0);
 }
 
+/* The image tower does not learn, so none of its layers are passed by. */
+static unsigned reads(const struct model *m, unsigned what)
+{
+    (void)m;
+    return READS_DROPOUT | (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
+           (what & OBJECTIVE_ITG ? READS_SMOOTHING : 0);
+}
+
 struct batch {
     struct tape *t;
     struct model *m;
@@ -208,15 +216,15 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
         s.queries = blip2_queries(t, s.blip2, s.image, s.images);
     }
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))
-        out->each[0] = itc(&s);
+        out->each[LOSS_ITC] = itc(&s);
     if (l->objectives & OBJECTIVE_ITM)
-        out->each[1] = itm(&s);
+        out->each[LOSS_ITM] = itm(&s);
     if (!(l->objectives & OBJECTIVE_ITC))
-        out->each[0] = NULL;
+        out->each[LOSS_ITC] = NULL;
     if (l->objectives & OBJECTIVE_LM)
-        out->each[2] = lm(&s);
+        out->each[LOSS_LM] = lm(&s);
     if (l->objectives & OBJECTIVE_ITG)
-        out->each[4] = itg(&s, states, ids);
+        out->each[LOSS_ITG] = itg(&s, states, ids);
     if (s.blip2->temperature)
         out->temperature = s.blip2->temperature->data[0];
     return 0;
@@ -268,6 +276,8 @@ static void build(struct model *twin, const struct model *m)
 
 const struct learner blip2_learner = {
     .objectives = objectives,
+    .reads = reads,
+    .decays = decays_unless_bias,
     .learn = learn,
     .begin = begin,
     .initial = initial,

@@ -9,11 +9,13 @@
 #include "family/blip2/files.h"
 #include "checkpoint/model.h"
 
-/* Takes `named`, or looks for the names, NULL last; to free; NULL: there is none. */
-static char *look(const struct model *m, const char *named, const char *const *names)
+/* Takes *named, which is NULL then, or looks for the names, NULL last; to free; NULL: there is none.
+ */
+static char *look(const struct model *m, const char **named, const char *const *names)
 {
-    char *path = named ? xstrdup(named) : NULL;
+    char *path = *named ? xstrdup(*named) : NULL;
 
+    *named = NULL;
     for (; *names && !path; names++) {
         path = path_join(m->folder, *names);
         if (!path_exists(path)) {
@@ -41,7 +43,7 @@ int blip2_open_vision(struct model *m, const struct weights **vision)
     *vision = NULL;
     if (blip2_has_vision(m->weights))
         return 0;
-    path = look(m, m->wanted.vision, names);
+    path = look(m, &m->wanted.vision, names);
     if (!path)
         return fail_as("not_found",
                        "the image tower is not in this file: name its file with --vision, or put "
@@ -89,7 +91,7 @@ int blip2_open_language(struct model *m, struct blip2_config *c)
     char *path;
     int status;
 
-    path = look(m, m->wanted.language, names + large);
+    path = look(m, &m->wanted.language, names + large);
     if (!path)
         return fail_as("not_found",
                        "the language model is not in this file: name its folder with --language, "

@@ -18,6 +18,14 @@ static unsigned objectives(const struct model *m)
     return c->has_vision && c->has_text ? OBJECTIVE_ITC : 0;
 }
 
+static unsigned reads(const struct model *m, unsigned what)
+{
+    bool resnet = ((const struct clip *)m->self)->config.is_resnet;
+
+    (void)what;
+    return resnet ? 0 : READS_MOMENTUM | READS_QUEUE | READS_DROP_PATH;
+}
+
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)
 {
     return normalize(t, clip_image(t, m->self, pairs_pixels(t, m, p)), length_floor);
@@ -35,8 +43,6 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
     struct contrast c = { 0 };
     struct tape_mark mark;
 
-    if (l->teacher && clip->config.is_resnet)
-        return fail_as("unsupported", "%s: a ResNet learns without a teacher", m->path);
     c.images = image(t, m, p);
     c.texts = text(t, m, p);
     mark = tape_mark(t);
@@ -46,7 +52,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p, const s
         mark = tape_mark(t);
         c.teacher_texts = tape_keep(t, mark, text(t, l->teacher, p));
     }
-    out->each[0] = contrast(t, &c, p, l);
+    out->each[LOSS_ITC] = contrast(t, &c, p, l);
     out->temperature = expf(-clip->logit_scale->data[0]);
     return 0;
 }
@@ -141,6 +147,8 @@ static void build(struct model *twin, const struct model *m)
 
 const struct learner clip_learner = {
     .objectives = objectives,
+    .reads = reads,
+    .decays = decays_matrices,
     .learn = learn,
     .clamp = clamp,
     .initial = initial,

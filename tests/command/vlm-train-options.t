@@ -1,0 +1,128 @@
+#!/bin/sh
+# vlm-train-options.t - every option has an effect on what a run says or writes, or is refused, for
+# every family
+. "$(dirname "$0")/tap.sh"
+. "$top/tests/command/pictures.sh"
+export VLM_BLAS=none # it starts sooner
+golden=$top/tests/golden
+
+web 8 | sed 's/two cats/Two cats -- (the #best)/' >web.jsonl
+cp "$golden/images/grey-alpha.png" .
+echo '{"image":"grey-alpha.png","text":"a picture of it"}' >>web.jsonl
+mkdir both new
+cp "$golden"/blip/hf-itm/*.json both
+sed -i 's/"BlipForImageTextRetrieval"/"BlipForImageTextRetrieval", "BlipForConditionalGeneration"/' both/config.json
+vlm-train -q --init both --objective itc,itm,lm --steps 1 --batch 2 -o blip web.jsonl >/dev/null
+
+# option, another value than the default, what it needs to have an effect
+cat >values <<END_OF_VALUES
+init new
+log-every 1
+save-every 1 --held-out web.jsonl
+held-out web.jsonl
+objective itc:2
+epochs 1
+steps 1
+batch 4
+accumulate 2
+schedule constant --min-lr 0
+lr 1e-2
+min-lr 5e-4
+warmup 3
+warmup-lr 5e-4 --schedule constant --warmup 3
+lr-decay 0.5 --schedule decay
+beta1 0.5
+beta2 0.5
+eps 1e-2
+clip 1e-3
+weight-decay 1
+decays matrices --weight-decay 10
+decays all --weight-decay 10
+momentum 0.9
+queue 4 --momentum 0.9
+alpha 0.9 --momentum 0.9 --alpha-epochs 0
+alpha-epochs 0 --momentum 0.9
+prompt a
+easy-negatives 1
+label-smoothing 0.5
+dropout 0.3
+drop-path 0.9
+crop 0.3
+flip
+randaugment 4,9
+background
+init-from web.jsonl
+adopt web.jsonl
+freeze vision
+from cbor
+root none
+image-field none
+text-field none
+max-pixels 9
+output there
+resume there
+seed 1
+progress
+quiet
+verbose
+model none
+tokenizer none
+vision none
+language none
+compat original
+compat hf
+clean-text
+image-size 48
+END_OF_VALUES
+mkdir there
+
+# Not seen in what is written: speed, a processor's AMX, and what ends before the first pair.
+exempt='threads precision help version list-options'
+
+# What a run of a family says and writes; a sum.
+outcome() { # OPTIONS...
+    rm -rf out .all
+    # shellcheck disable=SC2086 # options, separated by blanks
+    vlm-train -j 1 --epochs 2 --batch 3 --lr 1e-3 -o out $family "$@" web.jsonl >.said 2>.err
+    status=$?
+    { echo $status; sed 's/"seconds.*//' .said; cat .err out/[!t]*.* 2>/dev/null; ls there; } >.all
+    rm -rf there
+    mkdir there
+    echo "$status $(cksum <.all)"
+}
+
+every() { # FAMILY'S OPTIONS
+    family=$1
+    seen=' '
+    silent=
+    without=$(outcome)
+    case $without in 0*) ;; *) silent="nothing is learnt: $(cat .err)" ;; esac
+    while read -r option value; do
+        # what comes behind the value is needed beside it
+        case $value in
+        --* | '') needs=$value value= ;;
+        *' '*) needs=${value#* } value=${value%% *} ;;
+        *) needs= ;;
+        esac
+        # shellcheck disable=SC2086
+        before=$([ "$needs" ] && outcome $needs || echo "$without")
+        case $before in 0*) ;; *) before=refused ;; esac # what it needs
+        # shellcheck disable=SC2086
+        after=$(outcome $needs --$option${value:+=$value})
+        [ "$before" = "$after" ] || seen="$seen$option "
+    done <values
+    for option in $(cut -d ' ' -f 1 values | sort -u); do
+        case $seen in *" $option "*) ;; *) silent="$silent --$option" ;; esac
+    done
+    is "$silent" '' "every option, with $family"
+}
+every "-m $golden/clip/hf-vit --objective itc"
+every "-m $golden/albef/pretrain.pth --objective itc,itm,mlm"
+every '-m blip --objective itc,itm,lm'
+every "-m $golden/blip2/stage1/blip2_pretrained.pth --objective itc,itm,itg"
+every "-m $golden/blip2/hf-opt --objective lm"
+
+is "$(vlm-train --list-options | cut -f 1 | sed 's/--//' | while read -r option; do
+    grep -q "^$option\( \|\$\)" values || case " $exempt " in *" $option "*) ;; *) echo "$option" ;; esac
+done)" '' 'no option is left out'
+finish
