@@ -33,7 +33,7 @@ static void draw(void *argument, long index, int worker)
     struct tensor *x = *p->slot;
 
     (void)worker;
-    draw_numbers(x->data, tensor_count(x), d->model->family->learn->initial(d->model, p),
+    draw_numbers(x->data, tensor_count(x), p->initial,
                  hash_bytes(p->name, strlen(p->name), d->model->seed));
 }
 
@@ -77,7 +77,7 @@ int model_bind(struct model *m, const char *const *ignored)
         sources[1 + i] = m->also[i];
     if (m->weights)
         return params_bind_all(&m->params, sources, 1 + m->also_count, ignored, &m->memory);
-    if (!m->family->learn || !m->family->learn->initial)
+    if (!m->family->learn)
         return fail_as("unsupported", "%s: a new model of this kind cannot be made", m->path);
     draw_all(m);
     return 0;

@@ -102,10 +102,6 @@ void model_follow(struct model *twin, const struct model *m, float momentum);
 
 /* --- for families --- */
 
-struct initial { /* what a parameter begins as */
-    enum { INITIAL_VALUE, INITIAL_NORMAL, INITIAL_UNIFORM } kind;
-    float size; /* the value; the deviation; the bound on both sides */
-};
 enum {                       /* what a learner may read of a lesson, beyond the objectives */
        READS_MOMENTUM = 1,   /* teacher, alpha */
        READS_QUEUE = 2,      /* queue */
@@ -125,7 +121,6 @@ struct learner { /* `learn` of struct family */
     /* A new model's parameters that are one tensor: slots are set equal, before numbers are
      * there.  May be NULL. */
     void (*share)(struct model *m);
-    struct initial (*initial)(const struct model *m, const struct param *p);
     /* twin->self and twin->params as those of m; slots stay empty. */
     void (*build)(struct model *twin, const struct model *m);
 };

@@ -22,6 +22,9 @@ static bool has_cross(const struct bert_config *c, int layer)
            (layer - c->cross_from) % (c->cross_every ? c->cross_every : 1) == 0;
 }
 
+/* Of a new transformer's numbers, as BERT's initializer_range; biases are 0. */
+static const float deviation = 0.02f;
+
 void bert_init(struct bert *b, const struct bert_config *config)
 {
     *b = (struct bert){ .config = *config };
@@ -39,10 +42,10 @@ void bert_init(struct bert *b, const struct bert_config *config)
 static void attention_params(struct linear *qkv, struct linear *out, struct norm *norm,
                              struct params *p, long width)
 {
-    linear_params(qkv, p, "query", width, width, true);
-    linear_params(qkv, p, "key", width, width, true);
-    linear_params(qkv, p, "value", width, width, true);
-    linear_params(out, p, "out", width, width, true);
+    linear_params(qkv, p, "query", width, width, linear_normal(deviation));
+    linear_params(qkv, p, "key", width, width, linear_normal(deviation));
+    linear_params(qkv, p, "value", width, width, linear_normal(deviation));
+    linear_params(out, p, "out", width, width, linear_normal(deviation));
     params_in(p, "norm");
     norm_params(norm, p, width);
     params_out(p);
@@ -50,10 +53,10 @@ static void attention_params(struct linear *qkv, struct linear *out, struct norm
 
 static void cross_params(struct bert_layer *l, struct params *p, long width, long cross_width)
 {
-    linear_params(&l->cross_query, p, "query", width, width, true);
-    linear_params(&l->cross_key_value, p, "key", width, cross_width, true);
-    linear_params(&l->cross_key_value, p, "value", width, cross_width, true);
-    linear_params(&l->cross_out, p, "out", width, width, true);
+    linear_params(&l->cross_query, p, "query", width, width, linear_normal(deviation));
+    linear_params(&l->cross_key_value, p, "key", width, cross_width, linear_normal(deviation));
+    linear_params(&l->cross_key_value, p, "value", width, cross_width, linear_normal(deviation));
+    linear_params(&l->cross_out, p, "out", width, width, linear_normal(deviation));
     params_in(p, "norm");
     norm_params(&l->cross_norm, p, width);
     params_out(p);
@@ -65,9 +68,9 @@ static void mlp_params(struct linear *fc1, struct linear *fc2, struct norm *norm
     char name[24];
 
     snprintf(name, sizeof name, "%sfc1", whose);
-    linear_params(fc1, p, name, c->mlp, c->width, true);
+    linear_params(fc1, p, name, c->mlp, c->width, linear_normal(deviation));
     snprintf(name, sizeof name, "%sfc2", whose);
-    linear_params(fc2, p, name, c->width, c->mlp, true);
+    linear_params(fc2, p, name, c->width, c->mlp, linear_normal(deviation));
     params_in(p, "%snorm", whose);
     norm_params(norm, p, c->width);
     params_out(p);
@@ -78,11 +81,11 @@ static void head_params(struct bert *b, struct params *p)
     long width = b->config.width;
 
     params_in(p, "head");
-    linear_params(&b->transform, p, "transform", width, width, true);
+    linear_params(&b->transform, p, "transform", width, width, linear_normal(deviation));
     params_in(p, "norm");
     norm_params(&b->head_norm, p, width);
     params_out(p);
-    param(p, &b->decoder.bias[0], "bias", b->config.vocabulary);
+    param(p, &b->decoder.bias[0], INIT_VALUE(0), "bias", b->config.vocabulary);
     b->decoder.parts = 1;
     params_out(p);
 }
@@ -92,13 +95,13 @@ void bert_params(struct bert *b, struct params *p)
     const struct bert_config *c = &b->config;
 
     if (!c->wordless) {
-        param(p, &b->words, "words", c->vocabulary, c->width);
-        param(p, &b->positions, "positions", c->positions, c->width);
+        param(p, &b->words, INIT_NORMAL(deviation), "words", c->vocabulary, c->width);
+        param(p, &b->positions, INIT_NORMAL(deviation), "positions", c->positions, c->width);
     }
     if (c->queries)
-        param(p, &b->queries, "queries", c->queries, c->width);
+        param(p, &b->queries, INIT_NORMAL(deviation), "queries", c->queries, c->width);
     if (c->token_types)
-        param(p, &b->types, "types", c->token_types, c->width);
+        param(p, &b->types, INIT_NORMAL(deviation), "types", c->token_types, c->width);
     b->norm.eps = b->head_norm.eps = c->eps;
     params_in(p, "norm");
     norm_params(&b->norm, p, c->width);

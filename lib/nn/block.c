@@ -13,8 +13,8 @@
 
 void norm_params(struct norm *n, struct params *p, long width)
 {
-    param(p, &n->gain, "weight", width);
-    param(p, &n->shift, "bias", width);
+    param(p, &n->gain, INIT_VALUE(1), "weight", width);
+    param(p, &n->shift, INIT_VALUE(0), "bias", width);
 }
 
 struct tensor *norm_forward(struct tape *t, const struct norm *n, struct tensor *x)
@@ -22,38 +22,64 @@ struct tensor *norm_forward(struct tape *t, const struct norm *n, struct tensor 
     return layernorm(t, x, n->gain, n->shift, n->eps);
 }
 
+struct linear_initial linear_normal(float deviation)
+{
+    return (struct linear_initial){ INIT_NORMAL(deviation), INIT_VALUE(0), false };
+}
+
+struct linear_initial linear_uniform(long inputs)
+{
+    struct initial i = INIT_UNIFORM(1 / sqrtf((float)inputs));
+
+    return (struct linear_initial){ i, i, false };
+}
+
+struct linear_initial without_bias(struct linear_initial i)
+{
+    i.no_bias = true;
+    return i;
+}
+
+struct block_initial block_normal(float deviation)
+{
+    struct linear_initial i = linear_normal(deviation);
+
+    return (struct block_initial){ i, i, i, i };
+}
+
 void linear_params(struct linear *l, struct params *p, const char *name, long out, long in,
-                   bool bias)
+                   struct linear_initial initial)
 {
     int part = l->parts++;
 
     assert(part < PACK_PARTS);
     params_in(p, "%s", name);
-    param(p, &l->weight[part], "weight", out, in);
-    if (bias)
-        param(p, &l->bias[part], "bias", out);
+    param(p, &l->weight[part], initial.weight, "weight", out, in);
+    if (!initial.no_bias)
+        param(p, &l->bias[part], initial.bias, "bias", out);
     params_out(p);
 }
 
-void block_params(struct block *b, struct params *p, long width, long mlp)
+void block_params(struct block *b, struct params *p, long width, long mlp,
+                  const struct block_initial *initial)
 {
     params_in(p, "norm1");
     norm_params(&b->norm1, p, width);
     params_out(p);
     params_in(p, "attention");
-    linear_params(&b->qkv, p, "query", width, width, true);
-    linear_params(&b->qkv, p, "key", width, width, true);
+    linear_params(&b->qkv, p, "query", width, width, initial->qkv);
+    linear_params(&b->qkv, p, "key", width, width, initial->qkv);
     if (b->no_key_bias)
         params_optional(p);
-    linear_params(&b->qkv, p, "value", width, width, true);
-    linear_params(&b->out, p, "out", width, width, true);
+    linear_params(&b->qkv, p, "value", width, width, initial->qkv);
+    linear_params(&b->out, p, "out", width, width, initial->out);
     params_out(p);
     params_in(p, "norm2");
     norm_params(&b->norm2, p, width);
     params_out(p);
     params_in(p, "mlp");
-    linear_params(&b->fc1, p, "fc1", mlp, width, true);
-    linear_params(&b->fc2, p, "fc2", width, mlp, true);
+    linear_params(&b->fc1, p, "fc1", mlp, width, initial->fc1);
+    linear_params(&b->fc2, p, "fc2", width, mlp, initial->fc2);
     params_out(p);
 }
 

@@ -36,12 +36,25 @@ struct block {
     bool no_key_bias; /* may be absent; set before block_params */
     float drops;      /* share of t->drop_path that this layer has: 0 in the first, 1 in the last */
 };
+/* What a new layer's numbers are. */
+struct linear_initial {
+    struct initial weight, bias;
+    bool no_bias; /* there is none */
+};
+struct linear_initial linear_normal(float deviation); /* biases 0 */
+struct linear_initial linear_uniform(long inputs);    /* as PyTorch's Linear and Conv2d come */
+struct linear_initial without_bias(struct linear_initial i);
+struct block_initial {
+    struct linear_initial qkv, out, fc1, fc2;
+};
+struct block_initial block_normal(float deviation); /* all linear_normal() */
 void norm_params(struct norm *n, struct params *p, long width);
 struct tensor *norm_forward(struct tape *t, const struct norm *n, struct tensor *x);
 /* NAME.weight [out, in] and NAME.bias [out], the next part of `l` */
 void linear_params(struct linear *l, struct params *p, const char *name, long out, long in,
-                   bool bias);
-void block_params(struct block *b, struct params *p, long width, long mlp);
+                   struct linear_initial initial);
+void block_params(struct block *b, struct params *p, long width, long mlp,
+                  const struct block_initial *initial);
 /* x: [rows, width]; x is written over where nothing is remembered.  With `pick` only those rows are
  * wanted after this layer: keys and values see all rows, the result is [picked, width].  With
  * `causal` a picked row must be the last of its sequence. */

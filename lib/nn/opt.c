@@ -34,12 +34,15 @@ void opt_init(struct opt *m, const struct opt_config *config)
 void opt_params(struct opt *m, struct params *p)
 {
     const struct opt_config *c = &m->config;
+    const float deviation = 0.02f; /* of a new model's numbers; biases are 0 */
+    struct block_initial initial = block_normal(deviation);
 
-    param(p, &m->words, "words", c->vocabulary, c->width);
-    param(p, &m->position, "position", OPT_POSITIONS_BEFORE + c->positions, c->width);
+    param(p, &m->words, INIT_NORMAL(deviation), "words", c->vocabulary, c->width);
+    param(p, &m->position, INIT_NORMAL(deviation), "position", OPT_POSITIONS_BEFORE + c->positions,
+          c->width);
     for (int i = 0; i < c->layers; i++) {
         params_in(p, "block.%d", i);
-        block_params(&m->blocks[i], p, c->width, c->mlp);
+        block_params(&m->blocks[i], p, c->width, c->mlp, &initial);
         params_out(p);
     }
     params_in(p, "norm");

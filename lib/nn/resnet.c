@@ -25,14 +25,15 @@ static void conv_params(struct conv_norm *c, struct params *p, const char *conv,
 {
     c->conv.parts = 1;
     params_in(p, "%s", conv);
-    param(p, &c->conv.weight[0], "weight", out, in, size, size);
+    param(p, &c->conv.weight[0], linear_uniform(in * size * size).weight, "weight", out, in, size,
+          size);
     params_out(p);
     params_in(p, "%s", norm);
-    param(p, &c->norm.gain, "weight", out);
-    param(p, &c->norm.shift, "bias", out);
-    param(p, &c->norm.mean, "mean", out);
+    param(p, &c->norm.gain, INIT_VALUE(1), "weight", out);
+    param(p, &c->norm.shift, INIT_VALUE(0), "bias", out);
+    param(p, &c->norm.mean, INIT_VALUE(0), "mean", out);
     params_buffer(p);
-    param(p, &c->norm.variance, "variance", out);
+    param(p, &c->norm.variance, INIT_VALUE(1), "variance", out);
     params_buffer(p);
     params_out(p);
 }
@@ -49,13 +50,14 @@ static void bottleneck_params(struct bottleneck *b, struct params *p, long in, l
 static void pool_params(struct resnet *r, struct params *p)
 {
     long width = 32L * r->config.width, grid = r->config.image / 32;
+    float thin = 1 / sqrtf((float)width);
 
     params_in(p, "pool");
-    param(p, &r->position, "position", grid * grid + 1, width);
-    linear_params(&r->query, p, "query", width, width, true);
-    linear_params(&r->key_value, p, "key", width, width, true);
-    linear_params(&r->key_value, p, "value", width, width, true);
-    linear_params(&r->project, p, "out", r->config.out, width, true);
+    param(p, &r->position, INIT_NORMAL(thin), "position", grid * grid + 1, width);
+    linear_params(&r->query, p, "query", width, width, linear_normal(thin));
+    linear_params(&r->key_value, p, "key", width, width, linear_normal(thin));
+    linear_params(&r->key_value, p, "value", width, width, linear_normal(thin));
+    linear_params(&r->project, p, "out", r->config.out, width, linear_normal(thin));
     params_out(p);
 }
 

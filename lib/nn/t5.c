@@ -38,10 +38,12 @@ void t5_init(struct t5 *m, const struct t5_config *config)
     m->head.memory_bound = true;
 }
 
+static const float deviation = 0.02f; /* of a new model's numbers */
+
 static void gain(struct params *p, struct tensor **slot, const char *name, long width)
 {
     params_in(p, "%s", name);
-    param(p, slot, "weight", width);
+    param(p, slot, INIT_VALUE(1), "weight", width);
     params_out(p);
 }
 
@@ -49,17 +51,19 @@ static void attention_params(struct t5 *m, struct linear *query, struct linear *
                              struct linear *out, struct params *p)
 {
     long width = m->config.width, inner = m->config.heads * m->config.head_width;
+    struct linear_initial plain = without_bias(linear_normal(deviation));
 
-    linear_params(query, p, "query", inner, width, false);
-    linear_params(key_value, p, "key", inner, width, false);
-    linear_params(key_value, p, "value", inner, width, false);
-    linear_params(out, p, "out", width, inner, false);
+    linear_params(query, p, "query", inner, width, plain);
+    linear_params(key_value, p, "key", inner, width, plain);
+    linear_params(key_value, p, "value", inner, width, plain);
+    linear_params(out, p, "out", width, inner, plain);
 }
 
 static void layer_params(struct t5 *m, const struct t5_stack *s, struct t5_layer *l,
                          struct params *p)
 {
     const struct t5_config *c = &m->config;
+    struct linear_initial plain = without_bias(linear_normal(deviation));
 
     params_in(p, "self");
     attention_params(m, &l->qkv, &l->qkv, &l->out, p);
@@ -72,16 +76,16 @@ static void layer_params(struct t5 *m, const struct t5_stack *s, struct t5_layer
         params_out(p);
     }
     params_in(p, "mlp");
-    linear_params(&l->fc1, p, "fc1", c->mlp, c->width, false);
-    linear_params(&l->fc1, p, "gate", c->mlp, c->width, false);
-    linear_params(&l->fc2, p, "fc2", c->width, c->mlp, false);
+    linear_params(&l->fc1, p, "fc1", c->mlp, c->width, plain);
+    linear_params(&l->fc1, p, "gate", c->mlp, c->width, plain);
+    linear_params(&l->fc2, p, "fc2", c->width, c->mlp, plain);
     gain(p, &l->mlp_norm, "norm", c->width);
     params_out(p);
 }
 
 static void stack_params(struct t5 *m, struct t5_stack *s, struct params *p)
 {
-    param(p, &s->bias, "bias", m->config.buckets, m->config.heads);
+    param(p, &s->bias, INIT_NORMAL(deviation), "bias", m->config.buckets, m->config.heads);
     for (int i = 0; i < s->count; i++) {
         params_in(p, "layer.%d", i);
         layer_params(m, s, &s->layers[i], p);
@@ -93,15 +97,16 @@ static void stack_params(struct t5 *m, struct t5_stack *s, struct params *p)
 void t5_params(struct t5 *m, struct params *p)
 {
     const struct t5_config *c = &m->config;
+    struct linear_initial plain = without_bias(linear_normal(deviation));
 
-    param(p, &m->words, "words", c->vocabulary, c->width);
+    param(p, &m->words, INIT_NORMAL(deviation), "words", c->vocabulary, c->width);
     params_in(p, "encoder");
     stack_params(m, &m->encoder, p);
     params_out(p);
     params_in(p, "decoder");
     stack_params(m, &m->decoder, p);
     params_out(p);
-    linear_params(&m->head, p, "head", c->vocabulary, c->width, false);
+    linear_params(&m->head, p, "head", c->vocabulary, c->width, plain);
 }
 
 struct tensor *t5_words(struct tape *t, struct t5 *m, const int *ids, long count)

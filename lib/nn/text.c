@@ -11,6 +11,7 @@
  * result is exact, and a short caption costs a fifth of a padded one.
  */
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "nn/text.h"
@@ -29,17 +30,29 @@ void text_init(struct text *x, const struct text_config *config)
     }
 }
 
+/* Source: openai/CLIP clip/model.py, CLIP.initialize_parameters. */
+static struct block_initial block_initial(const struct text_config *c)
+{
+    float thin = 1 / sqrtf((float)c->width), residual = thin / sqrtf(2 * (float)c->layers);
+
+    return (struct block_initial){ .qkv = linear_normal(thin),
+                                   .out = linear_normal(residual),
+                                   .fc1 = linear_normal(thin / sqrtf(2)),
+                                   .fc2 = linear_normal(residual) };
+}
+
 void text_params(struct text *x, struct params *p)
 {
     const struct text_config *c = &x->config;
+    struct block_initial initial = block_initial(c);
 
-    param(p, &x->token, "token", c->vocabulary, c->width);
+    param(p, &x->token, INIT_NORMAL(0.02f), "token", c->vocabulary, c->width);
     if (c->bag)
         return;
-    param(p, &x->position, "position", c->context, c->width);
+    param(p, &x->position, INIT_NORMAL(0.01f), "position", c->context, c->width);
     for (int i = 0; i < c->layers; i++) {
         params_in(p, "block.%d", i);
-        block_params(&x->blocks[i], p, c->width, c->mlp);
+        block_params(&x->blocks[i], p, c->width, c->mlp, &initial);
         params_out(p);
     }
     params_in(p, "norm");

@@ -31,16 +31,23 @@ int vit_tokens(const struct vit_config *c)
     return (c->image / c->patch) * (c->image / c->patch) + 1;
 }
 
-void vit_params(struct vit *v, struct params *p)
+struct vit_initial vit_normal(float deviation)
+{
+    return (struct vit_initial){ linear_normal(deviation), INIT_NORMAL(deviation),
+                                 INIT_NORMAL(deviation), block_normal(deviation) };
+}
+
+void vit_params(struct vit *v, struct params *p, const struct vit_initial *initial)
 {
     const struct vit_config *c = &v->config;
 
     v->patches.parts = 1;
-    param(p, &v->patches.weight[0], "patch.weight", c->width, 3, c->patch, c->patch);
+    param(p, &v->patches.weight[0], initial->patch.weight, "patch.weight", c->width, 3, c->patch,
+          c->patch);
     if (c->patch_bias)
-        param(p, &v->patches.bias[0], "patch.bias", c->width);
-    param(p, &v->class_token, "class", c->width);
-    param(p, &v->position, "position", vit_tokens(c), c->width);
+        param(p, &v->patches.bias[0], initial->patch.bias, "patch.bias", c->width);
+    param(p, &v->class_token, initial->class_token, "class", c->width);
+    param(p, &v->position, initial->position, "position", vit_tokens(c), c->width);
     if (c->norm_before) {
         params_in(p, "norm_before");
         norm_params(&v->before, p, c->width);
@@ -48,7 +55,7 @@ void vit_params(struct vit *v, struct params *p)
     }
     for (int i = 0; i < c->layers; i++) {
         params_in(p, "block.%d", i);
-        block_params(&v->blocks[i], p, c->width, c->mlp);
+        block_params(&v->blocks[i], p, c->width, c->mlp, &initial->block);
         params_out(p);
     }
     if (c->norm_after) {

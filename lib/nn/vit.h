@@ -28,7 +28,13 @@ struct vit {
     struct block *blocks;
 };
 void vit_init(struct vit *v, const struct vit_config *config);
-void vit_params(struct vit *v, struct params *p);
+struct vit_initial { /* what a new tower's numbers are */
+    struct linear_initial patch;
+    struct initial class_token, position;
+    struct block_initial block;
+};
+struct vit_initial vit_normal(float deviation); /* biases 0 */
+void vit_params(struct vit *v, struct params *p, const struct vit_initial *initial);
 int vit_tokens(const struct vit_config *c); /* the class token and the squares */
 /* pixels: [n, 3, image, image] -> what the first layer takes, [n, tokens, width] */
 struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels);

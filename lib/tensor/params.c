@@ -10,8 +10,8 @@
 #include <string.h>
 #include "tensor/tensor.h"
 
-void params_add(struct params *p, struct tensor **slot, const char *name, int rank,
-                const long *shape)
+void params_add(struct params *p, struct tensor **slot, struct initial initial, const char *name,
+                int rank, const long *shape)
 {
     struct param *one;
 
@@ -21,7 +21,7 @@ void params_add(struct params *p, struct tensor **slot, const char *name, int ra
         p->list = xresize(p->list, (size_t)p->capacity, sizeof *p->list);
     }
     one = &p->list[p->count++];
-    *one = (struct param){ .slot = slot, .rank = rank };
+    *one = (struct param){ .slot = slot, .initial = initial, .rank = rank };
     one->name = xprintf("%s%s", p->prefix, name);
     for (int i = 0; i < rank; i++)
         one->shape[i] = shape[i];

@@ -119,9 +119,17 @@ struct tensor *tape_keep(struct tape *t, struct tape_mark mark, struct tensor *x
 
 /* params.c - the one list of a model's parameters: loading, saving, initialising, counting,
  * stepping and averaging walk it */
+struct initial { /* what the numbers of a new parameter are */
+    enum { INITIAL_VALUE, INITIAL_NORMAL, INITIAL_UNIFORM } kind;
+    float size; /* the value; the deviation; the bound on both sides */
+};
+#define INIT_VALUE(x)   ((struct initial){ INITIAL_VALUE, x })
+#define INIT_NORMAL(d)  ((struct initial){ INITIAL_NORMAL, d })
+#define INIT_UNIFORM(x) ((struct initial){ INITIAL_UNIFORM, x })
 struct param {
     char *name;           /* "vision.block.3.attention.query.weight" */
     struct tensor **slot; /* where the model keeps it; *slot is NULL before loading */
+    struct initial initial;
     int rank;
     long shape[TENSOR_RANK];
     bool buffer;   /* running statistics: saved, never stepped */
@@ -135,11 +143,12 @@ struct params {
     char prefix[128];
     int depth, ends[PARAMS_DEPTH]; /* the prefix's length outside each params_in */
 };
-void params_add(struct params *p, struct tensor **slot, const char *name, int rank,
-                const long *shape);
-#define param(p, slot, name, ...)                                                                  \
-    params_add(p, slot, name, COUNT(((long[]){ __VA_ARGS__ })), (long[]){ __VA_ARGS__ })
-#define param_scalar(p, slot, name) params_add(p, slot, name, 0, NULL)
+void params_add(struct params *p, struct tensor **slot, struct initial initial, const char *name,
+                int rank, const long *shape);
+/* param(p, &v->position, INIT_NORMAL(0.02f), "position", tokens, width); */
+#define param(p, slot, initial, name, ...)                                                         \
+    params_add(p, slot, initial, name, COUNT(((long[]){ __VA_ARGS__ })), (long[]){ __VA_ARGS__ })
+#define param_scalar(p, slot, initial, name) params_add(p, slot, initial, name, 0, NULL)
 void params_buffer(struct params *p);   /* the one added last is a buffer */
 void params_optional(struct params *p); /* ... may be absent */
 /* Appends "NAME." to the prefix until params_out: params_in(p, "block.%d", i); block_params(...);

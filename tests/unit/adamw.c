@@ -95,10 +95,10 @@ int main(void)
     struct params p = { 0 };
     struct learning *l;
 
-    param(&p, &matrix, "weight", 2, 2);
-    param(&p, &bias, "bias", 2);
-    param_scalar(&p, &none, "scale");
-    param(&p, &none, "square.bias", 2, 2);
+    param(&p, &matrix, INIT_VALUE(0), "weight", 2, 2);
+    param(&p, &bias, INIT_VALUE(0), "bias", 2);
+    param_scalar(&p, &none, INIT_VALUE(0), "scale");
+    param(&p, &none, INIT_VALUE(0), "square.bias", 2, 2);
     matrix = tensor_from(&t, (float[]){ 0.5f, -1.25f, 2, 0 }, 2, (long[]){ 2, 2 });
     bias = tensor_from(&t, (float[]){ 0.75f, -0.3f }, 1, (long[]){ 2 });
     l = params_learn(&p, NULL);

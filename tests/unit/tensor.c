@@ -173,9 +173,9 @@ struct model {
 
 static void part_params(struct part *m, struct params *p)
 {
-    param(p, &m->weight, "weight", 3, 5);
-    param(p, &m->bias, "bias", 3);
-    param(p, &m->absent, "absent", 7);
+    param(p, &m->weight, INIT_VALUE(0), "weight", 3, 5);
+    param(p, &m->bias, INIT_VALUE(0), "bias", 3);
+    param(p, &m->absent, INIT_VALUE(0), "absent", 7);
     params_optional(p);
 }
 
@@ -188,10 +188,10 @@ static void model_params(struct model *m, struct params *p)
         params_out(p);
     }
     params_out(p);
-    param_scalar(p, &m->scale, "scale");
-    param(p, &m->running, "running", 4);
+    param_scalar(p, &m->scale, INIT_VALUE(0), "scale");
+    param(p, &m->running, INIT_VALUE(0), "running", 4);
     params_buffer(p);
-    param(p, &m->tied, "tied", 3, 5);
+    param(p, &m->tied, INIT_VALUE(0), "tied", 3, 5);
 }
 
 /* Numbers 1, 2, 3 ... from 100 times the parameter's place in the list on */

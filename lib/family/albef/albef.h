@@ -16,6 +16,8 @@
 #include "nn/nn.h"
 #include "nn/vit.h"
 
+static const float albef_first_temperature = 0.07f; /* of a new model */
+
 struct albef_config {
     struct vit_config vision;
     struct bert_config text;    /* fusion begins at cross_from; head: predicts masked words */

@@ -24,29 +24,35 @@ static void tower_params(struct params *p, const char *name, struct bert *b)
     params_out(p);
 }
 
+/* Transformers have deviation 0.02 and biases 0; the patches and the heads are PyTorch's Linear as
+ * it comes.  Source: salesforce/ALBEF models/vit.py, models/xbert.py. */
 void albef_params(struct albef *m, struct params *p)
 {
     const struct albef_config *c = &m->config;
     long width = c->text.width;
+    struct vit_initial initial = vit_normal(0.02f);
 
+    initial.patch = linear_uniform(3L * c->vision.patch * c->vision.patch);
     params_in(p, "vision");
-    vit_params(&m->vision, p);
+    vit_params(&m->vision, p, &initial);
     params_out(p);
     tower_params(p, "encoder", &m->encoder);
     if (c->decoder.layers)
         tower_params(p, "decoder", &m->decoder);
     if (c->embedding) {
         linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
-                      true);
-        linear_params(&m->text_projection, p, "text_projection", c->embedding, width, true);
-        param_scalar(p, &m->temperature, "temperature");
+                      linear_uniform(c->vision.width));
+        linear_params(&m->text_projection, p, "text_projection", c->embedding, width,
+                      linear_uniform(width));
+        param_scalar(p, &m->temperature, INIT_VALUE(albef_first_temperature), "temperature");
         params_optional(p);
     }
     if (c->match)
-        linear_params(&m->match_head, p, "match_head", 2, width, true);
+        linear_params(&m->match_head, p, "match_head", 2, width, linear_uniform(width));
     if (c->classes) {
-        linear_params(&m->class_hidden, p, "class_head.hidden", width, width, true);
-        linear_params(&m->class_out, p, "class_head.out", c->classes, width, true);
+        linear_params(&m->class_hidden, p, "class_head.hidden", width, width,
+                      linear_uniform(width));
+        linear_params(&m->class_out, p, "class_head.out", c->classes, width, linear_uniform(width));
     }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * learn.c - ALBEF's three losses in one pass over the image tower, and how it begins
+ * learn.c - ALBEF's three losses in one pass over the image tower
  *
  *     itc   cosines of images and texts over a temperature
  *     itm   text states beside their image, a wrong image, wrong states beside the image
@@ -15,7 +15,7 @@
 #include "family/albef/albef.h"
 #include "family/registry.h"
 
-static const float first_temperature = 0.07f, least_temperature = 0.001f, most_temperature = 0.5f;
+static const float least_temperature = 0.001f, most_temperature = 0.5f;
 /* Of the words some are hidden; of these most become [MASK], half of the rest any word. */
 static const double hidden_share = 0.15, mask_share = 0.8, random_share = 0.5;
 
@@ -248,40 +248,7 @@ static void begin(struct model *m)
     if (a->config.text.head)
         a->mask_id = find_mask(m);
     if (a->config.embedding && !a->temperature)
-        a->temperature = model_scalar(m, first_temperature);
-}
-
-/* --- first numbers --- */
-
-static bool begins(const char *name, const char *with)
-{
-    return !strncmp(name, with, strlen(with));
-}
-
-static struct initial uniform(long inputs)
-{
-    return (struct initial){ INITIAL_UNIFORM, 1 / sqrtf((float)inputs) };
-}
-
-/* Transformers have deviation 0.02 and biases 0; the patches and the heads are PyTorch's Linear as
- * it comes. */
-static struct initial initial(const struct model *m, const struct param *p)
-{
-    const struct albef_config *c = &((const struct albef *)m->self)->config;
-    const char *last = strrchr(p->name, '.');
-
-    if (begins(p->name, "temperature"))
-        return (struct initial){ INITIAL_VALUE, first_temperature };
-    if (begins(p->name, "vision.patch."))
-        return uniform(3L * c->vision.patch * c->vision.patch);
-    if (begins(p->name, "vision_projection."))
-        return uniform(c->vision.width);
-    if (begins(p->name, "text_projection.") || begins(p->name, "match_head.") ||
-        begins(p->name, "class_head."))
-        return uniform(c->text.width);
-    if (p->rank == 1 && strcmp(p->name, "vision.class"))
-        return (struct initial){ INITIAL_VALUE, last && !strcmp(last, ".weight") ? 1 : 0 };
-    return (struct initial){ INITIAL_NORMAL, 0.02f };
+        a->temperature = model_scalar(m, albef_first_temperature);
 }
 
 static void build(struct model *twin, const struct model *m)
@@ -300,6 +267,5 @@ const struct learner albef_learner = {
     .learn = learn,
     .clamp = clamp,
     .begin = begin,
-    .initial = initial,
     .build = build,
 };

@@ -15,6 +15,8 @@
 #include "nn/nn.h"
 #include "nn/vit.h"
 
+static const float blip_first_temperature = 0.07f; /* of a new model */
+
 struct blip_config {
     struct vit_config vision;
     struct bert_config text;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * forward.c - BLIP: an image tower and one kind of text transformer in three roles
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "family/blip/blip.h"
@@ -21,12 +22,17 @@ void blip_init(struct blip *m, const struct blip_config *config)
         bert_init(&m->decoder, &text);
 }
 
+/* Transformers have deviation 0.02 (the image tower's cut at 100 deviations is none) and biases 0;
+ * the patches and the heads are PyTorch's Linear as it comes.  Source: salesforce/BLIP
+ * models/vit.py, models/med.py. */
 void blip_params(struct blip *m, struct params *p)
 {
     const struct blip_config *c = &m->config;
+    struct vit_initial initial = vit_normal(0.02f);
 
+    initial.patch = linear_uniform(3L * c->vision.patch * c->vision.patch);
     params_in(p, "vision");
-    vit_params(&m->vision, p);
+    vit_params(&m->vision, p, &initial);
     params_out(p);
     if (c->encoder) {
         params_in(p, "encoder");
@@ -39,19 +45,22 @@ void blip_params(struct blip *m, struct params *p)
         params_out(p);
     }
     if (c->contrastive) {
-        linear_params(&m->pooler, p, "pooler", c->text.width, c->text.width, true);
+        linear_params(&m->pooler, p, "pooler", c->text.width, c->text.width, linear_normal(0.02f));
         linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
-                      false);
+                      without_bias(linear_uniform(c->vision.width)));
         linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width,
-                      false);
-        param_scalar(p, &m->logit_scale, "logit_scale");
+                      without_bias(linear_uniform(c->text.width)));
+        param_scalar(p, &m->logit_scale, INIT_VALUE(logf(1 / blip_first_temperature)),
+                     "logit_scale");
     }
     if (c->match) {
         linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
-                      true);
-        linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width, true);
-        linear_params(&m->match_head, p, "match_head", 2, c->text.width, true);
-        param_scalar(p, &m->temperature, "temperature");
+                      linear_uniform(c->vision.width));
+        linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width,
+                      linear_uniform(c->text.width));
+        linear_params(&m->match_head, p, "match_head", 2, c->text.width,
+                      linear_uniform(c->text.width));
+        param_scalar(p, &m->temperature, INIT_VALUE(blip_first_temperature), "temperature");
         params_optional(p);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * learn.c - BLIP's three losses in one pass over the image tower, and how it begins
+ * learn.c - BLIP's three losses in one pass over the image tower
  *
  *     itc   cosines of images and texts over a temperature
  *     itm   [ENC] text beside its image, a wrong image, a wrong text: match or not
@@ -13,7 +13,7 @@
 #include "family/blip/blip.h"
 #include "family/registry.h"
 
-static const float first_temperature = 0.07f, least_temperature = 0.001f, most_temperature = 0.5f;
+static const float least_temperature = 0.001f, most_temperature = 0.5f;
 static const float negative_floor = 1e-4f; /* every negative has a chance */
 
 static unsigned objectives(const struct model *m)
@@ -259,37 +259,8 @@ static void begin(struct model *m)
     struct blip *b = m->self;
 
     if (b->config.match && !b->temperature)
-        b->temperature = model_scalar(m, first_temperature);
+        b->temperature = model_scalar(m, blip_first_temperature);
     share_if(m, same_numbers);
-}
-
-/* --- first numbers --- */
-
-static struct initial uniform(long inputs)
-{
-    return (struct initial){ INITIAL_UNIFORM, 1 / sqrtf((float)inputs) };
-}
-
-/* Transformers have deviation 0.02 (the image tower's cut at 100 deviations is none), and biases 0;
- * the patches and the heads are PyTorch's Linear as it comes. */
-static struct initial initial(const struct model *m, const struct param *p)
-{
-    const struct blip_config *c = &((const struct blip *)m->self)->config;
-    const char *last = strrchr(p->name, '.');
-
-    if (begins(p->name, "temperature"))
-        return (struct initial){ INITIAL_VALUE, first_temperature };
-    if (begins(p->name, "logit_scale"))
-        return (struct initial){ INITIAL_VALUE, logf(1 / first_temperature) };
-    if (begins(p->name, "vision.patch."))
-        return uniform(3L * c->vision.patch * c->vision.patch);
-    if (begins(p->name, "vision_projection."))
-        return uniform(c->vision.width);
-    if (begins(p->name, "text_projection.") || begins(p->name, "match_head."))
-        return uniform(c->text.width);
-    if (p->rank == 1 && strcmp(p->name, "vision.class"))
-        return (struct initial){ INITIAL_VALUE, last && !strcmp(last, ".weight") ? 1 : 0 };
-    return (struct initial){ INITIAL_NORMAL, 0.02f };
 }
 
 static void build(struct model *twin, const struct model *m)
@@ -308,6 +279,5 @@ const struct learner blip_learner = {
     .clamp = clamp,
     .begin = begin,
     .share = share,
-    .initial = initial,
     .build = build,
 };

@@ -19,6 +19,8 @@
 #include "nn/nn.h"
 #include "nn/vit.h"
 
+static const float blip2_first_temperature = 0.07f; /* of a new model */
+
 struct blip2_config {
     struct vit_config vision;
     struct bert_config qformer; /* its head writes captions of stage 1 */

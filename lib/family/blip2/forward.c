@@ -22,39 +22,45 @@ static void language_params(struct blip2 *m, struct params *p)
     long from = c->qformer.width;
 
     if (c->language == LANGUAGE_OPT) {
-        linear_params(&m->language_projection, p, "opt_projection", c->opt.width, from, true);
+        linear_params(&m->language_projection, p, "opt_projection", c->opt.width, from,
+                      linear_uniform(from));
         params_in(p, "opt");
         opt_params(&m->opt, p);
         params_out(p);
     }
     if (c->language == LANGUAGE_T5) {
-        linear_params(&m->language_projection, p, "t5_projection", c->t5.width, from, true);
+        linear_params(&m->language_projection, p, "t5_projection", c->t5.width, from,
+                      linear_uniform(from));
         params_in(p, "t5");
         t5_params(&m->t5, p);
         params_out(p);
     }
 }
 
+/* Transformers have deviation 0.02 and biases 0; the heads are PyTorch's Linear as it comes. */
 void blip2_params(struct blip2 *m, struct params *p)
 {
     const struct blip2_config *c = &m->config;
     long width = c->qformer.width;
+    struct vit_initial initial = vit_normal(0.02f);
 
     params_in(p, "vision");
-    vit_params(&m->vision, p);
+    vit_params(&m->vision, p, &initial);
     params_out(p);
     params_in(p, "qformer");
     bert_params(&m->qformer, p);
     params_out(p);
     if (c->embedding) {
-        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, width, true);
+        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, width,
+                      linear_uniform(width));
         if (!c->qformer.wordless)
-            linear_params(&m->text_projection, p, "text_projection", c->embedding, width, true);
-        param_scalar(p, &m->temperature, "temperature");
+            linear_params(&m->text_projection, p, "text_projection", c->embedding, width,
+                          linear_uniform(width));
+        param_scalar(p, &m->temperature, INIT_VALUE(blip2_first_temperature), "temperature");
         params_optional(p);
     }
     if (c->match)
-        linear_params(&m->match_head, p, "match_head", 2, width, true);
+        linear_params(&m->match_head, p, "match_head", 2, width, linear_uniform(width));
     language_params(m, p);
 }
 

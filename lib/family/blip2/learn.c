@@ -13,13 +13,12 @@
  * learns the rest.  Source: salesforce/LAVIS models/blip2_models/blip2_qformer.py, blip2_opt.py,
  * blip2_t5.py; its issue 139.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "family/blip2/blip2.h"
 #include "family/registry.h"
 
-static const float first_temperature = 0.07f, itc_smoothing = 0.1f;
+static const float itc_smoothing = 0.1f;
 
 static unsigned objectives(const struct model *m)
 {
@@ -241,28 +240,13 @@ static void begin(struct model *m)
     struct blip2 *b = m->self;
 
     if (b->config.embedding && !b->temperature)
-        b->temperature = model_scalar(m, first_temperature);
+        b->temperature = model_scalar(m, blip2_first_temperature);
     params_freeze(&m->params, "vision.");
     params_freeze(&m->params, "opt.");
     params_freeze(&m->params, "t5.");
     for (int i = 0; i < m->params.count; i++)
         if (begins(m->params.list[i].name, "vision.norm_after."))
             m->params.list[i].frozen = false;
-}
-
-/* Transformers have deviation 0.02 and biases 0; the heads are PyTorch's Linear as it comes. */
-static struct initial initial(const struct model *m, const struct param *p)
-{
-    const struct blip2_config *c = &((const struct blip2 *)m->self)->config;
-    const char *last = strrchr(p->name, '.');
-
-    if (begins(p->name, "temperature"))
-        return (struct initial){ INITIAL_VALUE, first_temperature };
-    if (begins(p->name, "match_head.") || strstr(p->name, "_projection."))
-        return (struct initial){ INITIAL_UNIFORM, 1 / sqrtf((float)c->qformer.width) };
-    if (p->rank == 1 && strcmp(p->name, "vision.class")) /* norms; biases */
-        return (struct initial){ INITIAL_VALUE, last && !strcmp(last, ".weight") ? 1 : 0 };
-    return (struct initial){ INITIAL_NORMAL, 0.02f };
 }
 
 static void build(struct model *twin, const struct model *m)
@@ -280,6 +264,5 @@ const struct learner blip2_learner = {
     .decays = decays_unless_bias,
     .learn = learn,
     .begin = begin,
-    .initial = initial,
     .build = build,
 };

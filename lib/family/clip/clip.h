@@ -19,6 +19,7 @@ struct clip_config {
     struct vit_config vit;
     struct resnet_config resnet;
     struct text_config text;
+    float first_scale; /* logit_scale of a new model */
 };
 
 struct clip {

@@ -5,6 +5,7 @@
  *     logits = exp(logit_scale) cos(image, text)
  */
 #include <assert.h>
+#include <math.h>
 #include "family/clip/clip.h"
 
 static const float length_floor = 1e-12f;
@@ -25,6 +26,29 @@ void clip_init(struct clip *m, const struct clip_config *config)
         text_init(&m->text, &config->text);
 }
 
+/* PyTorch's layers as they come; queries, keys and values are drawn as one matrix of 3 width rows
+ * by Xavier.  Sources: mlfoundations/open_clip transformer.py, openai/CLIP clip/model.py. */
+static struct vit_initial vit_initial(const struct vit_config *c)
+{
+    float thin = 1 / sqrtf((float)c->width);
+    struct initial xavier = INIT_UNIFORM(sqrtf(6) / 2 * thin), zero = INIT_VALUE(0);
+    struct linear_initial out = linear_uniform(c->width);
+
+    out.bias = zero;
+    return (struct vit_initial){ .patch = linear_uniform(3L * c->patch * c->patch),
+                                 .class_token = INIT_NORMAL(thin),
+                                 .position = INIT_NORMAL(thin),
+                                 .block = { .qkv = { xavier, zero, false },
+                                            .out = out,
+                                            .fc1 = linear_uniform(c->width),
+                                            .fc2 = linear_uniform(c->mlp) } };
+}
+
+static void projection_params(struct linear *l, struct params *p, long out, long in)
+{
+    linear_params(l, p, "projection", out, in, without_bias(linear_normal(1 / sqrtf((float)in))));
+}
+
 void clip_params(struct clip *m, struct params *p)
 {
     const struct clip_config *c = &m->config;
@@ -34,18 +58,20 @@ void clip_params(struct clip *m, struct params *p)
         if (c->is_resnet) {
             resnet_params(&m->resnet, p);
         } else {
-            vit_params(&m->vit, p);
-            linear_params(&m->image_projection, p, "projection", c->embedding, c->vit.width, false);
+            struct vit_initial initial = vit_initial(&c->vit);
+
+            vit_params(&m->vit, p, &initial);
+            projection_params(&m->image_projection, p, c->embedding, c->vit.width);
         }
         params_out(p);
     }
     if (c->has_text) {
         params_in(p, "text");
         text_params(&m->text, p);
-        linear_params(&m->text_projection, p, "projection", c->embedding, c->text.width, false);
+        projection_params(&m->text_projection, p, c->embedding, c->text.width);
         params_out(p);
     }
-    param_scalar(p, &m->logit_scale, "logit_scale");
+    param_scalar(p, &m->logit_scale, INIT_VALUE(c->first_scale), "logit_scale");
     if (!c->has_vision || !c->has_text)
         params_optional(p);
 }

@@ -180,6 +180,8 @@ static int open(struct model *m)
                        clip_image_size(&c));
     if (!m->weights && c.is_resnet)
         return fail_as("unsupported", "%s: a new model with a ResNet cannot be made", m->path);
+    c.first_scale =
+        (float)json_number(m->config, "logit_scale_init_value", 2.6592f /* ln 1/0.07 */);
     clip_init(clip, &c);
     clip_params(clip, &m->params);
     if (model_bind(m, ignored))
