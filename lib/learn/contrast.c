@@ -26,7 +26,7 @@ struct tensor *with_queue(struct tape *t, struct tensor *x, const float *queue, 
     return all;
 }
 
-static int64_t group_of(const struct pairs *b, const struct lesson *l, long candidate)
+static int64_t group_of(const struct pairs *b, const struct loss_options *l, long candidate)
 {
     if (candidate >= b->count)
         return l->queue->group[candidate - b->count];
@@ -34,8 +34,8 @@ static int64_t group_of(const struct pairs *b, const struct lesson *l, long cand
 }
 
 /* Evenly over the candidates that are like the pair, itself among them. */
-static void positives(float *y, const struct pairs *b, const struct lesson *l, const bool *alike,
-                      long i, long candidates)
+static void positives(float *y, const struct pairs *b, const struct loss_options *l,
+                      const bool *alike, long i, long candidates)
 {
     int64_t own = group_of(b, l, i);
     long same = 0;
@@ -48,7 +48,7 @@ static void positives(float *y, const struct pairs *b, const struct lesson *l, c
         y[j] /= (float)same;
 }
 
-const float *contrast_targets(struct tape *t, const struct pairs *b, const struct lesson *l,
+const float *contrast_targets(struct tape *t, const struct pairs *b, const struct loss_options *l,
                               const struct tensor *teacher_logits)
 {
     long candidates = b->count + (l->queue ? l->queue->size : 0);
@@ -93,7 +93,7 @@ static struct tensor *teacher_logits(struct tape *t, const struct contrast *c, s
 }
 
 struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *b,
-                        const struct lesson *l)
+                        const struct loss_options *l)
 {
     struct tensor *u = c->teacher_images, *v = c->teacher_texts;
     bool taught = u != NULL, queue = taught && l->queue;

@@ -51,7 +51,7 @@ struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct 
                        (long[]){ b->count, 3, m->image.size, m->image.size });
 }
 
-static int check(const struct model *m, const struct pairs *b, const struct lesson *l)
+static int check(const struct model *m, const struct pairs *b, const struct loss_options *l)
 {
     unsigned missing = l->objectives & ~model_objectives(m);
 
@@ -67,8 +67,8 @@ static int check(const struct model *m, const struct pairs *b, const struct less
     return model_check_ids(m, b->ids, b->counts, b->count);
 }
 
-int model_learn(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
-                struct losses *out)
+int model_learn(struct tape *t, struct model *m, const struct pairs *b,
+                const struct loss_options *l, struct losses *out)
 {
     *out = (struct losses){ 0 };
     t->dropout = l->dropout;

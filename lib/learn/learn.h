@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * learn.h - teaching a model: a batch of pairs in, losses out; new models, and their slow twins
+ * learn.h - teaching a model: a batch of pairs in, losses out; new models, and momentum models
  *
  *     struct model *m = model_create(folder, seed, NULL);     or model_load()
- *     struct model *teacher = model_twin(m);
+ *     struct model *teacher = momentum_model_new(m);
  *     struct learning *learning;
  *
  *     model_begin_learning(m);
@@ -10,8 +10,8 @@
  *     for each batch:
  *         tape_clear(&t); learning_zero(learning);
  *         model_clamp(m);
- *         model_follow(teacher, m, 0.995f);
- *         model_learn(&t, m, pairs, lesson, &losses);
+ *         momentum_model_update(teacher, m, 0.995f);
+ *         model_learn(&t, m, pairs, options, &losses);
  *         tape_backward(&t, losses.total); step;
  */
 #ifndef LEARN_LEARN_H
@@ -61,7 +61,7 @@ void feature_queue_add(struct feature_queue *q, const float *images, const float
                        const int64_t *group, int count);
 void feature_queue_free(struct feature_queue *q); /* NULL is nothing */
 
-struct lesson { /* how to teach; what lives across batches is the trainer's */
+struct loss_options { /* of a batch; what lives across batches is the trainer's */
     unsigned objectives;
     const float *weight;         /* [LOSSES] what each counts in the total; NULL: 1 */
     float alpha;                 /* share of the teacher's soft targets, now */
@@ -88,21 +88,21 @@ const char *loss_name(enum loss which);           /* "itc" .. */
  * have the same numbers be one tensor.  Before params_learn(). */
 void model_begin_learning(struct model *m);
 /* All losses of a batch in one pass over the image tower.  -1 after fail(). */
-int model_learn(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
-                struct losses *out);
+int model_learn(struct tape *t, struct model *m, const struct pairs *b,
+                const struct loss_options *l, struct losses *out);
 void model_clamp(struct model *m); /* the temperature's limits; before each step */
 
 /* pretrained.c - a new model takes what another file has for it: BERT, or a vision transformer as
  * timm spells it (DeiT).  How many parameters were set; -1 after fail(). */
-int model_adopt(struct model *m, const char *path);
+int model_init_from(struct model *m, const char *path);
 
-/* momentum.c - a copy that does not learn but follows: twin = momentum twin + (1 - momentum) m */
-struct model *model_twin(const struct model *m); /* model_free() */
-void model_follow(struct model *twin, const struct model *m, float momentum);
+/* momentum.c - a copy that does not learn but follows: copy = momentum copy + (1 - momentum) m */
+struct model *momentum_model_new(const struct model *m); /* model_free() */
+void momentum_model_update(struct model *copy, const struct model *m, float momentum);
 
 /* --- for families --- */
 
-enum {                       /* what a learner may read of a lesson, beyond the objectives */
+enum { /* what a learner may read of struct loss_options, beyond the objectives */
        READS_MOMENTUM = 1,   /* teacher, alpha */
        READS_QUEUE = 2,      /* queue */
        READS_NEGATIVES = 4,  /* easy */
@@ -114,15 +114,16 @@ struct learner { /* `learn` of struct family */
     unsigned (*objectives)(const struct model *m);
     unsigned (*reads)(const struct model *m, unsigned objectives); /* READS_* */
     bool (*decays)(const struct param *p); /* as the authors had it; NULL: all parameters do */
-    int (*learn)(struct tape *t, struct model *m, const struct pairs *b, const struct lesson *l,
+    int (*learn)(struct tape *t, struct model *m, const struct pairs *b,
+                 const struct loss_options *l,
                  struct losses *out); /* fills each[] and temperature */
     void (*clamp)(struct model *m);
     void (*begin)(struct model *m); /* model_begin_learning; may be NULL */
     /* A new model's parameters that are one tensor: slots are set equal, before numbers are
      * there.  May be NULL. */
     void (*share)(struct model *m);
-    /* twin->self and twin->params as those of m; slots stay empty. */
-    void (*build)(struct model *twin, const struct model *m);
+    /* copy->self and copy->params as those of m; slots stay empty. */
+    void (*build)(struct model *copy, const struct model *m);
 };
 
 /* learn.c */
@@ -148,7 +149,7 @@ struct temperature { /* similarities become logits: divided_by(s), or scale_exp(
 struct tensor *with_queue(struct tape *t, struct tensor *x, const float *queue, long size);
 /* What an image, or a text, of the batch should be like: [n, candidates], rows sum to 1: evenly
  * those of its group, mixed with alpha of the softmax of the teacher's logits (NULL: none). */
-const float *contrast_targets(struct tape *t, const struct pairs *b, const struct lesson *l,
+const float *contrast_targets(struct tape *t, const struct pairs *b, const struct loss_options *l,
                               const struct tensor *teacher_logits);
 /* Half the cross entropy either way. */
 struct tensor *contrast_loss(struct tape *t, struct tensor *by_image, const float *image_targets,
@@ -161,14 +162,14 @@ struct contrast {
 };
 /* ITC as ALBEF and BLIP do it.  Adds to the queue at last. */
 struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *b,
-                        const struct lesson *l);
+                        const struct loss_options *l);
 
 /* match.c - pieces of matching */
 /* For row i of logits a column of the batch to be its negative, drawn by softmax(logits) + floor
  * over the batch where groups differ; -1: there is none.  [n] in the tape; one number is drawn a
  * row, in order. */
 const int *draw_negatives(struct tape *t, const struct tensor *logits, const struct pairs *b,
-                          const struct lesson *l, float floor);
+                          const struct loss_options *l, float floor);
 struct matches { /* texts that look at images, sorted by image */
     int count;
     int *ids, *text, *image_of, *target; /* text: whose ids these are */

@@ -13,7 +13,7 @@
 /* softmax over the batch, a floor, and nothing for pairs that are alike; `easy` of it evenly.
  * Returns the sum. */
 static double weigh(double *weight, const float *z, const bool *alike, int count,
-                    const struct lesson *l, float floor)
+                    const struct loss_options *l, float floor)
 {
     double most = -INFINITY, all = 0, sum = 0, easy = (double)l->easy;
     int others = 0;
@@ -33,7 +33,7 @@ static double weigh(double *weight, const float *z, const bool *alike, int count
 }
 
 const int *draw_negatives(struct tape *t, const struct tensor *logits, const struct pairs *b,
-                          const struct lesson *l, float floor)
+                          const struct loss_options *l, float floor)
 {
     int *chosen = tape_alloc(t, (size_t)b->count * sizeof *chosen);
     double *weight = tape_alloc(t, (size_t)b->count * sizeof *weight);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * momentum.c - a copy of a model that does not learn but follows it
  *
- *     twin = momentum twin + (1 - momentum) model
+ *     copy = momentum copy + (1 - momentum) model
  *
- * Tensors that the model has under two names the twin has so too.  Its numbers lie in one block of
+ * ALBEF and BLIP call it the momentum model; it is the teacher of momentum distillation.  Source:
+ * arXiv 2107.07651, section 3; salesforce/ALBEF models/model_pretrain.py, _momentum_update.
+ *
+ * Tensors that the model has under two names the copy has so too.  Its numbers lie in one block of
  * its memory; they move, so no product packs them.
  */
 #include <assert.h>
@@ -25,10 +28,10 @@ static int first_name(const struct params *p, int index)
     return index;
 }
 
-static void copy_numbers(struct model *twin, const struct model *m)
+static void copy_numbers(struct model *copy, const struct model *m)
 {
     const struct params *from = &m->params;
-    struct params *to = &twin->params;
+    struct params *to = &copy->params;
     long total = 0;
     float *block;
 
@@ -36,7 +39,7 @@ static void copy_numbers(struct model *twin, const struct model *m)
     for (int i = 0; i < from->count; i++)
         if (*from->list[i].slot && first_name(from, i) == i)
             total += padded(*from->list[i].slot);
-    block = arena_alloc(&twin->memory, (size_t)total * sizeof *block);
+    block = arena_alloc(&copy->memory, (size_t)total * sizeof *block);
     for (int i = 0; i < from->count; i++) {
         const struct tensor *x = *from->list[i].slot;
         int first = first_name(from, i);
@@ -48,7 +51,7 @@ static void copy_numbers(struct model *twin, const struct model *m)
             *to->list[i].slot = *to->list[first].slot;
             continue;
         }
-        y = *to->list[i].slot = arena_alloc(&twin->memory, sizeof *y);
+        y = *to->list[i].slot = arena_alloc(&copy->memory, sizeof *y);
         *y = *x;
         y->type = DTYPE_F32;
         y->stride = width(y);
@@ -62,22 +65,21 @@ static void copy_numbers(struct model *twin, const struct model *m)
     }
 }
 
-struct model *model_twin(const struct model *m)
+/* What is not set here the copy has not: files, the tokenizer's folder and other towers' files
+ * belong to the model alone. */
+struct model *momentum_model_new(const struct model *m)
 {
-    struct model *twin = xalloc(1, sizeof *twin);
+    struct model *copy = xalloc(1, sizeof *copy);
 
     assert(m->family->learn && m->family->learn->build);
-    *twin = *m;
-    twin->path = xstrdup(m->path);
-    twin->folder = xstrdup(m->folder);
-    twin->about = m->about ? xstrdup(m->about) : NULL;
-    twin->config = twin->open_clip = NULL;
-    twin->weights = NULL;
-    twin->params = (struct params){ 0 };
-    twin->memory = (struct arena){ 0 };
-    m->family->learn->build(twin, m);
-    copy_numbers(twin, m);
-    return twin;
+    *copy = (struct model){ .family = m->family,
+                            .path = xstrdup(m->path),
+                            .folder = xstrdup(m->folder),
+                            .embedding = m->embedding,
+                            .image = m->image };
+    m->family->learn->build(copy, m);
+    copy_numbers(copy, m);
+    return copy;
 }
 
 enum { PIECE = 1 << 16 }; /* numbers that a thread takes at a time */
@@ -101,7 +103,7 @@ static void follow(void *argument, long index, int worker)
         to[i] = to[i] * f->momentum + from[i] * rest;
 }
 
-void model_follow(struct model *twin, const struct model *m, float momentum)
+void momentum_model_update(struct model *copy, const struct model *m, float momentum)
 {
     for (int i = 0; i < m->params.count; i++) {
         const struct tensor *x = *m->params.list[i].slot;
@@ -110,7 +112,7 @@ void model_follow(struct model *twin, const struct model *m, float momentum)
         /* a short float does not learn, so it has not moved */
         if (!x || x->type != DTYPE_F32 || first_name(&m->params, i) < i)
             continue;
-        f.to = (*twin->params.list[i].slot)->data;
+        f.to = (*copy->params.list[i].slot)->data;
         f.from = x->data;
         f.count = tensor_count(x);
         pool_run(follow, &f, (f.count + PIECE - 1) / PIECE);

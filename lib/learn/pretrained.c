@@ -93,7 +93,8 @@ static bool take(struct param *p, const struct stored *s, int part, int parts)
     return taken;
 }
 
-static int adopt_as(struct model *m, const struct weights *w, const struct layout *l, int *unfit)
+static int init_from_layout(struct model *m, const struct weights *w, const struct layout *l,
+                            int *unfit)
 {
     int count = 0;
 
@@ -115,7 +116,7 @@ static int adopt_as(struct model *m, const struct weights *w, const struct layou
     return count;
 }
 
-int model_adopt(struct model *m, const char *path)
+int model_init_from(struct model *m, const char *path)
 {
     struct weights *w = weights_open(path);
     int count = 0, unfit = 0;
@@ -124,7 +125,7 @@ int model_adopt(struct model *m, const char *path)
         return -1;
     for (int i = 0; i < COUNT(origins) && !count; i++)
         if (weights_find(w, origins[i].sign))
-            count = adopt_as(m, w, &origins[i].layout, &unfit);
+            count = init_from_layout(m, w, &origins[i].layout, &unfit);
     weights_close(w);
     if (unfit)
         return fail("%s: %d tensors have other shapes than the model's", path, unfit);

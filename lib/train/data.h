@@ -45,9 +45,9 @@ struct dataset_options {
  * are kept, encoded.
  */
 struct dataset;
-/* Reads all records of the operands (none, or "-": standard input).  A bad one is told on stderr
- * and left out: no image, no such file, no text, an error of its own.  NULL after fail(): the
- * input cannot be read on, or no pair is left. */
+/* Reads all records of the operands (none, or "-": standard input).  A bad one is reported on
+ * stderr and left out: no image, no such file, no text, an error of its own.  NULL after fail():
+ * the input cannot be read on, or no pair is left. */
 struct dataset *dataset_open(char *const *operands, int count, const struct dataset_options *o,
                              const struct model *m);
 long dataset_count(const struct dataset *d);    /* pairs */
@@ -70,7 +70,7 @@ long dataset_batches(const struct dataset *d, int size);
 struct batch;
 /* Batch `number` of the whole run.  Its images are decoded on the pool from now on. */
 struct batch *batch_begin(struct dataset *d, long number, int size);
-/* Waits.  A pair whose image is broken (told on stderr once) is replaced by the next one of the
+/* Waits.  A pair whose image is broken (reported on stderr once) is replaced by the next one of the
  * dataset whose image is not.  NULL after fail(): all are broken. */
 const struct pairs *batch_pairs(struct batch *b);
 void batch_free(struct batch *b); /* waits; NULL is nothing */

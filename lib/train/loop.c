@@ -10,11 +10,11 @@
 #include "checkpoint/model.h"
 #include "checkpoint/save.h"
 #include "train/data.h"
-#include "train/judge.h"
+#include "train/validate.h"
 #include "train/loop.h"
 #include "train/objective.h"
 #include "train/options.h"
-#include "train/pause.h"
+#include "train/checkpoint.h"
 
 struct run {
     const struct training *t;
@@ -25,7 +25,7 @@ struct run {
     struct feature_queue *queue;
     struct tape tape;
     struct schedule schedule;
-    struct lesson lesson;
+    struct loss_options loss;
     struct random random; /* of the step at hand */
     char *options;
     struct objectives objectives;
@@ -88,7 +88,7 @@ static struct model *new_model(const struct training *t)
     struct model *m = model_create(t->init, t->seed, t->options);
 
     for (int i = 0; m && i < t->init_from.count; i++)
-        if (model_adopt(m, t->init_from.items[i]) < 0) {
+        if (model_init_from(m, t->init_from.items[i]) < 0) {
             model_free(m);
             m = NULL;
         }
@@ -177,7 +177,7 @@ static void begin_learning(struct run *r)
 {
     const struct training *t = r->t;
 
-    r->teacher = t->learn.momentum > 0 ? model_twin(r->model) : NULL;
+    r->teacher = t->learn.momentum > 0 ? momentum_model_new(r->model) : NULL;
     r->learning = params_learn(&r->model->params, NULL);
     if (r->teacher && t->learn.queue)
         r->queue = feature_queue_new(t->learn.queue, r->model->embedding.width, t->seed);
@@ -187,18 +187,18 @@ static void begin_learning(struct run *r)
                               .weight_decay = t->step.weight_decay,
                               .decays = decays_of(r) };
     adamw_begin(&r->adam, r->learning);
-    r->lesson =
-        (struct lesson){ .objectives = r->objectives.set,
-                         .weight = r->objectives.weight,
-                         .smoothing = t->learn.smoothing,
-                         .dropout = t->learn.dropout,
-                         .drop_path = t->learn.drop_path,
-                         .easy = t->learn.easy,
-                         .prompt = dataset_prefix(r->data) > 1 ? dataset_prefix(r->data) : 0,
-                         .teacher = r->teacher,
-                         .queue = r->queue,
-                         .draw = draw_uniform,
-                         .draw_self = &r->random };
+    r->loss =
+        (struct loss_options){ .objectives = r->objectives.set,
+                               .weight = r->objectives.weight,
+                               .smoothing = t->learn.smoothing,
+                               .dropout = t->learn.dropout,
+                               .drop_path = t->learn.drop_path,
+                               .easy = t->learn.easy,
+                               .prompt = dataset_prefix(r->data) > 1 ? dataset_prefix(r->data) : 0,
+                               .teacher = r->teacher,
+                               .queue = r->queue,
+                               .draw = draw_uniform,
+                               .draw_self = &r->random };
 }
 
 static void plan(struct run *r)
@@ -262,39 +262,39 @@ static int open_data(struct run *r)
     return t->data.held_out.count ? open_held_out(r, &o) : 0;
 }
 
-static struct pause pause_of(struct run *r)
+static struct checkpoint checkpoint_of(struct run *r)
 {
-    return (struct pause){ .step = r->step,
-                           .steps = r->steps,
-                           .options = r->options,
-                           .learning = r->learning,
-                           .adam = &r->adam,
-                           .teacher = r->teacher,
-                           .queue = r->queue };
+    return (struct checkpoint){ .step = r->step,
+                                .steps = r->steps,
+                                .options = r->options,
+                                .learning = r->learning,
+                                .adam = &r->adam,
+                                .teacher = r->teacher,
+                                .queue = r->queue };
 }
 
 /* 1: all is done already. */
 static int go_on(struct run *r)
 {
     struct training_facts facts = facts_of(r);
-    struct pause s;
+    struct checkpoint s;
     int found;
 
     r->options = training_describe(r->t, &facts);
     if (!r->t->resume)
         return 0;
-    found = pause_find(r->t, &facts, &r->step);
+    found = checkpoint_find(r->t, &facts, &r->step);
     if (found < 0 || found == 2)
         return found < 0 ? -1 : 1;
-    s = pause_of(r);
-    return found ? pause_read(&s, r->t->folder) : 0;
+    s = checkpoint_of(r);
+    return found ? checkpoint_read(&s, r->t->folder) : 0;
 }
 
 static int add_state(const char *folder, void *self)
 {
-    struct pause s = pause_of(self);
+    struct checkpoint s = checkpoint_of(self);
 
-    return pause_write(&s, folder);
+    return checkpoint_write(&s, folder);
 }
 
 static int save(struct run *r)
@@ -310,7 +310,7 @@ static int pass(struct run *r, const struct pairs *pairs)
     struct losses losses;
 
     tape_clear(&r->tape);
-    if (model_learn(&r->tape, r->model, pairs, &r->lesson, &losses))
+    if (model_learn(&r->tape, r->model, pairs, &r->loss, &losses))
         return -1;
     report_add(&r->sum, &losses);
     r->passes++;
@@ -346,10 +346,10 @@ static int step(struct run *r, struct batch **next)
     learning_zero(r->learning);
     model_clamp(r->model);
     r->random.state = hash_bytes(&r->step, sizeof r->step, t->seed);
-    r->lesson.alpha =
+    r->loss.alpha =
         (float)(a->alpha * (a->alpha_epochs > 0 ? fmin(1, epoch / a->alpha_epochs) : 1));
     if (r->teacher)
-        model_follow(r->teacher, r->model, t->learn.momentum);
+        momentum_model_update(r->teacher, r->model, t->learn.momentum);
     for (long i = 0; i < t->step.accumulate; i++) {
         struct batch *b = *next;
         const struct pairs *pairs = batch_pairs(b);
@@ -371,7 +371,7 @@ static double epochs_done(const struct run *r)
     return (double)r->step / (double)r->schedule.per_epoch;
 }
 
-static void tell(struct run *r, void (*report)(const struct training_report *))
+static void report_means(struct run *r, void (*report)(const struct training_report *))
 {
     struct training_report *s = &r->sum;
     double time = now();
@@ -389,25 +389,31 @@ static void tell(struct run *r, void (*report)(const struct training_report *))
     r->reported = time;
 }
 
-static int judge_held_out(struct run *r, void (*report)(const struct training_report *))
+static int validate_held_out(struct run *r, void (*report)(const struct training_report *))
 {
     const struct training *t = r->t;
-    struct training_report said = { .step = r->step, .steps = r->steps, .epoch = epochs_done(r) };
+    struct training_report result = { .step = r->step, .steps = r->steps, .epoch = epochs_done(r) };
     struct vlm_options written = options_written(t);
+    struct validation v = { .folder = t->folder,
+                            .options = &written,
+                            .data = r->held_out,
+                            .batch = (int)t->step.batch,
+                            .loss = &r->loss,
+                            .seed = t->seed };
 
-    if (judge(&said, t->folder, &written, r->held_out, (int)t->step.batch, &r->lesson, t->seed))
+    if (validate(&result, &v))
         return -1;
-    report(&said);
+    report(&result);
     return 0;
 }
 
-/* Who was told to stop has no time to judge. */
-static int save_and_judge(struct run *r, bool stopped,
-                          void (*report)(const struct training_report *))
+/* A run that was stopped saves and leaves. */
+static int save_and_validate(struct run *r, bool stopped,
+                             void (*report)(const struct training_report *))
 {
     if (save(r))
         return -1;
-    return r->held_out && !stopped ? judge_held_out(r, report) : 0;
+    return r->held_out && !stopped ? validate_held_out(r, report) : 0;
 }
 
 static enum training_end steps(struct run *r, void (*report)(const struct training_report *))
@@ -421,11 +427,11 @@ static enum training_end steps(struct run *r, void (*report)(const struct traini
     while (!status && r->step < r->steps && !stopped) {
         status = step(r, &next);
         if (!status && (r->step == r->steps || r->step % t->log_every == 0))
-            tell(r, report);
+            report_means(r, report);
         stopped = t->stop && *t->stop && r->step < r->steps;
         if (!status &&
             (stopped || r->step == r->steps || (t->save_every && r->step % t->save_every == 0)))
-            status = save_and_judge(r, stopped, report);
+            status = save_and_validate(r, stopped, report);
     }
     batch_free(next);
     return status ? TRAINING_FAILED : stopped ? TRAINING_STOPPED : TRAINING_DONE;

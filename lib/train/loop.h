@@ -26,7 +26,7 @@ struct training_data {     /* where the pairs are */
     int from; /* enum format */
     long max_pixels;
     bool quiet;                    /* say nothing of bad records */
-    struct training_list held_out; /* files of pairs to judge by when the folder is written */
+    struct training_list held_out; /* files of pairs to validate on when the folder is written */
 };
 struct training_goal {           /* what is learnt */
     const char *objective;       /* "itc,itm:2,lm" */
@@ -71,7 +71,7 @@ struct training {
     bool resume;                /* the folder may hold a run that was broken off */
     volatile const int *stop;   /* a signal's number: save and return early */
 };
-/* Means since the last report; or, held_out, over the pairs that are judged by. */
+/* Means since the last report; or, held_out, over the held-out pairs. */
 struct training_report {
     bool held_out;
     long pairs;       /* held_out: how many; rate, norm and seconds are not set */
@@ -94,8 +94,8 @@ void report_mean(struct training_report *r, long passes);
 void training_threads(int count);
 enum training_end { TRAINING_DONE, TRAINING_STOPPED, TRAINING_FAILED, TRAINING_NO_MODEL };
 /* `report` is called at every log_every-th step and the last, and whenever pairs held out were
- * judged.  TRAINING_FAILED and TRAINING_NO_MODEL (found before the first pair is read) come after
- * fail(). */
+ * validated on.  TRAINING_FAILED and TRAINING_NO_MODEL (found before the first pair is read) come
+ * after fail(). */
 enum training_end training_run(const struct training *t,
                                void (*report)(const struct training_report *r));
 

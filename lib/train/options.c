@@ -84,7 +84,7 @@ static const struct training_option table[] = {
     { "save-every", "N", LONG(save_every, 0, 1e9, 1000),
       .help = "steps between writings of the folder [1000; 0: at the end alone]" },
     { "held-out", "FILE", LIST(data.held_out),
-      .help = "judge by the pairs of FILE whenever the folder is written; repeatable" },
+      .help = "validate on the pairs of FILE whenever the folder is written; repeatable" },
 
     { .key = "from", FACT(print_from) },
     { "objective", "NAMES", STRING(learn.objective), IN_LEARN, .text = "itc", .key = "objective",

@@ -154,7 +154,7 @@ int picture_read(const struct dataset *d, const struct picture *p, struct buffer
 
 /* "SOURCE:LINE: NAME: REASON", with what is known, and without what REASON begins with.  A name may
  * hold newlines; a line of the report may not. */
-static void tell(const char *source, long line, const char *name, const char *reason)
+static void warn_of(const char *source, long line, const char *name, const char *reason)
 {
     bool named = name && !strncmp(reason, name, strlen(name));
     char *text =
@@ -173,12 +173,12 @@ void picture_warn(const struct dataset *d, const struct picture *p)
 {
     if (d->options.quiet)
         return;
-    tell(d->sources[p->source], p->line, p->kind == PATH ? d->kept.data + p->at : "image",
-         error_text());
+    warn_of(d->sources[p->source], p->line, p->kind == PATH ? d->kept.data + p->at : "image",
+            error_text());
 }
 
 void record_warn(const struct dataset *d, const struct record *r, const char *reason)
 {
     if (!d->options.quiet)
-        tell(r->source, r->line, NULL, reason);
+        warn_of(r->source, r->line, NULL, reason);
 }

@@ -148,10 +148,10 @@ static void begin(const char *name)
 /* Seconds of one step. */
 static double step(const char *name)
 {
-    struct lesson lesson = { .objectives = OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_LM,
-                             .smoothing = 0.1f,
-                             .draw = draw,
-                             .draw_self = &bench.random };
+    struct loss_options options = { .objectives = OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_LM,
+                                    .smoothing = 0.1f,
+                                    .draw = draw,
+                                    .draw_self = &bench.random };
     struct losses losses;
     double start;
 
@@ -161,7 +161,7 @@ static double step(const char *name)
     tape_clear(&bench.tape);
     learning_zero(bench.learning);
     model_clamp(bench.model);
-    if (model_learn(&bench.tape, bench.model, &bench.pairs, &lesson, &losses)) {
+    if (model_learn(&bench.tape, bench.model, &bench.pairs, &options, &losses)) {
         fprintf(stderr, "train: %s\n", error_text());
         exit(1);
     }

@@ -103,14 +103,16 @@ static void learning(struct fixture *f, struct ragged *r, const char *prefix, bo
     const double *draws = wanted(f, "draws")->data;
     const struct pairs pairs = { 3, wanted(f, "pixels")->data, r->ids, r->counts,
                                  grouped ? group : NULL };
-    const struct lesson lesson = { .objectives = OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG,
-                                   .smoothing = 0.1f,
-                                   .draw = next_draw,
-                                   .draw_self = &draws };
+    const struct loss_options options = { .objectives =
+                                              OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG,
+                                          .smoothing = 0.1f,
+                                          .draw = next_draw,
+                                          .draw_self = &draws };
     static const char *const names[LOSSES] = { "itc_loss", "itm_loss", [4] = "itg_loss" };
     struct losses losses;
 
-    if (!ok(model_learn(&f->tape, f->model, &pairs, &lesson, &losses) == 0, "%s learns", f->name)) {
+    if (!ok(model_learn(&f->tape, f->model, &pairs, &options, &losses) == 0, "%s learns",
+            f->name)) {
         note("%s", error_text());
         return;
     }
@@ -128,7 +130,7 @@ static void learning(struct fixture *f, struct ragged *r, const char *prefix, bo
     free(name);
 }
 
-static void lessons(struct fixture *f, struct ragged *r)
+static void losses(struct fixture *f, struct ragged *r)
 {
     struct learning *learning_of;
 
@@ -158,14 +160,14 @@ static void stage1(const char *name, const char *file, bool writes)
         captions(&f, features);
     ok(f.tape.count == 0, "%s: nothing is remembered", name);
     if (weights_find(f.wanted, "itc_loss"))
-        lessons(&f, &r);
+        losses(&f, &r);
     fixture_close(&f);
 }
 
 /* The second stage's loss behind a prompt of `prompt` ids, and its gradients. */
 static void speech(struct fixture *f, bool opt, int prompt)
 {
-    struct lesson lesson = { .objectives = OBJECTIVE_LM, .prompt = prompt };
+    struct loss_options options = { .objectives = OBJECTIVE_LM, .prompt = prompt };
     struct learning *learning_of;
     struct losses losses;
     struct ragged r;
@@ -177,7 +179,7 @@ static void speech(struct fixture *f, bool opt, int prompt)
     learning_of = params_learn(&f->model->params, NULL);
     const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL };
 
-    if (ok(model_learn(&f->tape, f->model, &pairs, &lesson, &losses) == 0, "%s learns", f->name)) {
+    if (ok(model_learn(&f->tape, f->model, &pairs, &options, &losses) == 0, "%s learns", f->name)) {
         close_number(f, (double)losses.each[LOSS_LM]->data[0], "lm_loss");
         tape_backward(&f->tape, losses.total);
         gradients_equal(f, "grad", 1e-4);
@@ -187,7 +189,7 @@ static void speech(struct fixture *f, bool opt, int prompt)
     learning_free(learning_of);
 }
 
-/* Item i is told the fixture's ids i. */
+/* Item i's text is the fixture's ids i. */
 static void stage2(const char *name, const char *file, bool original, bool opt)
 {
     struct fixture f;

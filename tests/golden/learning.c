@@ -20,12 +20,12 @@ static const double gradient_tolerance = 1e-4, floor_of_norms = 1e-3;
 
 enum { MOST_IDS = 256, MOST_PIXELS = 1 << 14 };
 
-struct lessons {
+struct fixture {
     const char *name;
     struct weights *plan;
     struct model *model, *teacher;
     struct feature_queue *queue;
-    struct lesson lesson;
+    struct loss_options options;
     const double *draws; /* the next */
     double loss_tolerance;
     struct learning *learning;
@@ -35,14 +35,14 @@ struct lessons {
     struct pairs pairs;
 };
 
-static const struct stored *planned(const struct lessons *s, const char *name)
+static const struct stored *planned(const struct fixture *s, const char *name)
 {
     return weights_find(s->plan, name);
 }
 
 static double next_draw(void *self)
 {
-    return *((struct lessons *)self)->draws++;
+    return *((struct fixture *)self)->draws++;
 }
 
 /* The file keeps columns, oldest first. */
@@ -56,7 +56,7 @@ static void read_queue(float *to, const struct weights *w, const char *name, lon
     free(columns);
 }
 
-static struct feature_queue *first_queue(const struct lessons *s)
+static struct feature_queue *first_queue(const struct fixture *s)
 {
     const struct weights *w = s->model->weights;
     const struct stored *stored = weights_find(w, "image_queue");
@@ -67,11 +67,11 @@ static struct feature_queue *first_queue(const struct lessons *s)
     return q;
 }
 
-static bool begin(struct lessons *s, const char *name, const char *path)
+static bool begin(struct fixture *s, const char *name, const char *path)
 {
     char *file = xprintf("tests/golden/learning/%s.safetensors", name);
 
-    *s = (struct lessons){ .name = name, .plan = weights_open(file) };
+    *s = (struct fixture){ .name = name, .plan = weights_open(file) };
     s->model = model_load(path, NULL);
     free(file);
     if (!ok(s->plan && s->model, "%s begins", name)) {
@@ -80,18 +80,18 @@ static bool begin(struct lessons *s, const char *name, const char *path)
     }
     s->loss_tolerance = loss_tolerance;
     s->batch = (int)planned(s, "image")->shape[1];
-    s->lesson = (struct lesson){ .smoothing = 0.1f, .draw = next_draw, .draw_self = s };
+    s->options = (struct loss_options){ .smoothing = 0.1f, .draw = next_draw, .draw_self = s };
     model_begin_learning(s->model);
     return true;
 }
 
-static void begin_taught(struct lessons *s)
+static void begin_taught(struct fixture *s)
 {
-    s->teacher = s->lesson.teacher = model_twin(s->model);
-    s->queue = s->lesson.queue = first_queue(s);
+    s->teacher = s->options.teacher = momentum_model_new(s->model);
+    s->queue = s->options.queue = first_queue(s);
 }
 
-static void end(struct lessons *s)
+static void end(struct fixture *s)
 {
     feature_queue_free(s->queue);
     model_free(s->teacher);
@@ -100,7 +100,7 @@ static void end(struct lessons *s)
     weights_close(s->plan);
 }
 
-static void read_pair(struct lessons *s, int step, int i, int *used)
+static void read_pair(struct fixture *s, int step, int i, int *used)
 {
     const struct stored *images = planned(s, "images"), *ids = planned(s, "ids");
     int at = step * s->batch + i, image = ((const int *)planned(s, "image")->data)[at];
@@ -120,7 +120,7 @@ static void read_pair(struct lessons *s, int step, int i, int *used)
         }
 }
 
-static void read_step(struct lessons *s, int step)
+static void read_step(struct fixture *s, int step)
 {
     const struct stored *group = planned(s, "group"), *draws = planned(s, "draws");
     const struct stored *alpha = planned(s, "alpha");
@@ -134,12 +134,12 @@ static void read_step(struct lessons *s, int step)
     if (draws)
         s->draws = (const double *)draws->data + step * draws->shape[1];
     if (alpha)
-        s->lesson.alpha = ((const float *)alpha->data)[step];
+        s->options.alpha = ((const float *)alpha->data)[step];
 }
 
 /* --- before the first step --- */
 
-static double norm_wanted(const struct lessons *s, const char *label, const char *theirs)
+static double norm_wanted(const struct fixture *s, const char *label, const char *theirs)
 {
     char *name = xprintf("%s.norm.%s", label, theirs);
     const struct stored *norm = planned(s, name);
@@ -148,7 +148,7 @@ static double norm_wanted(const struct lessons *s, const char *label, const char
     return norm ? (double)((const float *)norm->data)[0] : 0;
 }
 
-static double largest_norm(const struct lessons *s, const char *label)
+static double largest_norm(const struct fixture *s, const char *label)
 {
     double most = 0;
     struct place at;
@@ -175,7 +175,7 @@ static double thin_difference(const struct tensor *x, const struct place *at,
     return worst;
 }
 
-static void compare_gradients(const struct lessons *s, const char *label)
+static void compare_gradients(const struct fixture *s, const char *label)
 {
     double worst = 0, least = floor_of_norms * largest_norm(s, label);
     const char *where = "";
@@ -210,10 +210,10 @@ static void compare_gradients(const struct lessons *s, const char *label)
     ok(!stray, "%s: %s has none where the original has none", s->name, label);
 }
 
-static void test_gradients(struct lessons *s, unsigned objectives)
+static void test_gradients(struct fixture *s, unsigned objectives)
 {
     for (int i = 0; i < LOSSES; i++) {
-        struct lesson one = s->lesson;
+        struct loss_options one = s->options;
         struct losses losses;
         struct tape t = { 0 };
 
@@ -224,7 +224,7 @@ static void test_gradients(struct lessons *s, unsigned objectives)
         read_step(s, 0);
         if (one.objectives == OBJECTIVE_MLM) /* negatives were drawn first */
             s->draws += 2 * s->batch;
-        one.alpha = s->lesson.alpha;
+        one.alpha = s->options.alpha;
         learning_zero(s->learning);
         if (!model_learn(&t, s->model, &s->pairs, &one, &losses))
             tape_backward(&t, losses.total);
@@ -243,7 +243,7 @@ static double relative(double got, const struct stored *wanted, int step)
     return want == got ? 0 : fabs(got - want) / fabs(want);
 }
 
-static void test_steps(struct lessons *s, struct adamw *a)
+static void test_steps(struct fixture *s, struct adamw *a)
 {
     double worst[LOSSES] = { 0 }, temperature = 0;
     int steps = (int)planned(s, "image")->shape[0];
@@ -258,8 +258,8 @@ static void test_steps(struct lessons *s, struct adamw *a)
         read_step(s, step);
         model_clamp(s->model);
         if (s->teacher)
-            model_follow(s->teacher, s->model, 0.995f);
-        if (model_learn(&t, s->model, &s->pairs, &s->lesson, &losses)) {
+            momentum_model_update(s->teacher, s->model, 0.995f);
+        if (model_learn(&t, s->model, &s->pairs, &s->options, &losses)) {
             ok(false, "%s: %s", s->name, error_text());
             break;
         }
@@ -277,7 +277,7 @@ static void test_steps(struct lessons *s, struct adamw *a)
         adamw_step(a, s->learning);
     }
     for (int i = 0; i < LOSSES; i++)
-        if (s->lesson.objectives >> i & 1)
+        if (s->options.objectives >> i & 1)
             ok(worst[i] < s->loss_tolerance, "%s: %s of %d steps agrees (%.1e)", s->name,
                loss_name(i), steps, worst[i]);
     ok(temperature < s->loss_tolerance, "%s: so does the temperature (%.1e)", s->name, temperature);
@@ -290,12 +290,12 @@ static void blip(const char *name, unsigned objectives)
     struct adamw a = {
         .rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.05f
     };
-    struct lessons s;
+    struct fixture s;
 
     if (begin(&s, name, "tests/golden/blip/pretrain.pth")) {
         begin_taught(&s);
         s.learning = params_learn(&s.model->params, NULL);
-        s.lesson.objectives = objectives;
+        s.options.objectives = objectives;
         test_gradients(&s, objectives);
         test_steps(&s, &a);
     }
@@ -308,14 +308,14 @@ static void with_dropout(void)
     struct adamw a = {
         .rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.05f
     };
-    struct lessons s;
+    struct fixture s;
 
     if (begin(&s, "dropout", "tests/golden/blip/pretrain.pth")) {
         s.learning = params_learn(&s.model->params, NULL);
-        s.lesson.objectives = OBJECTIVE_LM;
+        s.options.objectives = OBJECTIVE_LM;
         s.loss_tolerance = loose_tolerance;
-        s.lesson.dropout = 0.25f;
-        s.lesson.drop_path = 0.5f;
+        s.options.dropout = 0.25f;
+        s.options.drop_path = 0.5f;
         test_gradients(&s, OBJECTIVE_LM);
         test_steps(&s, &a);
     }
@@ -333,13 +333,13 @@ static void albef(const char *name, const char *path, unsigned objectives)
         .weight_decay = 0.02f,
         .decays = decays_unless_bias,
     };
-    struct lessons s;
+    struct fixture s;
 
     if (begin(&s, name, path)) {
         begin_taught(&s);
         s.loss_tolerance = loose_tolerance;
         s.learning = params_learn(&s.model->params, NULL);
-        s.lesson.objectives = objectives;
+        s.options.objectives = objectives;
         test_gradients(&s, objectives);
         test_steps(&s, &a);
     }
@@ -356,13 +356,13 @@ static void blip2(const char *name, const char *path, unsigned objectives, float
         .weight_decay = 0.05f,
         .decays = decays_unless_bias,
     };
-    struct lessons s;
+    struct fixture s;
 
     if (begin(&s, name, path)) {
         s.learning = params_learn(&s.model->params, NULL);
-        s.lesson.objectives = objectives;
+        s.options.objectives = objectives;
         if (planned(&s, "prompt")) { /* a language model ends texts with a line's end */
-            s.lesson.prompt = *(const int *)planned(&s, "prompt")->data;
+            s.options.prompt = *(const int *)planned(&s, "prompt")->data;
             s.model->writing.rules.end = 202;
         }
         test_gradients(&s, objectives);
@@ -381,11 +381,11 @@ static void clip(void)
         .weight_decay = 0.2f,
         .decays = decays_matrices,
     };
-    struct lessons s;
+    struct fixture s;
 
     if (begin(&s, "clip", "tests/golden/clip/hf-vit")) {
         s.learning = params_learn(&s.model->params, NULL);
-        s.lesson.objectives = OBJECTIVE_ITC;
+        s.options.objectives = OBJECTIVE_ITC;
         test_gradients(&s, OBJECTIVE_ITC);
         test_steps(&s, &a);
     }
@@ -395,7 +395,7 @@ static void clip(void)
 /* A model's own loss of all the texts of its expectations, without a teacher; see make_blip.py. */
 static void alone(const char *name, unsigned objective, const char *loss)
 {
-    struct lesson lesson = { .objectives = objective, .smoothing = 0.1f, .prompt = 4 };
+    struct loss_options options = { .objectives = objective, .smoothing = 0.1f, .prompt = 4 };
     char *file = xprintf("tests/golden/blip/%s.expect.safetensors", name);
     char *path = xprintf("tests/golden/blip/%s.pth", name);
     struct weights *plan = weights_open(file);
@@ -416,7 +416,7 @@ static void alone(const char *name, unsigned objective, const char *loss)
                 counts[i / ids->shape[1]]++;
             }
         model_begin_learning(m);
-        ok((model_objectives(m) & objective) && !model_learn(&t, m, &pairs, &lesson, &losses) &&
+        ok((model_objectives(m) & objective) && !model_learn(&t, m, &pairs, &options, &losses) &&
                relative((double)losses.total->data[0], weights_find(plan, loss), 0) < 1e-5,
            "%s: %s agrees", name, loss);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * learn.c - new models, twins, queues, negatives and targets; that losses fall.  What they are is
- * compared with the originals in tests/golden/
+ * learn.c - new models, momentum models, queues, negatives and targets; that losses fall.  What
+ * they are is compared with the originals in tests/golden/
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -161,7 +161,7 @@ static void test_refusals(void)
     free(config);
 }
 
-/* --- lessons --- */
+/* --- losses --- */
 
 struct class
 {
@@ -196,7 +196,7 @@ static void make_class(struct class *c)
 }
 
 /* Adds up the losses that are asked for. */
-static double teach(struct model *m, const struct lesson *lesson, const struct pairs *pairs,
+static double teach(struct model *m, const struct loss_options *options, const struct pairs *pairs,
                     struct learning *learning, struct adamw *a, float momentum)
 {
     struct tape t = { 0 };
@@ -205,9 +205,9 @@ static double teach(struct model *m, const struct lesson *lesson, const struct p
 
     learning_zero(learning);
     model_clamp(m);
-    if (lesson->teacher)
-        model_follow(lesson->teacher, m, momentum);
-    if (!model_learn(&t, m, pairs, lesson, &losses)) {
+    if (options->teacher)
+        momentum_model_update(options->teacher, m, momentum);
+    if (!model_learn(&t, m, pairs, options, &losses)) {
         sum = (double)losses.total->data[0];
         tape_backward(&t, losses.total);
         adamw_step(a, learning);
@@ -222,38 +222,38 @@ static void learns(const char *name, struct model *m, unsigned objectives, bool 
                    const char *frozen)
 {
     struct class c;
-    struct lesson lesson = { .objectives = objectives, .draw = drawn };
+    struct loss_options options = { .objectives = objectives, .draw = drawn };
     struct adamw a = { .rate = 3e-3f, .beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-8f };
     struct learning *learning;
     double first, last = 0;
 
     make_class(&c);
-    lesson.draw_self = &c.random;
+    options.draw_self = &c.random;
     model_begin_learning(m);
     if (taught) {
-        lesson.teacher = model_twin(m);
-        lesson.queue = feature_queue_new(8, m->embedding.width, 3);
-        lesson.alpha = 0.4f;
+        options.teacher = momentum_model_new(m);
+        options.queue = feature_queue_new(8, m->embedding.width, 3);
+        options.alpha = 0.4f;
     }
     if (frozen)
         params_freeze(&m->params, frozen);
     learning = params_learn(&m->params, NULL);
     adamw_begin(&a, learning);
-    first = teach(m, &lesson, &c.pairs, learning, &a, 0.9f);
+    first = teach(m, &options, &c.pairs, learning, &a, 0.9f);
     for (int step = 0; step < 60; step++)
-        last = teach(m, &lesson, &c.pairs, learning, &a, 0.9f);
+        last = teach(m, &options, &c.pairs, learning, &a, 0.9f);
     ok(last < (taught ? 0.8 : 0.5) * first, "%s: the loss falls from %.3f to %.3f", name, first,
        last);
     if (taught)
-        ok(lesson.queue->filled == 8, "%s: the queue fills", name);
+        ok(options.queue->filled == 8, "%s: the queue fills", name);
     adamw_end(&a);
-    feature_queue_free(lesson.queue);
-    model_free(lesson.teacher);
+    feature_queue_free(options.queue);
+    model_free(options.teacher);
     model_free(m);
     learning_free(learning);
 }
 
-static void test_lessons(void)
+static void test_losses(void)
 {
     learns("BLIP", new_blip(MATCHES ", " CAPTIONS, 3), OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_LM,
            false, NULL);
@@ -267,40 +267,61 @@ static void test_lessons(void)
 static void test_demands(void)
 {
     struct model *m = new_blip(CAPTIONS, 1);
-    struct lesson lesson = { .objectives = OBJECTIVE_ITM, .draw = drawn };
+    struct loss_options options = { .objectives = OBJECTIVE_ITM, .draw = drawn };
     struct losses losses;
     struct tape t = { 0 };
     struct class c;
 
     make_class(&c);
-    ok(model_learn(&t, m, &c.pairs, &lesson, &losses) && strstr(error_text(), "itm"),
+    ok(model_learn(&t, m, &c.pairs, &options, &losses) && strstr(error_text(), "itm"),
        "a captioner cannot learn to match: %s", error_text());
-    lesson.objectives = OBJECTIVE_LM;
-    lesson.prompt = 100;
-    ok(!model_learn(&t, m, &c.pairs, &lesson, &losses) && losses.total->data[0] == 0,
+    options.objectives = OBJECTIVE_LM;
+    options.prompt = 100;
+    ok(!model_learn(&t, m, &c.pairs, &options, &losses) && losses.total->data[0] == 0,
        "texts that are prompt alone teach nothing");
     c.ids[1] = WORDS;
-    ok(model_learn(&t, m, &c.pairs, &lesson, &losses), "an unknown id is told: %s", error_text());
+    ok(model_learn(&t, m, &c.pairs, &options, &losses), "an unknown id is refused: %s",
+       error_text());
     tape_free(&t);
     model_free(m);
 }
 
 /* --- the pieces --- */
 
-static void test_twin(void)
+static void test_momentum(void)
 {
-    struct model *m = new_blip(MATCHES ", " CAPTIONS, 4), *twin = model_twin(m);
-    struct tensor *x = named(m, "encoder.words"), *y = named(twin, "encoder.words");
+    struct model *m = new_blip(MATCHES ", " CAPTIONS, 4), *momentum = momentum_model_new(m);
+    struct tensor *x = named(m, "encoder.words"), *y = named(momentum, "encoder.words");
     float before = y->data[3];
 
-    ok(same_models(m, twin) && x->data != y->data, "a twin has the numbers");
-    ok(y == named(twin, "decoder.words"), "and shares as the model does");
-    ok(!y->needs_grad && named(twin, "vision.class"), "and does not learn");
+    ok(same_models(m, momentum) && x->data != y->data, "a momentum model has the numbers");
+    ok(y == named(momentum, "decoder.words"), "and shares as the model does");
+    ok(!y->needs_grad && named(momentum, "vision.class"), "and does not learn");
     x->data[3] += 1;
-    model_follow(twin, m, 0.75f);
+    momentum_model_update(momentum, m, 0.75f);
     ok(fabsf(y->data[3] - before - 0.25f) < 1e-6f, "it follows by a quarter, once for two names");
     model_free(m);
-    model_free(twin);
+    model_free(momentum);
+}
+
+/* Its towers' files and its tokenizer's folder belong to the model alone. */
+static void test_momentum_blip2(void)
+{
+    const char *paths[] = { "tests/golden/blip2/stage1/blip2_pretrained.pth",
+                            "tests/golden/blip2/opt/blip2.pth" };
+
+    for (int i = 0; i < COUNT(paths); i++) {
+        struct model *m = model_load(paths[i], NULL), *momentum;
+
+        if (!ok(m != NULL, "%s is opened", paths[i]))
+            continue;
+        model_begin_learning(m);
+        momentum = momentum_model_new(m);
+        ok(momentum->params.count == m->params.count && !momentum->also_count,
+           "its momentum model has no files");
+        model_free(m);
+        model_free(momentum);
+    }
 }
 
 static void test_queue(void)
@@ -333,7 +354,7 @@ static void test_negatives(void)
     int64_t group[] = { 1, 2, 1, 3 }, one[] = { 1, 1, 1, 1 };
     struct pairs b = { .count = 4, .group = group };
     double draw = 0;
-    struct lesson l = { .draw = always, .draw_self = &draw };
+    struct loss_options l = { .draw = always, .draw_self = &draw };
     struct tape t = { 0 };
     struct tensor *x = tensor_from(&t, z, 2, (long[]){ 4, 4 });
     const int *chosen = draw_negatives(&t, x, &b, &l, 1e-4f);
@@ -375,7 +396,7 @@ static void test_targets(void)
     int64_t group[] = { 4, 5, NO_GROUP };
     struct feature_queue *q = feature_queue_new(2, 2, 1);
     struct pairs b = { .count = 3, .group = group };
-    struct lesson l = { .queue = q, .alpha = 0.5f };
+    struct loss_options l = { .queue = q, .alpha = 0.5f };
     struct tape t = { 0 };
 
     q->group[0] = 4;
@@ -395,9 +416,10 @@ int main(void)
         return 1;
     test_create();
     test_refusals();
-    test_lessons();
+    test_losses();
     test_demands();
-    test_twin();
+    test_momentum();
+    test_momentum_blip2();
     test_queue();
     test_negatives();
     test_matches();

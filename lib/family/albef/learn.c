@@ -3,7 +3,7 @@
  *
  *     itc   cosines of images and texts over a temperature
  *     itm   text states beside their image, a wrong image, wrong states beside the image
- *     mlm   15 % of the words are hidden; each is told from the others and the image
+ *     mlm   15 % of the words are hidden; each is predicted from the others and the image
  *
  * The text half runs once for itc and itm.  With a teacher the targets of itc and mlm are mixed
  * with its own answers.  Sources: salesforce/ALBEF models/model_pretrain.py, model_retrieval.py;
@@ -44,7 +44,7 @@ struct batch {
     struct model *m;
     struct albef *albef, *teacher; /* teacher: or NULL */
     const struct pairs *pairs;
-    const struct lesson *lesson;
+    const struct loss_options *options;
     const struct spans *images, *texts;
     struct tensor *image, *teacher_image; /* tokens, one image after the other */
     struct tensor *states;                /* of the text half */
@@ -73,7 +73,7 @@ static struct tensor *itc(struct batch *s, struct contrast *c)
     c->images = albef_image_embedding(s->t, s->albef, s->image, p->count);
     c->texts = albef_states_embedding(s->t, s->albef, s->states, s->texts);
     c->temperature = (struct temperature){ divided_by, s->albef->temperature };
-    return contrast(s->t, c, p, s->lesson);
+    return contrast(s->t, c, p, s->options);
 }
 
 /* The text half's rows of the texts that are matched, one text after the other. */
@@ -90,8 +90,8 @@ static struct tensor *states_of(const struct batch *s, const struct matches *m)
 
 static struct tensor *itm(const struct batch *s, const struct contrast *c)
 {
-    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson, 0);
-    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson, 0);
+    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->options, 0);
+    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->options, 0);
     struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, -1);
     struct albef_pairs p = { .states = states_of(s, &m),
                              .texts = m.texts,
@@ -107,7 +107,7 @@ static struct tensor *itm(const struct batch *s, const struct contrast *c)
 
 struct masked {
     int *ids; /* of all texts, with the hidden words */
-    int *at;  /* rows to be told */
+    int *at;  /* rows to be predicted */
     int *target;
     long count;
 };
@@ -115,7 +115,7 @@ struct masked {
 /* An id in place of one that is hidden. */
 static int disguise(const struct batch *s, int id)
 {
-    const struct lesson *l = s->lesson;
+    const struct loss_options *l = s->options;
     int words = (int)s->albef->config.text.vocabulary;
 
     if (l->draw(l->draw_self) < mask_share)
@@ -135,7 +135,7 @@ static struct masked hide_words(const struct batch *s)
     memcpy(w.ids, s->pairs->ids, bytes);
     for (int i = 0; i < s->texts->count; i++)
         for (int k = s->texts->start[i] + 1; k < s->texts->start[i + 1]; k++) {
-            if (s->lesson->draw(s->lesson->draw_self) >= hidden_share)
+            if (s->options->draw(s->options->draw_self) >= hidden_share)
                 continue;
             w.at[w.count] = k;
             w.target[w.count++] = w.ids[k];
@@ -145,8 +145,8 @@ static struct masked hide_words(const struct batch *s)
 }
 
 /* Logits of the hidden words: [count, vocabulary] */
-static struct tensor *tell(const struct batch *s, struct albef *a, struct tensor *image,
-                           const struct masked *w)
+static struct tensor *predict_words(const struct batch *s, struct albef *a, struct tensor *image,
+                                    const struct masked *w)
 {
     struct albef_pairs p = {
         .ids = w->ids, .texts = s->texts, .image = image, .images = s->images
@@ -160,8 +160,8 @@ static struct tensor *tell(const struct batch *s, struct albef *a, struct tensor
 static const float *word_targets(const struct batch *s, const struct masked *w)
 {
     long words = s->albef->config.text.vocabulary;
-    float alpha = s->lesson->alpha, *y;
-    struct tensor *z = tell(s, s->teacher, s->teacher_image, w);
+    float alpha = s->options->alpha, *y;
+    struct tensor *z = predict_words(s, s->teacher, s->teacher_image, w);
 
     y = softmax_rows(s->t, z);
     for (long i = 0; i < w->count * words; i++)
@@ -188,14 +188,14 @@ static struct tensor *mlm(const struct batch *s)
         return nothing(s->t);
     y = s->teacher ? word_targets(s, &w) : NULL;
     if (y)
-        return soft_cross_entropy(s->t, tell(s, s->albef, s->image, &w), y);
-    return cross_entropy(s->t, tell(s, s->albef, s->image, &w), w.target, 0);
+        return soft_cross_entropy(s->t, predict_words(s, s->albef, s->image, &w), y);
+    return cross_entropy(s->t, predict_words(s, s->albef, s->image, &w), w.target, 0);
 }
 
-static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
-                 struct losses *out)
+static int learn(struct tape *t, struct model *m, const struct pairs *p,
+                 const struct loss_options *l, struct losses *out)
 {
-    struct batch s = { .t = t, .m = m, .albef = m->self, .pairs = p, .lesson = l };
+    struct batch s = { .t = t, .m = m, .albef = m->self, .pairs = p, .options = l };
     struct contrast c = { 0 };
 
     s.teacher = l->teacher ? l->teacher->self : NULL;
@@ -251,13 +251,13 @@ static void begin(struct model *m)
         a->temperature = model_scalar(m, albef_first_temperature);
 }
 
-static void build(struct model *twin, const struct model *m)
+static void build(struct model *copy, const struct model *m)
 {
     struct albef *a = xalloc(1, sizeof *a);
 
-    twin->self = a;
+    copy->self = a;
     albef_init(a, &((const struct albef *)m->self)->config);
-    albef_params(a, &twin->params);
+    albef_params(a, &copy->params);
 }
 
 const struct learner albef_learner = {

@@ -40,7 +40,7 @@ struct batch {
     struct model *m;
     struct blip *blip;
     const struct pairs *pairs;
-    const struct lesson *lesson;
+    const struct loss_options *options;
     const struct spans *images, *texts;
     struct tensor *image;   /* tokens, one image after the other; NULL: not wanted */
     struct tensor **looked; /* keys and values that encoder and decoder share; or NULL */
@@ -55,7 +55,7 @@ static struct temperature temperature(const struct blip *b)
 /* The teacher's embeddings; of all that they were made from nothing stays. */
 static void ask_teacher(const struct batch *s, struct contrast *c)
 {
-    struct blip *b = s->lesson->teacher->self;
+    struct blip *b = s->options->teacher->self;
     const struct pairs *p = s->pairs;
     struct tape_mark mark = tape_mark(s->t);
     struct tensor *x = blip_embed_image(s->t, b, pairs_pixels(s->t, s->m, p));
@@ -75,15 +75,15 @@ static struct tensor *itc(const struct batch *s, struct contrast *c)
         c->images = blip_embed_image(s->t, s->blip, pairs_pixels(s->t, s->m, p));
     c->texts = blip_text_embedding(s->t, s->blip, p->ids, s->texts);
     c->temperature = temperature(s->blip);
-    if (s->lesson->teacher)
+    if (s->options->teacher)
         ask_teacher(s, c);
-    return contrast(s->t, c, p, s->lesson);
+    return contrast(s->t, c, p, s->options);
 }
 
 static struct tensor *itm(const struct batch *s, const struct contrast *c)
 {
-    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->lesson, negative_floor);
-    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->lesson, negative_floor);
+    const int *wrong_image = draw_negatives(s->t, c->by_text, s->pairs, s->options, negative_floor);
+    const int *wrong_text = draw_negatives(s->t, c->by_image, s->pairs, s->options, negative_floor);
     struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, s->m->matching.begin);
     struct bert_input in = {
         .ids = m.ids,
@@ -109,7 +109,7 @@ static long lm_rows(const struct batch *s, int *ids, int *at, int *target)
     for (int i = 0; i < s->texts->count; i++) {
         ids[start[i]] = s->m->writing.begin;
         for (int k = start[i]; k + 1 < start[i + 1]; k++) {
-            if (k + 1 - start[i] < s->lesson->prompt)
+            if (k + 1 - start[i] < s->options->prompt)
                 continue;
             at[count] = k;
             target[count++] = ids[k + 1];
@@ -146,7 +146,7 @@ static struct tensor *lm(const struct batch *s)
         return nothing(s->t);
     x = take_rows(s->t, bert_forward(s->t, &s->blip->decoder, &in), at, count);
     x = bert_logits(s->t, &s->blip->decoder, x);
-    return cross_entropy(s->t, x, target, s->lesson->smoothing);
+    return cross_entropy(s->t, x, target, s->options->smoothing);
 }
 
 /* Room for keys and values, where encoder and decoder have one way to look at an image. */
@@ -167,10 +167,10 @@ static struct tensor **looks(struct tape *t, const struct blip *b)
     return list;
 }
 
-static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
-                 struct losses *out)
+static int learn(struct tape *t, struct model *m, const struct pairs *p,
+                 const struct loss_options *l, struct losses *out)
 {
-    struct batch s = { .t = t, .m = m, .blip = m->self, .pairs = p, .lesson = l };
+    struct batch s = { .t = t, .m = m, .blip = m->self, .pairs = p, .options = l };
     struct contrast c = { 0 };
 
     s.texts = spans_of(t, p->count, p->counts);
@@ -263,13 +263,13 @@ static void begin(struct model *m)
     share_if(m, same_numbers);
 }
 
-static void build(struct model *twin, const struct model *m)
+static void build(struct model *copy, const struct model *m)
 {
     struct blip *b = xalloc(1, sizeof *b);
 
-    twin->self = b;
+    copy->self = b;
     blip_init(b, &((const struct blip *)m->self)->config);
-    blip_params(b, &twin->params);
+    blip_params(b, &copy->params);
 }
 
 const struct learner blip_learner = {

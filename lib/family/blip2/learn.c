@@ -42,7 +42,7 @@ struct batch {
     struct model *m;
     struct blip2 *blip2;
     const struct pairs *pairs;
-    const struct lesson *lesson;
+    const struct loss_options *options;
     const struct spans *images, *texts;
     struct tensor *image, *queries;    /* tokens; what the queries saw */
     struct tensor *by_image, *by_text; /* logits of itc */
@@ -52,7 +52,7 @@ struct batch {
 static const float *smoothed(const struct batch *s)
 {
     int n = s->pairs->count;
-    const struct lesson plain = { .alpha = 0 };
+    const struct loss_options plain = { .alpha = 0 };
     const float *hard = contrast_targets(s->t, s->pairs, &plain, NULL);
     float *soft = tape_floats(s->t, (long)n * n);
 
@@ -77,8 +77,8 @@ static struct tensor *itc(struct batch *s)
 
 static struct tensor *itm(const struct batch *s)
 {
-    const int *wrong_image = draw_negatives(s->t, s->by_text, s->pairs, s->lesson, 0);
-    const int *wrong_text = draw_negatives(s->t, s->by_image, s->pairs, s->lesson, 0);
+    const int *wrong_image = draw_negatives(s->t, s->by_text, s->pairs, s->options, 0);
+    const int *wrong_text = draw_negatives(s->t, s->by_image, s->pairs, s->options, 0);
     struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, -1);
     struct tensor *logits =
         blip2_match(s->t, s->blip2, s->image, s->images, m.ids, m.texts, m.image_of);
@@ -113,30 +113,30 @@ static struct tensor *itg(const struct batch *s, struct tensor *states, const in
         }
     states = take_rows(s->t, states, at, count);
     return cross_entropy(s->t, bert_logits(s->t, &s->blip2->qformer, states), target,
-                         s->lesson->smoothing);
+                         s->options->smoothing);
 }
 
 /* --- the second stage --- */
 
 /* Texts under way to a language model. */
-struct told {
+struct text_buffer {
     struct language_texts texts;
     int *ids, *counts, used;
 };
 
-static void told_open(struct told *to, struct tape *t, const struct pairs *p)
+static void text_buffer_open(struct text_buffer *to, struct tape *t, const struct pairs *p)
 {
     size_t room = 2 * (size_t)p->count; /* what frames each */
 
     for (int i = 0; i < p->count; i++)
         room += (size_t)p->counts[i];
-    *to = (struct told){ .ids = tape_alloc(t, room * sizeof *to->ids),
-                         .counts = tape_alloc(t, (size_t)p->count * sizeof *to->counts) };
+    *to = (struct text_buffer){ .ids = tape_alloc(t, room * sizeof *to->ids),
+                                .counts = tape_alloc(t, (size_t)p->count * sizeof *to->counts) };
     to->texts = (struct language_texts){ to->ids, to->counts, p->count };
     memset(to->counts, 0, (size_t)p->count * sizeof *to->counts);
 }
 
-static void tell(struct told *to, int item, const int *ids, int count)
+static void append_ids(struct text_buffer *to, int item, const int *ids, int count)
 {
     memcpy(to->ids + to->used, ids, (size_t)count * sizeof *ids);
     to->used += count;
@@ -147,16 +147,16 @@ static void tell(struct told *to, int item, const int *ids, int count)
 static struct tensor *lm_opt(const struct batch *s, struct tensor *pictures)
 {
     const int *start = s->texts->start, *ids = s->pairs->ids;
-    struct told to;
+    struct text_buffer to;
 
-    told_open(&to, s->t, s->pairs);
+    text_buffer_open(&to, s->t, s->pairs);
     for (int i = 0; i < s->pairs->count; i++) {
-        tell(&to, i, ids + start[i], s->pairs->counts[i]);
+        append_ids(&to, i, ids + start[i], s->pairs->counts[i]);
         if (s->pairs->counts[i] < s->m->reading.context)
-            tell(&to, i, &s->m->writing.rules.end, 1);
+            append_ids(&to, i, &s->m->writing.rules.end, 1);
     }
     return opt_loss(s->t, &s->blip2->opt, pictures, s->blip2->config.qformer.queries, &to.texts,
-                    s->lesson->prompt);
+                    s->options->prompt);
 }
 
 /* How much of a text of `words` ids is read: the prompt, or 1 .. half of it. */
@@ -164,28 +164,28 @@ static int parted(const struct batch *s, int words)
 {
     int most = words / 2;
 
-    if (s->lesson->prompt)
-        return s->lesson->prompt < words ? s->lesson->prompt : words;
-    if (most < 2 || !s->lesson->draw)
+    if (s->options->prompt)
+        return s->options->prompt < words ? s->options->prompt : words;
+    if (most < 2 || !s->options->draw)
         return most;
-    return 1 + (int)(s->lesson->draw(s->lesson->draw_self) * most);
+    return 1 + (int)(s->options->draw(s->options->draw_self) * most);
 }
 
 static struct tensor *lm_t5(const struct batch *s, struct tensor *pictures)
 {
     struct blip2 *b = s->blip2;
     const int *start = s->texts->start;
-    struct told read, written;
+    struct text_buffer read, written;
 
-    told_open(&read, s->t, s->pairs);
-    told_open(&written, s->t, s->pairs);
+    text_buffer_open(&read, s->t, s->pairs);
+    text_buffer_open(&written, s->t, s->pairs);
     for (int i = 0; i < s->pairs->count; i++) {
         const int *ids = s->pairs->ids + start[i];
         int words = s->pairs->counts[i] - 1, part = parted(s, words); /* </s> left aside */
 
-        tell(&read, i, ids, part);
-        tell(&read, i, ids + words, 1);
-        tell(&written, i, ids + part, words - part + 1);
+        append_ids(&read, i, ids, part);
+        append_ids(&read, i, ids + words, 1);
+        append_ids(&written, i, ids + part, words - part + 1);
     }
     return t5_loss(s->t, &b->t5, pictures, b->config.qformer.queries, &read.texts, &written.texts,
                    b->config.begin);
@@ -198,10 +198,10 @@ static struct tensor *lm(const struct batch *s)
     return s->blip2->config.language == LANGUAGE_OPT ? lm_opt(s, pictures) : lm_t5(s, pictures);
 }
 
-static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
-                 struct losses *out)
+static int learn(struct tape *t, struct model *m, const struct pairs *p,
+                 const struct loss_options *l, struct losses *out)
 {
-    struct batch s = { .t = t, .m = m, .blip2 = m->self, .pairs = p, .lesson = l };
+    struct batch s = { .t = t, .m = m, .blip2 = m->self, .pairs = p, .options = l };
     struct tensor *states = NULL;
     const int *ids = NULL;
 
@@ -249,13 +249,13 @@ static void begin(struct model *m)
             m->params.list[i].frozen = false;
 }
 
-static void build(struct model *twin, const struct model *m)
+static void build(struct model *copy, const struct model *m)
 {
     struct blip2 *b = xalloc(1, sizeof *b);
 
-    twin->self = b;
+    copy->self = b;
     blip2_init(b, &((const struct blip2 *)m->self)->config);
-    blip2_params(b, &twin->params);
+    blip2_params(b, &copy->params);
 }
 
 const struct learner blip2_learner = {

@@ -32,8 +32,8 @@ static struct tensor *text(struct tape *t, struct model *m, const struct pairs *
     return normalize(t, clip_text(t, m->self, p->ids, p->counts, p->count), length_floor);
 }
 
-static int learn(struct tape *t, struct model *m, const struct pairs *p, const struct lesson *l,
-                 struct losses *out)
+static int learn(struct tape *t, struct model *m, const struct pairs *p,
+                 const struct loss_options *l, struct losses *out)
 {
     struct clip *clip = m->self;
     struct contrast c = { 0 };
@@ -61,13 +61,13 @@ static void clamp(struct model *m)
         s->data[0] = fminf(fmaxf(s->data[0], 0), logf(100));
 }
 
-static void build(struct model *twin, const struct model *m)
+static void build(struct model *copy, const struct model *m)
 {
     struct clip *clip = xalloc(1, sizeof *clip);
 
-    twin->self = clip;
+    copy->self = clip;
     clip_init(clip, &((const struct clip *)m->self)->config);
-    clip_params(clip, &twin->params);
+    clip_params(clip, &copy->params);
 }
 
 const struct learner clip_learner = {

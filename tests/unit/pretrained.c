@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * adopt.c - a new ALBEF takes BERT's and DeiT's weights, under the names that those have
+ * pretrained.c - a new ALBEF takes BERT's and DeiT's weights, under the names that those have
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -20,7 +20,7 @@ static const char config[] =
     "\"num_hidden_layers\":4,\"num_attention_heads\":2,\"max_position_embeddings\":16,"
     "\"type_vocab_size\":2,\"fusion_layer\":2}}";
 
-static char folder[] = "/tmp/vlm-adopt-XXXXXX";
+static char folder[] = "/tmp/vlm-pretrained-XXXXXX";
 static char *file;
 static float numbers[WORDS * WIDE * 16]; /* 0, 1, 2, .. */
 
@@ -82,7 +82,7 @@ static void test_bert(const char *before)
 
     weights_save(file, list, COUNT(list), NULL);
     if (ok(m != NULL, "a new model")) {
-        ok(model_adopt(m, file) == 4, "\"%s\": four tensors are taken", before);
+        ok(model_init_from(m, file) == 4, "\"%s\": four tensors are taken", before);
         ok(counts_from(m, "encoder.words", 0) && counts_from(m, "encoder.layer.3.norm.weight", 0) &&
                counts_from(m, "encoder.layer.1.self.key.bias", 0) &&
                counts_from(m, "encoder.head.transform.weight", 0),
@@ -107,7 +107,7 @@ static void test_vit(void)
     bool between = true;
 
     weights_save(file, list, COUNT(list), NULL);
-    ok(m && model_adopt(m, file) == 5, "a vision transformer: five parameters are set");
+    ok(m && model_init_from(m, file) == 5, "a vision transformer: five parameters are set");
     ok(m && counts_from(m, "vision.block.1.attention.query.weight", 0) &&
            counts_from(m, "vision.block.1.attention.key.weight", WIDE * WIDE) &&
            counts_from(m, "vision.block.1.attention.value.weight", 2L * WIDE * WIDE) &&
@@ -132,12 +132,12 @@ static void test_refusals(void)
     struct model *m = new_model();
 
     weights_save(file, wide, 2, NULL);
-    ok(m && model_adopt(m, file) < 0 && strstr(error_text(), "other shapes"),
+    ok(m && model_init_from(m, file) < 0 && strstr(error_text(), "other shapes"),
        "another width is refused");
     weights_save(file, other, 1, NULL);
-    ok(m && model_adopt(m, file) < 0 && strstr(error_text(), "neither BERT nor"),
+    ok(m && model_init_from(m, file) < 0 && strstr(error_text(), "neither BERT nor"),
        "and so is something else");
-    ok(m && model_adopt(m, "/nowhere") < 0, "a file that is not there");
+    ok(m && model_init_from(m, "/nowhere") < 0, "a file that is not there");
     model_free(m);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * pause.c - what a run needs beside the model to go on as if it had never stopped
+ * checkpoint.c - what a run needs beside the model to go on as if it had never stopped
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "checkpoint/model.h"
-#include "train/pause.h"
+#include "train/checkpoint.h"
 
 struct list {
     struct saving *items;
@@ -24,7 +24,7 @@ static void keep(struct list *l, char *name, enum dtype type, int rank, const lo
         s->shape[i] = shape[i];
 }
 
-static void add_moments(struct list *l, const struct pause *s)
+static void add_moments(struct list *l, const struct checkpoint *s)
 {
     for (int i = 0; i < s->learning->params; i++) {
         const struct param *p = s->learning->list[i];
@@ -66,7 +66,7 @@ static void add_queue(struct list *l, const struct feature_queue *q)
     keep(l, xstrdup("queue.place"), DTYPE_I64, 1, (const long[]){ 2 }, copy);
 }
 
-static int write_tensors(const struct pause *s, const char *folder)
+static int write_tensors(const struct checkpoint *s, const char *folder)
 {
     char *path = path_join(folder, "training.safetensors");
     struct list l = { 0 };
@@ -87,7 +87,7 @@ static int write_tensors(const struct pause *s, const char *folder)
     return status;
 }
 
-int pause_write(const struct pause *s, const char *folder)
+int checkpoint_write(const struct checkpoint *s, const char *folder)
 {
     char *path = path_join(folder, "training.json");
     struct buffer b = { 0 };
@@ -112,7 +112,7 @@ static int other_options(const struct training *t, const struct training_facts *
     return -1;
 }
 
-int pause_find(const struct training *t, const struct training_facts *f, long *step)
+int checkpoint_find(const struct training *t, const struct training_facts *f, long *step)
 {
     char *path = path_join(t->folder, "training.json");
     cJSON *root = path_exists(path) ? json_read(path) : NULL;
@@ -145,7 +145,7 @@ static int take(const struct weights *w, const char *prefix, const char *name, e
     return status;
 }
 
-static int read_moments(const struct pause *s, const struct weights *w)
+static int read_moments(const struct checkpoint *s, const struct weights *w)
 {
     for (int i = 0; i < s->learning->params; i++) {
         const struct param *p = s->learning->list[i];
@@ -187,7 +187,7 @@ static int read_queue(struct feature_queue *q, const struct weights *w)
     return 0;
 }
 
-int pause_read(struct pause *s, const char *folder)
+int checkpoint_read(struct checkpoint *s, const char *folder)
 {
     char *path = path_join(folder, "training.safetensors");
     struct weights *w = weights_open(path);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * pause.h - what a run needs beside the model to go on as if it had never stopped
+ * checkpoint.h - what a run needs beside the model to go on as if it had never stopped
  */
-#ifndef TRAIN_PAUSE_H
-#define TRAIN_PAUSE_H
+#ifndef TRAIN_CHECKPOINT_H
+#define TRAIN_CHECKPOINT_H
 
 #include "learn/learn.h"
 #include "train/options.h"
 
-/* pause.c
+/* checkpoint.c
  *
  *     training.json         {"step": done, "steps": of all, "options": {..}}; stays in the folder
  *     training.safetensors  mean.*, square.*: AdamW's moments; teacher.*: the momentum encoders;
  *                           queue.images, queue.texts, queue.group; until the run is done
  *
  * The model's own numbers are the folder's model.safetensors. */
-struct pause {
+struct checkpoint {
     long step, steps;
     const char *options; /* JSON; a run goes on only with the same */
     const struct learning *learning;
@@ -23,10 +23,11 @@ struct pause {
     struct feature_queue *queue; /* or NULL */
 };
 /* Writes both files into a folder, or training.json alone if all steps are done. */
-int pause_write(const struct pause *s, const char *folder);
+int checkpoint_write(const struct checkpoint *s, const char *folder);
 /* Is there a run in t->folder?  1: unfinished, 2: finished, 0: none; -1 after fail(), also where it
  * had other options.  *step is set. */
-int pause_find(const struct training *t, const struct training_facts *f, long *step);
-int pause_read(struct pause *s, const char *folder); /* fills in moments, teacher, queue */
+int checkpoint_find(const struct training *t, const struct training_facts *f, long *step);
+int checkpoint_read(struct checkpoint *s,
+                    const char *folder); /* fills in moments, teacher, queue */
 
 #endif
