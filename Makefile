@@ -48,7 +48,7 @@ all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default
 include tests/install.mk
 
 # stb_image shifts signed numbers; addresses stay checked
-$(BUILD)/lib/image/stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
+$(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
 
 $(BUILD)/libvlm.a: $(objects)
 	rm -f $@ && ar rcs $@ $^

@@ -66,6 +66,9 @@ size_t vlm_pixels(const struct vlm *m);
 int vlm_read_image(const struct vlm *m, const void *bytes, size_t size, long max_pixels,
                    float *pixels);
 bool vlm_is_image(const void *head, size_t size); /* an image by its first bytes; any thread */
+/* Most bytes that vlm_read_image takes at once for this image, by its header alone; 0: it will fail.
+ * For whoever reads images on many threads within a budget. */
+size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels);
 /* out: [count, vlm_image_vectors(m), vlm_width(m)]; unit length if `normalized`.  Of several
  * vectors that one counts which is closest to a text's. */
 int vlm_embed_images(struct vlm *m, const float *pixels, int count, bool normalized, float *out);

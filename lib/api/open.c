@@ -167,6 +167,14 @@ bool vlm_is_image(const void *head, size_t size)
     return known && size;
 }
 
+size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels)
+{
+    size_t memory = image_memory(bytes, size, max_pixels);
+
+    error_clear();
+    return memory;
+}
+
 static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, int count)
 {
     long size = v->model->image.size;

@@ -53,7 +53,7 @@ void augment_background(struct image *image, struct random *r)
     struct image rgb;
     unsigned char *out;
 
-    if ((channels != 2 && channels != 4) || image->mode == MODE_CMYK)
+    if (!image_has_alpha(image))
         return;
     g = draw_ground(image, r);
     image_new(&rgb, image->width, image->height, 3, MODE_RGB);
@@ -172,8 +172,11 @@ int augment_image(const struct augment *a, const struct preprocess *p, struct im
 {
     struct image fitted;
 
+    if (p->orient)
+        image_orient(image);
     if (a->background)
         augment_background(image, r);
+    preprocess_begin(p, image); /* where no random ground is drawn */
     if (fit(a, p, image, r, &fitted))
         return -1;
     if (a->flip && random_uniform(r) < 0.5)

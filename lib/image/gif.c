@@ -19,8 +19,8 @@ struct frame {
     unsigned left, top, width, height;
     bool interlaced, transparent, grey;
     unsigned char transparent_index;
-    unsigned char palette[256][3];
-    size_t data; /* where the blocks begin; the code size stands before */
+    unsigned char palette[256][4]; /* red, green, blue, alpha */
+    size_t data;                   /* where the blocks begin; the code size stands before */
 };
 
 static int truncated(void)
@@ -36,13 +36,16 @@ static size_t skip_blocks(struct bytes b, size_t at)
     return at < b.size ? at + 1 : 0;
 }
 
-/* A palette of 0, 1, 2 ... is no palette: the picture is grey. */
+/* A palette of 0, 1, 2 ... is no palette: the picture is grey.  A colour behind the palette's end
+ * is black, as in Pillow. */
 static int read_palette(struct bytes b, size_t *at, int flags, struct frame *f)
 {
     int count = 2 << (flags & 7);
 
-    for (int i = 0; i < 256; i++)
+    for (int i = 0; i < 256; i++) {
         memset(f->palette[i], i, 3);
+        f->palette[i][3] = 255;
+    }
     f->grey = true;
     if (!(flags & 0x80))
         return 0;
@@ -53,6 +56,8 @@ static int read_palette(struct bytes b, size_t *at, int flags, struct frame *f)
             f->grey = false;
         memcpy(f->palette[i], b.data + *at + 3 * (size_t)i, 3);
     }
+    for (int i = count; i < 256 && !f->grey; i++)
+        memset(f->palette[i], 0, 3);
     *at += 3 * (size_t)count;
     return 0;
 }
@@ -107,8 +112,20 @@ static int read_frame(struct bytes b, struct frame *f)
     if ((p[8] & 0x80) && read_palette(b, &at, p[8], f) < 0)
         return -1;
     f->data = at + 1;
+    if (f->transparent)
+        f->palette[f->transparent_index][3] = 0;
     return at < b.size ? 0 : truncated();
 }
+
+struct codes {
+    struct bytes b;
+    size_t at, block_end; /* the next byte, and where its block ends */
+    uint32_t bits;
+    int count;
+    uint16_t prefix[MOST_CODES];
+    unsigned char last[MOST_CODES], first[MOST_CODES];
+    unsigned char string[MOST_CODES]; /* backwards */
+};
 
 static bool more_frames(struct bytes b, size_t at)
 {
@@ -132,18 +149,10 @@ static int probe(struct bytes b, struct image_info *info)
     info->mode = f.grey ? MODE_L : MODE_P;
     info->alpha = f.transparent;
     info->animated = more_frames(b, f.data);
+    info->channels = (f.grey ? 1 : 3) + f.transparent;
+    info->scratch = (size_t)f.width * f.height + sizeof(struct codes);
     return 0;
 }
-
-struct codes {
-    struct bytes b;
-    size_t at, block_end; /* the next byte, and where its block ends */
-    uint32_t bits;
-    int count;
-    uint16_t prefix[MOST_CODES];
-    unsigned char last[MOST_CODES], first[MOST_CODES];
-    unsigned char string[MOST_CODES]; /* backwards */
-};
 
 /* -1: the file ends, or the frame's blocks do. */
 static int next_code(struct codes *c, int size)
@@ -215,6 +224,15 @@ static int unpack(struct codes *c, int bits, unsigned char *out, size_t count)
     return 0;
 }
 
+static void put_colour(const struct frame *f, int number, unsigned char *out, int channels)
+{
+    const unsigned char *colour = f->palette[number];
+
+    memcpy(out, colour, (size_t)channels);
+    if (channels == 2)
+        out[1] = colour[3];
+}
+
 /* Rows come as every 8th from 0, every 8th from 4, every 4th from 2, every 2nd from 1. */
 static void paint(const struct frame *f, const unsigned char *numbers, struct image *image)
 {
@@ -231,7 +249,7 @@ static void paint(const struct frame *f, const unsigned char *numbers, struct im
                 ((size_t)(f->top + y) * (size_t)image->width + f->left) * (size_t)channels;
 
             for (unsigned x = 0; x < f->width; x++, out += channels)
-                memcpy(out, f->palette[*numbers++], (size_t)channels);
+                put_colour(f, *numbers++, out, channels);
         }
 }
 
@@ -241,7 +259,7 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     struct codes *c;
     unsigned char *numbers;
     size_t count;
-    int bits, result, channels = info->mode == MODE_P ? 3 : 1;
+    int bits, result;
 
     if (read_frame(b, &f) < 0)
         return -1;
@@ -255,10 +273,10 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     c->at = c->block_end = f.data;
     result = unpack(c, bits, numbers, count);
     if (result == 0) {
-        image_new(image, (int)info->width, (int)info->height, channels, info->mode);
+        image_new(image, (int)info->width, (int)info->height, info->channels, info->mode);
         for (size_t i = 0; i < (size_t)image->width * (size_t)image->height; i++)
-            memcpy(image->pixels + i * (size_t)channels,
-                   f.palette[f.transparent ? f.transparent_index : 0], (size_t)channels);
+            put_colour(&f, f.transparent ? f.transparent_index : 0,
+                       image->pixels + i * (size_t)info->channels, info->channels);
         paint(&f, numbers, image);
     }
     free(c);
@@ -266,4 +284,5 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     return result;
 }
 
-const struct codec codec_gif = { probe, decode };
+/* The longest string of 4,096 codes for every 12 bits; the strings begin shorter. */
+const struct codec codec_gif = { probe, decode, 4096 * 8 / 12 };

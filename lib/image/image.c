@@ -8,8 +8,12 @@
  *     16 bits a channel      the high byte (Pillow clips 16-bit grey instead)
  *     palette, 1 bit         RGB or grey pixels; `mode` keeps the file's, because Pillow resizes
  *                            such pictures without interpolation
- *     CMYK JPEG              four channels, 0 is no ink; image_to_rgb multiplies them out
- *     EXIF orientation       not applied; no original pipeline applies it
+ *     CMYK                   four channels, 0 is no ink; image_to_rgb multiplies them out
+ *     transparency           a last channel; image_to_rgb drops it, image_lay_on uses it
+ *     EXIF orientation       told in image.orientation; image_orient turns the picture
+ *
+ * What decoding takes is bounded by the header, the header by max_pixels and by the file's size:
+ * vlm-formats(7) lists all of it for users.
  *
  * Damaged pictures are errors, also where other programs would show a part of them.
  */
@@ -18,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "image/codec.h"
+
+enum { SMALL = 1 << 20 }; /* pixels that are never too many for a file */
 
 static const struct codec *const codecs[PICTURE_COUNT] = { /* NULL: known, but not read */
 #define ROW(constant, file, ...) [PICTURE_##constant] = &codec_##file,
@@ -59,30 +65,72 @@ int image_probe(const void *bytes, size_t size, struct image_info *info)
     return probe((struct bytes){ bytes, size }, info) ? 0 : -1;
 }
 
-int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image)
+/* The picture's header, within all limits; NULL after fail_as(). */
+static const struct codec *probe_within(struct bytes b, long max_pixels, struct image_info *info)
 {
     const long hard = INT_MAX / 4, side = 1 << 24; /* what stb_image takes */
+    const struct codec *c = probe(b, info);
+    long area;
+
+    if (!c)
+        return NULL;
+    if (max_pixels <= 0 || max_pixels > hard)
+        max_pixels = hard;
+    if (info->width > side || info->height > side) {
+        fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld a side", info->format,
+                info->width, info->height, side);
+        return NULL;
+    }
+    if (info->width > max_pixels / info->height) {
+        fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld pixels", info->format,
+                info->width, info->height, max_pixels);
+        return NULL;
+    }
+    area = info->width * info->height;
+    if (c->most_per_byte && area > SMALL && (size_t)(area / c->most_per_byte) > b.size) {
+        fail_as("truncated", "%s of %ld x %ld pixels in %zu bytes, which cannot hold them",
+                info->format, info->width, info->height, b.size);
+        return NULL;
+    }
+    return c;
+}
+
+int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image)
+{
     struct bytes b = { bytes, size };
     struct image_info info;
-    const struct codec *c = probe(b, &info);
+    const struct codec *c = probe_within(b, max_pixels, &info);
 
     *image = (struct image){ 0 };
     if (!c)
         return -1;
-    if (max_pixels <= 0 || max_pixels > hard)
-        max_pixels = hard;
-    if (info.width > side || info.height > side)
-        return fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld a side",
-                       info.format, info.width, info.height, side);
-    if (info.width > max_pixels / info.height)
-        return fail_as("too_large", "%s of %ld x %ld pixels is over the limit of %ld pixels",
-                       info.format, info.width, info.height, max_pixels);
     if (c->decode(b, &info, image) < 0) {
         image_free(image);
         return -1;
     }
     assert(image->pixels && image->width == info.width && image->height == info.height);
+    image->orientation = info.orientation;
     return 0;
+}
+
+size_t image_memory(const void *bytes, size_t size, long max_pixels)
+{
+    struct image_info info;
+    size_t area, pixels, sides, decoding, resizing;
+
+    if (!probe_within((struct bytes){ bytes, size }, max_pixels, &info))
+        return 0;
+    area = (size_t)info.width * (size_t)info.height;
+    sides = (size_t)info.width + (size_t)info.height;
+    pixels = area * (size_t)info.channels;
+    decoding = pixels + info.scratch;
+    if (info.orientation > 1)
+        decoding += pixels > info.scratch ? pixels - info.scratch : 0;
+    /* resize: a filter's weights, up to 24 bytes a row and column, and what the first of its passes
+     * makes, which is less than the picture.  image_to_rgb makes no second picture. */
+    resizing = (info.channels < 3 ? 3 * area : pixels) + 24 * sides;
+    resizing += pixels < 2048 * sides ? pixels : 2048 * sides;
+    return decoding > resizing ? decoding : resizing;
 }
 
 void image_new(struct image *image, int width, int height, int channels, enum image_mode mode)
@@ -92,6 +140,7 @@ void image_new(struct image *image, int width, int height, int channels, enum im
     image->channels = channels;
     image->mode = mode;
     image->pixels = xresize(NULL, (size_t)width * (size_t)height, (size_t)channels);
+    image->orientation = 0;
 }
 
 void image_free(struct image *image)
@@ -108,29 +157,32 @@ static unsigned char product(unsigned a, unsigned b)
     return (unsigned char)((t + (t >> 8)) >> 8);
 }
 
+/* In place: a picture of four channels becomes smaller from its first pixel on, one of one or two
+ * larger from its last. */
 void image_to_rgb(struct image *image)
 {
-    size_t count = (size_t)image->width * (size_t)image->height;
-    const unsigned char *in = image->pixels;
-    struct image rgb;
+    size_t count = (size_t)image->width * (size_t)image->height, channels = (size_t)image->channels;
+    const unsigned char *in;
     unsigned char *out;
 
-    if (image->channels != 3) {
-        image_new(&rgb, image->width, image->height, 3, MODE_RGB);
-        out = rgb.pixels;
-        for (size_t i = 0; i < count; i++, in += image->channels, out += 3)
-            if (image->channels < 3) {
-                out[0] = out[1] = out[2] = in[0];
-            } else if (image->mode == MODE_CMYK) {
-                unsigned white = 255 - in[3];
+    if (channels < 3) {
+        image->pixels = xresize(image->pixels, count, 3);
+        in = image->pixels + channels * count;
+        out = image->pixels + 3 * count;
+        while (count--) {
+            in -= channels;
+            out -= 3;
+            out[2] = out[1] = out[0] = in[0];
+        }
+    } else if (channels == 4) {
+        in = out = image->pixels;
+        for (; count--; in += 4, out += 3) {
+            unsigned white = 255u - in[3];
 
-                for (int c = 0; c < 3; c++)
-                    out[c] = (unsigned char)(white - product(in[c], white));
-            } else {
-                memcpy(out, in, 3);
-            }
-        free(image->pixels);
-        image->pixels = rgb.pixels;
+            for (int c = 0; c < 3; c++)
+                out[c] = image->mode == MODE_CMYK ? (unsigned char)(white - product(in[c], white))
+                                                  : in[c];
+        }
     }
     image->channels = 3;
     image->mode = MODE_RGB;

@@ -25,23 +25,38 @@ enum image_mode { /* as Pillow names them; resizing before conversion to RGB dep
                   MODE_I16
 };
 struct image_info {
-    const char *format; /* "jpeg" "png" "gif" "bmp" "webp" "pnm" "tga" "psd" */
-    long width, height;
+    const char *format; /* "jpeg" "png" ..., a name of base/picture.h */
+    long width, height; /* as stored, before the picture is turned upright */
     enum image_mode mode;
     bool animated, alpha;
+    int channels;    /* of the decoded pixels */
+    int orientation; /* of EXIF, 1 .. 8; 0: not told */
+    size_t scratch;  /* most bytes that decoding takes besides the pixels */
 };
 struct image {
-    int width, height, channels; /* 1 L, 2 LA, 3 RGB, 4 RGBA or CMYK */
+    int width, height, channels; /* 1 L, 3 RGB or P, 4 CMYK; and one more where there is alpha */
     enum image_mode mode;        /* of the file */
     unsigned char *pixels;       /* [height, width, channels] */
+    int orientation;             /* that image_orient will undo; 0 or 1: upright */
 };
 /* The format that the first bytes (a few dozen are enough) belong to; NULL: none that is read. */
 const char *image_format(const void *head, size_t size);
 int image_probe(const void *bytes, size_t size, struct image_info *info); /* the header alone */
+/* Most bytes that image_decode and preprocess_image take at once, by the header; 0: not a picture,
+ * or one that is refused.  Whoever decodes on many threads keeps the sum within what he has. */
+size_t image_memory(const void *bytes, size_t size, long max_pixels);
 /* max_pixels 0: no limit.  *image is to be freed, also after a failure, which leaves it empty. */
 int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image);
 void image_free(struct image *image);
 void image_to_rgb(struct image *image); /* alpha is dropped, grey repeated, as Pillow's convert */
+
+/* orient.c - turns a picture upright, as ImageOps.exif_transpose */
+void image_orient(struct image *image);
+
+/* alpha.c */
+bool image_has_alpha(const struct image *image);
+/* A picture with alpha becomes RGB, laid on a colour; others stay as they are. */
+void image_lay_on(struct image *image, const unsigned char colour[3]);
 
 /* resize.c - Pillow's antialiasing resize, equal to the last bit
  * Source: python-pillow/Pillow src/libImaging/Resample.c */
@@ -49,8 +64,9 @@ enum filter { FILTER_NEAREST, FILTER_BILINEAR, FILTER_BICUBIC, FILTER_LANCZOS };
 /* Resizes the whole to width x height and sets *to, which is to be freed, to the window at (left,
  * top) of size crop_width x crop_height, which must lie inside; only what the window needs is
  * computed.  As in Pillow, MODE_P and MODE_1 are resized by FILTER_NEAREST whatever is asked for.
- */
-void resize(const struct image *from, struct image *to, long width, long height, enum filter filter,
+ * The colours of a picture with alpha are multiplied by it in place: a copy would double what a
+ * large picture takes.  `from` is then good for nothing but to be freed. */
+void resize(struct image *from, struct image *to, long width, long height, enum filter filter,
             long left, long top, int crop_width, int crop_height);
 
 /* preprocess.c - an image as a tower wants it */
@@ -69,12 +85,17 @@ struct preprocess {
     enum geometry geometry;
     enum crop_rounding rounding;
     enum filter filter;
+    bool orient; /* turned upright first (transformers' load_image), or taken as stored */
+    bool lay_on; /* what has alpha is laid on `ground` (transformers 5), or alpha is dropped */
+    unsigned char ground[3];
     bool convert_first; /* RGB before resizing (Hugging Face, BLIP), or after (OpenAI) */
     bool center_crop;
     double scale; /* 1.0 / 255 */
     float mean[3], std[3];
     int fill; /* GEOMETRY_LONGEST; a crop larger than the image is padded with 0 */
 };
+/* The picture as it is looked at: turned upright and laid on the ground, as far as p says. */
+void preprocess_begin(const struct preprocess *p, struct image *image);
 /* Resized, cropped or padded: RGB bytes, to be freed.  `image` may be converted to RGB.  -1 after
  * fail(), then *fitted is as it was. */
 int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted);

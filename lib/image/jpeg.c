@@ -4,6 +4,7 @@
  *     FF D8  { FF marker length16 body }*  FF DA length16 header  entropy-coded data ...  FF D9
  *     frame (marker C0 .. CF): length16 precision8 height16 width16 channels8 ...
  */
+#include <string.h>
 #include "image/codec.h"
 
 int jpeg_truncated(void)
@@ -21,6 +22,13 @@ int jpeg_marker(struct bytes b, size_t *at)
     return -1;
 }
 
+long jpeg_scan_limit(struct bytes b, const struct image_info *info)
+{
+    return 32 + (long)(b.size * 64 / ((size_t)info->width * (size_t)info->height / 64 + 1));
+}
+
+/* The frame header.  Where the scans come one after the other, decoders keep the coefficients of
+ * the whole picture, two bytes each; `interleaved` is told by the first scan. */
 static int read_frame(const unsigned char *p, size_t length, struct image_info *info)
 {
     if (length < 8)
@@ -32,23 +40,39 @@ static int read_frame(const unsigned char *p, size_t length, struct image_info *
     if (p[7] != 1 && p[7] != 3 && p[7] != 4)
         return fail_as("unsupported", "JPEG with %d channels", p[7]);
     info->mode = p[7] == 1 ? MODE_L : p[7] == 3 ? MODE_RGB : MODE_CMYK;
+    info->channels = p[7];
     return 0;
 }
 
+/* Rows of blocks that a baseline decoder holds, or all coefficients. */
+static size_t scratch(const struct image_info *info, bool whole)
+{
+    size_t width = (size_t)info->width + 64, height = whole ? (size_t)info->height + 64 : 64;
+
+    return 2 * width * height * (size_t)info->channels;
+}
+
+/* What comes before the first scan: the frame and the orientation.  XMP is asked where EXIF tells
+ * none, whichever stands first. */
 static int probe(struct bytes b, struct image_info *info)
 {
-    size_t at = 2;
+    static const char xmp_name[] = "http://ns.adobe.com/xap/1.0/";
+    size_t at = 2, length;
+    int xmp = 0, frame = 0;
 
-    for (;;) {
+    for (;; at += length) {
         int marker = jpeg_marker(b, &at);
-        size_t length;
+        struct bytes body;
 
+        length = 0;
         if (marker < 0)
             return jpeg_truncated();
         if ((marker >= 0xd0 && marker <= 0xd8) || marker == 0x01)
             continue; /* stands alone */
-        if (marker == 0xd9 || marker == 0xda)
+        if (marker == 0xd9 && !frame)
             return fail_as("corrupt", "bad JPEG: no frame header");
+        if (marker == 0xd9)
+            break;
         if (!bytes_have(b, at, 2))
             return jpeg_truncated();
         length = big16(b.data + at);
@@ -56,10 +80,30 @@ static int probe(struct bytes b, struct image_info *info)
             return fail_as("corrupt", "bad JPEG: a segment of %zu bytes", length);
         if (!bytes_have(b, at, length))
             return jpeg_truncated();
-        if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)
-            return read_frame(b.data + at, length, info);
-        at += length;
+        body = (struct bytes){ b.data + at + 2, length - 2 };
+        if (marker == 0xda && !frame)
+            return fail_as("corrupt", "bad JPEG: no frame header");
+        if (marker == 0xda) {
+            info->scratch = scratch(info, frame == 0xc2 || frame == 0xca ||
+                                              (body.size && body.data[0] < info->channels));
+            break;
+        }
+        if (marker == 0xe1 && !info->orientation && body.size >= 6 && !memcmp(body.data, "Exif", 5))
+            info->orientation = exif_orientation(body);
+        else if (marker == 0xe1 && !xmp && body.size > sizeof xmp_name &&
+                 !memcmp(body.data, xmp_name, sizeof xmp_name))
+            xmp = xmp_orientation(body);
+        if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 &&
+            marker != 0xcc && !frame) {
+            if (read_frame(b.data + at, length, info) < 0)
+                return -1;
+            frame = marker;
+        }
     }
+    if (!info->orientation)
+        info->orientation = xmp;
+    return 0;
 }
 
-const struct codec codec_jpeg = { probe, jpeg_decode };
+/* A block of 64 pixels takes at least one bit in its first scan. */
+const struct codec codec_jpeg = { probe, jpeg_decode, 8 * 64 };

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * jpeg_stb.c - JPEG by stb_image, where libjpeg is not there
  *
+ * stb_image's other formats are not used: it fills what is missing with zeros and says nothing, and
+ * takes memory that no header tells.  Nor is stb_image_resize: its filters, its edges and its
+ * rounding are others than Pillow's.
+ *
  * stb_image takes what is missing at the end for zeros, and tables that were never told for
  * whatever its memory holds.  So the segments are walked first: the end marker must be there, and
  * what a frame or scan refers to must stand before it.
@@ -10,7 +14,34 @@
  *     DA  count8 { channel8 DC-table4 AC-table4 }* first8 last8 refinement4 shift4
  */
 #ifndef HAVE_LIBJPEG
+#include <stdlib.h>
+#include <string.h>
 #include "image/codec.h"
+
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_NO_STDIO
+#define STBI_ONLY_JPEG
+#define STBI_ASSERT(x)        ((void)0)         /* a file's mistake must not end the program */
+#define STBI_MALLOC(size)     calloc((size), 1) /* it reads tables that a file did not fill */
+#define STBI_REALLOC(p, size) realloc((p), (size))
+#define STBI_FREE(p)          free(p)
+#pragma GCC diagnostic ignored "-Wunused-function" /* declares what STBI_ONLY leaves out */
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* fields that only its callbacks use */
+#endif
+#include <stb/stb_image.h>
+
+/* Of stb_image's short reasons, those that do not mean damage. */
+static const char *code_of(const char *reason)
+{
+    if (!strcmp(reason, "outofmem") || !strcmp(reason, "too large"))
+        return "too_large";
+    if (!strcmp(reason, "no SOI") || !strcmp(reason, "outofdata"))
+        return "truncated";
+    return strstr(reason, "unsupported") || strstr(reason, "only 8-bit") ? "unsupported"
+                                                                         : "corrupt";
+}
 
 struct tables {        /* a bit for each id that is known */
     unsigned codes[2]; /* DC, AC */
@@ -79,7 +110,7 @@ static int check_frame(const unsigned char *p, size_t size, const struct tables 
     return 0;
 }
 
-static int check_segments(struct bytes b)
+static int check_segments(struct bytes b, long most_scans)
 {
     struct tables t = { { 0 }, 0, false };
     const unsigned char *frame = NULL;
@@ -101,6 +132,8 @@ static int check_segments(struct bytes b)
         } else if (marker == 0xdb) {
             result = read_quantisers(b.data + at + 2, size - 2, &t);
         } else if (marker == 0xda) {
+            if (--most_scans < 0)
+                return corrupt("too many scans");
             result = check_scan(b.data + at + 2, size - 2, &t);
             if (result == 0)
                 result = check_frame(frame, frame_size, &t);
@@ -116,12 +149,26 @@ static int check_segments(struct bytes b)
 
 int jpeg_decode(struct bytes b, const struct image_info *info, struct image *image)
 {
-    struct image_info rgb = *info;
+    int width, height, stored;
 
-    if (check_segments(b) < 0)
+    if (check_segments(b, jpeg_scan_limit(b, info)) < 0)
         return -1;
-    if (info->mode == MODE_CMYK)
-        rgb.mode = MODE_RGB; /* stb_image multiplies the inks out */
-    return stb_decode(b, &rgb, info->mode == MODE_L ? 1 : 3, image);
+    if (b.size > INT32_MAX)
+        return fail_as("unsupported", "%s of more than 2 GiB", info->format);
+    image->channels = info->mode == MODE_L ? 1 : 3; /* stb_image multiplies inks out itself */
+    image->pixels =
+        stbi_load_from_memory(b.data, (int)b.size, &width, &height, &stored, image->channels);
+    if (!image->pixels) {
+        const char *reason = stbi_failure_reason();
+
+        reason = reason ? reason : "no reason given";
+        return fail_as(code_of(reason), "bad %s: %s", info->format, reason);
+    }
+    if (width != info->width || height != info->height)
+        return fail_as("corrupt", "bad %s: its size is told twice", info->format);
+    image->width = width;
+    image->height = height;
+    image->mode = info->mode == MODE_CMYK ? MODE_RGB : info->mode;
+    return 0;
 }
 #endif

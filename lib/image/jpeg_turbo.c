@@ -14,13 +14,12 @@
 #include <jerror.h>
 #include "image/codec.h"
 
-enum { MOST_SCANS = 500 }; /* a few bytes a scan could keep a processor busy for hours */
-
 struct decoder {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr error;
     struct jpeg_progress_mgr progress;
     jmp_buf stop;
+    long most_scans;
 };
 
 static _Noreturn void stop(struct decoder *d, const char *code)
@@ -67,9 +66,9 @@ static void on_progress(j_common_ptr jpeg)
 {
     struct decoder *d = jpeg->client_data;
 
-    if (d->jpeg.input_scan_number <= MOST_SCANS)
+    if (d->jpeg.input_scan_number <= d->most_scans)
         return;
-    fail_as("corrupt", "bad JPEG: more than %d scans", MOST_SCANS);
+    fail_as("corrupt", "bad JPEG: more than %ld scans", d->most_scans);
     longjmp(d->stop, 1);
 }
 
@@ -95,7 +94,7 @@ int jpeg_decode(struct bytes b, const struct image_info *info, struct image *ima
 {
     static const J_COLOR_SPACE spaces[] = { [1] = JCS_GRAYSCALE, [3] = JCS_RGB, [4] = JCS_CMYK };
     int channels = info->mode == MODE_L ? 1 : info->mode == MODE_RGB ? 3 : 4;
-    struct decoder d = { 0 };
+    struct decoder d = { .most_scans = jpeg_scan_limit(b, info) };
 
     d.jpeg.err = jpeg_std_error(&d.error);
     d.error.error_exit = on_error;

@@ -85,6 +85,7 @@ static int probe(struct bytes b, struct image_info *info)
     info->width = h.width;
     info->height = h.height;
     info->mode = h.kind % 3 == 0 ? MODE_RGB : h.kind % 3 == 1 ? MODE_1 : MODE_L;
+    info->channels = info->mode == MODE_RGB ? 3 : 1;
     return 0;
 }
 
@@ -158,9 +159,9 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
         return -1;
     if (b.size / 8 < (size_t)info->width * (size_t)info->height / 64) /* a bit a pixel at least */
         return fail_as("truncated", "premature end of PNM");
-    image_new(image, (int)info->width, (int)info->height, info->mode == MODE_RGB ? 3 : 1,
-              info->mode);
+    image_new(image, (int)info->width, (int)info->height, info->channels, info->mode);
     return h.kind <= 3 ? read_plain(b, &h, image) : read_raw(b, &h, image);
 }
 
-const struct codec codec_pnm = { probe, decode };
+/* A bit a pixel. */
+const struct codec codec_pnm = { probe, decode, 8 };

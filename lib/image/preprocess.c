@@ -92,12 +92,21 @@ static void pad(const struct preprocess *p, struct image *part, int x, int y)
     *part = whole;
 }
 
+void preprocess_begin(const struct preprocess *p, struct image *image)
+{
+    if (p->orient)
+        image_orient(image);
+    if (p->lay_on)
+        image_lay_on(image, p->ground);
+}
+
 int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted)
 {
     struct placing x, y;
     long width, height;
 
     assert(p->width > 0 && p->height > 0 && image->width > 0 && image->height > 0);
+    preprocess_begin(p, image);
     if (p->convert_first)
         image_to_rgb(image);
     resized(p, image, &width, &height);

@@ -96,22 +96,20 @@ static void nearest(const struct image *from, struct image *to, const struct win
     free(y);
 }
 
-void resize(const struct image *from, struct image *to, long width, long height, enum filter filter,
+void resize(struct image *from, struct image *to, long width, long height, enum filter filter,
             long left, long top, int crop_width, int crop_height)
 {
     struct window w = { width, height, left, top };
-    struct image multiplied;
 
     assert(crop_width > 0 && crop_height > 0);
     assert(left >= 0 && top >= 0 && left + crop_width <= width && top + crop_height <= height);
     image_new(to, crop_width, crop_height, from->channels, from->mode);
     if (from->mode == MODE_P || from->mode == MODE_1 || filter == FILTER_NEAREST) {
         nearest(from, to, &w);
-    } else if ((from->channels == 2 || from->channels == 4) && from->mode != MODE_CMYK &&
+    } else if ((from->mode == MODE_LA || from->mode == MODE_RGBA) &&
                (width != from->width || height != from->height)) {
-        alpha_multiply(from, &multiplied);
-        resample(&multiplied, to, filter, &w);
-        image_free(&multiplied);
+        alpha_multiply(from);
+        resample(from, to, filter, &w);
         alpha_divide(to);
     } else {
         resample(from, to, filter, &w);

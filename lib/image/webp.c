@@ -53,6 +53,10 @@ static int probe(struct bytes b, struct image_info *info)
         return fail_as("corrupt", "bad WebP: a first chunk of an unknown type");
     }
     info->mode = info->alpha ? MODE_RGBA : MODE_RGB;
+    info->channels = info->alpha ? 4 : 3;
+    /* libwebp decodes a lossless picture, and an alpha plane, whole: four bytes a pixel and one */
+    info->scratch = memcmp(p - 8, "VP8 ", 4) ? 5 * (size_t)info->width * (size_t)info->height
+                                             : 64 * (size_t)info->width;
     return 0;
 }
 
@@ -135,4 +139,5 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
 }
 #endif
 
-const struct codec codec_webp = { probe, decode };
+/* A picture of one colour takes no bit a pixel: there is no bound. */
+const struct codec codec_webp = { probe, decode, 0 };

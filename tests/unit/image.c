@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * image.c - pictures of every kind against Pillow; broken ones against their stated codes
+ *
+ *     image -        for each path of standard input: its mode, width, height, EXIF orientation,
+ * and the sums of its RGB pixels with alpha dropped and with alpha laid on white, or the code of
+ * its error (compare_pictures.py reads that)
  */
 #include "base/picture.h"
 #include "tests/unit/pictures.h"
 
 enum { LIMIT = 178956970 };
 static int cases, wrong, skipped;
+static const char *const modes[] = { "L", "LA", "RGB", "RGBA", "P", "1", "CMYK", "I16" };
 
 static bool can_webp(void)
 {
@@ -62,7 +67,6 @@ static bool near_enough(const struct image *image, const char *name)
 
 static void check_decode(char **field, int fields)
 {
-    static const char *const modes[] = { "L", "LA", "RGB", "RGBA", "P", "1", "CMYK", "I16" };
     struct buffer bytes = read_golden(field[0]);
     struct image_info info;
     struct image image;
@@ -233,6 +237,40 @@ static void check_table(void)
     ok(picture_of("abcdefg\nWEBP.png\n", 17) == PICTURE_NONE, "a list of names is no picture");
 }
 
+static void describe(const char *path)
+{
+    static const unsigned char white[] = { 255, 255, 255 };
+    struct buffer bytes = { 0 };
+    struct image dropped, laid;
+
+    if (file_read(&bytes, path) < 0 || image_decode(bytes.data, bytes.size, LIMIT, &dropped) < 0) {
+        printf("%s\n", error_code());
+    } else {
+        image_decode(bytes.data, bytes.size, LIMIT, &laid);
+        printf("%s %d %d %d", modes[dropped.mode], dropped.width, dropped.height,
+               dropped.orientation ? dropped.orientation : 1);
+        image_to_rgb(&dropped);
+        image_lay_on(&laid, white);
+        image_to_rgb(&laid);
+        printf(" %08lx %08lx\n", sum_of(dropped.pixels, image_bytes(&dropped)),
+               sum_of(laid.pixels, image_bytes(&laid)));
+        image_free(&dropped);
+        image_free(&laid);
+    }
+    fflush(stdout);
+    buffer_free(&bytes);
+}
+
+static void describe_all(void)
+{
+    char path[4096];
+
+    while (fgets(path, sizeof path, stdin)) {
+        path[strcspn(path, "\n")] = 0;
+        describe(path);
+    }
+}
+
 static void run(const char *word, void (*check)(char **, int), int least, const char *what)
 {
     cases = wrong = skipped = 0;
@@ -242,8 +280,12 @@ static void run(const char *word, void (*check)(char **, int), int least, const 
         ok(true, "%s # SKIP %d WebP files, built without libwebp", what, skipped);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "-")) {
+        describe_all();
+        return 0;
+    }
     run("decode", check_decode, 50, "decoded as by Pillow");
     run("broken", check_broken, 50, "refused for the right reason");
     run("decode", check_cut, 50, "cut anywhere");

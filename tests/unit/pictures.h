@@ -41,7 +41,7 @@ static inline struct image noise(uint32_t seed, int width, int height, int chann
 {
     static const enum image_mode modes[] = { MODE_L, MODE_L, MODE_LA, MODE_RGB, MODE_RGBA };
     size_t count = (size_t)width * (size_t)height * (size_t)channels;
-    struct image image = { width, height, channels, modes[channels], xalloc(count, 1) };
+    struct image image = { width, height, channels, modes[channels], xalloc(count, 1), 0 };
 
     for (size_t i = 0; i < count; i++) {
         unsigned char byte;

@@ -33,7 +33,7 @@ static void check(char **field, int fields)
 static void check_by_hand(void)
 {
     unsigned char pixels[] = { 10, 20, 200, 90 };
-    struct image from = { 4, 1, 1, MODE_L, pixels }, to;
+    struct image from = { 4, 1, 1, MODE_L, pixels, 0 }, to;
 
     resize(&from, &to, 2, 1, FILTER_BICUBIC, 0, 0, 2, 1);
     if (!ok(to.pixels[0] == 34 && to.pixels[1] == 135, "four pixels to two"))
