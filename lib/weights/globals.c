@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * globals.c - the only names that a pickle may use
+ * globals.c - the names that mean something in a pickle
  *
- * Whatever is not in these tables stops the reading.  Nothing here is code of PyTorch's or
- * Python's: a name only chooses what rebuild.c does.
+ * Nothing here is code of PyTorch's or Python's: a name only chooses what rebuild.c does.  A name
+ * that is in none of these tables chooses nothing: what is called, made or filled by it is an
+ * object without content.  So the side data of training (sets, paths, arrays, optimisers, options)
+ * does not stand in the way of the weights, and a name that would do harm has nobody to do it.
  */
 #include <string.h>
 #include "weights/pickle.h"
 
-enum { SHOWN = 60 }; /* characters of a refused name */
+enum { SHOWN = 60 }; /* characters of an unknown name in a message */
 
 static const struct element elements[] = {
     { "FloatStorage", "float32", 4, DTYPE_F32 },
@@ -94,10 +96,15 @@ const struct global *global_find(struct pickle *p, const char *module, size_t mo
     if (module_size >= 9 && !memcmp(module, "__torch__", 9) &&
         (module_size == 9 || module[9] == '.'))
         return make(p, IS_CLASS, NULL);
-    fail_as("unsupported",
-            "refused: its pickle asks for %.*s.%.*s, and a checkpoint may hold tensors and plain "
-            "containers only",
-            (int)(module_size < SHOWN ? module_size : SHOWN), module,
-            (int)(name_size < SHOWN ? name_size : SHOWN), name);
-    return NULL;
+    if (!p->unknown) {
+        char *text = pickle_alloc(p, 2 * SHOWN + 2);
+
+        module_size = module_size < SHOWN ? module_size : SHOWN;
+        name_size = name_size < SHOWN ? name_size : SHOWN;
+        memcpy(text, module, module_size);
+        text[module_size] = '.';
+        memcpy(text + module_size + 1, name, name_size);
+        p->unknown = text;
+    }
+    return make(p, IS_UNKNOWN, NULL);
 }

@@ -100,7 +100,7 @@ int legacy_read(struct weights *w)
     if (!read_head(&p, &big))
         root = unpickle(&p);
     if (root && !read_storages(&p, end, big))
-        result = state_read(w, root, big);
+        result = state_read(w, &p, root, big);
     pickle_free(&p);
     return result;
 }

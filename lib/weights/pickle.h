@@ -8,7 +8,7 @@
 
 /* unpickle.c - the object that a pickle describes, as plain data */
 enum object_kind {
-    OBJECT_OTHER, /* None, floats, bytes, long integers: nobody asks for their values */
+    OBJECT_OTHER, /* None, floats, bytes, sets, and what unknown classes and functions make */
     OBJECT_BOOL,
     OBJECT_INTEGER,
     OBJECT_STRING,
@@ -66,7 +66,8 @@ enum global_kind {
     IS_CLASS,        /* instances are inert */
     IS_STORAGE,      /* of `element`, or of bytes */
     IS_DTYPE,
-    IS_NAME, /* only passed around */
+    IS_NAME,    /* only passed around */
+    IS_UNKNOWN, /* what is made of it is nothing: OBJECT_OTHER */
 };
 struct global {
     const char *module, *name;
@@ -89,6 +90,7 @@ struct pickle {
     struct storage **storages;
     int storage_count, storage_size;
     struct table keys;
+    const char *unknown; /* the first name of IS_UNKNOWN, for a message; or NULL */
 };
 /* One pickle, from p->at on, which moves behind it.  NULL after fail().  Objects live until
  * pickle_free(). */
@@ -109,7 +111,7 @@ void object_append(struct pickle *p, struct object *o, struct object *item);
 bool object_is(const struct object *o, const char *text);              /* this string? */
 struct object *object_get(const struct object *dict, const char *key); /* or NULL */
 
-/* globals.c - the only names a pickle may use; NULL after fail() naming another */
+/* globals.c - what a name stands for; IS_UNKNOWN for all but a few */
 const struct global *global_find(struct pickle *p, const char *module, size_t module_size,
                                  const char *name, size_t name_size);
 
@@ -120,6 +122,6 @@ struct object *rebuild_new(struct pickle *p, const struct object *class);
 struct object *rebuild_storage(struct pickle *p, const struct object *id);
 
 /* state.c - the named tensors in such an object */
-int state_read(struct weights *w, const struct object *root, bool swap);
+int state_read(struct weights *w, const struct pickle *p, const struct object *root, bool swap);
 
 #endif

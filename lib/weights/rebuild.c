@@ -187,7 +187,9 @@ static struct object *first(const struct object *arguments, bool tensor)
 
 struct object *rebuild_call(struct pickle *p, const struct object *callee, struct object *arguments)
 {
-    enum global_kind kind = callee->kind == OBJECT_GLOBAL ? callee->global->kind : IS_NAME;
+    enum global_kind kind = callee->kind == OBJECT_GLOBAL  ? callee->global->kind
+                            : callee->kind == OBJECT_OTHER ? IS_UNKNOWN
+                                                           : IS_NAME;
 
     if (kind == MAKES_DERIVED && arguments->kind == OBJECT_TUPLE && arguments->count >= 3 &&
         arguments->items[0]->kind == OBJECT_GLOBAL) {
@@ -206,6 +208,7 @@ struct object *rebuild_call(struct pickle *p, const struct object *callee, struc
     case MAKES_SAME:
         return first(arguments, kind == MAKES_PARAMETER);
     case MAKES_OTHER:
+    case IS_UNKNOWN:
         return object_new(p, OBJECT_OTHER);
     case IS_CLASS:
         return object_new(p, OBJECT_MODULE);
@@ -220,5 +223,8 @@ struct object *rebuild_new(struct pickle *p, const struct object *class)
         return object_new(p, OBJECT_MODULE);
     if (class->kind == OBJECT_GLOBAL && class->global->kind == MAKES_DICT)
         return object_new(p, OBJECT_DICT);
+    if (class->kind == OBJECT_OTHER ||
+        (class->kind == OBJECT_GLOBAL && class->global->kind == IS_UNKNOWN))
+        return object_new(p, OBJECT_OTHER);
     return fail("the pickle makes an instance of what is no class"), NULL;
 }

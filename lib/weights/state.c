@@ -127,7 +127,7 @@ static const struct object *unwrap(const struct object *root)
     return root;
 }
 
-int state_read(struct weights *w, const struct object *root, bool swap)
+int state_read(struct weights *w, const struct pickle *p, const struct object *root, bool swap)
 {
     struct walk k = { .w = w, .swap = swap };
     int result = 0;
@@ -140,6 +140,11 @@ int state_read(struct weights *w, const struct object *root, bool swap)
     else if (root->kind == OBJECT_MODULE)
         result = add_module(&k, root, 0);
     buffer_free(&k.name);
+    if (!result && !w->count && p->unknown)
+        return fail_as("unsupported",
+                       "no named tensors in it; objects of %s are not made, since no code of a "
+                       "checkpoint is run: save the model's state_dict()",
+                       p->unknown);
     if (!result && !w->count)
         return fail("no named tensors in it");
     return result;

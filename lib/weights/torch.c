@@ -50,7 +50,7 @@ static int read_folder(struct weights *w, const char *folder)
         return -1;
     p.end = text + e->size;
     root = unpickle(&p);
-    result = root ? state_read(w, root, is_big(&w->zip, folder)) : -1;
+    result = root ? state_read(w, &p, root, is_big(&w->zip, folder)) : -1;
     pickle_free(&p);
     free(text);
     return result;

@@ -3,15 +3,16 @@
  *
  * A pickle is a program for a stack machine.  Here it can make numbers, strings, lists, dicts and
  * the few things in rebuild.c's table, and nothing else: no name in it is ever looked up in a
- * running system, and an unknown one stops the reading.  Every opcode takes at least a byte, so
- * the pickle's size bounds stack, memo and objects.  Objects may be shared and may contain
- * themselves: whoever walks them counts his steps.
+ * running system, and what an unknown one makes is an object without content.  Every opcode takes
+ * at least a byte, so the pickle's size bounds stack, memo and objects; MOST_OBJECTS bounds them
+ * too. Source: CPython Lib/pickletools.py.  Objects may be shared and may contain themselves:
+ * whoever walks them counts his steps.
  */
 #include <string.h>
 #include "weights/pickle.h"
 
 /* Copies of what is there already may not make a small pickle a large object. */
-enum { MOST_PER_BYTE = 256, MOST_AT_ONCE = 1 << 20 };
+enum { MOST_PER_BYTE = 256, MOST_AT_ONCE = 1 << 20, MOST_OBJECTS = 512 << 20 };
 
 /* What the opcodes do.  n: the opcode's argument, little-endian. */
 
@@ -145,6 +146,8 @@ static int extend(struct pickle *p, enum object_kind kind, int count)
     o = count < 0 ? NULL : pickle_top(p);
     if (!o)
         return -1;
+    if (o->kind == OBJECT_OTHER) /* a set, or a container of an unknown class */
+        return 0;
     if (o->kind != kind || (kind == OBJECT_DICT && count % 2))
         return fail("the pickle adds items to what is no %s",
                     kind == OBJECT_DICT ? "dict" : "list");
@@ -161,6 +164,33 @@ static int op_append(struct pickle *p)
 static int op_set(struct pickle *p)
 {
     return extend(p, OBJECT_DICT, p->argument ? (int)p->argument : -1);
+}
+
+/* What is above the mark, as a list, a dict, or an object without content: a frozenset. */
+static int op_collect(struct pickle *p)
+{
+    struct object **items = NULL, *o = object_new(p, (enum object_kind)p->argument);
+    int count = pickle_take(p, -1, &items);
+
+    if (count < 0)
+        return -1;
+    if (o->kind == OBJECT_DICT && count % 2)
+        return fail("the pickle makes a dict of an odd number of items");
+    for (int i = 0; i < count && o->kind != OBJECT_OTHER; i++)
+        object_append(p, o, items[i]);
+    return pickle_push(p, o);
+}
+
+static int op_drop(struct pickle *p)
+{
+    struct object **items = NULL;
+
+    return pickle_take(p, -1, &items) < 0 ? -1 : 0;
+}
+
+static int op_duplicate(struct pickle *p)
+{
+    return pickle_push(p, pickle_top(p));
 }
 
 /* Writers number their memo one after the other and each number costs two bytes, so a larger one
@@ -260,6 +290,12 @@ static int op_new(struct pickle *p)
     return class ? pickle_push(p, rebuild_new(p, class)) : -1;
 }
 
+/* With keyword arguments, which nobody asks for. */
+static int op_new_with(struct pickle *p)
+{
+    return pickle_pop(p) ? op_new(p) : -1;
+}
+
 /* Attributes for an inert instance; of dicts and tensors there is nothing worth keeping. */
 static int op_build(struct pickle *p)
 {
@@ -309,6 +345,16 @@ static const struct opcode {
     ['X'] = { 4, op_string, 0 },
     [0x8c] = { 1, op_string, 0 },
     [0x8d] = { 8, op_string, 0 },
+    [0x8e] = { 8, op_bytes, 0 },
+    [0x96] = { 8, op_bytes, 0 },  /* a bytearray */
+    [0x8f] = { 0, op_other, 0 },  /* an empty set ... */
+    [0x90] = { 0, op_append, 0 }, /* ... and what is in it */
+    [0x91] = { 0, op_collect, OBJECT_OTHER },
+    ['l'] = { 0, op_collect, OBJECT_LIST },
+    ['d'] = { 0, op_collect, OBJECT_DICT },
+    ['1'] = { 0, op_drop, 0 },
+    ['2'] = { 0, op_duplicate, 0 },
+    [0x92] = { 0, op_new_with, 0 },
     [')'] = { 0, op_empty, OBJECT_TUPLE },
     [']'] = { 0, op_empty, OBJECT_LIST },
     ['}'] = { 0, op_empty, OBJECT_DICT },
@@ -348,7 +394,8 @@ static int step(struct pickle *p)
         p->argument = p->argument << 8 | argument[--i];
     if (o->run(p))
         return -1;
-    if (p->allocated > MOST_PER_BYTE * (size_t)(p->at - p->start) + MOST_AT_ONCE)
+    if (p->allocated > MOST_PER_BYTE * (size_t)(p->at - p->start) + MOST_AT_ONCE ||
+        p->allocated + (size_t)p->stack_size * sizeof *p->stack > MOST_OBJECTS)
         return fail_as("too_large", "the pickle makes far more than it holds");
     return 0;
 }

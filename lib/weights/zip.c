@@ -21,6 +21,8 @@ enum {
     LOCAL_SIZE = 30,
     COMMENT_LIMIT = 65535,
     UNPACK_LIMIT = 256 << 20, /* bytes of an entry that is read whole */
+    UNPACK_FREE = 4 << 20,    /* what any entry may unpack to ... */
+    UNPACK_RATIO = 64,        /* ... and a larger one: pickles of names and numbers give a tenth */
     ZIP64_BLOCK = 1
 };
 #define SATURATED 0xffffffffu
@@ -160,6 +162,30 @@ static int read_entry(struct zip *z, struct arena *arena, const struct directory
     return locate(e, d, header);
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const struct zip_entry *const *x = a, *const *y = b;
+
+    return (*x)->data < (*y)->data ? -1 : (*x)->data > (*y)->data;
+}
+
+/* Entries that share bytes would let a small file stand for any number of large ones. */
+static int check_overlap(const struct zip *z)
+{
+    const struct zip_entry **sorted = xalloc((size_t)z->count + 1, sizeof *sorted);
+    int result = 0;
+
+    for (int i = 0; i < z->count; i++)
+        sorted[i] = &z->entries[i];
+    qsort(sorted, (size_t)z->count, sizeof *sorted, by_place);
+    for (int i = 1; i < z->count && result == 0; i++)
+        if (sorted[i]->data - sorted[i - 1]->data < LOCAL_SIZE + (ptrdiff_t)sorted[i - 1]->packed)
+            result = fail("the zip archive's entries %.80s and %.80s overlap", sorted[i - 1]->name,
+                          sorted[i]->name);
+    free(sorted);
+    return result;
+}
+
 int zip_read(struct zip *z, struct arena *arena, const unsigned char *data, size_t size)
 {
     struct directory d = { .file = data, .size = size };
@@ -172,7 +198,7 @@ int zip_read(struct zip *z, struct arena *arena, const unsigned char *data, size
     for (uint64_t i = 0; i < d.entries; i++)
         if (read_entry(z, arena, &d, &at))
             return -1;
-    return 0;
+    return check_overlap(z);
 }
 
 const struct zip_entry *zip_find(const struct zip *z, const char *folder, const char *name)
@@ -217,7 +243,8 @@ unsigned char *zip_unpack(const struct zip_entry *e)
 {
     unsigned char *out;
 
-    if (e->size > UNPACK_LIMIT || e->packed > UNPACK_LIMIT || e->size / 1040 > e->packed) {
+    if (e->size > UNPACK_LIMIT || e->packed > UNPACK_LIMIT ||
+        (e->size > UNPACK_FREE && e->size / UNPACK_RATIO > e->packed)) {
         fail_as("too_large", "%.80s unpacks to %zu bytes", e->name, e->size);
         return NULL;
     }

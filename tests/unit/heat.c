@@ -11,7 +11,7 @@ enum { WIDE = 37, HIGH = 23 };
 
 static struct image picture(int channels, bool noise)
 {
-    struct image image = { WIDE, HIGH, channels, channels == 1 ? MODE_L : MODE_RGB, NULL , 0 };
+    struct image image = { WIDE, HIGH, channels, channels == 1 ? MODE_L : MODE_RGB, NULL, 0 };
     size_t size = (size_t)WIDE * HIGH * (size_t)channels;
     struct random random = { 5 };
 
