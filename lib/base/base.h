@@ -83,6 +83,9 @@ struct file {
 };
 int file_map(struct file *f, const char *path); /* 0, or -1 after fail() */
 void file_unmap(struct file *f);
+/* guard.c - a mapping that loses its file ends the program with a sentence and status 1 */
+void guard_add(const void *data, size_t size, const char *path);
+void guard_remove(const void *data);
 void file_release(const void *data, size_t size);  /* drop the pages' resident copy */
 int file_read(struct buffer *b, const char *path); /* appends; regular files and pipes */
 /* The `size` bytes at `at` of a regular file: all, or -1 after fail(); appends. */

@@ -30,6 +30,8 @@ int file_map(struct file *f, const char *path)
                               : NULL;
         if (data != MAP_FAILED) {
             *f = (struct file){ data, (size_t)status.st_size };
+            if (data)
+                guard_add(data, f->size, path);
             close(fd);
             return 0;
         }
@@ -41,8 +43,10 @@ int file_map(struct file *f, const char *path)
 
 void file_unmap(struct file *f)
 {
-    if (f->data)
+    if (f->data) {
+        guard_remove(f->data);
         munmap((void *)(uintptr_t)f->data, f->size);
+    }
     *f = (struct file){ 0 };
 }
 

@@ -56,6 +56,24 @@ wait $pid
 exec 9>&-
 is "$(cat kept)" "{\"id\":1,$v,\"sim\":0.6}" 'SIGTERM: what is there stays for --resume'
 
+# a model that is cut off while a run reads it: no death by SIGBUS, no record without its vector
+cp -R "$top/lib/share/default" cut
+chmod u+w cut/*
+rm -f pipe
+mkfifo pipe
+vlm-embed --text -m cut <pipe >out 2>err &
+pid=$!
+exec 9>pipe
+echo '{"text":"a red cup"}' >&9
+ok 'a record leaves before the model is cut off' until_lines out 1
+truncate -s 100000 cut/model.safetensors
+echo '{"text":"two green apples"}' >&9
+exec 9>&-
+wait $pid
+is "$?" 1 'a model that is cut off: the status of failed input'
+is "$(cat err)" 'vlm-embed: cut/model.safetensors: the file was cut off while it was in use' 'and a sentence'
+is "$(wc -l <out)" 1 'and no record that was not embedded'
+
 # SIGPIPE: quiet, whatever the parent does with it
 yes "{$v}" 2>/dev/null | { vlm-sim 2>err; echo $? >rc; } | head -n 1 >first
 is "$(cat err)" '' 'a reader that leaves early: no message'
