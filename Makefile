@@ -22,14 +22,14 @@ SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=und
 ,       := ,
 
 packages = libcjson libcbor libutf8proc
-optional = libjpeg libwebp
+optional = libjpeg libwebp libheif libtiff-4
 PKG     := $(shell command -v pkg-config 2>/dev/null)
 found   := $(if $(MINIMAL),,$(foreach p,$(optional),$(if $(PKG),$(shell pkg-config --exists $(p) && echo $(p)))))
 ifneq ($(PKG),)
 PKGFLAGS := $(shell pkg-config --cflags $(packages) $(found) 2>/dev/null)
 PKGLIBS  := $(shell pkg-config --libs $(packages) $(found) 2>/dev/null)
 endif
-HAVE     = $(foreach p,$(found),-DHAVE_$(shell echo $(p) | tr a-z A-Z))
+HAVE     = $(foreach p,$(found),-DHAVE_$(shell echo $(p) | tr a-z- A-Z_))
 
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(SANFLAGS)
 CPPFLAGS += -Ilib -I. -D_POSIX_C_SOURCE=200809L -DVERSION='"$(VERSION)"' -DINSTALLED='"$(PREFIX)"' $(HAVE) $(PKGFLAGS)

@@ -6,7 +6,8 @@ needed = gcc:/usr/bin/gcc libc6-dev:/usr/include/stdio.h pkg-config:/usr/bin/pkg
     libstb-dev:/usr/include/stb/stb_image.h libcbor-dev:/usr/include/cbor.h \
     libutf8proc-dev:/usr/include/utf8proc.h libxxhash-dev:/usr/include/xxhash.h \
     zlib1g-dev:/usr/include/zlib.h libjpeg-dev:/usr/include/jpeglib.h \
-    libwebp-dev:/usr/include/webp/decode.h groff:/usr/bin/groff \
+    libwebp-dev:/usr/include/webp/decode.h libheif-dev:/usr/share/doc/libheif-dev \
+    libtiff-dev:/usr/share/doc/libtiff-dev groff:/usr/bin/groff \
     parallel:/usr/bin/parallel
 
 missing := $(foreach n,$(needed),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n)))))

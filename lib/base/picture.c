@@ -17,8 +17,7 @@ const struct picture_format picture_formats[PICTURE_COUNT] = {
 #undef ROW
 };
 
-/* Formats that begin with bytes of their own.  An ISO base media file (HEIF, AVIF) names its kind
- * as the major brand of its first box, ISO/IEC 23008-12 section 10. */
+/* Formats that begin with bytes of their own. */
 static const struct {
     enum picture picture;
     size_t at, size;
@@ -31,12 +30,6 @@ static const struct {
     { PICTURE_PSD, 0, 4, "8BPS" },
     { PICTURE_TIFF, 0, 4, "II*\0" },
     { PICTURE_TIFF, 0, 4, "MM\0*" },
-    { PICTURE_AVIF, 4, 8, "ftypavif" },
-    { PICTURE_AVIF, 4, 8, "ftypavis" },
-    { PICTURE_HEIF, 4, 8, "ftypheic" },
-    { PICTURE_HEIF, 4, 8, "ftypheix" },
-    { PICTURE_HEIF, 4, 8, "ftypmif1" },
-    { PICTURE_HEIF, 4, 8, "ftypmsf1" },
     { PICTURE_JXL, 0, 2, "\xff\x0a" },
     { PICTURE_JXL, 0, 8, "\0\0\0\x0cJXL " },
     { PICTURE_JP2, 0, 8, "\0\0\0\x0cjP  " },
@@ -58,6 +51,30 @@ static bool is_space(int c)
 static bool is_webp(const unsigned char *p, size_t size)
 {
     return size >= 12 && !memcmp(p, "RIFF", 4) && !memcmp(p + 8, "WEBP", 4);
+}
+
+/* An ISO base media file names its kinds as the brands of its first box (ISO/IEC 23008-12 section
+ * 10): one main brand, a version, and those that it is compatible with.
+ *
+ *     size32 "ftyp" brand[4] version32 { brand[4] }* */
+static enum picture brand_of(const unsigned char *p, size_t size)
+{
+    static const char avif[] = "avifavis", heif[] = "heicheixheimheishevchevxhevmhevsmif1msf1";
+    enum picture found = PICTURE_NONE;
+
+    if (size < 12 || memcmp(p + 4, "ftyp", 4) || p[0] || p[1])
+        return PICTURE_NONE;
+    if (size > ((size_t)p[2] << 8 | p[3]))
+        size = (size_t)p[2] << 8 | p[3];
+    for (size_t at = 8; at + 4 <= size; at += at == 8 ? 8 : 4) {
+        for (int i = 0; i < 8; i += 4)
+            if (!memcmp(p + at, avif + i, 4))
+                return PICTURE_AVIF;
+        for (int i = 0; heif[i]; i += 4)
+            if (!memcmp(p + at, heif + i, 4))
+                found = PICTURE_HEIF;
+    }
+    return found;
 }
 
 /* "BM" could begin a text: one of the known sizes of the second header must follow. */
@@ -121,6 +138,8 @@ enum picture picture_of(const void *head, size_t size)
         if (size >= signatures[i].at + signatures[i].size &&
             !memcmp(p + signatures[i].at, signatures[i].bytes, signatures[i].size))
             return signatures[i].picture;
+    if (brand_of(p, size) != PICTURE_NONE)
+        return brand_of(p, size);
     return is_webp(p, size)  ? PICTURE_WEBP
            : is_bmp(p, size) ? PICTURE_BMP
            : is_pnm(p, size) ? PICTURE_PNM

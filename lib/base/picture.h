@@ -22,13 +22,13 @@
     ROW(BMP, bmp, "bmp", "image/bmp", "bmp dib")                                                   \
     ROW(PNM, pnm, "pnm", "image/x-portable-anymap", "ppm pgm pbm pnm")                             \
     ROW(PSD, psd, "psd", "image/vnd.adobe.photoshop", "psd")                                       \
+    ROW(TIFF, tiff, "tiff", "image/tiff", "tif tiff")                                              \
+    ROW(HEIF, heif, "heif", "image/heif", "heic heif hif")                                         \
+    ROW(AVIF, avif, "avif", "image/avif", "avif")                                                  \
     ROW(ICO, ico, "ico", "image/vnd.microsoft.icon", "ico")                                        \
     ROW(TGA, tga, "tga", "image/x-tga", "tga")
 
 #define PICTURES_NOT_READ(ROW)                                                                     \
-    ROW(TIFF, none, "TIFF", "image/tiff", "tif tiff")                                              \
-    ROW(HEIF, none, "HEIF", "image/heif", "heic heif")                                             \
-    ROW(AVIF, none, "AVIF", "image/avif", "avif")                                                  \
     ROW(JXL, none, "JPEG XL", "image/jxl", "jxl")                                                  \
     ROW(JP2, none, "JPEG 2000", "image/jp2", "jp2 jpx j2k")                                        \
     ROW(PAM, none, "PAM", "image/x-portable-arbitrarymap", "pam")

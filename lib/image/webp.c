@@ -3,6 +3,7 @@
  *
  *     "RIFF" size32 "WEBP" { type[4] length32 body[length] pad to even }*
  *     VP8X: flags8 0[3] width-1[24] height-1[24]     flags: 2 animated, 16 alpha
+ *     EXIF, XMP: what a camera wrote
  *     ANMF: left/2[24] top/2[24] width-1[24] height-1[24] duration[24] flags8 { frame's chunks }
  */
 #include <string.h>
@@ -25,6 +26,26 @@ static long little24(const unsigned char *p)
     return (long)(little16(p) | (unsigned)p[2] << 16);
 }
 
+/* The EXIF or XMP chunk behind the pixels; a file that ends early is found out by decode. */
+static int orientation(struct bytes b)
+{
+    int told = 0, xmp = 0;
+
+    for (size_t at = 12; bytes_have(b, at, 8);) {
+        const unsigned char *p = b.data + at;
+        struct bytes body = { p + 8, little32(p + 4) };
+
+        if (!bytes_have(b, at + 8, body.size))
+            break;
+        if (!memcmp(p, "EXIF", 4) && !told)
+            told = exif_orientation(body);
+        else if (!memcmp(p, "XMP ", 4) && !xmp)
+            xmp = xmp_orientation(body);
+        at += 8 + body.size + (body.size & 1);
+    }
+    return told ? told : xmp;
+}
+
 static int probe(struct bytes b, struct image_info *info)
 {
     const unsigned char *p = b.data + 20; /* body of the first chunk */
@@ -36,6 +57,7 @@ static int probe(struct bytes b, struct image_info *info)
         info->height = little24(p + 7) + 1;
         info->animated = p[0] & 2;
         info->alpha = p[0] & 16;
+        info->orientation = orientation(b);
     } else if (!memcmp(p - 8, "VP8L", 4)) {
         uint32_t bits = little32(p + 1);
 

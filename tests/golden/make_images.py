@@ -9,6 +9,8 @@ writes (all pictures are ours, made from a formula and a pseudo-random generator
     TESTS/golden/images/*       good files;  NAME.rgb: the bytes of a JPEG, for builds without libjpeg
     TESTS/golden/images.txt     the expectations, one a line, fields separated by spaces:
         decode  FILE MODE WIDTH HEIGHT CRC            of Pillow's convert("RGB")
+        near    FILE MODE WIDTH HEIGHT 4 x R,G,B      of the quarters' means; HEIF and AVIF by pillow-heif, whose
+                                                      releases decode and convert with other rounding
         resize  CHANNELS SEED W H w h FILTER CRC      of random pixels; FILTER as in enum filter
         window  CHANNELS SEED W H w h FILTER LEFT TOP CW CH CRC
         prepare KIND FILE|SEED:WxH RESIZE WIDTH HEIGHT FILL CRC V V V V V V
@@ -194,9 +196,61 @@ def good_files():
         "of-100.pgm": b"P5 4 2 100\n" + bytes([0, 1, 50, 99, 100, 33, 13, 87]),
         "of-65535.ppm": b"P6\n3 2\n65535\n" + noise(2, 1, 36, 1).tobytes(),
     }
+    files.update(more_files())
     for name, data in files.items():
         open(os.path.join(GOLDEN, name), "wb").write(data)
     return files
+
+
+def bmp(width, height, bits, palette, pixels, packing=0):
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, packing, len(pixels), 0, 0, len(palette) // 4, 0) + palette
+    return b"BM" + struct.pack("<IHHI", 14 + len(head + pixels), 0, 0, 14 + len(head)) + head + pixels
+
+
+def more_files():
+    """Formats and kinds that came later than the first release."""
+    from compare_photos import exif, tiff
+    rgb, grey, rgba, la = (picture(19, 13, c) for c in (3, 1, 4, 2))
+    planes = np.asarray(rgb).transpose(2, 0, 1).tobytes()
+    return {
+        "icon.ico": encoded(rgba.resize((16, 16)), format="ICO", sizes=[(16, 16)]),
+        "bitmap.ico": encoded(rgb.resize((16, 16)).quantize(16), format="ICO", bitmap_format="bmp", sizes=[(16, 16)]),
+        "runs-8.bmp": bmp(6, 3, 8, noise(3, 1, 32, 1).tobytes(), b"\4\1\2\2\0\0\0\3\5\6\7\0\3\4\0\0\1\7\0\2\2\0\3\3\0\1", 1),
+        "runs-4.bmp": bmp(7, 2, 4, noise(4, 1, 40, 1).tobytes(), b"\5\x12\2\x34\0\0\0\5\x12\x34\x50\0\2\x67\0\1", 2),
+        "short-palette.bmp": bmp(4, 3, 8, b"\1\2\3\0", bytes([0, 1, 200, 0] * 3)),
+        "short-palette.png": png(4, 3, 8, 3, b"\0\0\1\2\xff" * 3, chunk(b"PLTE", b"\1\2\3\4\5\6")),
+        "key-grey.png": png(4, 3, 8, 0, b"\0\7\1\7\xff" * 3, chunk(b"tRNS", b"\0\7")),
+        "turned.png": encoded(rgb, format="PNG", exif=exif(8)),
+        "grey.psd": psd(np.asarray(grey)[..., None], 1, 1),
+        "alpha.psd": psd(np.asarray(rgba), 4, 3, True),
+        "inks.psd": psd(np.asarray(rgba), 4, 4),
+        "rgb.tif": encoded(rgb, format="TIFF", compression="tiff_lzw"),
+        "palette.tif": encoded(rgb.quantize(9), format="TIFF", compression="packbits"),
+        "fax.tif": encoded(grey.convert("1"), format="TIFF", compression="group4"),
+        "inks.tif": encoded(Image.merge("CMYK", rgba.split()), format="TIFF", compression="tiff_adobe_deflate"),
+        "alpha.tif": encoded(rgba, format="TIFF", compression="tiff_lzw"),
+        "grey-alpha.tif": encoded(la, format="TIFF"),
+        "planes.tif": tiff(19, 13, planes, 8, 3, 2, planar=2),
+        "turned.tif": tiff(19, 13, np.asarray(rgb).tobytes(), 8, 3, 2, orientation=6),
+        "white-0.tif": tiff(19, 13, np.asarray(grey).tobytes(), 8, 1, 0),
+    }
+
+
+def near_files():
+    import pillow_heif
+    pillow_heif.register_heif_opener()
+    quarters = np.zeros((32, 32, 4), np.uint8)
+    for k, colour in enumerate(((200, 30, 40, 255), (30, 190, 60, 0), (40, 60, 210, 255), (240, 240, 230, 100))):
+        quarters[16 * (k // 2):, 16 * (k % 2):] = colour
+    rgba = Image.fromarray(quarters)
+    files = {"rgb.heic": encoded(rgba.convert("RGB"), format="HEIF", quality=90), "alpha.heic": encoded(rgba, format="HEIF", quality=90),
+             "rgb.avif": encoded(rgba.convert("RGB"), format="AVIF", quality=90), "alpha.avif": encoded(rgba, format="AVIF", quality=90)}
+    for name, data in files.items():
+        open(os.path.join(GOLDEN, name), "wb").write(data)
+        image = Image.open(io.BytesIO(data))
+        a = np.asarray(image.convert("RGB")).astype(float)
+        means = [a[y:y + 16, x:x + 16].mean((0, 1)) for y in (0, 16) for x in (0, 16)]
+        lines.append("near %s %s %d %d %s" % (name, image.mode, *image.size, " ".join(",".join("%.0f" % v for v in m) for m in means)))
 
 
 def rgb_of(data):
@@ -324,9 +378,17 @@ def broken_files(f):
     broken("page.jpg", "unknown_format", b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n")
     broken("zeros.jpg", "unknown_format", bytes(200))
     broken("wrong-magic.jpg", "unknown_format", put(jpg, 0, b"\0"))
-    broken("tiff.jpg", "unsupported", encoded(picture(9, 9), format="TIFF"))
-    broken("avif.jpg", "unsupported", b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B")
-    broken("heic.jpg", "unsupported", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    broken("jxl.jpg", "unsupported", b"\xff\x0a" + bytes(30))
+    broken("jp2.jpg", "unsupported", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(30))
+    broken("pam.ppm", "unsupported", b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 1\nENDHDR\n\0")
+    broken("truncated.tif", "truncated", f["rgb.tif"][:-9])
+    broken("no-page.tif", "truncated", f["rgb.tif"][:8])
+    broken("truncated.ico", "truncated", f["icon.ico"][:-30])
+    broken("no-picture.ico", "corrupt", b"\0\0\1\0\0\0")
+    broken("truncated-runs.bmp", "truncated", f["runs-8.bmp"][:-8])
+    broken("early-end.bmp", "corrupt", bmp(9, 9, 8, bytes(8), b"\4\1\0\1", 1))
+    broken("more-than-deflate.png", "truncated", png(9000, 9000, 8, 2, b"\0" * 99))
+    broken("more-than-codes.gif", "truncated", gif(65535, 2730, bytes(24), [gif_frame(0, 0, np.zeros((1, 1), np.uint8), 3)]))
     broken("only-magic.jpg", "truncated", jpg[:4])
     broken("truncated-header.jpg", "truncated", jpg[:frame - 20])
     broken("truncated-frame.jpg", "truncated", jpg[:frame + 5])
@@ -384,6 +446,7 @@ def main():
         os.makedirs(folder)
     files = good_files()
     decodes(files)
+    near_files()
     resizes()
     prepares(files)
     broken_files(files)

@@ -56,6 +56,8 @@ done <<TABLE
 stb/:lib/image/[a-z_]*\.c
 jpeglib:lib/image/[a-z_]*\.c
 webp/:lib/image/[a-z_]*\.c
+tiffio:lib/image/tiff\.c
+libheif/:lib/image/heif\.c
 utf8proc:lib/text/[a-z_]*\.c
 cblas:lib/kernel/gemm\.c
 cbor:lib/stream/cbor\.c

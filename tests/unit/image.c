@@ -3,8 +3,10 @@
  *
  *     image -        for each path of standard input: its mode, width, height, EXIF orientation,
  * and the sums of its RGB pixels with alpha dropped and with alpha laid on white, or the code of
- * its error (compare_pictures.py reads that)
+ * its error (compare_pictures.py reads that) image - rgb    and writes the upright pixels, laid on
+ * white, into PATH.rgb
  */
+#include <math.h>
 #include "base/picture.h"
 #include "tests/unit/pictures.h"
 
@@ -12,13 +14,26 @@ enum { LIMIT = 178956970 };
 static int cases, wrong, skipped;
 static const char *const modes[] = { "L", "LA", "RGB", "RGBA", "P", "1", "CMYK", "I16" };
 
-static bool can_webp(void)
+/* Is the library there that reads a file of this name? */
+static bool can_read(const char *name)
 {
-#ifdef HAVE_LIBWEBP
-    return true;
-#else
-    return false;
+    static const char *const lacking[] = {
+#ifndef HAVE_LIBWEBP
+        ".webp",
 #endif
+#ifndef HAVE_LIBTIFF_4
+        ".tif",
+#endif
+#ifndef HAVE_LIBHEIF
+        ".heic", ".avif",
+#endif
+        NULL
+    };
+
+    for (int i = 0; lacking[i]; i++)
+        if (strstr(name, lacking[i]))
+            return false;
+    return true;
 }
 
 static struct buffer read_golden(const char *name)
@@ -71,7 +86,7 @@ static void check_decode(char **field, int fields)
     struct image_info info;
     struct image image;
 
-    if (fields != 5 || (strstr(field[0], ".webp") && !can_webp())) {
+    if (fields != 5 || !can_read(field[0])) {
         skipped++;
         buffer_free(&bytes);
         return;
@@ -94,13 +109,52 @@ static void check_decode(char **field, int fields)
     buffer_free(&bytes);
 }
 
+/* Means of the four quarters within a few levels: converting from YCbCr rounds, and a quarter ends
+ * in the middle of a colour sample. */
+static void check_near(char **field, int fields)
+{
+    struct buffer bytes = read_golden(field[0]);
+    struct image image = { 0 };
+    int width = atoi(field[2]), height = atoi(field[3]);
+
+    if (fields != 8 || !can_read(field[0])) {
+        skipped++;
+        buffer_free(&bytes);
+        return;
+    }
+    cases++;
+    if (image_decode(bytes.data, bytes.size, LIMIT, &image) < 0)
+        blame(field[0], error_text());
+    else if (image.width != width || image.height != height || strcmp(modes[image.mode], field[1]))
+        blame(field[0], "the header is read otherwise");
+    else
+        image_to_rgb(&image);
+    for (int q = 0; image.pixels && q < 4; q++) {
+        double sum[3] = { 0 }, want[3] = { 0 };
+
+        sscanf(field[4 + q], "%lf,%lf,%lf", &want[0], &want[1], &want[2]);
+        for (int y = 0; y < height / 2; y++)
+            for (int x = 0; x < width / 2; x++)
+                for (int c = 0; c < 3; c++)
+                    sum[c] +=
+                        image
+                            .pixels[3 * ((y + q / 2 * height / 2) * width + x + q % 2 * width / 2) +
+                                    c];
+        for (int c = 0; c < 3; c++)
+            if (fabs(sum[c] / (width / 2 * (height / 2)) - want[c]) > 8)
+                blame(field[0], "other colours than Pillow's");
+    }
+    image_free(&image);
+    buffer_free(&bytes);
+}
+
 static void check_broken(char **field, int fields)
 {
     struct buffer bytes = { 0 };
     struct image image;
     char path[200];
 
-    if (fields != 2 || (strstr(field[1], ".webp") && !can_webp())) {
+    if (fields != 2 || !can_read(field[1])) {
         skipped++;
         return;
     }
@@ -237,7 +291,7 @@ static void check_table(void)
     ok(picture_of("abcdefg\nWEBP.png\n", 17) == PICTURE_NONE, "a list of names is no picture");
 }
 
-static void describe(const char *path)
+static void describe(const char *path, bool keep)
 {
     static const unsigned char white[] = { 255, 255, 255 };
     struct buffer bytes = { 0 };
@@ -255,19 +309,26 @@ static void describe(const char *path)
         printf(" %08lx %08lx\n", sum_of(dropped.pixels, image_bytes(&dropped)),
                sum_of(laid.pixels, image_bytes(&laid)));
         image_free(&dropped);
+        if (keep) {
+            char *name = xprintf("%s.rgb", path);
+
+            image_orient(&laid);
+            file_write_atomic(name, laid.pixels, image_bytes(&laid));
+            free(name);
+        }
         image_free(&laid);
     }
     fflush(stdout);
     buffer_free(&bytes);
 }
 
-static void describe_all(void)
+static void describe_all(bool keep)
 {
     char path[4096];
 
     while (fgets(path, sizeof path, stdin)) {
         path[strcspn(path, "\n")] = 0;
-        describe(path);
+        describe(path, keep);
     }
 }
 
@@ -277,17 +338,20 @@ static void run(const char *word, void (*check)(char **, int), int least, const 
     each_expectation(word, check);
     ok(cases >= least && wrong == 0, "%d files: %s", cases, what);
     if (skipped)
-        ok(true, "%s # SKIP %d WebP files, built without libwebp", what, skipped);
+        ok(true, "%s # SKIP %d files of formats that this build does not read", what, skipped);
 }
 
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "-")) {
-        describe_all();
+        describe_all(argc > 2);
         return 0;
     }
     run("decode", check_decode, 50, "decoded as by Pillow");
+    run("near", check_near, can_read(".heic") ? 4 : 0, "about the colours of pillow-heif");
     run("broken", check_broken, 50, "refused for the right reason");
+    run("near", check_cut, can_read(".heic") ? 4 : 0, "cut anywhere");
+    run("near", check_changed, can_read(".heic") ? 4 : 0, "changed anywhere");
     run("decode", check_cut, 50, "cut anywhere");
     run("decode", check_changed, 50, "changed anywhere");
     check_limit();
