@@ -3,7 +3,12 @@
 #     . "$(dirname "$0")/tap.sh"
 #
 # which puts the commands built in $BUILD first in PATH and makes a scratch folder the working one.
+# It runs from any folder: sh tests/command/NAME.t
 
+# bash knows the line of the check that failed, which other shells do not
+[ -n "$BASH_VERSION" ] || exec bash -O xpg_echo -O expand_aliases "$0" "$@"
+set +o posix
+script=$0
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$top/${BUILD:-build}
 PATH=$build:$PATH
@@ -15,6 +20,18 @@ cd "$work" || exit 1
 count=0
 failures=0
 
+# place: where the check stands, "FILE:LINE"; in a function of the test, its caller's line too
+place() {
+    local i=0 said="#   at" where
+    while where=$(caller $i); do
+        i=$((i + 1))
+        case ${where##* } in
+        "$script") said="$said ${script#"$top/"}:${where%% *}" ;;
+        esac
+    done
+    echo "$said"
+}
+
 # report STATUS NAME: one TAP line
 report() {
     count=$((count + 1))
@@ -22,6 +39,8 @@ report() {
         echo "ok $count - $2"
     else
         echo "not ok $count - $2"
+        place
+        [ "$1" -le 128 ] || echo "#   died by signal $(($1 - 128)) ($(kill -l $(($1 - 128)) 2>/dev/null))"
         failures=$((failures + 1))
         return 1
     fi
@@ -54,8 +73,9 @@ status() {
     shift 2
     "$@" >"$work/.out" 2>"$work/.err"
     got=$?
-    [ "$got" = "$wanted" ]
-    report $? "$name" || { echo "# status $got, expected $wanted: $*"; sed 's/^/# /' "$work/.err" | head -n 10; }
+    right=0
+    [ "$got" = "$wanted" ] || right=$((got > 128 ? got : 1))
+    report $right "$name" || { echo "# status $got, expected $wanted: $*"; sed 's/^/# /' "$work/.err" | head -n 10; }
 }
 
 # like TEXT PATTERN NAME: the text matches the extended regular expression
