@@ -1,22 +1,31 @@
 # vlm - vision-language Unix filters
 #
 #   make            the library and the commands, in build/
-#   make check      every test (SAN=1: under address and undefined-behaviour sanitizers)
+#   make check      every test; T="tests/unit/op tests/lint" runs these tests and folders alone
 #   make demo       the main job on real pictures
 #   make bench      speed, beside the peers that are installed
+#   make fuzz       each fuzz target for FUZZ_SECONDS (60)
+#   make lint       layout, include directions, manual pages, warnings
+#   make deps       installs the Debian packages that the build and the tests need
 #   make install    with PREFIX and DESTDIR
+#   make debug      without optimisation, in build-debug/
+#   make compile_commands.json      for editors
 #
-# Sources are found by wildcard: a new file needs no edit here.
+# Variants, each built in a folder of its own: SAN=1 (address and undefined-behaviour sanitizers),
+# DEBUG=1, MINIMAL=1 (without optional packages).  CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are added
+# to the flags below.  Sources are found by wildcard: a new file needs no edit here.
 
 PREFIX  = /usr/local
-BUILD   = build$(if $(SAN),-san)
-FOLDERS = base kernel weights image text draw stream tensor op nn decode checkpoint learn family \
-          $(patsubst lib/%/,%,$(sort $(wildcard lib/family/*/))) api train eval cli
+BUILD   = build$(if $(SAN),-san)$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)
+# the rooms of the library, lowest first, then those that only the commands use
+LIBRARY = base kernel weights image text draw tensor op nn decode checkpoint learn family \
+          $(patsubst lib/%/,%,$(sort $(wildcard lib/family/*/))) api
+FOLDERS = $(LIBRARY) stream train eval cli
 VERSION = 0.1.0
 
 CC      = gcc
 # nobody asks errno after sqrtf: loops with it fill vectors; clang, unlike gcc -std=c11, fuses a * b + c unless told
-OPT     = -O3 -g -fno-math-errno -ffp-contract=off
+OPT     = $(if $(DEBUG),-O0,-O3) -g -fno-math-errno -ffp-contract=off
 WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
 SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)
 ,       := ,
@@ -31,13 +40,14 @@ PKGLIBS  := $(shell pkg-config --libs $(packages) $(found) 2>/dev/null)
 endif
 HAVE     = $(foreach p,$(found),-DHAVE_$(shell echo $(p) | tr a-z- A-Z_))
 
-CFLAGS  += -std=c11 $(OPT) $(WARN) $(SANFLAGS)
-CPPFLAGS += -Ilib -I. -D_POSIX_C_SOURCE=200809L -DVERSION='"$(VERSION)"' -DINSTALLED='"$(PREFIX)"' $(HAVE) $(PKGFLAGS)
-LDLIBS  += $(PKGLIBS) -lz -ldl -lpthread -lm
-LDFLAGS += $(SANFLAGS)
+compile  = $(CC) -std=c11 $(OPT) $(WARN) $(SANFLAGS) $(CFLAGS) -Ilib -I. -D_POSIX_C_SOURCE=200809L \
+           -DVERSION='"$(VERSION)"' -DINSTALLED='"$(PREFIX)"' $(HAVE) $(PKGFLAGS) $(CPPFLAGS)
+link     = $(CC) $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
+libs     = $(PKGLIBS) -lz -ldl -lpthread -lm $(LDLIBS)
 
 sources  := $(foreach f,$(FOLDERS),$(wildcard lib/$(f)/*.c))
 objects  := $(sources:%.c=$(BUILD)/%.o)
+inside   := $(patsubst %.c,$(BUILD)/%.o,$(foreach f,$(LIBRARY),$(wildcard lib/$(f)/*.c)))
 commands := $(patsubst cmd/%.c,$(BUILD)/%,$(wildcard cmd/*.c))
 units    := $(patsubst %.c,$(BUILD)/%,$(filter-out %/tap.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
 fuzzers  := $(patsubst %.c,$(BUILD)/%,$(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c)))
@@ -46,12 +56,21 @@ benches  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default
 
 include tests/install.mk
+include tests/check.mk
 
 # stb_image shifts signed numbers; addresses stay checked
 $(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
 
-$(BUILD)/libvlm.a: $(objects)
-	rm -f $@ && ar rcs $@ $^
+# What others link: one object, which shows the names of vlm.h and no others.
+$(BUILD)/libvlm.a: $(inside) lib/vlm.h Makefile
+	ld -r -o $(BUILD)/vlm.o $(inside)
+	grep -oE '\bvlm_[a-z_]+\(' lib/vlm.h | tr -d '(' | sort -u >$(BUILD)/vlm.names
+	objcopy --keep-global-symbols=$(BUILD)/vlm.names $(BUILD)/vlm.o
+	rm -f $@ && ar rcs $@ $(BUILD)/vlm.o
+
+# What the commands and the tests link: a list of the objects, which stay where they are.
+$(BUILD)/objects.a: $(objects)
+	@rm -f $@ && ar rcsT $@ $(objects)
 
 # the built-in model, found from a program's own place, as when it is installed
 $(BUILD)/share/vlm/models/default:
@@ -59,26 +78,30 @@ $(BUILD)/share/vlm/models/default:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(compile) -MMD -MP -c -o $@ $<
 
-$(commands): $(BUILD)/%: $(BUILD)/cmd/%.o $(BUILD)/libvlm.a
-	$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/libvlm.a $(LDLIBS)
+$(commands): $(BUILD)/%: $(BUILD)/cmd/%.o $(BUILD)/objects.a
+	$(link) -o $@ $^ $(libs)
 
-$(units): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/unit/tap.o $(BUILD)/libvlm.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(units): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/unit/tap.o $(BUILD)/objects.a
+	$(link) -o $@ $^ $(libs)
 
-$(fuzzers): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libvlm.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(fuzzers): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/objects.a
+	$(link) -o $@ $^ $(libs)
 
-$(benches): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libvlm.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(benches): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/objects.a
+	$(link) -o $@ $^ $(libs)
 
-check: all $(units) $(fuzzers)
-	@BUILD=$(BUILD) VERSION=$(VERSION) prove --failures --timer -e 'sh tests/any' $(units) \
-	    $(filter-out %/tap.sh,$(wildcard tests/command/*.t tests/fuzz/*.t tests/lint/*.t))
+everything: all $(units) $(fuzzers) $(benches)
 
-check-large: all
-	@BUILD=$(BUILD) prove --failures --timer -e 'sh tests/any' $(wildcard tests/golden/*.large)
+debug:
+	$(MAKE) DEBUG=1 all
+
+# needs jq, as the tests do
+every_source := $(sources) $(wildcard cmd/*.c tests/unit/*.c tests/golden/*.c tests/fuzz/*.c tests/bench/*.c)
+compile_commands.json: $(every_source) Makefile
+	printf '%s\n' $(every_source) | jq -nR --arg folder '$(CURDIR)' '[inputs | { directory: $$folder, \
+	    file: ., arguments: ($$ARGS.positional + ["-c", .]) }]' --args -- $(compile) >$@
 
 bench: all $(benches)
 	@BUILD=$(BUILD) sh tests/bench/run
@@ -86,16 +109,13 @@ bench: all $(benches)
 fuzz: $(fuzzers)
 	@BUILD=$(BUILD) sh tests/fuzz/run
 
-lint:
-	@BUILD=$(BUILD) prove --failures -e 'sh tests/any' $(wildcard tests/lint/*.t tests/lint/*.strict)
-
 demo: all
 	@BUILD=$(BUILD) sh tests/demo
 
 pages = $(wildcard man/*.[157])
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
 	    $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$(s)) \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
@@ -103,6 +123,9 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	install -m 755 $(commands) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(PREFIX)/lib
+	printf '%s\n' 'Name: vlm' 'Description: vision-language models on a CPU' 'Version: $(VERSION)' \
+	    'Libs: -L$(PREFIX)/lib -lvlm $(strip $(libs))' 'Cflags: -I$(PREFIX)/include' \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/vlm.pc
 	install -m 644 lib/vlm.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 lib/share/default/* $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	for p in $(pages); do \
@@ -122,12 +145,12 @@ uninstall:
 	for p in $(notdir $(pages)); do \
 	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/vlm/models/default
-	rm -f $(DESTDIR)$(PREFIX)/lib/libvlm.a $(DESTDIR)$(PREFIX)/include/vlm.h \
+	rm -f $(DESTDIR)$(PREFIX)/lib/libvlm.a $(DESTDIR)$(PREFIX)/lib/pkgconfig/vlm.pc $(DESTDIR)$(PREFIX)/include/vlm.h \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vlm
 
 clean:
-	rm -rf build build-san
+	rm -rf build build-* compile_commands.json
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all check check-large bench fuzz lint demo install uninstall clean
+.PHONY: all everything debug deps check check-large bench fuzz lint demo install uninstall clean
 .SECONDARY:

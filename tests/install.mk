@@ -1,5 +1,10 @@
-# Debian packages that the build and the tests need, and how check and demo get them: a package
-# is looked for by a file that it brings, and asked of apt only if that file is not there.
+# install.mk - Debian packages that the build and the tests need, each with a file that it brings: a
+# package whose file is not there is missing.
+#
+#     make deps           installs what is missing of `needed`
+#     make deps TOOLS=1   and of `tools`, which lint, fuzz, coverage and .ci/run want
+#
+# check and demo call it where something is missing, and say so.
 
 needed = gcc:/usr/bin/gcc libc6-dev:/usr/include/stdio.h pkg-config:/usr/bin/pkg-config \
     perl:/usr/bin/prove jq:/usr/bin/jq libopenblas0-pthread:/usr/share/doc/libopenblas0-pthread libcjson-dev:/usr/include/cjson/cJSON.h \
@@ -9,16 +14,24 @@ needed = gcc:/usr/bin/gcc libc6-dev:/usr/include/stdio.h pkg-config:/usr/bin/pkg
     libwebp-dev:/usr/include/webp/decode.h libheif-dev:/usr/share/doc/libheif-dev \
     libtiff-dev:/usr/share/doc/libtiff-dev groff:/usr/bin/groff \
     parallel:/usr/bin/parallel
+tools  = clang-14:/usr/bin/clang-14 clang-16:/usr/bin/clang-16 clang-format:/usr/bin/clang-format \
+    mandoc:/usr/bin/mandoc gcovr:/usr/bin/gcovr valgrind:/usr/bin/valgrind
 
-missing := $(foreach n,$(needed),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n)))))
+missing := $(foreach n,$(needed) $(if $(TOOLS),$(tools)),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n)))))
+
+deps:
+ifeq ($(strip $(missing)),)
+	@echo 'deps: nothing is missing'
+else
+	@command -v apt-get >/dev/null || { echo 'deps: no apt-get here; install these by hand: $(missing)' >&2; exit 1; }
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get update -qq
+	$(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(missing)
+endif
 
 ifneq ($(strip $(missing)),)
 ifneq ($(filter check check-large demo,$(MAKECMDGOALS)),)
-sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-$(info installing: $(missing))
-installed := $(shell { $(sudo) apt-get update -qq && \
-    DEBIAN_FRONTEND=noninteractive $(sudo) apt-get install -y -qq --no-install-recommends $(missing); } >&2 && echo yes)
-ifneq ($(installed),yes)
+$(info missing packages: $(missing); make deps installs them)
+ifneq ($(lastword $(shell $(MAKE) --no-print-directory deps >&2 && echo installed)),installed)
 $(error could not install: $(missing))
 endif
 PKG := $(shell command -v pkg-config 2>/dev/null)

@@ -1,0 +1,30 @@
+# check.mk - which tests run, and how: each prints TAP, prove runs them side by side and counts
+#
+#     make check                                  all
+#     make check T=tests/unit/gradient            one, by the name of its file with or without ending
+#     make check T="tests/lint tests/command/resume.t"    folders and files
+#
+# Slow ones come first, so that no processor waits at the end.
+
+slow    := $(wildcard tests/command/vlm-train.t tests/command/resume.t tests/command/invariance.t tests/fuzz/corpus.t)
+scripts := $(slow) $(filter-out $(slow),$(wildcard tests/command/*.t tests/fuzz/*.t tests/lint/*.t))
+usual   := $(scripts) $(units)
+special := $(wildcard tests/lint/*.strict tests/golden/*.large tests/command/*.large)
+
+# named NAME: the tests that a word of T means
+named    = $(or $(filter $(BUILD)/$(1) $(BUILD)/$(1:.c=) $(1) $(1).t $(1).strict $(1).large,$(usual) $(special)),\
+           $(filter $(1)/% $(BUILD)/$(1)/%,$(usual)),$(error no test has the name $(1)))
+chosen  := $(if $(T),$(foreach t,$(patsubst %/,%,$(T)),$(call named,$(t:$(BUILD)/%=%))),$(usual))
+
+jobs     = $(shell nproc 2>/dev/null || echo 2)
+prove    = BUILD=$(BUILD) VERSION=$(VERSION) CC='$(CC)' prove --failures --comments --timer -j$(jobs) -e 'sh tests/any'
+
+check: $(if $(filter %.t %.strict %.large,$(chosen)),all) $(if $(filter tests/fuzz/%,$(chosen)),$(fuzzers)) \
+       $(filter $(BUILD)/%,$(chosen)) $(BUILD)/share/vlm/models/default
+	@$(prove) $(chosen)
+
+check-large: all
+	@$(prove) $(or $(if $(T),$(chosen)),$(wildcard tests/golden/*.large tests/command/*.large))
+
+lint: all
+	@$(prove) $(wildcard tests/lint/*.t tests/lint/*.strict)
