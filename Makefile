@@ -63,10 +63,10 @@ $(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
 
 # What others link: one object, which shows the names of vlm.h and no others.
 $(BUILD)/libvlm.a: $(inside) lib/vlm.h Makefile
-	ld -r -o $(BUILD)/vlm.o $(inside)
-	grep -oE '\bvlm_[a-z_]+\(' lib/vlm.h | tr -d '(' | sort -u >$(BUILD)/vlm.names
-	objcopy --keep-global-symbols=$(BUILD)/vlm.names $(BUILD)/vlm.o
-	rm -f $@ && ar rcs $@ $(BUILD)/vlm.o
+	@ld -r -o $(BUILD)/vlm.o $(inside)
+	@grep -oE '\bvlm_[a-z_]+\(' lib/vlm.h | tr -d '(' | sort -u >$(BUILD)/vlm.names
+	@objcopy --keep-global-symbols=$(BUILD)/vlm.names $(BUILD)/vlm.o
+	@rm -f $@ && ar rcs $@ $(BUILD)/vlm.o
 
 # What the commands and the tests link: a list of the objects, which stay where they are.
 $(BUILD)/objects.a: $(objects)

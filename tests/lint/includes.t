@@ -1,6 +1,6 @@
 #!/bin/sh
-# includes.t - an include goes to a lower row of the house or stays in its own folder, and each
-# third-party package has one door.
+# includes.t - an include goes to a lower row of the house or stays in its own folder, each
+# third-party package has one door, and lists of commands name each file of cmd/.
 #
 #   folder: what it may include besides itself
 cd "$(dirname "$0")/../.." || exit 1
@@ -69,6 +69,18 @@ for pattern in 'ffast-math' '\b(XXX|TODO|FIXME)\b'; do
     bad=$(grep -rnE "$pattern" cmd lib Makefile | head -n 5)
     [ -z "$bad" ]
     check $? "no $pattern"
+    [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+done
+for list in README.md man/vlm.7 completions/vlm.bash completions/_vlm completions/vlm.fish; do
+    bad=$(for source in cmd/*.c; do
+        name=$(basename "$source" .c)
+        grep -qE "(^|[^-a-z])$name([^-a-z]|\$)" "$list" || echo "$name is not named"
+    done
+    grep -oE '(^|[^-a-z/])vlm-[a-z]+' "$list" | grep -oE 'vlm-[a-z]+' | sort -u | while read -r name; do
+        [ -f "cmd/$name.c" ] || ls man/"$name".* >/dev/null 2>&1 || echo "$name is no command"
+    done)
+    [ -z "$bad" ]
+    check $? "$list names every command, and no other"
     [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 done
 echo "1..$count"
