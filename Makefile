@@ -5,6 +5,7 @@
 #   make demo       the main job on real pictures
 #   make bench      speed, beside the peers that are installed
 #   make fuzz       each fuzz target for FUZZ_SECONDS (60)
+#   make coverage   lines and branches that the tests reach, a room a line
 #   make lint       layout, include directions, manual pages, warnings
 #   make deps       installs the Debian packages that the build and the tests need
 #   make install    with PREFIX and DESTDIR
@@ -16,7 +17,7 @@
 # to the flags below.  Sources are found by wildcard: a new file needs no edit here.
 
 PREFIX  = /usr/local
-BUILD   = build$(if $(SAN),-san)$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)
+BUILD   = build$(if $(SAN),-san)$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)$(if $(FUZZ),-fuzz)$(if $(COVERAGE),-coverage)
 # the rooms of the library, lowest first, then those that only the commands use
 LIBRARY = base kernel weights image text draw tensor op nn decode checkpoint learn family \
           $(patsubst lib/%/,%,$(sort $(wildcard lib/family/*/))) api
@@ -27,7 +28,9 @@ CC      = gcc
 # nobody asks errno after sqrtf: loops with it fill vectors; clang, unlike gcc -std=c11, fuses a * b + c unless told
 OPT     = $(if $(DEBUG),-O0,-O3) -g -fno-math-errno -ffp-contract=off
 WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
-SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)
+SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)\
+           $(if $(FUZZ),-fsanitize=address$(,)undefined$(,)fuzzer-no-link -fno-sanitize-recover=undefined -O1)\
+           $(if $(COVERAGE),--coverage -fprofile-update=atomic -Og)
 ,       := ,
 
 packages = libcjson libcbor libutf8proc
@@ -50,6 +53,7 @@ objects  := $(sources:%.c=$(BUILD)/%.o)
 inside   := $(patsubst %.c,$(BUILD)/%.o,$(foreach f,$(LIBRARY),$(wildcard lib/$(f)/*.c)))
 commands := $(patsubst cmd/%.c,$(BUILD)/%,$(wildcard cmd/*.c))
 units    := $(patsubst %.c,$(BUILD)/%,$(filter-out %/tap.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
+faults   := $(patsubst %.c,$(BUILD)/%,$(filter-out %/run.c %/shim.c,$(wildcard tests/faults/*.c)))
 fuzzers  := $(patsubst %.c,$(BUILD)/%,$(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c)))
 benches  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
@@ -59,7 +63,7 @@ include tests/install.mk
 include tests/check.mk
 
 # stb_image shifts signed numbers; addresses stay checked
-$(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN),-fno-sanitize=undefined)
+$(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN)$(FUZZ),-fno-sanitize=undefined)
 
 # What others link: one object, which shows the names of vlm.h and no others.
 $(BUILD)/libvlm.a: $(inside) lib/vlm.h Makefile
@@ -86,28 +90,34 @@ $(commands): $(BUILD)/%: $(BUILD)/cmd/%.o $(BUILD)/objects.a
 $(units): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/unit/tap.o $(BUILD)/objects.a
 	$(link) -o $@ $^ $(libs)
 
-$(fuzzers): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/objects.a
+$(faults): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/faults/run.o $(BUILD)/tests/unit/tap.o $(BUILD)/objects.a \
+           | $(BUILD)/tests/faults/shim.so
 	$(link) -o $@ $^ $(libs)
+
+$(BUILD)/tests/faults/shim.so: tests/faults/shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -o $@ $< -ldl
+
+$(fuzzers): $(BUILD)/%: $(BUILD)/%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/fuzz.o) $(BUILD)/objects.a
+	$(link) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(libs)
 
 $(benches): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/objects.a
 	$(link) -o $@ $^ $(libs)
 
-everything: all $(units) $(fuzzers) $(benches)
+everything: all $(units) $(faults) $(fuzzers) $(benches)
 
 debug:
 	$(MAKE) DEBUG=1 all
 
 # needs jq, as the tests do
-every_source := $(sources) $(wildcard cmd/*.c tests/unit/*.c tests/golden/*.c tests/fuzz/*.c tests/bench/*.c)
+every_source := $(sources) $(wildcard cmd/*.c tests/unit/*.c tests/golden/*.c tests/faults/*.c tests/fuzz/*.c tests/bench/*.c)
 compile_commands.json: $(every_source) Makefile
-	printf '%s\n' $(every_source) | jq -nR --arg folder '$(CURDIR)' '[inputs | { directory: $$folder, \
-	    file: ., arguments: ($$ARGS.positional + ["-c", .]) }]' --args -- $(compile) >$@
+	printf '%s\n' $(every_source) | jq -nR --arg folder '$(CURDIR)' \
+	    '[inputs | { directory: $$folder, file: ., arguments: ($$ARGS.positional + ["-c", .]) }]' \
+	    --args -- $(compile) >$@
 
 bench: all $(benches)
 	@BUILD=$(BUILD) sh tests/bench/run
-
-fuzz: $(fuzzers)
-	@BUILD=$(BUILD) sh tests/fuzz/run
 
 demo: all
 	@BUILD=$(BUILD) sh tests/demo
@@ -152,5 +162,5 @@ clean:
 	rm -rf build build-* compile_commands.json
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all everything debug deps check check-large bench fuzz lint demo install uninstall clean
+.PHONY: all everything debug deps check check-large bench fuzz fuzz-corpus fuzz-targets coverage lint demo install uninstall clean
 .SECONDARY:

@@ -8,8 +8,8 @@
 
 slow    := $(wildcard tests/command/vlm-train.t tests/command/resume.t tests/command/invariance.t tests/fuzz/corpus.t)
 scripts := $(slow) $(filter-out $(slow),$(wildcard tests/command/*.t tests/fuzz/*.t tests/lint/*.t))
-usual   := $(scripts) $(units)
-special := $(wildcard tests/lint/*.strict tests/golden/*.large tests/command/*.large)
+usual   := $(scripts) $(faults) $(units)
+special := $(wildcard tests/lint/*.strict tests/*/*.large)
 
 # named NAME: the tests that a word of T means
 named    = $(or $(filter $(BUILD)/$(1) $(BUILD)/$(1:.c=) $(1) $(1).t $(1).strict $(1).large,$(usual) $(special)),\
@@ -19,12 +19,33 @@ chosen  := $(if $(T),$(foreach t,$(patsubst %/,%,$(T)),$(call named,$(t:$(BUILD)
 jobs     = $(shell nproc 2>/dev/null || echo 2)
 prove    = BUILD=$(BUILD) VERSION=$(VERSION) CC='$(CC)' prove --failures --comments --timer -j$(jobs) -e 'sh tests/any'
 
-check: $(if $(filter %.t %.strict %.large,$(chosen)),all) $(if $(filter tests/fuzz/%,$(chosen)),$(fuzzers)) \
+check: $(if $(filter %.t %.strict %.large $(faults),$(chosen)),all) $(if $(filter tests/fuzz/%,$(chosen)),$(fuzzers)) \
        $(filter $(BUILD)/%,$(chosen)) $(BUILD)/share/vlm/models/default
 	@$(prove) $(chosen)
 
-check-large: all
-	@$(prove) $(or $(if $(T),$(chosen)),$(wildcard tests/golden/*.large tests/command/*.large))
+check-large: all $(faults)
+	@$(prove) $(or $(if $(T),$(chosen)),$(wildcard tests/*/*.large))
 
 lint: all
 	@$(prove) $(wildcard tests/lint/*.t tests/lint/*.strict)
+
+# The newest clang that is there builds libFuzzer's targets, in build-fuzz; else fuzz.c drives them.
+clang := $(firstword $(foreach c,clang-16 clang-14 clang,$(if $(shell command -v $(c)),$(c))))
+fuzz:
+ifneq ($(clang),)
+	$(MAKE) FUZZ=1 CC=$(clang) fuzz-targets
+	@BUILD=build-fuzz LIBFUZZER=1 sh tests/fuzz/run
+else
+	$(MAKE) fuzz-targets
+	@BUILD=$(BUILD) sh tests/fuzz/run
+endif
+
+# what build-fuzz/corpus reached that tests/fuzz/corpus does not
+fuzz-corpus:
+	@BUILD=build-fuzz LIBFUZZER=1 FUZZ_MERGE=1 sh tests/fuzz/run
+
+fuzz-targets: all $(fuzzers)
+
+coverage:
+	$(MAKE) COVERAGE=1 check || true
+	@sh tests/coverage build-coverage

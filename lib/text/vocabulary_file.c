@@ -28,27 +28,44 @@ char *vocabulary_path(const char *path, const char *const *names)
     return file;
 }
 
+/* Appends what gzip's members in `from` hold.  Z_STREAM_END if that is all of them. */
+static int unzip(struct buffer *b, const struct buffer *from)
+{
+    enum { STEP = 1 << 16, GZIP = 16 + MAX_WBITS };
+    z_stream s = { .next_in = (Bytef *)from->data, .avail_in = (uInt)from->size };
+    int result = inflateInit2(&s, GZIP);
+
+    while (result == Z_OK && b->size < LARGEST) {
+        buffer_reserve(b, STEP);
+        s.next_out = (Bytef *)b->data + b->size;
+        s.avail_out = STEP;
+        result = inflate(&s, Z_NO_FLUSH);
+        b->size += STEP - s.avail_out;
+        if (result == Z_STREAM_END && s.avail_in) /* another member */
+            result = inflateReset(&s);
+    }
+    inflateEnd(&s);
+    return result;
+}
+
 int read_unzipped(struct buffer *b, const char *path)
 {
-    enum { STEP = 1 << 16 };
-    gzFile file = gzopen(path, "rb");
-    int n = -1, problem = 0;
+    struct buffer file = { 0 };
+    bool zipped;
+    int result = Z_STREAM_END;
 
-    if (!file)
-        return fail_errno("%s", path);
-    while (b->size < LARGEST) {
-        buffer_reserve(b, STEP);
-        n = gzread(file, b->data + b->size, STEP);
-        if (n <= 0)
-            break;
-        b->size += (size_t)n;
-    }
+    if (file_read(&file, path))
+        return -1;
+    zipped = file.size > 1 && !memcmp(file.data, "\x1f\x8b", 2);
+    if (file.size < LARGEST && zipped)
+        result = unzip(b, &file);
+    else
+        buffer_add(b, file.data, file.size);
+    buffer_free(&file);
     buffer_add(b, "", 0);
-    gzerror(file, &problem);
-    gzclose_r(file);
-    if (n > 0)
+    if (b->size >= LARGEST)
         return fail_as("too_large", "%s: larger than any vocabulary", path);
-    if (n < 0 || problem == Z_BUF_ERROR)
+    if (result != Z_STREAM_END)
         return fail_as("truncated", "%s: cannot be read or unzipped to its end", path);
     return 0;
 }

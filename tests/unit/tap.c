@@ -21,7 +21,7 @@ static pid_t owner; /* children that crash are the test's business */
 
 void tap_place(const char *at_file, int at_line)
 {
-    file = at_file;
+    file = strncmp(at_file, "./", 2) ? at_file : at_file + 2;
     line = at_line;
 }
 

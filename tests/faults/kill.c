@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * kill.c - killed at random moments and gone on with, every command ends with the bytes of a run
+ * that was left alone; so do two that go on with one output at the same time
+ *
+ * FAULTS=N: N kills a command.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "tests/faults/run.h"
+
+enum { USUAL = 2 };
+
+static long microseconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static long wanted(void)
+{
+    const char *text = getenv("FAULTS");
+
+    return text && atol(text) > 0 ? atol(text) : text ? 200 : USUAL;
+}
+
+/* After kills, one more run to the end must leave what `whole` left, and nothing beside it. */
+static bool ends_well(const struct job *j, const struct outcome *whole, bool resume)
+{
+    struct outcome o = job_run(j, NULL, resume);
+    bool good = !o.status && !strcmp(o.files, whole->files);
+
+    if (!good)
+        outcome_note(&o, "after the kill");
+    outcome_free(&o);
+    return good;
+}
+
+/* A model is written anew: a kill leaves none, or the whole of it. */
+static bool is_none_or_whole(const struct job *j, const struct outcome *whole)
+{
+    struct outcome o = job_run(j, NULL, true);
+    bool good = o.status || !strcmp(o.files, whole->files);
+
+    outcome_free(&o);
+    return good;
+}
+
+static void test_kills(const struct job *j)
+{
+    long begin = microseconds(), length, kills = 0, bad = 0;
+    struct outcome whole = job_run(j, NULL, false);
+
+    length = microseconds() - begin;
+    for (long n = wanted(); kills < n;) {
+        bool resume = false;
+
+        do {
+            kills++;
+            if (!job_kill(j, (long)random_below(&faults_dice, (uint64_t)length), resume))
+                break;
+            resume = j->resumes;
+        } while (kills < n && random_below(&faults_dice, 2));
+        if (j->resumes)
+            bad += !ends_well(j, &whole, true);
+        else if (j->folder)
+            bad += !is_none_or_whole(j, &whole);
+        else
+            bad += !ends_well(j, &whole, false);
+    }
+    ok(!whole.status && !bad, "%s: %ld kills, %ld runs differ%s", j->name, kills, bad,
+       bad ? " # TODO files stay" : "");
+    if (j->resumes) {
+        int status[2];
+
+        job_kill(j, 0, false);
+        job_twice(j, status);
+        ok((!status[0] || !status[1]) && ends_well(j, &whole, true),
+           "%s: two at once, statuses %d and %d%s", j->name, WEXITSTATUS(status[0]),
+           WEXITSTATUS(status[1]), strstr(j->words, "dropped") ? " # TODO --dropped" : "");
+    }
+    outcome_free(&whole);
+}
+
+int main(void)
+{
+    if (!faults_begin()) {
+        puts("1..0 # skip no scratch folder");
+        return 0;
+    }
+    for (int i = 0; i < job_count; i++)
+        test_kills(&jobs[i]);
+    return faults_end();
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * run.h - tiny runs of every command, to be disturbed and compared with a run that was left alone
+ */
+#ifndef FAULTS_RUN_H
+#define FAULTS_RUN_H
+
+#include "tests/unit/tap.h"
+
+struct job {
+    const char *name;
+    const char *words;   /* the command line, split at blanks; "@": tests/golden */
+    const char *input;   /* standard input; NULL: none */
+    const char *resumes; /* options that go on with what is there; NULL: it starts anew */
+    bool folder;         /* it writes a model's folder, which is there or not */
+    const char *keeps;   /* what may stay after a failure: names that begin so; NULL: nothing */
+};
+extern const struct job jobs[];
+extern const int job_count;
+
+struct outcome {
+    int status; /* as waitpid has it */
+    bool hung;  /* killed after a minute */
+    char *output, *errors;
+    char *files; /* that it left, a line each: name and hash */
+};
+/* In a fresh folder, or with `resume` in the one of the run before.  setting: "FAULT_READ=3", or
+ * NULL. */
+struct outcome job_run(const struct job *j, const char *setting, bool resume);
+void outcome_free(struct outcome *o);
+/* Starts it and kills it after so many microseconds.  Returns whether it was still running. */
+bool job_kill(const struct job *j, long after, bool resume);
+/* Two at once, resuming one output: the statuses. */
+void job_twice(const struct job *j, int status[2]);
+
+/* How many calls of each kind the last undisturbed run made. */
+enum { CALLS_MEMORY, CALLS_READ, CALLS_WRITE, CALLS_FSYNC, CALLS_RENAME, CALLS_OPEN, CALLS };
+void job_counts(long counts[CALLS]);
+
+/* NULL if all is as it must be, else what is wrong: it died by a signal, hung, failed without a
+ * word, left a file that is not its output, or says that all is well and is not. */
+const char *outcome_fault(const struct job *j, const struct outcome *o,
+                          const struct outcome *whole);
+/* Says what failed, where it did. */
+void outcome_note(const struct outcome *o, const char *setting);
+
+bool faults_begin(void); /* makes the inputs; false: not in this build */
+int faults_end(void);    /* to return from main */
+/* Places of `total` to disturb: all with FAULTS=all, else `usual` of them, chosen by the seed. */
+long faults_places(long total, long usual, long *list);
+extern struct random faults_dice;
+
+#endif
