@@ -58,13 +58,13 @@ static void test_kills(const struct job *j)
 
     length = microseconds() - begin;
     for (long n = wanted(); kills < n;) {
-        bool resume = false;
+        bool again = false;
 
         do {
             kills++;
-            if (!job_kill(j, (long)random_below(&faults_dice, (uint64_t)length), resume))
+            if (!job_kill(j, (long)random_below(&faults_dice, (uint64_t)length), again))
                 break;
-            resume = j->resumes;
+            again = j->resumes;
         } while (kills < n && random_below(&faults_dice, 2));
         if (j->resumes)
             bad += !ends_well(j, &whole, true);
@@ -78,7 +78,6 @@ static void test_kills(const struct job *j)
     if (j->resumes) {
         int status[2];
 
-        job_kill(j, 0, false);
         job_twice(j, status);
         ok((!status[0] || !status[1]) && ends_well(j, &whole, true),
            "%s: two at once, statuses %d and %d%s", j->name, WEXITSTATUS(status[0]),

@@ -44,7 +44,8 @@ const int job_count = COUNT(jobs);
 enum { PATIENCE = 60, MOST_WORDS = 32 };
 
 struct random faults_dice = { 20 };
-static char work[PATH_MAX], golden[PATH_MAX], commands[PATH_MAX], shim[PATH_MAX];
+char faults_golden[PATH_MAX], faults_commands[PATH_MAX];
+static char work[PATH_MAX], shim[PATH_MAX];
 
 static int remove_one(const char *path, const struct stat *s, int kind, struct FTW *at)
 {
@@ -66,7 +67,7 @@ static char *read_whole(const char *path)
     return b.data ? b.data : xstrdup("");
 }
 
-/* Names and hashes of what lies in the run's folder, except what the driver itself writes there. */
+/* Names and hashes of what lies in the run's folder, but for out.vlm: notes of --resume. */
 static void list_files(struct buffer *out, const char *folder, const char *prefix)
 {
     struct dirent **list = NULL;
@@ -76,7 +77,8 @@ static void list_files(struct buffer *out, const char *folder, const char *prefi
         char *path = path_join(folder, list[i]->d_name);
         struct stat s;
 
-        if (strcmp(list[i]->d_name, ".") && strcmp(list[i]->d_name, "..") && lstat(path, &s) == 0) {
+        if (list[i]->d_name[0] != '.' && strcmp(list[i]->d_name, "out.vlm") &&
+            lstat(path, &s) == 0) {
             char *name = xprintf("%s%s", prefix, list[i]->d_name);
             uint64_t hash = 14695981039346656037u;
             struct buffer b = { 0 };
@@ -114,7 +116,7 @@ static _Noreturn void execute(const struct job *j, const char *setting, bool res
     if (j->folder && !resume && !strstr(j->words, "convert"))
         line = xprintf("%s -o out", j->words);
     for (char *w = strtok(line, " "); w && count < MOST_WORDS - 1; w = strtok(NULL, " "))
-        words[count++] = *w == '@' ? xprintf("%s%s", golden, w + 1) : w;
+        words[count++] = *w == '@' ? xprintf("%s%s", faults_golden, w + 1) : w;
     words[count] = NULL;
     dup2(in, 0);
     dup2(out, 1);
@@ -126,8 +128,17 @@ static _Noreturn void execute(const struct job *j, const char *setting, bool res
     else
         unsetenv("LD_PRELOAD");
     alarm(PATIENCE);
-    execv(path_join(commands, words[0]), words);
+    execv(path_join(faults_commands, words[0]), words);
     _exit(127);
+}
+
+static void new_folder(void)
+{
+    char *folder = path_join(work, "run");
+
+    remove_tree(folder);
+    mkdir(folder, 0777);
+    free(folder);
 }
 
 static pid_t start(const struct job *j, const char *setting, bool resume)
@@ -135,13 +146,6 @@ static pid_t start(const struct job *j, const char *setting, bool resume)
     pid_t pid;
 
     fflush(stdout);
-    if (!resume) {
-        char *folder = path_join(work, "run");
-
-        remove_tree(folder);
-        mkdir(folder, 0777);
-        free(folder);
-    }
     pid = fork();
     if (!pid) {
         if (chdir(work) || chdir("run"))
@@ -155,10 +159,13 @@ struct outcome job_run(const struct job *j, const char *setting, bool resume)
 {
     struct outcome o = { 0 };
     struct buffer files = { 0 };
-    pid_t pid = start(j, setting, resume);
+    pid_t pid;
     char *folder = path_join(work, "run"), *output = path_join(work, "output"),
          *errors = path_join(work, "errors");
 
+    if (!resume)
+        new_folder();
+    pid = start(j, setting, resume);
     waitpid(pid, &o.status, 0);
     o.hung = WIFSIGNALED(o.status) && WTERMSIG(o.status) == SIGALRM;
     o.output = read_whole(output);
@@ -179,11 +186,14 @@ void outcome_free(struct outcome *o)
     free(o->files);
 }
 
-bool job_kill(const struct job *j, long after, bool resume)
+bool job_kill(const struct job *j, long after, bool again)
 {
-    pid_t pid = start(j, NULL, resume);
+    pid_t pid;
     int status;
 
+    if (!again)
+        new_folder();
+    pid = start(j, NULL, j->resumes != NULL);
     usleep((useconds_t)after);
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
@@ -192,8 +202,11 @@ bool job_kill(const struct job *j, long after, bool resume)
 
 void job_twice(const struct job *j, int status[2])
 {
-    pid_t first = start(j, NULL, true), second = start(j, NULL, true);
+    pid_t first, second;
 
+    new_folder();
+    first = start(j, NULL, true);
+    second = start(j, NULL, true);
     waitpid(first, &status[0], 0);
     waitpid(second, &status[1], 0);
 }
@@ -223,11 +236,18 @@ static bool more_files(const char *files, const char *whole)
     return false;
 }
 
-static bool left_a_file(const char *files, const char *keeps)
+/* A failure leaves nothing but what may stay, or an output that is whole: a folder's fsync failed.
+ */
+static bool left_a_file(const char *files, const char *keeps, const char *whole)
 {
-    for (const char *line = files; *line; line = strchr(line, '\n') + 1)
-        if (!keeps || strncmp(line, keeps, strlen(keeps)) != 0)
+    for (const char *line = files; *line; line = strchr(line, '\n') + 1) {
+        char *text = xprintf("%.*s\n", (int)strcspn(line, "\n"), line);
+        bool right = (keeps && !strncmp(text, keeps, strlen(keeps))) || strstr(whole, text);
+
+        free(text);
+        if (!right)
             return true;
+    }
     return false;
 }
 
@@ -242,7 +262,7 @@ const char *outcome_fault(const struct job *j, const struct outcome *o, const st
     if (WEXITSTATUS(o->status) && !*o->errors)
         return "failed without a word";
     if (WEXITSTATUS(o->status))
-        return left_a_file(o->files, j->keeps) ? "failed, and left a file" : NULL;
+        return left_a_file(o->files, j->keeps, whole->files) ? "failed, and left a file" : NULL;
     if (more_files(o->files, whole->files))
         return "left a file that is not its output";
     if (strcmp(o->files, whole->files) && !*o->errors)
@@ -307,11 +327,11 @@ bool faults_begin(void)
 
     for (int i = 0; self && i < 3 && (slash = strrchr(self, '/')); i++)
         *slash = 0; /* build/tests/faults/x: build */
-    snprintf(commands, sizeof commands, "%s", self);
+    snprintf(faults_commands, sizeof faults_commands, "%s", self);
     snprintf(shim, sizeof shim, "%s/tests/faults/shim.so", self);
     free(self);
     self = realpath("tests/golden", NULL);
-    snprintf(golden, sizeof golden, "%s", self);
+    snprintf(faults_golden, sizeof faults_golden, "%s", self);
     free(self);
     snprintf(work, sizeof work, "%s/vlm-faults.XXXXXX",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");

@@ -27,9 +27,10 @@ struct outcome {
  * NULL. */
 struct outcome job_run(const struct job *j, const char *setting, bool resume);
 void outcome_free(struct outcome *o);
-/* Starts it and kills it after so many microseconds.  Returns whether it was still running. */
-bool job_kill(const struct job *j, long after, bool resume);
-/* Two at once, resuming one output: the statuses. */
+/* Starts it, with --resume if it has that, and kills it after so many microseconds; `again`: where
+ * an earlier one was.  Returns whether it was still running. */
+bool job_kill(const struct job *j, long after, bool again);
+/* Two at once in a fresh folder, resuming one output: the statuses. */
 void job_twice(const struct job *j, int status[2]);
 
 /* How many calls of each kind the last undisturbed run made. */
@@ -43,8 +44,9 @@ const char *outcome_fault(const struct job *j, const struct outcome *o,
 /* Says what failed, where it did. */
 void outcome_note(const struct outcome *o, const char *setting);
 
-bool faults_begin(void); /* makes the inputs; false: not in this build */
-int faults_end(void);    /* to return from main */
+extern char faults_golden[], faults_commands[]; /* tests/golden; the folder of the commands */
+bool faults_begin(void);                        /* makes the inputs; false: not in this build */
+int faults_end(void);                           /* to return from main */
 /* Places of `total` to disturb: all with FAULTS=all, else `usual` of them, chosen by the seed. */
 long faults_places(long total, long usual, long *list);
 extern struct random faults_dice;
