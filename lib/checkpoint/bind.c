@@ -59,12 +59,13 @@ static bool is_number(const struct weights *w, const struct stored *s, const str
            s->type == DTYPE_F64;
 }
 
-/* The shape that the place must have, from the parameter's; axes of length 1 in front are free. */
+/* The shape that the place must have, from the parameter's.  Axes of length 1 are free in front,
+ * and behind, where a 1 x 1 convolution is a matrix. */
 static bool fits(const struct weights *w, const struct stored *s, const struct param *p,
                  const struct place *place)
 {
     long shape[TENSOR_RANK];
-    int extra = 0, rank = p->rank;
+    int extra = 0, rank = p->rank, axes = s->rank;
 
     if (!is_number(w, s, place) || (s->type == DTYPE_I8 && s->rank != rank))
         return false;
@@ -75,9 +76,11 @@ static bool fits(const struct weights *w, const struct stored *s, const struct p
     }
     if (rank)
         shape[0] *= place->parts;
-    while (extra < s->rank && s->rank - extra > rank && s->shape[extra] == 1)
+    while (axes - extra > rank && s->shape[extra] == 1)
         extra++;
-    if (s->rank - extra != rank)
+    while (axes - extra > rank && s->shape[axes - 1] == 1)
+        axes--;
+    if (axes - extra != rank)
         return false;
     for (int i = 0; i < rank; i++)
         if (s->shape[i + extra] != shape[i])

@@ -76,6 +76,7 @@ enum activation read_activation(struct reader *r, const char *name, const char *
         { "gelu_new", ACTIVATION_GELU_TANH },
         { "gelu_pytorch_tanh", ACTIVATION_GELU_TANH },
         { "relu", ACTIVATION_RELU },
+        { "relu6", ACTIVATION_RELU6 },
     };
     const char *word = read_word(r, name, otherwise);
 

@@ -37,9 +37,11 @@ struct place { /* where a parameter lies */
 };
 bool layout_place(const struct layout *l, const char *ours, struct place *place);
 
-/* layout_tables.c - BERT, OPT and T5 as Hugging Face spells them, and timm's vision transformer */
+/* layout_tables.c - BERT, OPT and T5 as Hugging Face spells them, timm's vision transformer,
+ * and EfficientNet-Lite as its released files do */
 extern const struct rename layout_bert[], layout_bert_layer[], layout_bert_head[];
 extern const struct rename layout_vit[], layout_vit_block[];
+extern const struct rename layout_efficientnet[], layout_efficientnet_block[];
 extern const struct rename layout_opt[], layout_opt_block[];
 extern const struct rename layout_t5[], layout_t5_stack[];
 extern const struct rename layout_t5_encoder_layer[], layout_t5_decoder_layer[];

@@ -116,3 +116,30 @@ const struct rename layout_t5_decoder_layer[] = {
     T5_FEED_FORWARD("2"),
     { 0 },
 };
+
+/* github.com/RangiLyu/EfficientNet-Lite */
+#define NORM(our, their)                                                                           \
+    { .ours = our ".weight", .theirs = their ".weight" },                                          \
+        { .ours = our ".bias", .theirs = their ".bias" },                                          \
+        { .ours = our ".mean", .theirs = their ".running_mean" },                                  \
+    {                                                                                              \
+        .ours = our ".variance", .theirs = their ".running_var"                                    \
+    }
+
+const struct rename layout_efficientnet[] = {
+    { .ours = "stem.", .theirs = "_conv_stem." },
+    NORM("stem_norm", "_bn0"),
+    { .ours = "head.", .theirs = "_conv_head." },
+    NORM("head_norm", "_bn1"),
+    { 0 },
+};
+
+const struct rename layout_efficientnet_block[] = {
+    { .ours = "expand.", .theirs = "_expand_conv." },
+    NORM("expand_norm", "_bn0"),
+    { .ours = "filter.", .theirs = "_depthwise_conv." },
+    NORM("filter_norm", "_bn1"),
+    { .ours = "project.", .theirs = "_project_conv." },
+    NORM("project_norm", "_bn2"),
+    { 0 },
+};

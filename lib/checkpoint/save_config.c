@@ -70,6 +70,7 @@ void config_activation(cJSON *o, const char *name, enum activation which)
         [ACTIVATION_GELU] = "gelu",
         [ACTIVATION_GELU_TANH] = "gelu_pytorch_tanh",
         [ACTIVATION_RELU] = "relu",
+        [ACTIVATION_RELU6] = "relu6",
     };
 
     config_word(o, name, names[which]);

@@ -22,6 +22,7 @@ enum activation {
     ACTIVATION_GELU,       /* x Phi(x), by erf */
     ACTIVATION_GELU_TANH,  /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
     ACTIVATION_RELU,
+    ACTIVATION_RELU6, /* min(max(x, 0), 6) */
 };
 
 struct panel_kernel;
@@ -42,6 +43,10 @@ struct kernels {
                               enum activation which);
     void (*add)(float *y, const float *a, const float *b, long count);     /* y = a + b */
     void (*add_scaled)(float *y, const float *x, float scale, long count); /* y += scale x */
+    /* y = act(bias + x[0] w[0] + x[1] w[1] + ..), number by number: a pixel of a depthwise
+     * convolution, whose filter has `taps` places over the image */
+    void (*taps)(float *y, const float *const *x, const float *const *w, int taps,
+                 const float *bias, long count, enum activation which);
     float (*dot)(const float *a, const float *b, long count);
     void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */
     void (*narrow)(void *y, const float *x, enum dtype type, long count); /* f32 f16 bf16 */

@@ -59,6 +59,8 @@ static float active(float x, enum activation which)
         return 0.5f * x * (1 + tanhf(root_2_over_pi * (x + cubic * x * x * x)));
     case ACTIVATION_RELU:
         return x < 0 ? 0 : x; /* NaN stays */
+    case ACTIVATION_RELU6:
+        return x < 0 ? 0 : x > 6 ? 6 : x;
     }
     return x;
 }
@@ -80,6 +82,8 @@ static float slope(float x, enum activation which)
         return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * root_2_over_pi * (1 + 3 * cubic * x * x);
     case ACTIVATION_RELU:
         return x > 0;
+    case ACTIVATION_RELU6:
+        return x > 0 && x < 6;
     }
     return 1;
 }
@@ -107,6 +111,18 @@ static void add_scaled(float *y, const float *x, float scale, long count)
 {
     for (long i = 0; i < count; i++)
         y[i] += scale * x[i];
+}
+
+static void taps(float *y, const float *const *x, const float *const *w, int count,
+                 const float *bias, long channels, enum activation which)
+{
+    for (long i = 0; i < channels; i++) {
+        float sum = bias[i];
+
+        for (int k = 0; k < count; k++)
+            sum += x[k][i] * w[k][i];
+        y[i] = active(sum, which);
+    }
 }
 
 static float dot(const float *a, const float *b, long count)
@@ -211,6 +227,7 @@ const struct kernels kernels_scalar = {
     .activate_backward = activate_backward,
     .add = add,
     .add_scaled = add_scaled,
+    .taps = taps,
     .dot = dot,
     .widen = widen,
     .narrow = narrow,

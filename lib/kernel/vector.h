@@ -60,6 +60,9 @@ INLINE void activate_backward_all(float *dx, const float *dy, const float *x, lo
     case ACTIVATION_RELU:                                                                          \
         call(ACTIVATION_RELU);                                                                     \
         break;                                                                                     \
+    case ACTIVATION_RELU6:                                                                         \
+        call(ACTIVATION_RELU6);                                                                    \
+        break;                                                                                     \
     }
 
 static TARGET void activate(float *y, const float *x, long count, enum activation which)
@@ -73,6 +76,38 @@ static TARGET void activate_backward(float *dx, const float *dy, const float *x,
 {
 #define SLOPE(act) activate_backward_all(dx, dy, x, count, act)
     FOR_EACH_ACTIVATION(which, SLOPE)
+}
+
+INLINE void taps_all(float *y, const float *const *x, const float *const *w, int count,
+                     const float *bias, long channels, enum activation which)
+{
+    long i = 0;
+
+    for (; i + 2 * LANES <= channels; i += 2 * LANES) {
+        vec a = load(bias + i), b = load(bias + i + LANES);
+
+        for (int k = 0; k < count; k++) {
+            a = muladd(load(x[k] + i), load(w[k] + i), a);
+            b = muladd(load(x[k] + i + LANES), load(w[k] + i + LANES), b);
+        }
+        store(y + i, active(a, which));
+        store(y + i + LANES, active(b, which));
+    }
+    for (; i < channels; i += LANES) {
+        int n = channels - i < LANES ? (int)(channels - i) : LANES;
+        vec a = load_some(bias + i, n);
+
+        for (int k = 0; k < count; k++)
+            a = muladd(load_some(x[k] + i, n), load_some(w[k] + i, n), a);
+        store_some(y + i, active(a, which), n);
+    }
+}
+
+static TARGET void taps(float *y, const float *const *x, const float *const *w, int count,
+                        const float *bias, long channels, enum activation which)
+{
+#define TAPS(act) taps_all(y, x, w, count, bias, channels, act)
+    FOR_EACH_ACTIVATION(which, TAPS)
 }
 
 /* Sums over a row run in four chains, so that an addition need not wait for the one before. */

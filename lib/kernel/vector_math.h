@@ -60,6 +60,8 @@ INLINE vec active(vec x, enum activation which)
         return x / (set(1) + exponential(set(0) - tanh_argument(x)));
     case ACTIVATION_RELU:
         return larger(set(0), x);
+    case ACTIVATION_RELU6:
+        return smaller(set(6), larger(set(0), x));
     }
     return x;
 }
@@ -86,6 +88,8 @@ INLINE vec slope(vec x, enum activation which)
                       muladd(x * x, set(6 * 0.79788456f * 0.044715f), set(2 * 0.79788456f)), s);
     case ACTIVATION_RELU:
         return where_below(set(0), x, set(1), set(0));
+    case ACTIVATION_RELU6:
+        return where_below(set(0), x, where_below(x, set(6), set(1), set(0)), set(0));
     }
     return set(1);
 }

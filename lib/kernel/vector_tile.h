@@ -263,6 +263,7 @@ static const struct panel_kernel panel = {
 #define VECTOR_TABLE(text, plain_panel, engine)                                                    \
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
-        .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled, .dot = dot,  \
-        .widen = widen, .narrow = narrow, .panel = plain_panel, .packed_engine = engine            \
+        .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
+        .taps = taps, .dot = dot, .widen = widen, .narrow = narrow, .panel = plain_panel,          \
+        .packed_engine = engine                                                                    \
     }

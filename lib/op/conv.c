@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * conv.c - convolution with zero padding k / 2     x: [n, h, w, in]  y: [n, h', w', out]
+ * conv.c - convolution with zeros around     x: [n, h, w, in]  y: [n, h', w', out]
  *
  * A product of rows that hold what the filter sees, made block by block in forward and once more in
  * backward; PyTorch calls the rows "unfold", others im2col:
@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "op/rows.h"
+#include "op/window.h"
 
 /* --- what a filter sees, laid out as rows for a product ---
  *
@@ -24,10 +24,6 @@
 
 enum { BLOCK = 1 << 20 }; /* numbers in a block of rows: 4 MB */
 
-struct window {
-    long n, h, w, channels;            /* of x: [n, h, w, channels] */
-    long out, k, stride, down, across; /* of y: [n, down, across, out] */
-};
 struct rows_of {
     const struct window *at;
     const struct tensor *x;
@@ -35,16 +31,28 @@ struct rows_of {
     long start;
 };
 
-static struct window window_over(const struct tensor *x, const struct tensor *weight, long stride)
+/* Places of the filter over `size` pixels, and the zeros before the first.  TensorFlow's SAME has a
+ * place for every stride-th pixel and as few zeros as that takes, the odd one at the end. */
+static long places(const struct linear *layer, long size, long k, long stride, long *zeros)
 {
-    long k = weight->shape[2], pad = k / 2;
-    struct window at = { x->shape[0], x->shape[1], x->shape[2], width(x), weight->shape[0],
-                         k,           stride,      0,           0 };
+    long count = (size + stride - 1) / stride, missing = (count - 1) * stride + k - size;
 
-    assert(x->rank == 4 && weight->rank == 4 && weight->shape[3] == k);
-    assert(weight->shape[1] == at.channels);
-    at.down = (at.h + 2 * pad - k) / stride + 1;
-    at.across = (at.w + 2 * pad - k) / stride + 1;
+    *zeros = !layer->same ? k / 2 : missing > 0 ? missing / 2 : 0;
+    return layer->same ? count : (size + 2 * *zeros - k) / stride + 1;
+}
+
+struct window window_over(const struct tensor *x, const struct linear *layer, long stride)
+{
+    const struct tensor *weight = layer->weight[0];
+    bool matrix = weight->rank == 2; /* of a 1 x 1 filter */
+    long k = matrix ? 1 : weight->shape[2];
+    struct window at = {
+        x->shape[0], x->shape[1], x->shape[2], width(x), weight->shape[0], k, stride, 0, 0, 0, 0
+    };
+
+    assert(x->rank == 4 && (matrix || (weight->rank == 4 && weight->shape[3] == k)));
+    at.down = places(layer, at.h, k, stride, &at.above);
+    at.across = places(layer, at.w, k, stride, &at.before);
     return at;
 }
 
@@ -57,8 +65,8 @@ static long window_numbers(const struct window *at)
 static long source(const struct window *at, long i, long ky, long kx)
 {
     long image = i / (at->down * at->across);
-    long y = i / at->across % at->down * at->stride + ky - at->k / 2;
-    long x = i % at->across * at->stride + kx - at->k / 2;
+    long y = i / at->across % at->down * at->stride + ky - at->above;
+    long x = i % at->across * at->stride + kx - at->before;
 
     if (y < 0 || y >= at->h || x < 0 || x >= at->w)
         return -1;
@@ -282,7 +290,8 @@ struct tensor *convolve(struct tape *t, struct linear *layer, struct tensor *x, 
     struct window *at = tape_alloc(t, sizeof *at);
 
     assert(layer->parts == 1);
-    *at = window_over(x, w, stride);
+    *at = window_over(x, layer, stride);
+    assert(tensor_count(w) == at->out * window_numbers(at));
     if (at->k == 1 && stride == 1)
         return linear(t, layer, x, ACTIVATION_NONE);
     y = tensor_make(t, at->n, at->down, at->across, at->out);
@@ -349,7 +358,7 @@ static void norm_forward(struct tape *t, struct linear *layer, const struct batc
 struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
                              struct tensor *x, int stride, float eps, enum activation act)
 {
-    struct window at = window_over(x, layer->weight[0], stride);
+    struct window at = window_over(x, layer, stride);
     struct product p = { .activation = act };
     struct tensor *y;
 
@@ -373,7 +382,7 @@ static void relu_rows(const void *argument, long first, long last)
 struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
                                   struct tensor *x, struct tensor *h, float eps)
 {
-    struct window at = window_over(h, layer->weight[0], 1);
+    struct window at = window_over(h, layer, 1);
     struct product p = { .residual = x->data, .y = x->data, .y_stride = x->stride };
 
     if (wants(x) || wants(h) || learning(layer, norm)) {

@@ -20,6 +20,7 @@ struct linear {
     struct pack *pack; /* made at first use, dropped by linear_close: call it if weights changed */
     float *folded;     /* bias of a pack that holds a normalisation too; see conv.c */
     bool memory_bound; /* mostly some rows at a time, as words that are written; see pack.c */
+    bool same;         /* a convolution whose zeros around are TensorFlow's SAME, not k/2 */
 };
 struct tensor *linear(struct tape *t, struct linear *l, struct tensor *x, enum activation act);
 /* x + (h W^T + b).  Where nothing is remembered the sum is written over x and x returned. */
@@ -143,8 +144,8 @@ float *softmax_rows(struct tape *t, const struct tensor *logits); /* [rows, clas
 
 /* conv.c, batchnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
 struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
-/* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2; `layer` keeps the packed weight
- */
+/* weight: [out, in, k, k] as PyTorch stores it, or [out, in] of a 1 x 1 filter; zero padding k/2
+ * unless layer->same; `layer` keeps the packed weight */
 struct tensor *convolve(struct tape *t, struct linear *layer, struct tensor *x, int stride);
 struct batchnorm {
     struct tensor *gain, *shift, *mean, *variance; /* [c]; the last two are running statistics */
@@ -160,6 +161,11 @@ struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchn
 /* relu(x + batchnorm(convolve(h))) at stride 1, then written over x and x returned */
 struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
                                   struct tensor *x, struct tensor *h, float eps);
+/* depthwise.c - every channel has a filter of its own    weight: [c, 1, k, k]  y: [n, h', w', c] */
+struct tensor *depthwise(struct tape *t, struct linear *layer, struct tensor *x, int stride);
+/* act(batchnorm(depthwise(x))), folded as convolve_norm does */
+struct tensor *depthwise_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
+                              struct tensor *x, int stride, float eps, enum activation act);
 struct tensor *average_pool(struct tape *t, struct tensor *x,
                             int size); /* size x size, stride size */
 

@@ -422,6 +422,49 @@ static struct tensor *run_convolve_stride(struct tape *t, struct tensor *const *
     return convolve_with(t, in, 2);
 }
 
+static struct tensor *same_zeros(struct tape *t, struct tensor *const *in, int stride)
+{
+    struct linear l = { .weight = { in[1] }, .bias = { in[2] }, .parts = 1, .same = true };
+    struct tensor *y = convolve(t, &l, in[0], stride);
+
+    linear_close(&l);
+    return y;
+}
+
+static struct tensor *run_convolve_same(struct tape *t, struct tensor *const *in)
+{
+    return same_zeros(t, in, 2);
+}
+
+static struct tensor *depthwise_with(struct tape *t, struct tensor *const *in, int stride,
+                                     bool even)
+{
+    struct linear l = { .weight = { in[1] }, .bias = { in[2] }, .parts = 1, .same = !even };
+
+    return depthwise(t, &l, in[0], stride);
+}
+
+static struct tensor *run_depthwise(struct tape *t, struct tensor *const *in)
+{
+    return depthwise_with(t, in, 1, true);
+}
+
+static struct tensor *run_depthwise_same(struct tape *t, struct tensor *const *in)
+{
+    return depthwise_with(t, in, 2, false);
+}
+
+/* Learning, the batch's statistics; frozen, everything in one. */
+static struct tensor *run_depthwise_norm(struct tape *t, struct tensor *const *in)
+{
+    struct linear l = { .weight = { in[1] }, .parts = 1, .same = true };
+    struct batchnorm b = { in[2], in[3], in[4], in[5] };
+    struct tensor *y = depthwise_norm(t, &l, &b, in[0], 2, 1e-5f, ACTIVATION_GELU);
+
+    linear_close(&l);
+    return y;
+}
+
 /* in: x, gain, shift, mean, variance */
 static struct tensor *run_batchnorm(struct tape *t, struct tensor *const *in)
 {
@@ -582,6 +625,21 @@ static const struct row table[] = {
       run_convolve_stride,
       { S4(2, 5, 4, 3), S4(6, 3, 1, 1), S1(6) },
       3 },
+    { "convolve, SAME", run_convolve_same, { S4(2, 6, 5, 3), S4(6, 3, 3, 3), S1(6) }, 3 },
+    { "depthwise", run_depthwise, { S4(2, 5, 4, 19), S4(19, 1, 3, 3), S1(19) }, 3 },
+    { "depthwise, SAME, stride 2",
+      run_depthwise_same,
+      { S4(3, 8, 7, 40), S4(40, 1, 5, 5), S1(40) },
+      3 },
+    { "depthwise, frozen", run_depthwise, { S4(2, 5, 4, 6), F4(6, 1, 3, 3), F1(6) }, 3 },
+    { "depthwise_norm",
+      run_depthwise_norm,
+      { S4(2, 6, 5, 21), S4(21, 1, 3, 3), S1(21), S1(21), F1(21), P1(21) },
+      6 },
+    { "depthwise_norm, frozen",
+      run_depthwise_norm,
+      { S4(2, 6, 5, 21), F4(21, 1, 3, 3), F1(21), F1(21), F1(21), P1(21) },
+      6 },
     { "batchnorm", run_batchnorm, { S4(3, 2, 4, 21), S1(21), S1(21), F1(21), P1(21) }, 5 },
     { "batchnorm, large", run_batchnorm, { S2(400, 150), S1(150), S1(150), F1(150), P1(150) }, 5 },
     { "batchnorm, frozen", run_batchnorm, { S4(3, 2, 4, 5), F1(5), F1(5), F1(5), P1(5) }, 5 },
@@ -822,8 +880,9 @@ static bool means_another(const struct row *row)
 
     if (row->run == run_dropout || row->run == run_drop_sequences)
         return true;
-    return gain && (row->run == run_batchnorm || row->run == run_stem ||
-                    row->run == run_convolve_norm || row->run == run_convolve_norm_onto);
+    return gain &&
+           (row->run == run_batchnorm || row->run == run_stem || row->run == run_convolve_norm ||
+            row->run == run_convolve_norm_onto || row->run == run_depthwise_norm);
 }
 
 static void try_frozen(const struct row *row, uint64_t seed)

@@ -55,6 +55,8 @@ static double activation_of(double x, enum activation which)
         return 0.5 * x * (1 + tanh(c * (x + 0.044715 * x * x * x)));
     case ACTIVATION_RELU:
         return x > 0 ? x : 0;
+    case ACTIVATION_RELU6:
+        return x > 0 ? fmin(x, 6) : 0;
     default:
         return x;
     }
@@ -64,7 +66,9 @@ static double activation_of(double x, enum activation which)
  * of the activations are below 1, so their errors are absolute: some 1.5e-7 times |x|. */
 static void test_activations(int shift, int n)
 {
-    static const char *const names[] = { "none", "quick GELU", "GELU", "tanh GELU", "ReLU" };
+    static const char *const names[] = {
+        "none", "quick GELU", "GELU", "tanh GELU", "ReLU", "ReLU6"
+    };
 
     for (int which = 0; which < COUNT(names); which++) {
         char name[40];
@@ -87,6 +91,20 @@ static void test_activations(int shift, int n)
         snprintf(name, sizeof name, "slope of %s", names[which]);
         same(name, n, 2e-6, 1e-6);
     }
+}
+
+/* Three places of a filter and a bias; 3e-7 of the size of the parts, some 20. */
+static void test_taps(int shift, int n)
+{
+    const float *x[] = { in1, in2, in3 }, *w[] = { in2, in3, in1 };
+
+    fresh(3);
+    kernels.taps(got + shift, x, w, 3, in3, n, ACTIVATION_RELU6);
+    for (int i = 0; i < n; i++)
+        want[shift + i] = (float)activation_of((double)in1[i] * in2[i] + (double)in2[i] * in3[i] +
+                                                   (double)in3[i] * in1[i] + in3[i],
+                                               ACTIVATION_RELU6);
+    same("taps of a filter", n, 6e-6, 3e-7);
 }
 
 static void test_layernorm(int shift, int n)
@@ -179,9 +197,11 @@ static void test_extremes(void)
     kernels.softmax(x, 5);
     ok(x[2] == 1 && x[0] == 0 && x[1] == 0 && x[3] == 0 && x[4] == 0, "%s: softmax far apart",
        variant);
-    for (int which = ACTIVATION_QUICK_GELU; which <= ACTIVATION_RELU; which++) {
+    for (int which = ACTIVATION_QUICK_GELU; which <= ACTIVATION_RELU6; which++) {
+        float large = which == ACTIVATION_RELU6 ? 6 : 1e30f;
+
         kernels.activate(x, y, 4, (enum activation)which);
-        ok(x[0] == 0 && x[1] == 1e30f && fabsf(x[3]) == 0, "%s: activation %d far out", variant,
+        ok(x[0] == 0 && x[1] == large && fabsf(x[3]) == 0, "%s: activation %d far out", variant,
            which);
         ok(isnan(x[2]), "%s: activation %d of NaN", variant, which);
     }
@@ -230,6 +250,7 @@ int main(int argc, char **argv)
             int shift = lengths[j] % 5, n = lengths[j];
 
             test_activations(shift, n);
+            test_taps(shift, n);
             test_layernorm(shift, n);
             test_softmax(shift, n);
             test_sums(shift, n);
