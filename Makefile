@@ -34,7 +34,7 @@ SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=und
 ,       := ,
 
 packages = libcjson libcbor libutf8proc
-optional = libjpeg libwebp libheif libtiff-4
+optional = libjpeg libwebp libheif libtiff-4 libpcre2-8 libzstd
 PKG     := $(shell command -v pkg-config 2>/dev/null)
 found   := $(if $(MINIMAL),,$(foreach p,$(optional),$(if $(PKG),$(shell pkg-config --exists $(p) && echo $(p)))))
 ifneq ($(PKG),)

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "vlm.h"

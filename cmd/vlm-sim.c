@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/search.h"
 
 enum by { BY_ANY, BY_IMAGE, BY_TEXT };

@@ -12,7 +12,8 @@ needed = gcc:/usr/bin/gcc libc6-dev:/usr/include/stdio.h pkg-config:/usr/bin/pkg
     libutf8proc-dev:/usr/include/utf8proc.h libxxhash-dev:/usr/include/xxhash.h \
     zlib1g-dev:/usr/include/zlib.h libjpeg-dev:/usr/include/jpeglib.h \
     libwebp-dev:/usr/include/webp/decode.h libheif-dev:/usr/share/doc/libheif-dev \
-    libtiff-dev:/usr/share/doc/libtiff-dev groff:/usr/bin/groff \
+    libtiff-dev:/usr/share/doc/libtiff-dev libpcre2-dev:/usr/include/pcre2.h \
+    libzstd-dev:/usr/include/zstd.h groff:/usr/bin/groff \
     parallel:/usr/bin/parallel
 tools  = clang-14:/usr/bin/clang-14 clang-16:/usr/bin/clang-16 clang-format:/usr/bin/clang-format \
     mandoc:/usr/bin/mandoc gcovr:/usr/bin/gcovr valgrind:/usr/bin/valgrind

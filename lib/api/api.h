@@ -5,6 +5,7 @@
 #define API_API_H
 
 #include <pthread.h>
+#include "base/core.h"
 #include "checkpoint/model.h"
 
 struct vlm {

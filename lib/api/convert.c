@@ -3,6 +3,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/number.h"
 #include "checkpoint/save_parts.h"
 #include "family/registry.h"
 

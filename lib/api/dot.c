@@ -4,6 +4,7 @@
  * Each number is one dot product, summed in an order that depends on the width alone; blocks only
  * say who computes which of them and when.
  */
+#include "base/thread.h"
 #include "tensor/tensor.h"
 #include "vlm.h"
 

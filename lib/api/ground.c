@@ -6,6 +6,8 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "draw/draw.h"
 #include "api/api.h"
 

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include "base/base.h"
+#include "base/error.h"
+#include "base/memory.h"
 
 enum { ALIGN = 64, CHUNK = 2 << 20 };
 

@@ -2,7 +2,8 @@
  * base64.c - bytes spelt in 64 letters (RFC 4648), the alphabet of URLs too
  */
 #include <string.h>
-#include "base/base.h"
+#include "base/buffer.h"
+#include "base/error.h"
 
 static int value_of(int c)
 {

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/base.h"
+#include "base/buffer.h"
+#include "base/memory.h"
 
 void buffer_reserve(struct buffer *b, size_t more)
 {

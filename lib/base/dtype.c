@@ -4,7 +4,7 @@
  *     f16   s eeeee mmmmmmmmmm         bf16   s eeeeeeee mmmmmmm (the upper half of an f32)
  */
 #include <string.h>
-#include "base/base.h"
+#include "base/number.h"
 
 static const struct {
     const char *name;

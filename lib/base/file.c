@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT
- * file.c - whole files: mapped, read, written under another name and renamed
+ * file.c - whole files: mapped, read, made
+ *
+ * A new file is written under a temporary name (temporary.c).  The order is the one that survives a
+ * crash at any point: bytes to the disk, then the name, then the folder that holds the name.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/base.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+enum { LINKS = 40 }; /* followed one after the other, as the kernel does */
 
 int file_map(struct file *f, const char *path)
 {
@@ -88,6 +97,42 @@ int file_read(struct buffer *b, const char *path)
     return result;
 }
 
+/* Looked at behind the descriptor, so that it cannot become another file in between; opened without
+ * waiting, so that a pipe or a device does not hold up the caller; read to a limit, because files
+ * of /proc say that they are regular and small. */
+int file_read_named(struct buffer *b, const char *path, const char *name, size_t most)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), result = -1;
+    size_t before = b->size;
+    struct stat status;
+    ssize_t got = 1;
+
+    if (fd < 0 || fstat(fd, &status)) {
+        fail_errno("%s", name);
+    } else if (!S_ISREG(status.st_mode)) {
+        fail_as("unsupported", "%s: not a regular file", name);
+    } else if ((uint64_t)status.st_size <= most) {
+        buffer_reserve(b, (size_t)status.st_size + 1);
+        while (got && b->size - before <= most) {
+            buffer_reserve(b, 1 << 12);
+            got = read(fd, b->data + b->size, b->capacity - b->size - 1);
+            if (got < 0 && errno != EINTR)
+                break;
+            b->size += got > 0 ? (size_t)got : 0;
+        }
+        b->data[b->size] = 0;
+        if (got < 0)
+            fail_errno("%s", name);
+        else
+            result = b->size - before <= most ? 0 : 1;
+    } else {
+        result = 1;
+    }
+    if (fd >= 0)
+        close(fd);
+    return result > 0 ? fail_as("too_large", "%s: larger than %zu bytes", name, most) : result;
+}
+
 int file_read_part(struct buffer *b, const char *path, long long at, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -115,13 +160,58 @@ int file_read_part(struct buffer *b, const char *path, long long at, size_t size
     return have == size ? 0 : -1;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+/* Where a path leads, also if the last link of it leads to nothing yet; to free. */
+static char *follow_links(const char *path)
 {
+    char *real = realpath(path, NULL), *name, *above, *joined;
+    char link[PATH_MAX];
+    ssize_t length;
+
+    if (real)
+        return real;
+    name = xstrdup(path);
+    for (int i = 0; i < LINKS && (length = readlink(name, link, sizeof link - 1)) > 0; i++) {
+        link[length] = 0;
+        above = path_above(name);
+        joined = path_join(above, link);
+        free(above);
+        free(name);
+        name = joined;
+    }
+    return name;
+}
+
+int new_file_open(struct new_file *f, const char *path)
+{
+    struct stat status;
+    bool there = stat(path, &status) == 0;
+
+    *f = (struct new_file){ .path = follow_links(path) };
+    if (there && !S_ISREG(status.st_mode)) { /* a device stays one */
+        f->fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (f->fd < 0)
+            fail_errno("%s", path);
+    } else {
+        f->fd = temporary_create(f->path, false, &f->temporary);
+        if (f->fd >= 0 && there)
+            fchmod(f->fd, status.st_mode & 0777);
+    }
+    if (f->fd >= 0)
+        return 0;
+    free(f->path);
+    *f = (struct new_file){ .fd = -1 };
+    return -1;
+}
+
+int new_file_write(struct new_file *f, const void *bytes, size_t size)
+{
+    const char *data = bytes;
+
     while (size) {
-        ssize_t put = write(fd, data, size);
+        ssize_t put = write(f->fd, data, size);
 
         if (put < 0 && errno != EINTR)
-            return -1;
+            return fail_errno("%s", f->path);
         if (put > 0) {
             data += put;
             size -= (size_t)put;
@@ -130,26 +220,69 @@ static int write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-int file_write_atomic(const char *path, const void *data, size_t size)
+int folder_sync(const char *path)
 {
-    char *name = xprintf("%s.%ld.tmp", path, (long)getpid());
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    int result = -1;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
 
-    if (fd < 0) {
-        fail_errno("%s", name);
-    } else {
-        bool bad = write_all(fd, data, size) || fsync(fd);
+    if (fd < 0)
+        return errno == EACCES ? 0 : -1; /* may be written, not read */
+    if (fsync(fd) && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+        result = -1; /* else a file system that knows no such thing */
+    close(fd);
+    return result;
+}
 
-        if (close(fd) || bad || rename(name, path)) {
-            fail_errno("%s", path);
-            unlink(name);
-        } else {
-            result = 0;
+static int sync_above(const char *path)
+{
+    char *above = path_above(path);
+    int result = folder_sync(above);
+
+    free(above);
+    return result;
+}
+
+int new_file_commit(struct new_file *f)
+{
+    int result = 0;
+
+    if (f->temporary) {
+        if (fsync(f->fd) || rename(f->temporary, f->path))
+            result = fail_errno("%s", f->path);
+        else {
+            free(f->temporary); /* the name is another's now */
+            f->temporary = NULL;
+            if (sync_above(f->path))
+                result = fail_errno("%s", f->path);
         }
     }
-    free(name);
+    if (close(f->fd) && !result)
+        result = fail_errno("%s", f->path);
+    f->fd = -1;
+    new_file_drop(f);
     return result;
+}
+
+void new_file_drop(struct new_file *f)
+{
+    if (f->temporary)
+        unlink(f->temporary);
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f->temporary);
+    free(f->path);
+    *f = (struct new_file){ .fd = -1 };
+}
+
+int file_write_atomic(const char *path, const void *data, size_t size)
+{
+    struct new_file f;
+
+    if (new_file_open(&f, path))
+        return -1;
+    if (new_file_write(&f, data, size) == 0)
+        return new_file_commit(&f);
+    new_file_drop(&f);
+    return -1;
 }
 
 char *path_join(const char *folder, const char *name)
@@ -159,6 +292,13 @@ char *path_join(const char *folder, const char *name)
     if (!n || name[0] == '/')
         return xstrdup(name);
     return xprintf("%s%s%s", folder, folder[n - 1] == '/' ? "" : "/", name);
+}
+
+char *path_above(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? xmemdup(path, (size_t)(slash - path) + (slash == path)) : xstrdup(".");
 }
 
 bool path_is_folder(const char *path)

@@ -9,31 +9,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/base.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 static bool is_dots(const char *name)
 {
     return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
-/* Files, not folders: nobody puts one into what is ours. */
-static void remove_folder(const char *path)
-{
-    DIR *list = opendir(path);
-    struct dirent *e;
-
-    while (list && (e = readdir(list)))
-        if (!is_dots(e->d_name))
-            unlinkat(dirfd(list), e->d_name, 0);
-    if (list)
-        closedir(list);
-    rmdir(path);
 }
 
 static bool is_empty(const char *path)
@@ -59,83 +47,36 @@ static char *plain_path(const char *path)
     return plain;
 }
 
-/* "NAME.PID.tmp" of processes that are no more: runs that were killed while they wrote. */
-static void sweep(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    char *above = slash ? xmemdup(path, (size_t)(slash - path) + 1) : xstrdup(".");
-    size_t length = strlen(name);
-    DIR *list = opendir(above);
-    struct dirent *e;
-    int end;
-    long process;
-
-    while (list && (e = readdir(list))) {
-        end = 0;
-        if (!strncmp(e->d_name, name, length) &&
-            sscanf(e->d_name + length, ".%ld.tmp%n", &process, &end) == 1 && end &&
-            !e->d_name[length + (size_t)end] && process > 0 && kill((pid_t)process, 0) &&
-            errno == ESRCH) {
-            char *old = path_join(above, e->d_name);
-
-            remove_folder(old);
-            free(old);
-        }
-    }
-    if (list)
-        closedir(list);
-    free(above);
-}
-
 int folder_begin(struct folder *f, const char *path, const char *mark)
 {
     struct stat status;
     char *marked;
 
-    *f = (struct folder){ .path = plain_path(path) };
+    *f = (struct folder){ .path = plain_path(path), .fd = -1 };
     marked = path_join(f->path, mark);
     if (stat(f->path, &status) == 0 && !S_ISDIR(status.st_mode))
         fail("%s: is there already, and no folder", path);
     else if (path_exists(f->path) && !path_exists(marked) && !is_empty(f->path))
         fail("%s: is there already, with files but without %s: not replaced", path, mark);
     else
-        f->temporary = xprintf("%s.%ld.tmp", f->path, (long)getpid());
+        f->fd = temporary_create(f->path, true, &f->temporary);
     free(marked);
-    if (f->temporary)
-        sweep(f->path);
-    if (f->temporary && mkdir(f->temporary, 0777)) {
-        if (errno == EEXIST) /* of a run that was killed, whose number came round again */
-            remove_folder(f->temporary);
-        if (mkdir(f->temporary, 0777)) {
-            fail_errno("%s", f->temporary);
-            free(f->temporary);
-            f->temporary = NULL;
-        }
-    }
     if (f->temporary)
         return 0;
     free(f->path);
-    *f = (struct folder){ 0 };
+    *f = (struct folder){ .fd = -1 };
     return -1;
 }
 
 void folder_drop(struct folder *f)
 {
     if (f->temporary)
-        remove_folder(f->temporary);
+        folder_remove(f->temporary);
+    if (f->fd >= 0)
+        close(f->fd);
     free(f->temporary);
     free(f->path);
-    *f = (struct folder){ 0 };
-}
-
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 || fsync(fd) ? -1 : 0;
-
-    if (fd >= 0)
-        close(fd);
-    return result;
+    *f = (struct folder){ .fd = -1 };
 }
 
 static bool begins_with_any(const char *name, const char *const *beginnings)
@@ -146,16 +87,23 @@ static bool begins_with_any(const char *name, const char *const *beginnings)
     return false;
 }
 
-/* What somebody else put beside the old files goes over to the new ones. */
-static void move_others(const char *from, const char *to, const char *const *own)
+/* What somebody else put beside the old files comes along.  Files get a second name in the new
+ * folder before it takes its place, so that a kill at any point leaves them; folders, and files
+ * where there are no second names, are moved when it has. */
+static void take_others(const char *from, const char *to, const char *const *own, bool move)
 {
     DIR *old = opendir(from);
     int new = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct dirent *e;
 
-    while (old && new >= 0 && (e = readdir(old)))
-        if (!is_dots(e->d_name) && !begins_with_any(e->d_name, own))
+    while (old && new >= 0 && (e = readdir(old))) {
+        if (is_dots(e->d_name) || begins_with_any(e->d_name, own))
+            continue;
+        if (move)
             renameat2(dirfd(old), e->d_name, new, e->d_name, RENAME_NOREPLACE);
+        else if (linkat(dirfd(old), e->d_name, new, e->d_name, 0))
+            continue; /* a new file has that name, or it is moved later */
+    }
     if (old)
         closedir(old);
     if (new >= 0)
@@ -184,20 +132,28 @@ static int take_place(const struct folder *f, char **old)
 
 int folder_commit(struct folder *f, const char *const *own)
 {
-    char *old = NULL, *above = xprintf("%s/..", f->path);
-    int result = sync_folder(f->temporary) ? -1 : take_place(f, &old);
+    char *old = NULL, *above = path_above(f->path);
+    int held = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result;
+
+    if (held >= 0) { /* nobody sweeps the old folder while its files come over */
+        flock(held, LOCK_EX | LOCK_NB);
+        take_others(f->path, f->temporary, own, false);
+    }
+    result = folder_sync(f->temporary) ? -1 : take_place(f, &old);
 
     if (result) {
         fail_errno("%s", f->path);
     } else {
         free(f->temporary);
         f->temporary = NULL;
-        sync_folder(above);
+        folder_sync(above);
         if (old) {
-            move_others(old, f->path, own);
-            remove_folder(old);
+            take_others(old, f->path, own, true);
+            folder_remove(old);
         }
     }
+    if (held >= 0)
+        close(held);
     free(above);
     free(old);
     folder_drop(f);

@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/base.h"
+#include "base/error.h"
+#include "base/file.h"
 
 enum { MOST = 256, NAME = 256, FAILED_INPUT = 1 };
 

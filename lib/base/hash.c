@@ -3,7 +3,7 @@
  */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-#include "base/base.h"
+#include "base/random.h"
 
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {

@@ -3,6 +3,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 
 cJSON *json_parse(const char *text, size_t size)
@@ -59,11 +62,10 @@ const char *json_string(const cJSON *object, const char *name, const char *other
     return cJSON_IsString(item) ? item->valuestring : otherwise;
 }
 
-void json_escape(struct buffer *b, const char *text, size_t size)
+void json_escape_inside(struct buffer *b, const char *text, size_t size)
 {
     const char *end = text + size;
 
-    buffer_byte(b, '"');
     while (text < end) {
         uint32_t code = utf8_next(&text, end);
 
@@ -76,5 +78,11 @@ void json_escape(struct buffer *b, const char *text, size_t size)
         else
             buffer_utf8(b, code);
     }
+}
+
+void json_escape(struct buffer *b, const char *text, size_t size)
+{
+    buffer_byte(b, '"');
+    json_escape_inside(b, text, size);
     buffer_byte(b, '"');
 }

@@ -8,7 +8,7 @@
 #define BASE_JSON_H
 
 #include <cjson/cJSON.h>
-#include "base/base.h"
+#include "base/buffer.h"
 
 cJSON *json_parse(const char *text, size_t size); /* whole text, or NULL after fail() */
 cJSON *json_read(const char *path);               /* NULL after fail() naming the file */
@@ -16,6 +16,7 @@ const cJSON *json_get(const cJSON *object, const char *name); /* exact case; NUL
 double json_number(const cJSON *object, const char *name, double otherwise);
 bool json_bool(const cJSON *object, const char *name, bool otherwise);
 const char *json_string(const cJSON *object, const char *name, const char *otherwise);
+void json_escape_inside(struct buffer *b, const char *text, size_t size); /* without quotes */
 void json_escape(struct buffer *b, const char *text, size_t size); /* quoted; bad UTF-8: U+FFFD */
 
 #endif

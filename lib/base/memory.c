@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/base.h"
+#include "base/error.h"
+#include "base/memory.h"
 
 static _Noreturn void gone(size_t count, size_t size)
 {
@@ -53,18 +54,27 @@ char *xstrdup(const char *text)
     return xmemdup(text, strlen(text));
 }
 
-char *xprintf(const char *format, ...)
+char *xvprintf(const char *format, va_list list)
 {
-    va_list list;
+    va_list again;
     int length;
     char *text;
 
-    va_start(list, format);
-    length = vsnprintf(NULL, 0, format, list);
-    va_end(list);
+    va_copy(again, list);
+    length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
     text = xresize(NULL, (size_t)length + 1, 1);
-    va_start(list, format);
     vsnprintf(text, (size_t)length + 1, format, list);
+    return text;
+}
+
+char *xprintf(const char *format, ...)
+{
+    va_list list;
+    char *text;
+
+    va_start(list, format);
+    text = xvprintf(format, list);
     va_end(list);
     return text;
 }

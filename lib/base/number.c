@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/base.h"
+#include "base/memory.h"
+#include "base/number.h"
 
 enum { LEAST_POWER = -31 };
 

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include "base/base.h"
+#include "base/error.h"
+#include "base/memory.h"
 
 enum { LINE = 64, PAGE = 2 << 20, REGION = 32 << 20 };
 

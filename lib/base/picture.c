@@ -3,7 +3,7 @@
  */
 #include <stdint.h>
 #include <string.h>
-#include "base/base.h"
+#include "base/core.h"
 #include "base/picture.h"
 
 const struct picture_format picture_formats[PICTURE_COUNT] = {

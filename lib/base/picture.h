@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/core.h"
 
 /* ROW(constant, file, name in messages, media type, name endings in lower case).
  * Media types: the IANA registry, where it has one.  TGA has no signature: it comes last. */

@@ -5,7 +5,7 @@
  * Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
  */
 #include <math.h>
-#include "base/base.h"
+#include "base/random.h"
 
 uint64_t random_next(struct random *r)
 {

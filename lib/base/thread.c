@@ -23,7 +23,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
-#include "base/base.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/thread.h"
 
 /* Nanoseconds, but for LOOKS. */
 enum {

@@ -3,6 +3,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "checkpoint/layout.h"
 
 enum { LISTED = 6 }; /* names of each kind in the sentence; the rest is counted */

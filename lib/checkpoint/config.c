@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/error.h"
 #include "checkpoint/config.h"
 
 static const double largest = 1 << 24;

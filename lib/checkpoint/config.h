@@ -4,6 +4,7 @@
 #ifndef CHECKPOINT_CONFIG_H
 #define CHECKPOINT_CONFIG_H
 
+#include "base/core.h"
 #include "base/json.h"
 #include "image/image.h"
 #include "text/text.h"

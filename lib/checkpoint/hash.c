@@ -5,6 +5,9 @@
  * types do, since f16 weights give other features.
  */
 #include <string.h>
+#include "base/buffer.h"
+#include "base/number.h"
+#include "base/random.h"
 #include "checkpoint/model.h"
 
 static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)

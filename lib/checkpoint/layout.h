@@ -8,6 +8,7 @@
 #ifndef CHECKPOINT_LAYOUT_H
 #define CHECKPOINT_LAYOUT_H
 
+#include "base/memory.h"
 #include "tensor/tensor.h"
 #include "weights/weights.h"
 

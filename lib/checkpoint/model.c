@@ -3,6 +3,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "checkpoint/model.h"
 
 static char *folder_of(const char *path)

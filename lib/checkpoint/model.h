@@ -8,6 +8,7 @@
 #ifndef CHECKPOINT_MODEL_H
 #define CHECKPOINT_MODEL_H
 
+#include "base/memory.h"
 #include "base/json.h"
 #include "image/image.h"
 #include "text/text.h"

@@ -8,6 +8,8 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "checkpoint/position.h"
 
 static void weights_at_fraction(float t, float w[4])

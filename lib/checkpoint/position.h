@@ -4,6 +4,7 @@
 #ifndef CHECKPOINT_POSITION_H
 #define CHECKPOINT_POSITION_H
 
+#include "base/memory.h"
 #include "nn/vit.h"
 
 /* Bicubic, without antialiasing, a = -0.75 (torch.nn.functional.interpolate; `corners`: its

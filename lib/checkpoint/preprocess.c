@@ -6,6 +6,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/number.h"
 #include "checkpoint/config.h"
 #include "checkpoint/model.h"
 

@@ -3,6 +3,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "checkpoint/config.h"
 #include "checkpoint/save_parts.h"
 

@@ -4,6 +4,7 @@
 #ifndef CHECKPOINT_SAVE_H
 #define CHECKPOINT_SAVE_H
 
+#include "base/number.h"
 #include "checkpoint/model.h"
 
 struct save_options {

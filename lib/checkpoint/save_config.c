@@ -2,6 +2,7 @@
  * save_config.c - values of a configuration, set or replaced
  */
 #include <string.h>
+#include "base/number.h"
 #include "checkpoint/save_parts.h"
 
 cJSON *config_begin(const char *type)

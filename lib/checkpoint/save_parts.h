@@ -4,6 +4,8 @@
 #ifndef CHECKPOINT_SAVE_PARTS_H
 #define CHECKPOINT_SAVE_PARTS_H
 
+#include "base/memory.h"
+#include "base/number.h"
 #include "checkpoint/save.h"
 
 /* save_tensors.c - a model's parameters as a layout stores them: renamed, joined, turned, rounded

@@ -9,6 +9,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "checkpoint/save_parts.h"
 
 enum { FEW_ROWS = 16 }; /* below it, a matrix is small and its few outputs matter: not for int8 */

@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include "base/error.h"
 #include "checkpoint/sizes.h"
 
 enum { NAME = 192, LAYERS = 1000 };

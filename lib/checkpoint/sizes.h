@@ -4,6 +4,7 @@
 #ifndef CHECKPOINT_SIZES_H
 #define CHECKPOINT_SIZES_H
 
+#include "base/core.h"
 #include "nn/bert.h"
 #include "nn/vit.h"
 #include "weights/weights.h"

@@ -9,6 +9,8 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include "base/memory.h"
+#include "base/thread.h"
 #include "cli/loop.h"
 
 struct batch {

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "cli/match.h"
 

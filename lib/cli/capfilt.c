@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/capfilt.h"
 #include "cli/cli.h"
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/error.h"
 #include "cli/loop.h"
 
 enum { MOST_FILES = 8 };

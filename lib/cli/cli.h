@@ -4,7 +4,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
-#include "base/base.h"
+#include "base/core.h"
 #include "stream/stream.h"
 #include "vlm.h"
 
@@ -77,7 +77,7 @@ struct settings { /* what the common options say; read-only for commands */
     struct fields fields;
     bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
-    int from;           /* enum format */
+    int from;           /* place in stream_formats */
     int on_error;       /* enum on_error */
     long max_errors;    /* -1: no limit */
     double max_percent; /* -1: no limit */
@@ -165,6 +165,7 @@ void image_work_free(struct image_work *w);
 /* vector.c - vectors and matrices in a record */
 /* The rows of a vector or matrix in a field; to free.  NULL: there is none, or after fail(). */
 float *vectors_read(const struct record *r, const char *name, int *rows, long *width, bool *list);
+bool floats_are_finite(const float *list, long count);
 bool vector_unit(float *v, long width); /* to length 1; false: zero, or not finite */
 /* Of vectors of length 1.  scores: one for each target, the highest of the cosines of the rows with
  * it. */

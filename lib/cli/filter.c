@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/error.h"
+#include "base/thread.h"
 #include "cli/loop.h"
 
 enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_MODEL, STATUS_FORMAT };

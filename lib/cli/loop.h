@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "base/buffer.h"
+#include "base/file.h"
 #include "cli/cli.h"
 
 /* queue.c - records on their way between two threads, bounded by count and by bytes */

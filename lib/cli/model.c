@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * model.c - the model that -m names, refused if it cannot do what is asked
  */
+#include "base/buffer.h"
+#include "base/error.h"
 #include "cli/cli.h"
 
 static const struct {

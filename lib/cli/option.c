@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 
 static const struct option_usage *current; /* for options_mistake() */

@@ -14,6 +14,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/loop.h"
 
 enum { QUEUE_ITEMS = 256, QUEUE_BYTES = 64 << 20, FLUSH_BYTES = 1 << 20 };

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "cli/loop.h"
 
 void queue_open(struct queue *q, int capacity, size_t most_bytes)

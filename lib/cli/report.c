@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/loop.h"
 
 enum { PERCENT_EVERY = 1000 }; /* records between looks at --max-errors=P% */
@@ -37,14 +39,6 @@ bool record_has_error(const struct record *r)
     return record_find(r, "error", &value) && value.size && value.data[0] == '{';
 }
 
-/* A name may hold newlines; a line of the report may not. */
-static void one_line(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
-
 static void print_failure(const struct report *p, const struct record *r)
 {
     struct span error, message;
@@ -56,7 +50,7 @@ static void print_failure(const struct report *p, const struct record *r)
         line = xprintf("%s:%ld: %s", r->source, r->line, text ? text : "failed");
     else
         line = xprintf("%s", text ? text : "failed");
-    one_line(line);
+    make_printable(line, "");
     fprintf(stderr, "%s%s: %s\n", p->progress && p->terminal ? "\r\033[K" : "", program_name, line);
     free(line);
     free(text);

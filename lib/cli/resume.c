@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "cli/loop.h"
 
 enum { RELEASE_EVERY = 64 << 20 }; /* bytes */

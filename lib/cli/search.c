@@ -2,6 +2,8 @@
  * search.c - the best records for each of several queries
  */
 #include <stdlib.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "cli/search.h"
 
 struct found {

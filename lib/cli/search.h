@@ -4,6 +4,7 @@
 #ifndef CLI_SEARCH_H
 #define CLI_SEARCH_H
 
+#include "base/core.h"
 #include "cli/cli.h"
 
 /* search.c - the best records for each of several queries; one that is among the best of several

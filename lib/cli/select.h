@@ -5,6 +5,7 @@
 #define CLI_SELECT_H
 
 #include <stdio.h>
+#include "base/core.h"
 #include "stream/stream.h"
 
 /* select.c - records wait in a temporary file until it is known which of them stay */

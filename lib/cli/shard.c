@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "cli/loop.h"
 
 static bool whole_number(const char *text, const char **end, long *value)

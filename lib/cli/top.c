@@ -4,6 +4,7 @@
  * A heap with the worst on top, so memory is that of the best alone.
  */
 #include <stdlib.h>
+#include "base/memory.h"
 #include "cli/cli.h"
 
 void top_open(struct top *t, int capacity)

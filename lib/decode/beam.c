@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "decode/decode.h"
 
 enum { BLOCK = 128 }; /* scores looked over at once */

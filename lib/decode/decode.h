@@ -9,7 +9,7 @@
 #ifndef DECODE_DECODE_H
 #define DECODE_DECODE_H
 
-#include "base/base.h"
+#include "base/core.h"
 
 struct language_model {
     void *self;

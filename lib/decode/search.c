@@ -7,6 +7,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "decode/decode.h"
 
 struct line {  /* one row of an item that is being written */

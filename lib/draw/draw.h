@@ -4,7 +4,7 @@
 #ifndef DRAW_DRAW_H
 #define DRAW_DRAW_H
 
-#include "base/base.h"
+#include "base/buffer.h"
 
 struct image;
 

@@ -10,6 +10,8 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "image/codec.h"
 #include "draw/draw.h"
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "draw/draw.h"
 #include "image/image.h"
 

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "family/registry.h"
 
 static const struct family *const families[] = { &family_clip, &family_albef, &family_blip,

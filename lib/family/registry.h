@@ -4,6 +4,7 @@
 #ifndef REGISTRY_H
 #define REGISTRY_H
 
+#include "base/core.h"
 #include "learn/learn.h"
 
 /* FAMILY/model.c, FAMILY/learn.c: what the rows of registry.c name */

@@ -8,6 +8,7 @@
  * Source: python-pillow/Pillow src/libImaging/AlphaComposite.c; Convert.c (rgbA2rgba, rgba2rgbA).
  */
 #include <assert.h>
+#include "base/memory.h"
 #include "image/codec.h"
 
 bool image_has_alpha(const struct image *image)

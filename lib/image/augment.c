@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/random.h"
 #include "image/augment.h"
 #include "image/codec.h"
 

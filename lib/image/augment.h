@@ -7,6 +7,7 @@
 #ifndef IMAGE_AUGMENT_H
 #define IMAGE_AUGMENT_H
 
+#include "base/random.h"
 #include "image/image.h"
 
 struct augment {                 /* all zero: nothing, the image is as at inference */

@@ -8,6 +8,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "image/resample.h"
 
 static double bilinear(double x)

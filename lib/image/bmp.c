@@ -18,6 +18,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/error.h"
 #include "image/codec.h"
 
 enum { RAW = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3, FILE_HEADER = 14 };

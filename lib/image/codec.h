@@ -8,6 +8,7 @@
 #ifndef IMAGE_CODEC_H
 #define IMAGE_CODEC_H
 
+#include "base/core.h"
 #include "base/picture.h"
 #include "image/image.h"
 

@@ -11,6 +11,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "image/codec.h"
 
 enum { MOST_CODES = 4096 };

@@ -10,6 +10,7 @@
 #ifdef HAVE_LIBHEIF
 #include <libheif/heif.h>
 #endif
+#include "base/error.h"
 #include "image/codec.h"
 
 #ifdef HAVE_LIBHEIF

@@ -9,6 +9,7 @@
  * an entry of 32 bits has its alpha in the fourth byte.
  */
 #include <string.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 enum { HEADER = 6, ENTRY = 16 };

@@ -21,6 +21,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "image/codec.h"
 
 enum { SMALL = 1 << 20 }; /* pixels that are never too many for a file */

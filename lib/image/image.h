@@ -6,7 +6,7 @@
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
-#include "base/base.h"
+#include "base/core.h"
 
 /* image.c - encoded bytes to 8-bit pixels
  *

@@ -5,6 +5,7 @@
  *     frame (marker C0 .. CF): length16 precision8 height16 width16 channels8 ...
  */
 #include <string.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 int jpeg_truncated(void)

@@ -16,6 +16,7 @@
 #ifndef HAVE_LIBJPEG
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 #define STB_IMAGE_STATIC

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <jpeglib.h>
 #include <jerror.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 struct decoder {

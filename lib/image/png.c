@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include "base/memory.h"
+#include "base/error.h"
 #include "image/codec.h"
 
 enum { GREY = 0, TRUE_COLOUR = 2, PALETTE = 3, GREY_ALPHA = 4, TRUE_COLOUR_ALPHA = 6 };

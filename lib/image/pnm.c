@@ -8,6 +8,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 struct text { /* the header and plain samples */

@@ -12,6 +12,7 @@
  * has alpha, and others none.
  */
 #include <string.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 enum { HEADER = 26, GREY = 1, PALETTE = 2, RGB = 3, CMYK = 4, DUOTONE = 8 };

@@ -4,6 +4,7 @@
 #ifndef IMAGE_RESAMPLE_H
 #define IMAGE_RESAMPLE_H
 
+#include "base/core.h"
 #include "image/image.h"
 
 enum { PRECISION = 22 }; /* bits of a weight */

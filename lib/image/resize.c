@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "image/codec.h"
 #include "image/resample.h"
 

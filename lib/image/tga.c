@@ -11,6 +11,7 @@
  * extension area behind the pixels says so.
  */
 #include <string.h>
+#include "base/error.h"
 #include "image/codec.h"
 
 enum { HEADER = 18, FOOTER = 26, ATTRIBUTES = 494 };

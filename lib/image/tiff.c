@@ -19,6 +19,8 @@
 #ifdef HAVE_LIBTIFF_4
 #include <tiffio.h>
 #endif
+#include "base/error.h"
+#include "base/memory.h"
 #include "image/codec.h"
 
 #ifdef HAVE_LIBTIFF_4

@@ -9,6 +9,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "image/augment.h"
 #include "image/codec.h"
 

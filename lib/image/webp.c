@@ -14,6 +14,7 @@
 #undef MODE_RGB
 #undef MODE_RGBA
 #endif
+#include "base/error.h"
 #include "image/codec.h"
 
 static int truncated(void)

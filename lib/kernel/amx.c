@@ -21,6 +21,7 @@
  */
 #define _GNU_SOURCE
 #include <math.h>
+#include "base/number.h"
 #include "kernel/panel.h"
 
 #ifdef KERNEL_X86

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * amx_pieces.h - numbers split into pieces and laid out in tiles; amx.c says how, and includes this
  */
+#include "base/number.h"
 
 INLINE __mmask16 mask(long n)
 {

@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 struct span span_of(const struct attention *a, int sequence, int head)

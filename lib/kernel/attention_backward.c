@@ -9,6 +9,7 @@
  * one after the other, so that sums over them always run in the same order.  With dbias a head is.
  */
 #include <assert.h>
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 struct backward {

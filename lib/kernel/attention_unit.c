@@ -8,6 +8,8 @@
  *     e      = exp(scale (scores - most))     split as it is made
  *     out    = e v / sum e                    [QUERIES, head_width]
  */
+#include "base/number.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 enum { QUERIES = 64 };

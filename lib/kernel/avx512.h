@@ -2,6 +2,7 @@
  * avx512.h - the operations that vector.h asks for, for avx512.c, vnni.c and amx.c
  */
 #include <immintrin.h>
+#include "base/core.h"
 #include "kernel/target.h"
 
 enum { LANES = 16 };

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "kernel/panel.h"
 
 struct kernels kernels;

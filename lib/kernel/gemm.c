@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 enum { TILE_M = 384, TILE_N = 768 };

@@ -14,7 +14,7 @@
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
-#include "base/base.h"
+#include "base/number.h"
 
 enum activation {
     ACTIVATION_NONE,

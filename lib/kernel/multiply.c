@@ -7,6 +7,8 @@
  */
 #include <assert.h>
 #include <string.h>
+#include "base/number.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 enum {

@@ -9,6 +9,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 enum { BLOCK = 64 };

@@ -2,6 +2,7 @@
  * panel.c - cutting columns into panels of nearly one width, and products with them
  */
 #include <string.h>
+#include "base/number.h"
 #include "kernel/panel.h"
 
 struct panels panels_of(const struct panel_kernel *kernel, long columns)

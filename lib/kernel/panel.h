@@ -12,6 +12,7 @@
 #ifndef KERNEL_PANEL_H
 #define KERNEL_PANEL_H
 
+#include "base/number.h"
 #include "kernel/kernel.h"
 
 enum {

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/number.h"
 #include "kernel/panel.h"
 
 enum { ROWS = 4, COLUMNS = 16 };

@@ -2,6 +2,8 @@
  * scratch.c - memory of the workers, kept from call to call
  */
 #include <stdlib.h>
+#include "base/memory.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 enum { LINE = 16 }; /* floats in a line of the cache */

@@ -12,6 +12,8 @@
  * Few rows read no more memory than vectors would, and one row takes the path of a thousand: its
  * bytes do not depend on the others, nor on the number of threads.
  */
+#include "base/number.h"
+#include "base/thread.h"
 #include "kernel/panel.h"
 
 enum {

@@ -12,6 +12,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/number.h"
 #include "kernel/panel.h"
 #include "kernel/vector_math.h"
 

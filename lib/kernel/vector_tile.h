@@ -8,6 +8,7 @@
  *
  * Heights and widths are known when this is compiled: CASE lists them.
  */
+#include "base/number.h"
 
 INLINE vec load_as(const char *at, enum dtype type)
 {

@@ -6,6 +6,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "learn/learn.h"
 
 static void draw_numbers(float *to, long count, struct initial how, uint64_t seed)

@@ -3,6 +3,7 @@
  */
 #include <assert.h>
 #include <string.h>
+#include "base/error.h"
 #include "learn/learn.h"
 
 const char *loss_name(enum loss which)

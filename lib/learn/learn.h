@@ -17,6 +17,7 @@
 #ifndef LEARN_LEARN_H
 #define LEARN_LEARN_H
 
+#include "base/core.h"
 #include "checkpoint/model.h"
 #include "op/op.h"
 

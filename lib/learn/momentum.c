@@ -12,6 +12,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/thread.h"
 #include "learn/learn.h"
 
 static long padded(const struct tensor *x)

@@ -8,6 +8,9 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "learn/learn.h"
 #include "checkpoint/position.h"
 

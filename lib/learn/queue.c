@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/random.h"
 #include "learn/learn.h"
 
 static void random_directions(float *to, long count, long wide, struct random *r)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "nn/bert.h"
 
 static bool has_cross(const struct bert_config *c, int layer)

@@ -11,6 +11,7 @@
 #ifndef NN_BERT_H
 #define NN_BERT_H
 
+#include "base/core.h"
 #include "nn/cache.h"
 
 struct bert_config {

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "nn/cache.h"
 
 struct key_cache *key_cache_new(int layers, int rows, int room, long width)

@@ -13,6 +13,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "nn/efficientnet.h"
 
 enum { STEP = 8 }; /* channels come in steps of that */

@@ -5,6 +5,7 @@
 #ifndef NN_EFFICIENTNET_H
 #define NN_EFFICIENTNET_H
 
+#include "base/core.h"
 #include "nn/nn.h"
 
 struct efficientnet_config {

@@ -8,6 +8,7 @@
 #ifndef NN_NN_H
 #define NN_NN_H
 
+#include "base/core.h"
 #include "op/op.h"
 
 struct pick { /* the rows that are wanted after a last layer, one or more a sequence, ascending */

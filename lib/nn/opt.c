@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "nn/opt.h"
 
 void opt_init(struct opt *m, const struct opt_config *config)

@@ -8,6 +8,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "nn/resnet.h"
 
 static const float batchnorm_eps = 1e-5f;

@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "nn/t5.h"
 
 static void stack_init(struct t5_stack *s, int layers, bool decodes)

@@ -7,6 +7,7 @@
 #ifndef NN_T5_H
 #define NN_T5_H
 
+#include "base/core.h"
 #include "nn/cache.h"
 
 struct t5_config {

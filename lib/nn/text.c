@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "nn/text.h"
 
 void text_init(struct text *x, const struct text_config *config)

@@ -7,6 +7,7 @@
 #ifndef NN_TEXT_H
 #define NN_TEXT_H
 
+#include "base/core.h"
 #include "nn/nn.h"
 
 enum pooling {

@@ -7,6 +7,7 @@
  *     x = norm_after(x)
  */
 #include <stdlib.h>
+#include "base/memory.h"
 #include "nn/vit.h"
 
 void vit_init(struct vit *v, const struct vit_config *config)

@@ -4,6 +4,7 @@
 #ifndef NN_VIT_H
 #define NN_VIT_H
 
+#include "base/core.h"
 #include "nn/nn.h"
 
 struct vit_config {

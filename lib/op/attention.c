@@ -8,6 +8,7 @@
  * sums both ways and keeps nothing but its inputs.
  */
 #include <assert.h>
+#include "base/number.h"
 #include "op/op.h"
 
 static void backward(const struct node *n)

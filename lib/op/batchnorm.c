@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
+#include "base/number.h"
 #include "op/op.h"
 #include "op/rows.h"
 

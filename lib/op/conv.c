@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
 #include "op/window.h"
 
 /* --- what a filter sees, laid out as rows for a product ---

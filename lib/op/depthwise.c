@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
+#include "base/memory.h"
 #include "op/window.h"
 
 enum { LARGEST = 7 }; /* side of a filter */

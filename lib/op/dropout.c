@@ -6,6 +6,7 @@
  * Sources: Srivastava et al., "Dropout", JMLR 15 (2014); stochastic depth, arXiv 1603.09382.
  */
 #include <assert.h>
+#include "base/random.h"
 #include "op/op.h"
 #include "op/rows.h"
 

@@ -9,6 +9,8 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include "base/file.h"
+#include "base/number.h"
 #include "op/op.h"
 #include "op/rows.h"
 

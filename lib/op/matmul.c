@@ -7,6 +7,7 @@
  * alone; while learning BLAS does it.
  */
 #include <assert.h>
+#include "base/number.h"
 #include "op/op.h"
 #include "op/rows.h"
 

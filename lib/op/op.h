@@ -7,6 +7,7 @@
 #ifndef OP_OP_H
 #define OP_OP_H
 
+#include "base/core.h"
 #include "tensor/tensor.h"
 
 /* linear.c - y = activation(x W^T + b) + residual         x: [.., in]  W: [out, in]  b: [out]

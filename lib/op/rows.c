@@ -5,6 +5,7 @@
  * enough to share out the rows of a single image.
  */
 #include <assert.h>
+#include "base/thread.h"
 #include "op/rows.h"
 
 enum {

@@ -4,6 +4,7 @@
 #ifndef OP_ROWS_H
 #define OP_ROWS_H
 
+#include "base/core.h"
 #include "op/op.h"
 
 /* Calls task(argument, first, last) for pieces of 0 .. rows; `cost` is about the count of numbers

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
 #include "tensor/tensor.h"
 
 void params_add(struct params *p, struct tensor **slot, struct initial initial, const char *name,

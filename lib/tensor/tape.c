@@ -11,6 +11,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/thread.h"
 #include "tensor/tensor.h"
 
 struct loan {

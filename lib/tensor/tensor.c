@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <string.h>
+#include "base/number.h"
 #include "tensor/tensor.h"
 
 long rows(const struct tensor *x)

@@ -4,7 +4,9 @@
 #ifndef TENSOR_TENSOR_H
 #define TENSOR_TENSOR_H
 
-#include "base/base.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
 #include "kernel/kernel.h"
 
 /* tensor.c - numbers with a shape

@@ -9,6 +9,7 @@
  * other 68 in their order for the code points from 256 on.
  */
 #include <stdlib.h>
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 struct bpe_symbol {

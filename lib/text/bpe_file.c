@@ -6,6 +6,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "text/vocabulary.h"
 

@@ -12,6 +12,7 @@
  * between.
  */
 #include <string.h>
+#include "base/buffer.h"
 #include "text/vocabulary.h"
 
 static bool is_python_space(uint32_t c)

@@ -12,6 +12,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 static const char space_mark[] = "\xe2\x96\x81"; /* U+2581 */

@@ -18,6 +18,7 @@
  * CLEAN_HF: NFC, each run of white space to one space, lower case character by character.
  */
 #include <string.h>
+#include "base/buffer.h"
 #include "text/vocabulary.h"
 
 /* ftfy breaks lines longer than this; entities that make entities are followed this far. */

@@ -12,6 +12,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
 #include "text/vocabulary.h"
 
 struct splitter {

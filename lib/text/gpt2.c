@@ -11,6 +11,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "text/vocabulary.h"
 

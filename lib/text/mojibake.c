@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uchar.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 /* The kinds of mojibake_table.c, then those that are told without it. */

@@ -13,6 +13,9 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 struct field {

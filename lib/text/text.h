@@ -6,7 +6,7 @@
 #ifndef TEXT_TEXT_H
 #define TEXT_TEXT_H
 
-#include "base/base.h"
+#include "base/buffer.h"
 
 /* tokenizer.c - text to ids and back; one kind a file (clip.c, wordpiece.c) */
 /* What is done to a text before it is split; see clean.c. */

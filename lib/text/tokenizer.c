@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 void id_add(struct id_list *l, int id)

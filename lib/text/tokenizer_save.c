@@ -6,6 +6,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "text/vocabulary.h"
 

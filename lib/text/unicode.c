@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 void codes_reserve(struct codes *c, size_t more)

@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "text/vocabulary.h"
 
 enum { SPACE_MARK = 0x2581 };

@@ -8,6 +8,9 @@
  */
 #include <math.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "text/vocabulary.h"
 

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "text/vocabulary.h"
 
 /* The slot of a string, or the free one where it belongs.  Half of the slots stay free. */

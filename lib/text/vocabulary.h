@@ -4,6 +4,7 @@
 #ifndef TEXT_VOCABULARY_H
 #define TEXT_VOCABULARY_H
 
+#include "base/buffer.h"
 #include "text/text.h"
 
 /* unicode.c - code points and their properties, from utf8proc (Unicode 15.0 in 2.8) */

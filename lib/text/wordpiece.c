@@ -15,6 +15,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
 #include "text/vocabulary.h"
 
 enum { LONGEST_WORD = 100 };

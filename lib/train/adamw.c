@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/thread.h"
 #include "train/train.h"
 
 enum { PIECE = 1 << 16 }; /* numbers that a thread takes at a time */

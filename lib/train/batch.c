@@ -5,6 +5,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "train/data_inside.h"
 
 struct batch {

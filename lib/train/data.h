@@ -17,13 +17,14 @@
 #ifndef TRAIN_DATA_H
 #define TRAIN_DATA_H
 
+#include "base/core.h"
 #include "image/augment.h"
 #include "learn/learn.h"
 #include "stream/stream.h"
 
 struct dataset_options {
     const char *root, *image_field, *text_field; /* as in struct fields */
-    int from;                                    /* enum format */
+    int from;                                    /* place in stream_formats */
     bool null;                                   /* names are separated by NUL */
     long max_pixels;                             /* of an image; 0: no limit */
     const char *tokenizer;                       /* a file or folder; NULL: beside the model */

@@ -5,6 +5,7 @@
 #define TRAIN_DATA_INSIDE_H
 
 #include <stdatomic.h>
+#include "base/buffer.h"
 #include "train/data.h"
 
 struct picture { /* where an image is */

@@ -6,6 +6,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "train/data_inside.h"
 #include "vlm.h"
 
@@ -175,7 +180,7 @@ static int read_block(struct opening *o, struct reader *reader)
 static int read_all(struct opening *o, char *const *operands, int count)
 {
     const struct reader_options options = {
-        .from = (enum format)o->options->from,
+        .from = o->options->from,
         .null = o->options->null,
         .is_image = vlm_is_image,
     };

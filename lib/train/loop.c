@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "family/registry.h"
 #include "learn/learn.h"
 #include "checkpoint/model.h"

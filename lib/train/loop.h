@@ -10,6 +10,7 @@
 #ifndef TRAIN_LOOP_H
 #define TRAIN_LOOP_H
 
+#include "base/core.h"
 #include "train/train.h"
 #include "vlm.h"
 
@@ -23,7 +24,7 @@ struct training_data {     /* where the pairs are */
     char *const *operands; /* as any filter takes them */
     int count;
     const char *root, *image_field, *text_field;
-    int from; /* enum format */
+    int from; /* place in stream_formats */
     long max_pixels;
     bool quiet;                    /* say nothing of bad records */
     struct training_list held_out; /* files of pairs to validate on when the folder is written */

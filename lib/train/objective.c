@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "train/objective.h"
 
 /* NAME or NAME:WEIGHT, up to a comma or the end, which it returns; NULL after fail(). */

@@ -4,6 +4,7 @@
 #ifndef TRAIN_OBJECTIVE_H
 #define TRAIN_OBJECTIVE_H
 
+#include "base/buffer.h"
 #include "learn/learn.h"
 
 struct objectives {

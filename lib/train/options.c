@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "learn/learn.h"
 #include "stream/stream.h"
 #include "train/options.h"

@@ -10,6 +10,7 @@
 #define TRAIN_OPTIONS_H
 
 #include <stddef.h>
+#include "base/buffer.h"
 #include "base/json.h"
 #include "train/loop.h"
 

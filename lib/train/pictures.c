@@ -6,6 +6,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "train/data_inside.h"
 
 static uint32_t *slot_of(const struct picture_table *t, const struct picture *pictures,
@@ -162,9 +167,7 @@ static void warn_of(const char *source, long line, const char *name, const char 
                        name && !named ? ": " : "", reason)
              : xprintf("%s%s%s", name && !named ? name : "", name && !named ? ": " : "", reason);
 
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    make_printable(text, "");
     warn("%s", text);
     free(text);
 }

@@ -4,6 +4,7 @@
 #ifndef TRAIN_TRAIN_H
 #define TRAIN_TRAIN_H
 
+#include "base/memory.h"
 #include "tensor/tensor.h"
 
 /* adamw.c - AdamW with decoupled weight decay (arXiv 1711.05101), in PyTorch's order

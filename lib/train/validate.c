@@ -5,6 +5,7 @@
  * beside it is not touched.
  */
 #include <string.h>
+#include "base/random.h"
 #include "family/registry.h"
 #include "train/validate.h"
 

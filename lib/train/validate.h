@@ -4,6 +4,7 @@
 #ifndef TRAIN_VALIDATE_H
 #define TRAIN_VALIDATE_H
 
+#include "base/core.h"
 #include "train/data.h"
 #include "train/loop.h"
 

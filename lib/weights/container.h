@@ -11,7 +11,9 @@
 #ifndef WEIGHTS_CONTAINER_H
 #define WEIGHTS_CONTAINER_H
 
-#include "base/base.h"
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "weights/weights.h"
 
 enum { NAME_LIMIT = 1024 };               /* bytes in a tensor's name */

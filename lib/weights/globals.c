@@ -7,6 +7,8 @@
  * does not stand in the way of the weights, and a name that would do harm has nobody to do it.
  */
 #include <string.h>
+#include "base/error.h"
+#include "base/number.h"
 #include "weights/pickle.h"
 
 enum { SHOWN = 60 }; /* characters of an unknown name in a message */

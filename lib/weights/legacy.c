@@ -8,6 +8,7 @@
  * and so many elements.
  */
 #include <string.h>
+#include "base/error.h"
 #include "weights/pickle.h"
 
 enum { PICKLE_LIMIT = 256 << 20, PROTOCOL = 1001 };

@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "weights/pickle.h"
 
 enum { BLOCK = 1 << 16 };

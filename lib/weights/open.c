@@ -3,6 +3,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "weights/container.h"
 
 /* The order in which a folder is searched: Hugging Face's, with open_clip's names between. */

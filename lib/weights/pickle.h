@@ -4,6 +4,8 @@
 #ifndef WEIGHTS_PICKLE_H
 #define WEIGHTS_PICKLE_H
 
+#include "base/memory.h"
+#include "base/number.h"
 #include "weights/container.h"
 
 /* unpickle.c - the object that a pickle describes, as plain data */

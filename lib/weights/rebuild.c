@@ -8,6 +8,8 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "weights/pickle.h"
 
 enum {

@@ -12,6 +12,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "weights/container.h"
 
 enum { HEADER_LIMIT = 100000000 };

@@ -5,12 +5,14 @@
  * a multiple of eight bytes: so every tensor lies aligned.
  */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/thread.h"
 #include "base/json.h"
 #include "weights/container.h"
 
@@ -75,21 +77,6 @@ static void make_header(struct buffer *b, const struct saving *const *list, int 
         b->data[i] = (char)((b->size - 8) >> 8 * i);
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t put = write(fd, data, size < 1u << 30 ? size : 1u << 30);
-
-        if (put < 0 && errno != EINTR)
-            return -1;
-        if (put > 0) {
-            data += put;
-            size -= (size_t)put;
-        }
-    }
-    return 0;
-}
-
 struct job {
     const struct saving *list, **sorted;
     int count;
@@ -97,53 +84,34 @@ struct job {
     const struct making *making;
 };
 
-static int write_tensor(int fd, const struct job *job, const struct saving *s, void **scratch)
+static int write_tensor(struct new_file *f, const struct job *job, const struct saving *s,
+                        void **scratch)
 {
     size_t size = bytes_of(s);
 
     if (s->data || !size)
-        return write_all(fd, s->data, size);
+        return new_file_write(f, s->data, size);
     *scratch = xresize(*scratch, size, 1);
     job->making->make(job->making->self, (int)(s - job->list), *scratch);
-    return write_all(fd, *scratch, size);
-}
-
-static int write_file(int fd, const struct job *job)
-{
-    int result = write_all(fd, job->header.data, job->header.size);
-    void *scratch = NULL;
-
-    for (int i = 0; i < job->count && !result; i++)
-        result = write_tensor(fd, job, job->sorted[i], &scratch);
-    free(scratch);
-    return result ? -1 : fsync(fd);
+    return new_file_write(f, *scratch, size);
 }
 
 static int save_as(const char *path, const struct job *job)
 {
-    char *name = xprintf("%s.%ld.tmp", path, (long)getpid());
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), result = -1;
+    struct new_file f;
+    void *scratch = NULL;
+    int result;
 
-    if (fd < 0) {
-        fail_errno("%s", name);
-    } else {
-        bool bad = write_file(fd, job) != 0;
-        int reason = errno;
-
-        if (close(fd) && !bad) {
-            bad = true;
-            reason = errno;
-        }
-        if (!bad && rename(name, path) == 0) {
-            result = 0;
-        } else {
-            errno = bad ? reason : errno;
-            fail_errno("%s", path);
-            unlink(name);
-        }
-    }
-    free(name);
-    return result;
+    if (new_file_open(&f, path))
+        return -1;
+    result = new_file_write(&f, job->header.data, job->header.size);
+    for (int i = 0; i < job->count && !result; i++)
+        result = write_tensor(&f, job, job->sorted[i], &scratch);
+    free(scratch);
+    if (!result)
+        return new_file_commit(&f);
+    new_file_drop(&f);
+    return -1;
 }
 
 int weights_save_made(const char *path, const struct saving *list, int count,

@@ -5,6 +5,8 @@
  * becomes a tree.
  */
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "weights/container.h"
 
 int scan_fail(const struct scan *s, const char *wanted)

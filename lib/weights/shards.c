@@ -7,6 +7,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "weights/container.h"
 

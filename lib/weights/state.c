@@ -6,6 +6,9 @@
  *     module.visual.proj = tensor                       TorchScript: a tree of modules
  */
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/number.h"
 #include "weights/pickle.h"
 
 enum { DEPTH_LIMIT = 64, VISIT_LIMIT = 1 << 20 };

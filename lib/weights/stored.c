@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <string.h>
+#include "base/number.h"
 #include "weights/container.h"
 
 enum { TILE = 32 }; /* rows and columns turned at a time: both sides stay in the first cache */

@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/random.h"
 #include "weights/container.h"
 
 static struct slot *place(const struct table *t, const char *name)

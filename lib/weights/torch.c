@@ -8,6 +8,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "weights/pickle.h"
 
 /* The one top folder that has a data.pkl; to free. */

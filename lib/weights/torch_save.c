@@ -12,13 +12,14 @@
  * share a storage.
  */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "weights/container.h"
 
 static const struct {
@@ -145,25 +146,16 @@ enum { ALIGNMENT = 64, UTF8_AND_DESCRIPTOR = 0x0808, VERSION_64 = 45 };
 static const char top[] = "archive/";
 
 struct archive {
-    int fd, entries;
+    struct new_file *file;
+    int entries;
     uint64_t at;
     struct buffer directory;
 };
 
 static int put(struct archive *a, const void *data, size_t size)
 {
-    const char *from = data;
-
-    for (size_t left = size; left;) {
-        ssize_t got = write(a->fd, from, left < 1u << 30 ? left : 1u << 30);
-
-        if (got < 0 && errno != EINTR)
-            return -1;
-        from += got > 0 ? got : 0;
-        left -= got > 0 ? (size_t)got : 0;
-    }
     a->at += size;
-    return 0;
+    return new_file_write(a->file, data, size);
 }
 
 /* The extra field "FB" fills up to the boundary. */
@@ -338,28 +330,16 @@ static int put_all(struct archive *a, const struct saving *list, int count, cons
 int weights_save_torch(const char *path, const struct saving *list, int count, const char *wrapper,
                        const struct making *making)
 {
-    char *name = xprintf("%s.%ld.tmp", path, (long)getpid());
-    struct archive a = { .fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) };
-    int reason = errno, status = -1;
+    struct new_file f;
+    struct archive a = { .file = &f };
+    int status;
 
-    if (a.fd >= 0) {
-        status = put_all(&a, list, count, wrapper, making) || fsync(a.fd) ? -1 : 0;
-        reason = errno;
-        if (close(a.fd) && !status) {
-            status = -1;
-            reason = errno;
-        }
-        if (!status && rename(name, path)) {
-            status = -1;
-            reason = errno;
-        }
-        if (status)
-            unlink(name);
-    }
-    errno = reason;
-    if (status)
-        fail_errno("%s", path);
+    if (new_file_open(&f, path))
+        return -1;
+    status = put_all(&a, list, count, wrapper, making);
     buffer_free(&a.directory);
-    free(name);
-    return status;
+    if (!status)
+        return new_file_commit(&f);
+    new_file_drop(&f);
+    return -1;
 }

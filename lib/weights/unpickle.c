@@ -9,6 +9,8 @@
  * whoever walks them counts his steps.
  */
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "weights/pickle.h"
 
 /* Copies of what is there already may not make a small pickle a large object. */

@@ -7,7 +7,7 @@
 #ifndef WEIGHTS_WEIGHTS_H
 #define WEIGHTS_WEIGHTS_H
 
-#include "base/base.h"
+#include "base/number.h"
 
 enum { STORED_RANK = 8 };
 struct stored {

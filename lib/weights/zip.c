@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "weights/container.h"
 
 enum {

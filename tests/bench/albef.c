@@ -15,6 +15,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/thread.h"
 #include "family/registry.h"
 #include "learn/learn.h"
 

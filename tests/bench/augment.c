@@ -12,6 +12,11 @@
 #include <string.h>
 #include <time.h>
 #include <zlib.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "image/augment.h"
 
 enum { ROUNDS = 15, EACH = 20, STICKER = 128 };

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "nn/efficientnet.h"
 
 enum { ROUNDS = 9 };

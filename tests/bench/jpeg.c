@@ -12,6 +12,11 @@
 #include <string.h>
 #include <time.h>
 #include <math.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "image/image.h"
 #include "text/text.h"
 #ifdef HAVE_LIBJPEG

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/thread.h"
 #include "kernel/kernel.h"
 
 enum { ROUNDS = 7, WEIGHTS = 160 << 20, MOST_ROWS = 1576 };

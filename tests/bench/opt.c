@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/thread.h"
 #include "decode/language.h"
 #include "tests/bench/reading.h"
 

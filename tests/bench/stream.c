@@ -13,6 +13,10 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
 #include "stream/stream.h"
 
 enum { WIDTH = 512, FLOATS = 1000000 };

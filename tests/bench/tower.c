@@ -14,6 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "family/clip/clip.h"
 
 static const struct workload {

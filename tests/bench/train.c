@@ -17,6 +17,11 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "family/registry.h"
 #include "learn/learn.h"
 #include "train/train.h"

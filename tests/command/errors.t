@@ -54,4 +54,17 @@ status 0 'nothing to compare' sh -c 'echo "{}" | vlm-sim -q'
 like "$(cat .out)" '"code":"nothing_to_compare"' 'is an error'
 printf '{"id":"a\\nb","image":"x\\ny.jpg","text":"t","text_embedding":[1]}\n' | vlm-sim --threads=1 >/dev/null 2>err
 is "$(wc -l <err | tr -d ' ')" 2 'a newline in a name does not break the report'
+printf '{"image":"\302\2332J\342\200\256\342\201\251"}\n' >names
+vlm-embed --image names 2>err >/dev/null
+is "$(head -n 1 err)" 'vlm-embed: names:1: ?2J??: No such file or directory' 'nothing of a name acts on a terminal'
+if [ -e /proc/self/mem ]; then
+    is "$(echo '{"image":"/proc/self/mem"}' | vlm-embed -q --image | jq -r .error.code)" io \
+        'a file that cannot be read has a code'
+    awk 'BEGIN { printf "{\"image\":\""; for (i = 0; i < 2000; i++) printf "/."; print "/proc/self/mem\"}" }' >names
+    is "$(vlm-embed -q --image names | jq -r '.error | .code, (.message | length > 4000)' | tr '\n' ' ')" 'io true ' \
+        '... also one of a long name'
+fi
+mkfifo waits
+is "$(echo '{"image":"waits"}' | timeout 20 vlm-embed -q --image | jq -r .error.code)" unsupported \
+    'a pipe is not waited for'
 finish

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "base/random.h"
+#include "base/thread.h"
 #include "tests/faults/run.h"
 
 enum { USUAL = 2 };

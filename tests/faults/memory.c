@@ -5,6 +5,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/memory.h"
+#include "base/thread.h"
 #include "tests/faults/run.h"
 
 enum { USUAL = 6 };

@@ -13,6 +13,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "base/json.h"
 #include "tests/faults/run.h"
 

@@ -4,6 +4,8 @@
 #ifndef FAULTS_RUN_H
 #define FAULTS_RUN_H
 
+#include "base/random.h"
+#include "base/thread.h"
 #include "tests/unit/tap.h"
 
 struct job {

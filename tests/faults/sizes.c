@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/file.h"
+#include "base/memory.h"
 #include "tests/faults/run.h"
 
 struct measured {

@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
 #include "eval/eval.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

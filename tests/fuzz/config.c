@@ -3,6 +3,7 @@
  * parameters listed
  */
 #include <stdlib.h>
+#include "base/error.h"
 #include "family/albef/files.h"
 #include "family/blip2/files.h"
 #include "family/clip/clip.h"

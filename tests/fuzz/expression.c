@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/expression.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "image/image.h"
 #include "text/text.h"
 

@@ -2,6 +2,8 @@
  * safetensors.c - fuzz target: any bytes as a safetensors file
  */
 #include <stdlib.h>
+#include "base/memory.h"
+#include "base/number.h"
 #include "weights/weights.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "image/image.h"
 #include "text/text.h"
 

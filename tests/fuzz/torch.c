@@ -4,6 +4,8 @@
  * In an archive the pickle's checksum stops nearly every mutation, so the corpus has pickles too.
  */
 #include <stdlib.h>
+#include "base/memory.h"
+#include "base/number.h"
 #include "tests/unit/zip.h"
 #include "weights/weights.h"
 

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/registry.h"
 #include "family/albef/files.h"
 #include "checkpoint/model.h"

@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "image/augment.h"
 #include "image/codec.h"
 #include "weights/weights.h"

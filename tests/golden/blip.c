@@ -8,6 +8,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "image/image.h"
 #include "text/text.h"
 #include "family/blip/files.h"

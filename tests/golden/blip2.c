@@ -5,6 +5,8 @@
  * results agree to 1e-6 or so; 2e-5 absolute is asked of activations and logits, 1e-4 of the
  * largest entry of each gradient, and texts must be equal token for token.
  */
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/blip2/blip2.h"
 #include "learn/learn.h"
 #include "tests/golden/expect.h"

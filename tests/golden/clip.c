@@ -4,6 +4,8 @@
  * Embeddings of length 1 may differ by 2e-6: sums of some dozens of f32 products, each rounded by
  * 6e-8, in another order.  Activations inside the towers are compared with 1e-5 of their largest.
  */
+#include "base/error.h"
+#include "base/file.h"
 #include "tests/golden/clip.h"
 
 static const double tolerance = 2e-6;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/registry.h"
 #include "family/clip/clip.h"
 #include "checkpoint/model.h"

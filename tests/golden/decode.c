@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "decode/decode.h"
 #include "tests/unit/tap.h"

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "checkpoint/layout.h"
 #include "nn/efficientnet.h"
 #include "weights/weights.h"

@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/registry.h"
 #include "checkpoint/model.h"
 #include "op/op.h"

@@ -9,6 +9,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "decode/language.h"
 #include "checkpoint/layout.h"
 #include "tests/unit/tap.h"

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/registry.h"
 #include "learn/learn.h"
 #include "tests/unit/tap.h"

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "checkpoint/position.h"
 #include "weights/weights.h"
 #include "tests/unit/tap.h"

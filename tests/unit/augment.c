@@ -2,6 +2,7 @@
  * augment.c - crops, mirrored pictures, grounds: within their bounds, and the seed's alone
  */
 #include <math.h>
+#include "base/random.h"
 #include "image/augment.h"
 #include "image/codec.h"
 #include "tests/unit/pictures.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * base.c - errors, memory, bytes, hashes, random numbers, short floats, JSON reads
  */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,16 +11,46 @@
 #include "base/json.h"
 #include "tests/unit/tap.h"
 
+static void printable(const char *line, const char *wanted, const char *name)
+{
+    char *copy = xstrdup(line);
+
+    make_printable(copy, "");
+    is_text(copy, wanted, name);
+    free(copy);
+}
+
 static void errors(void)
 {
+    char path[6000];
+
     is_long(fail("no tensor %s", "x"), -1, "fail returns -1");
     is_text(error_text(), "no tensor x", "fail keeps the sentence");
     is_text(error_code(), "invalid", "fail's code");
     fail_as("truncated", "a: %s", error_text());
     is_text(error_text(), "a: no tensor x", "an old sentence may be part of the new one");
     is_text(error_code(), "truncated", "fail_as keeps the code");
+    fail_in("b");
+    is_text(error_text(), "b: a: no tensor x", "fail_in says where");
+    is_text(error_code(), "truncated", "... and keeps the code");
+    fail_as(error_code(), "again");
+    is_text(error_code(), "truncated", "the code may be an argument too");
+    fail_as("", "without a word");
+    is_text(error_code(), "invalid", "a code is never empty");
+    memset(path, '/', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    errno = ENOENT;
+    fail_errno("%s", path);
+    ok(strlen(error_text()) < 4096 && strstr(error_text(), "/: No such file"),
+       "a long name does not hide the reason");
     error_clear();
     is_text(error_text(), "", "error_clear");
+    printable("a\033[2J\x7f\tb", "a?[2J??b", "controls");
+    printable("\xc2\x9b"
+              "2J\xe2\x80\xae\xe2\x81\xa6\xd8\x9c",
+              "?2J???", "C1 controls and directions");
+    printable("\x9b\xc3\xa9\xef\xbf\xbd\xf0\x9f\x98\x80", "?\xc3\xa9\xef\xbf\xbd\xf0\x9f\x98\x80",
+              "a byte that is no UTF-8; letters stay");
 }
 
 /* Blocks keep their contents while the arena grows and is rewound in any pattern. */

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "tests/unit/pictures.h"
 
 enum { MIB = 1 << 20, LIMIT = 178956970 };

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "image/image.h"
 #include "text/text.h"
 #include "tests/unit/texts.h"

@@ -20,6 +20,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "op/op.h"
 #include "tests/unit/tap.h"
 

@@ -3,6 +3,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "image/codec.h"
 #include "draw/draw.h"
 #include "tests/unit/tap.h"

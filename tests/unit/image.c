@@ -7,6 +7,11 @@
  * white, into PATH.rgb
  */
 #include <math.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "base/picture.h"
 #include "tests/unit/pictures.h"
 

@@ -3,6 +3,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
 

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 

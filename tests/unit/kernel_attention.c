@@ -8,6 +8,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 

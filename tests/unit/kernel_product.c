@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "family/registry.h"
 #include "family/clip/clip.h"
 #include "checkpoint/config.h"

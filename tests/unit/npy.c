@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/number.h"
+#include "base/random.h"
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * orient.c - pictures that a camera stored turned, and pictures laid on a ground
  */
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "tests/unit/pictures.h"
 
 /* Three letters over three, and what each orientation makes of them. */

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "image/image.h"
 #include "text/text.h"
 #include "tests/unit/tap.h"

@@ -6,6 +6,8 @@
  * a second line with their text, quoted.
  */
 #include <stdlib.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "image/image.h"
 #include "text/text.h"

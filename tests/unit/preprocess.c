@@ -2,6 +2,10 @@
  * preprocess.c - pixels for a tower against torchvision, open_clip and transformers, to the last
  * bit
  */
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "tests/unit/pictures.h"
 
 static int cases, wrong, skipped;

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "family/registry.h"
 #include "learn/learn.h"
 #include "tests/unit/tap.h"

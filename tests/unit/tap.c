@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/file.h"
 #include "tests/unit/tap.h"
 
 /* There when the sanitizers are, which report a crash better. */

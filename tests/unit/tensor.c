@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/number.h"
 #include "tensor/tensor.h"
 #include "tests/unit/tap.h"
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "image/image.h"
 #include "text/text.h"
 #include "tests/unit/tap.h"

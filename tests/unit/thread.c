@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/thread.h"
 #include "tests/unit/tap.h"
 
 enum { MOST = 400, WORKERS = 4 };

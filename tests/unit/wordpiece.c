@@ -6,6 +6,8 @@
  * their text.
  */
 #include <stdlib.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "image/image.h"
 #include "text/text.h"
 #include "tests/unit/texts.h"

@@ -12,6 +12,7 @@
 #ifndef ALBEF_ALBEF_H
 #define ALBEF_ALBEF_H
 
+#include "base/core.h"
 #include "nn/bert.h"
 #include "nn/nn.h"
 #include "nn/vit.h"

@@ -10,6 +10,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/albef/files.h"
 #include "checkpoint/config.h"
 #include "checkpoint/sizes.h"

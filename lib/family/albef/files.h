@@ -4,6 +4,7 @@
 #ifndef ALBEF_FILES_H
 #define ALBEF_FILES_H
 
+#include "base/core.h"
 #include "base/json.h"
 #include "family/albef/albef.h"
 #include "checkpoint/layout.h"

@@ -4,6 +4,7 @@
  * There is no class for it in transformers; names of values are as there all the same.  Tensors
  * keep the authors' names.
  */
+#include "base/error.h"
 #include "family/albef/files.h"
 #include "checkpoint/save_parts.h"
 #include "checkpoint/sizes.h"

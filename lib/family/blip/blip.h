@@ -11,6 +11,7 @@
 #ifndef BLIP_BLIP_H
 #define BLIP_BLIP_H
 
+#include "base/core.h"
 #include "nn/bert.h"
 #include "nn/nn.h"
 #include "nn/vit.h"

@@ -4,6 +4,7 @@
  * Ids: [DEC] and [ENC] were appended to the vocabulary in this order, so they are the last two.
  */
 #include <string.h>
+#include "base/error.h"
 #include "family/blip/files.h"
 #include "checkpoint/sizes.h"
 

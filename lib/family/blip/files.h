@@ -4,6 +4,7 @@
 #ifndef BLIP_FILES_H
 #define BLIP_FILES_H
 
+#include "base/core.h"
 #include "base/json.h"
 #include "family/blip/blip.h"
 #include "checkpoint/layout.h"

@@ -13,6 +13,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "family/blip/files.h"
 #include "checkpoint/config.h"
 #include "family/registry.h"

@@ -4,6 +4,7 @@
  * All roles go into one folder: each of transformers' classes takes the tensors that it knows.
  */
 #include <string.h>
+#include "base/error.h"
 #include "family/blip/files.h"
 #include "checkpoint/save_parts.h"
 #include "checkpoint/sizes.h"

@@ -14,6 +14,7 @@
 #ifndef BLIP2_BLIP2_H
 #define BLIP2_BLIP2_H
 
+#include "base/core.h"
 #include "decode/language.h"
 #include "nn/bert.h"
 #include "nn/nn.h"

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/error.h"
 #include "family/blip2/files.h"
 #include "checkpoint/config.h"
 #include "checkpoint/sizes.h"

@@ -2,6 +2,7 @@
  * config_language.c - which OPT or T5 stands behind BLIP-2's queries
  */
 #include <string.h>
+#include "base/error.h"
 #include "family/blip2/files.h"
 #include "checkpoint/config.h"
 

@@ -7,6 +7,7 @@
 #ifndef BLIP2_FILES_H
 #define BLIP2_FILES_H
 
+#include "base/core.h"
 #include "base/json.h"
 #include "family/blip2/blip2.h"
 #include "checkpoint/layout.h"

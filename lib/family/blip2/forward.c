@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "family/blip2/blip2.h"
 
 void blip2_init(struct blip2 *m, const struct blip2_config *config)

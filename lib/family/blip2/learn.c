@@ -15,6 +15,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "family/blip2/blip2.h"
 #include "family/registry.h"
 

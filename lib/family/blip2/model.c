@@ -11,6 +11,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "family/blip2/files.h"
 #include "checkpoint/config.h"
 #include "family/registry.h"

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "family/blip2/files.h"
 #include "checkpoint/save_parts.h"
 

@@ -6,6 +6,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "family/blip2/files.h"
 #include "checkpoint/model.h"
 

@@ -10,6 +10,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "family/blip2/blip2.h"
 
 struct speaker {

@@ -4,6 +4,7 @@
 #ifndef CLIP_CLIP_H
 #define CLIP_CLIP_H
 
+#include "base/core.h"
 #include "base/json.h"
 #include "checkpoint/layout.h"
 #include "nn/resnet.h"

@@ -2,6 +2,7 @@
  * config.c - CLIP's sizes, from Hugging Face's config.json and from ours
  */
 #include <string.h>
+#include "base/error.h"
 #include "family/clip/clip.h"
 #include "checkpoint/config.h"
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/error.h"
 #include "family/clip/clip.h"
 #include "checkpoint/config.h"
 

@@ -2,6 +2,7 @@
  * learn.c - CLIP's loss
  */
 #include <math.h>
+#include "base/memory.h"
 #include "family/clip/clip.h"
 #include "family/registry.h"
 

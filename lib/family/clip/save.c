@@ -2,6 +2,7 @@
  * save.c - a CLIP model's config.json: transformers' where that can say it, else ours
  */
 #include <string.h>
+#include "base/error.h"
 #include "family/clip/clip.h"
 #include "checkpoint/config.h"
 #include "checkpoint/save_parts.h"

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ * temporary.c - names beside a path for what is not whole yet: NAME.RANDOM.tmp
+ *
+ * The maker holds a lock (flock) on it until it is renamed or removed, and the system drops the
+ * lock when the maker dies.  So whoever gets the lock of such a name knows that its maker is gone,
+ * and removes it.  Between creating and locking another process may do just that: the maker looks
+ * again when it has the lock, and takes another name if its own leads elsewhere by then.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+
+enum { DIGITS = 16, LONGEST = 200, TRIES = 100 }; /* a name has 255 bytes at most */
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static size_t kept_length(const char *base)
+{
+    size_t length = strlen(base);
+
+    return length < LONGEST ? length : LONGEST;
+}
+
+static bool leads_to(int folder, const char *name, int fd)
+{
+    struct stat by_name, by_fd;
+
+    return fstatat(folder, name, &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &by_fd) == 0 &&
+           by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+}
+
+static bool is_temporary(const char *name, const char *base)
+{
+    size_t kept = kept_length(base);
+
+    return !strncmp(name, base, kept) && name[kept] == '.' &&
+           strspn(name + kept + 1, "0123456789abcdef") == DIGITS &&
+           !strcmp(name + kept + 1 + DIGITS, ".tmp");
+}
+
+void folder_remove(const char *path)
+{
+    DIR *list = opendir(path);
+    struct dirent *e;
+
+    while (list && (e = readdir(list)))
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+            unlinkat(dirfd(list), e->d_name, 0);
+    if (list)
+        closedir(list);
+    rmdir(path);
+}
+
+/* Removes a leftover if nobody holds its lock. */
+static void remove_unlocked(int folder, const char *above, const char *name)
+{
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    char *path;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) &&
+        flock(fd, LOCK_EX | LOCK_NB) == 0 && leads_to(folder, name, fd)) {
+        path = path_join(above, name);
+        if (S_ISDIR(status.st_mode))
+            folder_remove(path);
+        else
+            unlink(path);
+        free(path);
+    }
+    close(fd);
+}
+
+void temporary_sweep(const char *path)
+{
+    const char *base = base_of(path);
+    char *above = path_above(path);
+    DIR *list = opendir(above);
+    struct dirent *e;
+
+    while (list && (e = readdir(list)))
+        if (is_temporary(e->d_name, base))
+            remove_unlocked(dirfd(list), above, e->d_name);
+    if (list)
+        closedir(list);
+    free(above);
+}
+
+static char *random_name(const char *path)
+{
+    const char *base = base_of(path);
+    unsigned char bytes[DIGITS / 2];
+    struct buffer b = { 0 };
+
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        fail_errno("no random bytes");
+        return NULL;
+    }
+    buffer_add(&b, path, (size_t)(base - path) + kept_length(base));
+    buffer_byte(&b, '.');
+    for (int i = 0; i < COUNT(bytes); i++)
+        buffer_printf(&b, "%02x", bytes[i]);
+    buffer_string(&b, ".tmp");
+    return b.data;
+}
+
+static int create(const char *name, bool folder)
+{
+    if (!folder)
+        return open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    return mkdir(name, 0777) ? -1 : open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int temporary_create(const char *path, bool folder, char **name)
+{
+    temporary_sweep(path);
+    for (int i = 0; i < TRIES; i++) {
+        int fd, why;
+
+        if (!(*name = random_name(path)))
+            return -1;
+        fd = create(*name, folder);
+        why = fd < 0 ? errno : EAGAIN;
+        /* A file system without locks is one where nothing is swept either. */
+        if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+            leads_to(AT_FDCWD, *name, fd))
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        free(*name);
+        *name = NULL;
+        errno = why;
+        fail_errno("%s", path);
+        if (fd < 0 && why != EEXIST && !(folder && why == ENOENT))
+            break;
+    }
+    return -1;
+}

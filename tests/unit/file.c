@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ * file.c - files and folders that appear whole: names, locks, leftovers, links, devices
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/base.h"
+#include "tests/unit/tap.h"
+
+static char home[] = "/tmp/vlm-file-XXXXXX";
+
+static char *at(const char *name)
+{
+    return path_join(home, name);
+}
+
+static bool holds(const char *name, const char *text)
+{
+    struct buffer b = { 0 };
+    char *path = at(name);
+    bool same = file_read(&b, path) == 0 && b.size == strlen(text) && !memcmp(b.data, text, b.size);
+
+    free(path);
+    buffer_free(&b);
+    return same;
+}
+
+static int leftovers(void)
+{
+    DIR *list = opendir(home);
+    int count = 0;
+
+    for (struct dirent *e; list && (e = readdir(list));)
+        count += strstr(e->d_name, ".tmp") != NULL;
+    if (list)
+        closedir(list);
+    return count;
+}
+
+static void whole(void)
+{
+    char *path = at("a"), *name = NULL;
+    struct new_file f, other;
+
+    is_long(file_write_atomic(path, "old", 3), 0, "a file is made");
+    chmod(path, 0640);
+    is_long(new_file_open(&f, path), 0, "it is made again");
+    is_long(new_file_write(&f, "new", 3), 0, "... written");
+    ok(holds("a", "old"), "... the old one is there until then");
+    is_long(new_file_open(&other, path), 0, "another maker of the same file");
+    is_long(leftovers(), 2, "... does not take the first one's");
+    new_file_drop(&other);
+    is_long(leftovers(), 1, "... and leaves nothing when it is dropped");
+    name = xstrdup(f.temporary);
+    is_long(new_file_commit(&f), 0, "committed");
+    ok(holds("a", "new") && !path_exists(name), "... it has the name");
+    struct stat status;
+    ok(stat(path, &status) == 0 && (status.st_mode & 0777) == 0640, "... and the mode of the old");
+    free(name);
+    free(path);
+}
+
+/* A process that dies without a chance to clean up. */
+static void killed(bool folder)
+{
+    char *path = at(folder ? "f" : "a"), *name, *inside;
+    int fd;
+    pid_t child = fork();
+
+    if (child == 0) {
+        fd = temporary_create(path, folder, &name);
+        inside = path_join(name, "x");
+        if (folder && file_write_atomic(inside, "x", 1))
+            _exit(1);
+        _exit(fd < 0);
+    }
+    waitpid(child, &(int){ 0 }, 0);
+    is_long(leftovers(), 1, folder ? "a killed maker's folder" : "a killed maker's file");
+    temporary_sweep(path);
+    is_long(leftovers(), 0, "... is swept");
+    free(path);
+}
+
+static void links(void)
+{
+    char *link = at("link"), *loose = at("loose"), *pipe = at("pipe"), bytes[8] = "";
+    struct new_file f;
+    struct stat status;
+    int fd;
+
+    ok(symlink("a", link) == 0 && symlink("b", loose) == 0 && mkfifo(pipe, 0600) == 0, "links");
+    is_long(file_write_atomic(link, "through", 7), 0, "a link is followed");
+    ok(holds("a", "through") && lstat(link, &status) == 0 && S_ISLNK(status.st_mode),
+       "... and stays a link");
+    is_long(file_write_atomic(loose, "made", 4), 0, "a link to nothing yet");
+    ok(holds("b", "made"), "... makes what it names");
+    fd = open(pipe, O_RDONLY | O_NONBLOCK);
+    is_long(new_file_open(&f, pipe), 0, "a pipe");
+    ok(!f.temporary, "... is written in place");
+    new_file_write(&f, "abc", 3);
+    is_long(new_file_commit(&f), 0, "... committed");
+    ok(read(fd, bytes, sizeof bytes) == 3 && !strcmp(bytes, "abc"), "... its reader has the bytes");
+    ok(stat(pipe, &status) == 0 && S_ISFIFO(status.st_mode), "... it is a pipe still");
+    close(fd);
+    free(link);
+    free(loose);
+    free(pipe);
+}
+
+static void refusals(void)
+{
+    char *missing = at("none/a"), *folder = at("folder"), longest[256], *path;
+    struct new_file f;
+
+    is_long(new_file_open(&f, missing), -1, "a folder that is missing");
+    is_text(error_code(), "not_found", "its code");
+    mkdir(folder, 0777);
+    is_long(new_file_open(&f, folder), -1, "a folder");
+    memset(longest, 'n', 255);
+    longest[255] = 0;
+    path = at(longest);
+    is_long(file_write_atomic(path, "x", 1), 0, "the longest name there is");
+    ok(holds(longest, "x"), "... holds its bytes");
+    free(path);
+    free(missing);
+    free(folder);
+}
+
+static void put(const struct folder *f, const char *name, const char *text)
+{
+    char *path = path_join(f->temporary, name);
+
+    file_write_atomic(path, text, strlen(text));
+    free(path);
+}
+
+static void folders(void)
+{
+    static const char *const own[] = { "config", NULL };
+    char *path = at("f"), *notes, *deep;
+    struct folder f;
+
+    is_long(folder_begin(&f, path, "config"), 0, "a folder is made");
+    put(&f, "config", "1");
+    put(&f, "config.old", "1");
+    is_long(folder_commit(&f, own), 0, "... committed");
+    notes = path_join(path, "notes");
+    deep = path_join(path, "deep");
+    file_write_atomic(notes, "mine", 4);
+    mkdir(deep, 0777);
+    is_long(folder_begin(&f, path, "config"), 0, "it is made again");
+    put(&f, "config", "2");
+    is_long(folder_commit(&f, own), 0, "... committed");
+    ok(holds("f/config", "2") && !path_exists("f/config.old"),
+       "... its own files are the new ones");
+    ok(holds("f/notes", "mine") && path_is_folder(deep), "... others' files came along");
+    is_long(leftovers(), 0, "... nothing is left behind");
+    free(notes);
+    free(deep);
+    free(path);
+}
+
+int main(void)
+{
+    char *command;
+
+    if (!mkdtemp(home))
+        return 1;
+    whole();
+    killed(false);
+    killed(true);
+    links();
+    refusals();
+    folders();
+    command = xprintf("rm -rf %s", home);
+    ok(system(command) == 0, "removed");
+    free(command);
+    return done();
+}
