@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include "base/memory.h"
 #include "eval/eval.h"
 
 void classes_add(struct classes *c, const char *truth, size_t size, bool right)

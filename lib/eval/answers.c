@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "eval/eval.h"
 
 void answers_add(struct answers *a, const char *query, bool right)

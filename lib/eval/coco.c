@@ -9,6 +9,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "base/json.h"
 #include "eval/eval.h"
 

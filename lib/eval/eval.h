@@ -7,6 +7,7 @@
 #ifndef EVAL_EVAL_H
 #define EVAL_EVAL_H
 
+#include "base/buffer.h"
 #include "stream/stream.h"
 
 /* names.c - texts to numbers: 0, 1, 2 .. in the order in which they first come */

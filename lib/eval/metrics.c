@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "eval/eval.h"
 
 void metrics_count(struct record *out, const char *name, long count)

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "eval/eval.h"
 
 static long start_of(const struct names *n, long i)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * pairs.c - scores and what is true, out of a record
  */
+#include "base/error.h"
+#include "base/memory.h"
 #include "eval/eval.h"
 
 static int add(struct judgements *j, struct span score, struct span truth)
