@@ -6,6 +6,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 #include "eval/eval.h"
 
@@ -120,6 +122,8 @@ static int own_references(const struct record *r, struct texts *t)
 
     for (int i = 0; i < 3 && !found && names[i]; i++)
         found = record_texts_named(r, names[i], t);
+    if (found > 0)
+        texts_plain(t);
     return found ? found : fail_as("not_found", "no %s", truth ? truth : "references");
 }
 
@@ -133,8 +137,10 @@ static int read_caption(const struct record *r, struct work *w)
         fail_as("not_found", "no field %s", name);
     if (found == 1 && t.count != 1)
         found = fail("field %s holds %d captions: one is judged", name, t.count);
-    if (found > 0)
+    if (found > 0) {
+        texts_plain(&t);
         w->caption = xstrdup(t.list[0]);
+    }
     texts_free(&t);
     if (found <= 0)
         return -1;
@@ -226,7 +232,9 @@ static int read_answer(const struct record *r, struct work *w)
     int found = truth ? record_texts_named(r, truth, &t) : record_texts(r, &settings.fields, &t);
     int listed = found < 0 ? -1 : record_texts_named(r, "ranked", &list), status;
 
+    texts_plain(&t);
     if (listed > 0) {
+        texts_plain(&list);
         status = read_list(&t, &list, w);
         texts_free(&list);
         texts_free(&t);

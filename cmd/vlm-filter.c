@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/capfilt.h"
 #include "cli/cli.h"
 #include "cli/expression.h"
@@ -77,6 +80,19 @@ static int begin(void)
     return 0;
 }
 
+/* On any thread: work is where the first condition that does not hold stands. */
+static void examine(struct record *r)
+{
+    int holds = 1, i = 0;
+
+    while (i < keeps.count && (holds = expression_holds(conditions[i], r)) > 0)
+        i++;
+    if (holds < 0)
+        record_fail(r, "filter", error_code(), error_text());
+    else if (i < keeps.count)
+        r->work = &conditions[i];
+}
+
 static void drop(struct record *r, const char *reason)
 {
     if (dropped) {
@@ -113,7 +129,7 @@ static int pass(struct record *r)
         emit(r);
         return 0;
     }
-    if (!expression_number(order, r, &score)) {
+    if (expression_number(order, r, &score) <= 0) {
         char reason[200];
 
         snprintf(reason, sizeof reason, "%s is no number", by);
@@ -145,20 +161,18 @@ static int batch(struct record *records[], int count)
 {
     for (int i = 0; i < count; i++) {
         struct record *r = records[i];
+        struct expression **failing = r->work;
         double score;
-        int failing = 0;
 
         records[i] = NULL; /* taken over */
         if (histogram) {
-            if (expression_number(order, r, &score))
+            if (expression_number(order, r, &score) > 0)
                 histogram_add(&seen, score);
             else
                 seen.missing++;
         }
-        while (failing < keeps.count && expression_holds(conditions[failing], r))
-            failing++;
-        if (failing < keeps.count) {
-            char *reason = xprintf("not: %s", keeps.items[failing]);
+        if (failing) {
+            char *reason = xprintf("not: %s", keeps.items[failing - conditions]);
 
             drop(r, reason);
             free(reason);
@@ -199,6 +213,7 @@ static struct filter filter = {
     .about = "keep, drop and merge records by their scores",
     .options = options,
     .begin = begin,
+    .prepare = examine,
     .batch = batch,
     .finish = finish,
     .end = end,

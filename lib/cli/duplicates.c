@@ -3,9 +3,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "cli/search.h"
 
-enum { BLOCK = 4096 }; /* vectors compared at once */
+enum { BLOCK = 4096, LONGEST_NAME = 4096 }; /* vectors compared at once; bytes */
 
 const char *duplicates_find(const struct duplicates *n, const float *vector, float threshold)
 {
@@ -24,13 +25,14 @@ const char *duplicates_find(const struct duplicates *n, const float *vector, flo
     return found;
 }
 
-/* Its id, its image's path, or its number in the input. */
+/* Its id, its image's path, or, where these are long as a data: URI is, its number in the input. */
 static char *name_of(const struct record *r)
 {
     struct span name;
 
-    if (record_id(r, &name, NULL) ||
-        (!record_member(r, "image") && record_image(r, &settings.fields, &name, NULL)))
+    if ((record_id(r, &name, NULL) ||
+         (!record_member(r, "image") && record_image(r, &settings.fields, &name, NULL))) &&
+        name.size <= LONGEST_NAME)
         return xmemdup(name.data, name.size);
     return xprintf("%llu", (unsigned long long)r->index + 1);
 }

@@ -15,7 +15,7 @@
  *
  * A field that is not there is null.  An ordering against null is false, so records without a score
  * are dropped.  A comparison with a list holds if it holds for one of its elements; all(...) around
- * a comparison asks for every one.  =~ is a POSIX extended regular expression.
+ * a comparison asks for every one.  =~ is a regular expression (pattern.h).
  */
 #ifndef CLI_EXPRESSION_H
 #define CLI_EXPRESSION_H
@@ -25,9 +25,10 @@
 struct expression;
 /* NULL after fail() with the text, the column and a mark under it. */
 struct expression *expression_parse(const char *text);
-bool expression_holds(const struct expression *e, const struct record *r);
-/* The number that it gives for a record; false if it gives none. */
-bool expression_number(const struct expression *e, const struct record *r, double *number);
+/* 1; 0; -1 after fail_as("too_complex"), which is the record's trouble. */
+int expression_holds(const struct expression *e, const struct record *r);
+/* The number that it gives for a record: 1; 0 if it gives none; -1 as above. */
+int expression_number(const struct expression *e, const struct record *r, double *number);
 void expression_free(struct expression *e);
 
 #endif

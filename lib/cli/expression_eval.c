@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: MIT
  * expression_eval.c - the value of a condition for one record
  */
+#define _GNU_SOURCE
 #include <ctype.h>
+#include <locale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wctype.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "cli/expression_tree.h"
 
+enum { MOST_PAIRS = 1 << 20 }; /* compared at once, of two lists */
+
+struct look { /* at one record */
+    const struct record *record;
+    bool failed; /* after fail_as() */
+};
 struct value {
     enum { VALUE_NIL, VALUE_NUMBER, VALUE_STRING, VALUE_BOOL, VALUE_LIST } type;
     double number; /* also of a bool */
@@ -56,7 +70,8 @@ static struct value read_value(struct span s)
     } else if (s.size && s.data[0] == '[') {
         v.type = VALUE_LIST;
         while (json_each(s, &at, NULL, &item)) {
-            v.list = xresize(v.list, (size_t)v.count + 1, sizeof *v.list);
+            if ((v.count & (v.count - 1)) == 0) /* room for 1, 2, 4, 8 .. */
+                v.list = xresize(v.list, 2 * (size_t)v.count + 1, sizeof *v.list);
             v.list[v.count++] = read_value(item);
         }
     } else if (float_parse(&text, s.data + s.size, &number)) {
@@ -88,9 +103,18 @@ static struct value field_value(const struct record *r, const char *name)
     return found ? read_value(s) : (struct value){ 0 };
 }
 
-static struct value evaluate(const struct expression *e, const struct record *r);
+static struct value evaluate(const struct expression *e, struct look *k);
 
-static bool compare_one(const struct expression *e, const struct value *a, const struct value *b)
+static bool matches(const struct expression *e, struct look *k, const struct value *a)
+{
+    int found = a->type == VALUE_STRING ? pattern_matches(e->pattern, a->text) : -1;
+
+    k->failed |= a->type == VALUE_STRING && found < 0;
+    return found == (e->kind == MATCH);
+}
+
+static bool compare_one(const struct expression *e, struct look *k, const struct value *a,
+                        const struct value *b)
 {
     bool texts = a->type == VALUE_STRING && b->type == VALUE_STRING;
     bool numbers = a->type == b->type && (a->type == VALUE_NUMBER || a->type == VALUE_BOOL);
@@ -105,8 +129,7 @@ static bool compare_one(const struct expression *e, const struct value *a, const
         return !equal;
     case MATCH:
     case NO_MATCH:
-        return a->type == VALUE_STRING &&
-               (regexec(e->pattern, a->text, 0, NULL, 0) == 0) == (e->kind == MATCH);
+        return matches(e, k, a);
     default:
         break;
     }
@@ -118,17 +141,22 @@ static bool compare_one(const struct expression *e, const struct value *a, const
                                    : order >= 0;
 }
 
-static struct value compare(const struct expression *e, const struct record *r, bool every)
+static struct value compare(const struct expression *e, struct look *k, bool every)
 {
-    struct value a = evaluate(e->left, r);
-    struct value b = e->pattern ? (struct value){ 0 } : evaluate(e->right, r);
+    struct value a = evaluate(e->left, k);
+    struct value b = e->pattern ? (struct value){ 0 } : evaluate(e->right, k);
     int na = a.type == VALUE_LIST ? a.count : 1, nb = b.type == VALUE_LIST ? b.count : 1;
     bool any = false, all = na > 0 && nb > 0;
 
-    for (int i = 0; i < na; i++) {
-        for (int k = 0; k < nb; k++) {
-            bool holds = compare_one(e, a.type == VALUE_LIST ? &a.list[i] : &a,
-                                     b.type == VALUE_LIST ? &b.list[k] : &b);
+    if ((double)na * nb > MOST_PAIRS) {
+        fail_as("too_complex", "two lists of %d and %d elements are compared", na, nb);
+        k->failed = true;
+        na = 0;
+    }
+    for (int i = 0; i < na && !k->failed; i++) {
+        for (int m = 0; m < nb; m++) {
+            bool holds = compare_one(e, k, a.type == VALUE_LIST ? &a.list[i] : &a,
+                                     b.type == VALUE_LIST ? &b.list[m] : &b);
 
             any = any || holds;
             all = all && holds;
@@ -139,31 +167,34 @@ static struct value compare(const struct expression *e, const struct record *r, 
     return bool_value(every ? all : any);
 }
 
-static struct value arithmetic(const struct expression *e, const struct record *r)
+static double calculate(enum kind kind, double x, double y)
 {
-    struct value a = evaluate(e->left, r);
-    struct value b = e->right ? evaluate(e->right, r) : number_value(0);
+    switch (kind) {
+    case ADD:
+        return x + y;
+    case SUBTRACT:
+        return x - y;
+    case MULTIPLY:
+        return x * y;
+    case DIVIDE:
+        return x / y;
+    case ABS:
+        return fabs(x);
+    default:
+        return -x;
+    }
+}
+
+/* The operator's value from that of its left side, which is taken over. */
+static struct value arithmetic(const struct expression *e, struct value a, struct look *k)
+{
+    struct value b = e->right ? evaluate(e->right, k) : number_value(0);
     bool numbers = a.type == VALUE_NUMBER && b.type == VALUE_NUMBER;
-    double x = a.number, y = b.number;
+    double result = calculate(e->kind, a.number, b.number);
 
     value_free(&a);
     value_free(&b);
-    if (!numbers)
-        return (struct value){ 0 };
-    switch (e->kind) {
-    case ADD:
-        return number_value(x + y);
-    case SUBTRACT:
-        return number_value(x - y);
-    case MULTIPLY:
-        return number_value(x * y);
-    case DIVIDE:
-        return number_value(x / y);
-    case ABS:
-        return number_value(fabs(x));
-    default:
-        return number_value(-x);
-    }
+    return numbers ? number_value(result) : (struct value){ 0 };
 }
 
 static long characters(const char *text)
@@ -174,6 +205,34 @@ static long characters(const char *text)
     for (; text < end; n++)
         utf8_next(&text, end);
     return n;
+}
+
+static locale_t letters; /* C.UTF-8, for all threads; 0: ASCII letters alone */
+
+static void open_letters(void)
+{
+    letters = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+static char *lower(const char *text)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const char *end = text + strlen(text);
+    struct buffer b = { 0 };
+
+    pthread_once(&once, open_letters);
+    buffer_reserve(&b, (size_t)(end - text));
+    buffer_clear(&b);
+    while (text < end) {
+        uint32_t c = utf8_next(&text, end);
+
+        if (letters)
+            c = (uint32_t)towlower_l((wint_t)c, letters);
+        else if (c < 0x80)
+            c = (uint32_t)tolower((int)c);
+        buffer_utf8(&b, c);
+    }
+    return b.data;
 }
 
 static long words(const char *text)
@@ -189,17 +248,14 @@ static long words(const char *text)
     return n;
 }
 
-static struct value function(const struct expression *e, const struct record *r)
+static struct value function(const struct expression *e, struct look *k)
 {
-    struct value v = evaluate(e->left, r), result = { 0 };
+    struct value v = evaluate(e->left, k), result = { 0 };
 
     if (e->kind == HAS) {
         result = bool_value(v.type != VALUE_NIL);
     } else if (e->kind == LOWER && v.type == VALUE_STRING) {
-        result = v;
-        v = (struct value){ 0 };
-        for (char *c = result.text; *c; c++)
-            *c = (char)tolower((unsigned char)*c);
+        result = (struct value){ .type = VALUE_STRING, .text = lower(v.text) };
     } else if (v.type == VALUE_STRING && (e->kind == LEN || e->kind == WORDS)) {
         result = number_value((double)(e->kind == LEN ? characters(v.text) : words(v.text)));
     } else if (v.type == VALUE_LIST && e->kind == LEN) {
@@ -217,7 +273,23 @@ static struct value function(const struct expression *e, const struct record *r)
     return result;
 }
 
-static struct value evaluate(const struct expression *e, const struct record *r)
+static struct value all_of(const struct expression *e, struct look *k)
+{
+    struct value v;
+    bool holds;
+
+    if (e->left->kind >= LESS && e->left->kind <= NO_MATCH)
+        return compare(e->left, k, true);
+    v = evaluate(e->left, k);
+    holds = truth(&v);
+    for (int i = 0; i < v.count; i++)
+        holds = holds && truth(&v.list[i]);
+    value_free(&v);
+    return bool_value(holds);
+}
+
+/* All but the operators that evaluate() goes through in a loop. */
+static struct value evaluate_one(const struct expression *e, struct look *k)
 {
     struct value v;
     bool holds;
@@ -232,47 +304,73 @@ static struct value evaluate(const struct expression *e, const struct record *r)
     case STRING:
         return (struct value){ .type = VALUE_STRING, .text = xstrdup(e->text) };
     case FIELD:
-        return field_value(r, e->text);
+        return field_value(k->record, e->text);
     case NOT:
-        return bool_value(!expression_holds(e->left, r));
-    case AND:
-        return bool_value(expression_holds(e->left, r) && expression_holds(e->right, r));
-    case OR:
-        return bool_value(expression_holds(e->left, r) || expression_holds(e->right, r));
-    case ALL:
-        if (e->left->kind >= LESS && e->left->kind <= NO_MATCH)
-            return compare(e->left, r, true);
-        v = evaluate(e->left, r);
+        v = evaluate(e->left, k);
         holds = truth(&v);
-        for (int i = 0; i < v.count; i++)
-            holds = holds && truth(&v.list[i]);
         value_free(&v);
-        return bool_value(holds);
+        return bool_value(!holds);
+    case ALL:
+        return all_of(e, k);
+    case NEGATE:
+    case ABS:
+        return arithmetic(e, evaluate(e->left, k), k);
     default:
-        break;
+        return e->kind >= LESS && e->kind <= NO_MATCH ? compare(e, k, false) : function(e, k);
     }
-    if (e->kind >= LESS && e->kind <= NO_MATCH)
-        return compare(e, r, false);
-    if (e->kind >= LEN && e->kind != ABS)
-        return function(e, r);
-    return arithmetic(e, r);
 }
 
-bool expression_holds(const struct expression *e, const struct record *r)
+static bool leans_left(enum kind kind)
 {
-    struct value v = evaluate(e, r);
+    return kind == OR || kind == AND || (kind >= ADD && kind <= DIVIDE);
+}
+
+/* Operators of one rank lean to the left, as many as the user writes: a loop goes down that side
+ * and up again.  What else is nested the parser has bounded. */
+static struct value evaluate(const struct expression *e, struct look *k)
+{
+    const struct expression *at = e;
+    struct value v;
+    bool holds;
+
+    while (leans_left(at->kind))
+        at = at->left;
+    v = evaluate_one(at, k);
+    while (at != e) {
+        at = at->up;
+        if (at->kind != OR && at->kind != AND) {
+            v = arithmetic(at, v, k);
+            continue;
+        }
+        holds = truth(&v);
+        value_free(&v);
+        if (holds == (at->kind == AND)) {
+            v = evaluate(at->right, k);
+            holds = truth(&v);
+            value_free(&v);
+        }
+        v = bool_value(holds);
+    }
+    return v;
+}
+
+int expression_holds(const struct expression *e, const struct record *r)
+{
+    struct look k = { .record = r };
+    struct value v = evaluate(e, &k);
     bool holds = truth(&v);
 
     value_free(&v);
-    return holds;
+    return k.failed ? -1 : holds;
 }
 
-bool expression_number(const struct expression *e, const struct record *r, double *number)
+int expression_number(const struct expression *e, const struct record *r, double *number)
 {
-    struct value v = evaluate(e, r);
+    struct look k = { .record = r };
+    struct value v = evaluate(e, &k);
     bool good = v.type == VALUE_NUMBER && isfinite(v.number);
 
     *number = v.number;
     value_free(&v);
-    return good;
+    return k.failed ? -1 : good;
 }

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/expression_tree.h"
 
 enum { DEPTH = 200 };
@@ -35,6 +37,8 @@ static struct expression *node(enum kind kind, struct expression *left, struct e
     struct expression *e = xalloc(1, sizeof *e);
 
     *e = (struct expression){ .kind = kind, .left = left, .right = right };
+    if (left)
+        left->up = e;
     return e;
 }
 
@@ -180,8 +184,6 @@ static struct expression *parse_sum(struct parser *p)
 static struct expression *parse_pattern(struct parser *p, enum kind kind, struct expression *left)
 {
     struct expression *e = node(kind, left, NULL);
-    char reason[200];
-    int bad;
 
     space(p);
     if (*p->at != '"' && *p->at != '\'') {
@@ -189,16 +191,8 @@ static struct expression *parse_pattern(struct parser *p, enum kind kind, struct
         return e;
     }
     e->right = parse_string(p);
-    if (!e->right)
-        return e;
-    e->pattern = xalloc(1, sizeof *e->pattern);
-    bad = regcomp(e->pattern, e->right->text, REG_EXTENDED | REG_NOSUB);
-    if (bad) {
-        regerror(bad, e->pattern, reason, sizeof reason);
-        free(e->pattern);
-        e->pattern = NULL;
-        mistake(p, reason);
-    }
+    if (!p->failed && !(e->pattern = pattern_compile(e->right->text)))
+        mistake(p, error_text());
     return e;
 }
 
@@ -281,15 +275,14 @@ struct expression *expression_parse(const char *text)
     return NULL;
 }
 
+/* Long sums lean to the left: that side is a loop. */
 void expression_free(struct expression *e)
 {
-    if (!e)
-        return;
-    expression_free(e->left);
-    expression_free(e->right);
-    if (e->pattern)
-        regfree(e->pattern);
-    free(e->pattern);
-    free(e->text);
-    free(e);
+    for (struct expression *left; e; e = left) {
+        left = e->left;
+        expression_free(e->right);
+        pattern_free(e->pattern);
+        free(e->text);
+        free(e);
+    }
 }

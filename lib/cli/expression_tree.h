@@ -4,8 +4,8 @@
 #ifndef CLI_EXPRESSION_TREE_H
 #define CLI_EXPRESSION_TREE_H
 
-#include <regex.h>
 #include "cli/expression.h"
+#include "cli/pattern.h"
 
 enum kind {
     NUMBER,
@@ -44,7 +44,8 @@ struct expression {
     struct expression *left, *right;
     double number;
     char *text;
-    regex_t *pattern;
+    struct pattern *pattern;
+    struct expression *up; /* of a left operand: the operator */
 };
 
 #endif

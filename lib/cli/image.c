@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 
 /* Features of another tower would be nonsense: they are refused by the hash that came with them. */
@@ -27,6 +30,8 @@ static bool take_features(struct record *r, const struct vlm *m, struct image_wo
                     "image_features come from another vision tower than this model's");
     else if (!w->features || count != (long)vlm_images(m) * tokens * width)
         record_fail(r, "features", "misshapen", "image_features have not the tower's shape");
+    else if (!floats_are_finite(w->features, count))
+        record_fail(r, "features", "invalid", "image_features hold NaN or an infinite number");
     free(tower);
     return true;
 }
@@ -68,6 +73,7 @@ static void read_pictures(struct record *r, const struct vlm *m, struct image_wo
         record_fail(r, "read", "no_image",
                     "the model compares two images: a list of two is needed");
     } else {
+        texts_plain(&list);
         w->pixels = xresize(NULL, (size_t)list.count * vlm_pixels(m), sizeof *w->pixels);
         for (int i = 0; i < list.count && !r->failed; i++)
             read_picture(r, m, list.list[i], w->pixels + (size_t)i * vlm_pixels(m));

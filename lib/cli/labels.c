@@ -7,6 +7,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/number.h"
 #include "base/json.h"
 #include "cli/cli.h"
 
@@ -21,8 +26,11 @@ int lines_read(const char *path, struct option_list *list)
         buffer_free(&b);
         return -1;
     }
-    end = b.data + b.size;
-    for (at = b.data; at < end;) {
+    at = b.data;
+    end = at + b.size;
+    if (b.size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
+        at += 3; /* a byte order mark, as Windows' editors write it */
+    while (at < end) {
         char *stop = memchr(at, '\n', (size_t)(end - at)), *next;
         size_t n = (size_t)((stop ? stop : end) - at);
 

@@ -5,7 +5,27 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/cli.h"
+
+bool floats_are_finite(const float *list, long count)
+{
+    for (long i = 0; i < count; i++)
+        if (!isfinite(list[i]))
+            return false;
+    return true;
+}
+
+/* The list, or NULL after fail(): then it is freed. */
+static float *finite_or_fail(float *list, long count, const char *name)
+{
+    if (!list || floats_are_finite(list, count))
+        return list;
+    fail("field %s holds NaN or an infinite number", name);
+    free(list);
+    return NULL;
+}
 
 static float *read_member(const struct record *r, const struct member *m, int *rows, long *width,
                           bool *list)
@@ -20,7 +40,7 @@ static float *read_member(const struct record *r, const struct member *m, int *r
     *list = m->rank == 2;
     *rows = *list ? (int)m->shape[0] : 1;
     *width = m->shape[m->rank - 1];
-    return record_floats(r, m->name, &count);
+    return finite_or_fail(record_floats(r, m->name, &count), *rows * *width, m->name);
 }
 
 /* [[..], [..]]: rows of one length */
@@ -46,7 +66,7 @@ static float *read_rows(struct span value, const char *name, int *rows, long *wi
         ++*rows;
         free(row);
     }
-    return all;
+    return finite_or_fail(all, *rows * (long)*width, name);
 }
 
 float *vectors_read(const struct record *r, const char *name, int *rows, long *width, bool *list)
@@ -70,7 +90,7 @@ float *vectors_read(const struct record *r, const char *name, int *rows, long *w
         return read_rows(value, name, rows, width);
     row = NULL;
     if (json_floats(value, &row, width) && *width > 0)
-        return row;
+        return finite_or_fail(row, *width, name);
     free(row);
     fail("field %s is no vector of numbers", name);
     return NULL;

@@ -34,6 +34,27 @@ kept 'has(itm)' '1 2 3 4 6 '
 kept 'itm == null' '5 6 '
 kept 'text != null && itm / 2 > 0.4' '1 6 '
 kept '`itm` > abs(0 - 0.5) && true' '1 3 4 6 '
+letters() { # EXPR COUNT
+    is "$(printf '{"t":"\303\251"}\n{"t":"\303\244\303\266"}\n{"t":"\303\204B"}\n' | vlm-filter --keep "$1" | wc -l | tr -d ' ')" "$2" \
+        "letters beyond ASCII: $1"
+}
+if [ -z "$MINIMAL" ]; then
+    letters 't =~ "[àè]"' 0
+    letters 't =~ "^..$"' 2
+    letters 't =~ "^[[:alpha:]]+$"' 3
+fi
+letters 'len(t) == 2' 2
+letters 'lower(t) == "äb"' 1
+is "$(awk 'BEGIN { printf "{\"t\":\""; for (i = 0; i < 70000; i++) printf "y"; print "\"}" }' |
+    vlm-filter -q --keep 't =~ "y.*[0-9]"' | jq -r '.error | .stage, .code' | tr '\n' ' ')" 'filter too_complex ' \
+    'a pattern that would take the square of a text'"'"'s length'
+is "$(printf '{"t":"a\\nb"}\n' | vlm-filter --keep 't =~ "a.b$"' | wc -l | tr -d ' ')" 1 'a point matches a newline'
+awk 'BEGIN { printf "1"; for (i = 0; i < 30000; i++) printf "+1"; print " == 30001" }' >sum
+is "$(echo '{}' | vlm-filter --keep "$(cat sum)")" '{}' 'a long sum'
+awk 'BEGIN { printf "id==0"; for (i = 1; i < 10000; i++) printf "||id==%d", i }' >any
+is "$(printf '{"id":9999}\n{"id":10000}\n' | vlm-filter --keep "$(cat any)")" '{"id":9999}' 'a long choice'
+is "$(awk 'BEGIN { for (i = 0; i < 2000; i++) s = s (i ? "," : "") i; print "{\"a\":[" s "],\"b\":[" s "]}" }' |
+    vlm-filter -q --keep 'a == b' | jq -r .error.code)" too_complex 'two long lists'
 is "$(records | vlm-filter -k 'itm > 0.5' -k 'itc > 0' | ids)" '1 4 6 ' 'all of several --keep must hold'
 is "$(echo '{"a":{"b":3},"itm.text":0.4}' | vlm-filter --keep 'a.b == 3 && itm.text < 0.5')" \
     '{"a":{"b":3},"itm.text":0.4}' 'members of objects, and names with a dot'

@@ -31,6 +31,13 @@ for shape in '\000\005' '\005\000'; do
         "a matrix with a dimension of 0: $shape"
     is "$(vlm-eval -q -t retrieval empty.cbor | jq -c '[.records, .failed]')" '[0,3]' '... and in vlm-eval'
 done
+# a vector of NaN, as a binary record and as JSON
+printf '\242\144json\170\034{"text_embedding":[0.6,0.8]}\157image_embedding\330\125\110\000\000\300\177\000\000\200\077' >nan.cbor
+is "$(vlm-sim -q nan.cbor | jq -r .error.code)" invalid 'NaN in a vector'
+is "$(echo '{"image_embedding":[1e99,0],"text_embedding":[1,0]}' | vlm-sim -q | jq -r '.error.message')" \
+    'field image_embedding holds NaN or an infinite number' 'an infinite number in a vector'
+is "$(printf '{"image":"data:image/png;base64,%05000d","image_embedding":[1,2]}\n' 0 0 | vlm-sim -q --near-duplicates 0.9 |
+    jq -r '.duplicate_of // empty')" 1 'a duplicate is not named by a data: URI'
 mkdir alone
 cp "$build/vlm-sim" alone
 is "$(echo '{"image_embedding":[1,0],"text":"x"}' | env -u HOME alone/vlm-sim -q | jq -r .error.code)" no_model \
@@ -83,6 +90,9 @@ done
 printf 'dog\ncat\nbicycle\n' >labels
 vlm-sim --labels labels in >out
 is "$(jq -r 'select(.label | IN("dog", "cat", "bicycle")) | .id' out | wc -l | tr -d ' ')" 8 'labels'
+{ printf '\357\273\277'; cat labels; } >marked
+vlm-sim --labels marked in >again
+same again out 'labels behind a byte order mark'
 vlm-sim --labels labels --top 3 in >top
 is "$(jq -c '[.label, .prob]' top)" "$(jq -c '[.label, .prob]' out)" 'the likeliest'
 is "$(jq -s 'all((.probs | add - 1 | fabs) < 1e-6 and .probs[0] == .prob and .labels[0] == .label)' top)" true \

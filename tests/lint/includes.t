@@ -63,6 +63,8 @@ cblas:lib/kernel/gemm\.c
 cbor:lib/stream/cbor\.c
 cjson/:lib/base/json\.h
 xxhash:lib/base/hash\.c
+pcre2:lib/cli/pattern\.c
+zstd:lib/stream/unpack\.c
 immintrin:lib/kernel/.*
 TABLE
 for pattern in 'ffast-math' '\b(XXX|TODO|FIXME)\b'; do
