@@ -77,7 +77,7 @@ struct settings { /* what the common options say; read-only for commands */
     struct fields fields;
     bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
-    int from;           /* place in stream_formats */
+    int from;           /* enum stream_format */
     int on_error;       /* enum on_error */
     long max_errors;    /* -1: no limit */
     double max_percent; /* -1: no limit */

@@ -2,6 +2,8 @@
  * input.c - the reader, shards and resumption, on a thread of their own
  */
 #include <stdlib.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "cli/loop.h"
 
 enum { MOST_BYTES = 64 << 20 }; /* waiting in the queue, if that is more than one record */
@@ -9,9 +11,10 @@ enum { MOST_BYTES = 64 << 20 }; /* waiting in the queue, if that is more than on
 int input_open(struct input *in, char *const *operands, int count)
 {
     struct reader_options options = {
-        .from = (enum format)settings.from,
+        .from = settings.from,
         .null = settings.null,
         .is_image = vlm_is_image,
+        .quiet = settings.quiet,
     };
 
     queue_open(&in->queue, 2 * (int)settings.batch, MOST_BYTES);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "cli/cli.h"
 
 struct settings settings = {
@@ -13,13 +14,6 @@ struct settings settings = {
     .max_percent = -1,
 };
 
-static const char *const formats[] = { [FORMAT_ANY] = "any",
-                                       [FORMAT_JSONL] = "jsonl",
-                                       [FORMAT_CBOR] = "cbor",
-                                       [FORMAT_TAR] = "tar",
-                                       [FORMAT_NAMES] = "names",
-                                       [FORMAT_IMAGE] = "image",
-                                       NULL };
 static const char *const on_error[] = {
     [ON_ERROR_RECORD] = "record", [ON_ERROR_SKIP] = "skip", [ON_ERROR_FAIL] = "fail", NULL
 };
@@ -75,8 +69,8 @@ const struct option_spec stream_options[] = {
                 "threads [0: as many as the process may use]"),
     OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "most records computed at once [16]"),
     OPTION_FLAG('0', "null", &settings.null, "names that come in end in NUL"),
-    OPTION_CHOICE(0, "from", "FORMAT", &settings.from, formats,
-                  "what comes in: any, jsonl, cbor, tar, names or image [any: by its first bytes]"),
+    OPTION_CHOICE(0, "from", "FORMAT", &settings.from, stream_formats,
+                  "what comes in: any, jsonl, cbor, tar, csv, tsv, names or image [any: by its first bytes]"),
     OPTION_FOLDER(0, "root", "FOLDER", &settings.fields.root, "image paths are relative to FOLDER"),
     OPTION_STRING(0, "image-field", "NAME", &settings.fields.image,
                   "the field that holds the image [the first of image, image_path, ...]"),

@@ -10,12 +10,29 @@
  * is only handed out when all of it is there.  So a length that is claimed costs nothing.
  */
 #include <cbor.h>
+#include <stdlib.h>
 #include <string.h>
-#include "stream/inside.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "stream/stream.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "typed arrays are copied as they are");
 
 enum { DEPTH = 16, TOKENS = 1 << 16 };
+
+struct token {
+    enum { SCALAR, UINT, BYTES, TEXT, ARRAY, MAP, TAG, ENDLESS, CHUNKED, BREAK } kind;
+    uint64_t value; /* of a number or tag; count of items; bytes of a string */
+    const unsigned char *data;
+};
+struct cursor {
+    const unsigned char *at, *end;
+    size_t limit; /* no string is longer */
+    long tokens;  /* seen so far: a record has few */
+    struct token token;
+};
+enum { TAG_MATRIX = 40, TAG_F16 = 84, TAG_F32 = 85, TAG_SELF = 55799 };
 
 /* The callbacks: each leaves its token. */
 static void on_uint8(void *t, uint8_t value)
@@ -111,7 +128,8 @@ static const struct cbor_callbacks callbacks = {
     .indef_break = on_break,
 };
 
-int cbor_advance(struct cursor *c)
+/* To the next token; -1 after fail(). */
+static int advance(struct cursor *c)
 {
     size_t left = (size_t)(c->end - c->at);
     struct cbor_decoder_result result;
@@ -139,7 +157,7 @@ static int skip(struct cursor *c, int depth, bool *ended)
     uint64_t count = 0;
     bool stop = false, endless;
 
-    if (cbor_advance(c))
+    if (advance(c))
         return -1;
     if (ended)
         *ended = c->token.kind == BREAK;
@@ -161,7 +179,7 @@ static int skip(struct cursor *c, int depth, bool *ended)
     return 0;
 }
 
-int cbor_skip(struct cursor *c)
+static int skip_item(struct cursor *c)
 {
     return skip(c, 0, NULL);
 }
@@ -170,7 +188,171 @@ size_t cbor_extent(const void *bytes, size_t size, size_t limit)
 {
     struct cursor c = { .at = bytes, .end = (const unsigned char *)bytes + size, .limit = limit };
 
-    return cbor_skip(&c) ? 0 : (size_t)(c.at - (const unsigned char *)bytes);
+    return skip_item(&c) ? 0 : (size_t)(c.at - (const unsigned char *)bytes);
+}
+
+/* A record from an item that is known to be complete CBOR: what is left to check is that it is a
+ * record. */
+
+/* The map's head, behind tags that say "this is CBOR"; *count is UINT64_MAX for an endless map. */
+static int enter_map(struct cursor *c, uint64_t *count)
+{
+    *count = 0;
+    do
+        if (advance(c))
+            return -1;
+    while (c->token.kind == TAG && c->token.value == TAG_SELF);
+    if (c->token.kind == ENDLESS && c->token.value)
+        *count = UINT64_MAX;
+    else if (c->token.kind == MAP)
+        *count = c->token.value;
+    else
+        return fail_as("not_a_record", "a CBOR item that is no map");
+    return 0;
+}
+
+/* The next key into the token: 1, 0 at the end of the map, -1. */
+static int next_key(struct cursor *c, uint64_t *count)
+{
+    if (!*count)
+        return 0;
+    if (advance(c))
+        return -1;
+    if (c->token.kind == BREAK)
+        return 0;
+    *count -= *count != UINT64_MAX;
+    if (c->token.kind != TEXT || (c->token.value && memchr(c->token.data, 0, c->token.value)))
+        return fail_as("not_a_record", "a key in a CBOR map that is no name");
+    return 1;
+}
+
+static bool is_json(const struct token *t)
+{
+    return t->value == 4 && !memcmp(t->data, "json", 4);
+}
+
+static int read_json(struct cursor c, struct record **r)
+{
+    uint64_t count;
+    int more;
+
+    if (enter_map(&c, &count))
+        return -1;
+    while ((more = next_key(&c, &count)) > 0) {
+        if (!is_json(&c.token)) {
+            if (skip_item(&c))
+                return -1;
+            continue;
+        }
+        if (advance(&c))
+            return -1;
+        if (c.token.kind != TEXT)
+            break;
+        *r = record_parse((const char *)c.token.data, c.token.value);
+        return *r ? 0 : -1;
+    }
+    return more < 0 ? -1 : fail_as("not_a_record", "a CBOR map without a text \"json\"");
+}
+
+/* The dimensions before a typed array, behind tag 40; the token is then the typed array's tag.  A
+ * dimension of 0 is refused: no bytes would stand for as many rows as the shape claims. */
+static int read_shape(struct cursor *c, struct member *m)
+{
+    if (advance(c) || c->token.kind != ARRAY || c->token.value != 2 || advance(c) ||
+        c->token.kind != ARRAY || c->token.value < 1 || c->token.value > COUNT(m->shape))
+        return -1;
+    m->rank = (int)c->token.value;
+    for (int i = 0; i < m->rank; i++) {
+        if (advance(c) || c->token.kind != UINT || c->token.value < 1 || c->token.value > INT32_MAX)
+            return -1;
+        m->shape[i] = (long)c->token.value;
+    }
+    return advance(c);
+}
+
+/* The value of a member, described in m; its bytes are the token's. */
+static int describe(struct cursor *c, struct member *m)
+{
+    size_t count = 1, unit;
+
+    if (advance(c))
+        return -1;
+    if (c->token.kind == BYTES) {
+        *m = (struct member){ .kind = MEMBER_BYTES, .rank = 1, .shape = { (long)c->token.value } };
+        return 0;
+    }
+    if (c->token.kind == TAG && c->token.value == TAG_MATRIX && read_shape(c, m))
+        return -1;
+    if (c->token.kind != TAG || (c->token.value != TAG_F16 && c->token.value != TAG_F32))
+        return -1;
+    m->kind = c->token.value == TAG_F16 ? MEMBER_F16 : MEMBER_F32;
+    unit = m->kind == MEMBER_F16 ? 2 : 4;
+    if (advance(c) || c->token.kind != BYTES || c->token.value % unit)
+        return -1;
+    if (!m->rank) {
+        m->rank = 1;
+        m->shape[0] = (long)(c->token.value / unit);
+    }
+    for (int i = 0; i < m->rank; i++)
+        if (!size_product(count, (size_t)m->shape[i], &count))
+            return -1;
+    return count == c->token.value / unit ? 0 : -1;
+}
+
+static int read_members(struct cursor c, struct record *r)
+{
+    const unsigned char *start = c.at;
+    uint64_t count;
+    int more;
+
+    if (enter_map(&c, &count))
+        return -1;
+    while ((more = next_key(&c, &count)) > 0) {
+        struct member described = { 0 }, *m;
+        char *name;
+
+        if (is_json(&c.token)) {
+            if (skip_item(&c))
+                return -1;
+            continue;
+        }
+        if (r->member_count == RECORD_MEMBERS)
+            return fail_as("too_large", "more than %d binary members", RECORD_MEMBERS);
+        name = xmemdup(c.token.data, c.token.value);
+        if (describe(&c, &described)) {
+            fail_as("not_a_record", "the member \"%s\" is no vector, matrix or byte string", name);
+            free(name);
+            return -1;
+        }
+        m = member_add(r, name, c.token.value);
+        m->kind = described.kind;
+        m->rank = described.rank;
+        memcpy(m->shape, described.shape, sizeof m->shape);
+        m->at = c.token.data - start; /* in the item; the reader knows where that is */
+        if (c.token.value)
+            memcpy(m->data, c.token.data, c.token.value);
+        free(name);
+    }
+    return more;
+}
+
+struct record *cbor_read_record(const void *bytes, size_t size, size_t *used)
+{
+    struct cursor c = { .at = bytes, .limit = SIZE_MAX };
+    struct record *r = NULL;
+
+    *used = cbor_extent(bytes, size, SIZE_MAX / 4);
+    if (!*used)
+        return NULL;
+    c.end = c.at + *used;
+    if (read_json(c, &r))
+        return NULL;
+    if (read_members(c, r)) {
+        record_free(r);
+        return NULL;
+    }
+    record_seal(r);
+    return r;
 }
 
 static void add_head(struct buffer *out, size_t (*encode)(uint64_t, unsigned char *, size_t),
@@ -202,18 +384,50 @@ static void add_member(struct buffer *out, const struct member *m)
     add_string(out, cbor_encode_bytestring_start, m->data, m->size);
 }
 
-/* The object without the members that binary ones stand for. */
+static int by_name(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+
+    return strcmp(*x, *y);
+}
+
+struct names { /* of the binary members, sorted */
+    const char **list;
+    size_t count;
+};
+
+static bool is_hidden(struct span raw, const void *what)
+{
+    const struct names *names = what;
+    char *name = json_text((struct span){ raw.data - 1, raw.size + 2 });
+    const char *key = name;
+    bool found = bsearch(&key, names->list, names->count, sizeof key, by_name);
+
+    free(name);
+    return found;
+}
+
+/* The object without the members that binary ones stand for; NULL: it is as it is. */
 static struct record *without_hidden(const struct record *r)
 {
+    struct names names = { .count = (size_t)r->member_count };
     struct record *plain = NULL;
 
-    for (int i = 0; i < r->member_count; i++) {
-        if (!record_field(r, r->members[i].name))
-            continue;
-        if (!plain)
+    if (!r->member_count)
+        return NULL;
+    names.list = xalloc(names.count, sizeof *names.list);
+    for (int i = 0; i < r->member_count; i++)
+        names.list[i] = r->members[i].name;
+    qsort(names.list, names.count, sizeof *names.list, by_name);
+    for (int i = 0; i < r->fields.count && !plain; i++) {
+        const struct json_field *f = &r->fields.list[i];
+
+        if (is_hidden((struct span){ r->json.data + f->name, f->name_size }, &names))
             plain = record_new(r->json.data, r->json.size);
-        record_remove(plain, r->members[i].name);
     }
+    if (plain)
+        record_remove_all(plain, is_hidden, &names);
+    free(names.list);
     return plain;
 }
 

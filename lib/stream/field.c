@@ -6,15 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/picture.h"
 #include "stream/stream.h"
 
+enum { BASE64_LEAST = 64 };                       /* letters; shorter ones are names */
 static const size_t most_bytes = (size_t)1 << 30; /* of an encoded image */
 
-static const char *const ids[] = { "id", "uid", "key", "__key__", "image_id", "SAMPLE_ID", NULL };
-static const char *const images[] = {
-    "image", "image_path", "path", "filename", "file_name", NULL
-};
-static const char *const texts[] = { "text", "caption", "TEXT", "txt", "captions", NULL };
+static const char *const ids[] = { "id",        "uid", "key", "__key__", "image_id",
+                                   "SAMPLE_ID", "url", "URL", NULL };
+static const char *const images[] = { "image",     "image_path", "path", "filename",
+                                      "file_name", "filepath",   NULL };
+static const char *const texts[] = { "text", "caption", "TEXT", "txt", "captions", "title", NULL };
 
 static bool find(const struct record *r, const char *name, struct span *value)
 {
@@ -34,6 +40,24 @@ static bool find_first(const struct record *r, const char *option, const char *c
         }
     }
     return false;
+}
+
+static bool is_among(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name))
+        names++;
+    return *names;
+}
+
+bool field_is_text(const char *name)
+{
+    return is_among(name, images) || is_among(name, texts) || !strcmp(name, "url") ||
+           !strcmp(name, "URL");
+}
+
+bool field_is_known(const char *name)
+{
+    return field_is_text(name) || is_among(name, ids);
 }
 
 bool record_image(const struct record *r, const struct fields *f, struct span *value,
@@ -67,6 +91,31 @@ bool record_has_image(const struct record *r, const struct fields *f)
     return record_image_member(r, f) || record_image(r, f, &value, NULL);
 }
 
+/* Base64 alone, as tables have it: long, and what it begins with is a picture. */
+static bool is_bare_base64(const char *reference)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n";
+    struct buffer head = { 0 };
+    enum picture known = PICTURE_NONE;
+    char first[BASE64_LEAST + 1];
+
+    if (strnlen(reference, BASE64_LEAST) < BASE64_LEAST ||
+        strspn(reference, letters) != strlen(reference))
+        return false;
+    memcpy(first, reference, BASE64_LEAST);
+    first[BASE64_LEAST] = 0;
+    if (base64_read(&head, first) == 0)
+        known = picture_of(head.data, head.size);
+    buffer_free(&head);
+    return known != PICTURE_NONE && known != PICTURE_TGA && !path_exists(reference);
+}
+
+static bool is_uri(const char *reference)
+{
+    return !strncmp(reference, "data:", 5);
+}
+
 static int check_uri(const char *uri)
 {
     const char *comma = strchr(uri, ',');
@@ -83,14 +132,18 @@ static int read_uri(struct buffer *b, const char *uri)
     return base64_read(b, strchr(uri, ',') + 1) < 0 ? fail("data: URI: not base64") : 0;
 }
 
+static int not_fetched(const char *name)
+{
+    return fail_as("unsupported", "%s: not a file, and nothing is fetched from a network", name);
+}
+
 /* An error names the path as the record has it, without the root. */
 static int check_path(const char *path, const char *name)
 {
     struct stat status;
 
     if (strstr(name, "://"))
-        return fail_as("unsupported", "%s: not a file, and nothing is fetched from a network",
-                       name);
+        return not_fetched(name);
     if (stat(path, &status))
         return fail_errno("%s", name);
     if (!S_ISREG(status.st_mode))
@@ -102,11 +155,26 @@ static int check_path(const char *path, const char *name)
 
 static int read_path(struct buffer *b, const char *path, const char *name)
 {
-    if (check_path(path, name))
-        return -1;
-    if (file_read(b, path))
-        return fail_as(error_code(), "%s%s", name, error_text() + strlen(path));
-    return 0;
+    if (strstr(name, "://"))
+        return not_fetched(name);
+    return file_read_named(b, path, name, most_bytes);
+}
+
+/* A string, or Hugging Face's object {"bytes":BASE64,"path":NAME}, of which the bytes go first; to
+ * free; NULL: neither. */
+static char *reference_of(struct span value)
+{
+    struct span inner;
+    char *bytes, *uri;
+
+    if (value.data[0] != '{')
+        return json_path(value);
+    bytes = json_find(value.data, value.size, "bytes", &inner) ? json_text(inner) : NULL;
+    if (!bytes)
+        return json_find(value.data, value.size, "path", &inner) ? json_path(inner) : NULL;
+    uri = xprintf("data:application/octet-stream;base64,%s", bytes);
+    free(bytes);
+    return uri;
 }
 
 char *record_image_reference(const struct record *r, const struct fields *f)
@@ -119,21 +187,17 @@ char *record_image_reference(const struct record *r, const struct fields *f)
         fail_as("not_found", "no image");
         return NULL;
     }
-    text = r->path && !strcmp(name, "image") ? xstrdup(r->path) : json_text(value);
+    text = reference_of(value);
     if (!text)
         fail("field %s is not a string", name);
     return text;
 }
 
-static bool is_uri(const char *reference)
-{
-    return !strncmp(reference, "data:", 5);
-}
-
 int image_reference_check(const char *root, const char *reference)
 {
-    char *path = is_uri(reference) ? NULL : path_join(root, reference);
-    int result = path ? check_path(path, reference) : check_uri(reference);
+    bool bare = is_bare_base64(reference);
+    char *path = bare || is_uri(reference) ? NULL : path_join(root, reference);
+    int result = path ? check_path(path, reference) : bare ? 0 : check_uri(reference);
 
     free(path);
     return result;
@@ -141,8 +205,11 @@ int image_reference_check(const char *root, const char *reference)
 
 int image_reference_read(struct buffer *b, const char *root, const char *reference)
 {
-    char *path = is_uri(reference) ? NULL : path_join(root, reference);
-    int result = path ? read_path(b, path, reference) : read_uri(b, reference);
+    bool bare = is_bare_base64(reference);
+    char *path = bare || is_uri(reference) ? NULL : path_join(root, reference);
+    int result = path   ? read_path(b, path, reference)
+                 : bare ? base64_read(b, reference)
+                        : read_uri(b, reference);
 
     free(path);
     return result;
@@ -172,8 +239,8 @@ char *record_image_name(const struct record *r, const struct fields *f)
     char *text = NULL;
 
     if (!record_image_member(r, f) && record_image(r, f, &value, NULL))
-        text = json_text(value);
-    if (text && !is_uri(text))
+        text = reference_of(value);
+    if (text && !is_uri(text) && !is_bare_base64(text))
         return text;
     free(text);
     text = record_string(r, "__key__"); /* a tar's sample */
@@ -194,14 +261,21 @@ void record_image_fail(struct record *r, const struct fields *f, const char *sta
 
 static int add_text(struct texts *t, struct span value, const char *name)
 {
-    char *text = json_text(value);
+    size_t size;
+    char *text = json_text_sized(value, &size);
 
     if (!text)
         return fail("field %s is neither a string nor a list of strings", name);
-    t->list = xresize(t->list, (size_t)t->count + 1, sizeof *t->list);
-    t->sizes = xresize(t->sizes, (size_t)t->count + 1, sizeof *t->sizes);
+    if (t->count == RECORD_TEXTS) {
+        free(text);
+        return fail_as("too_large", "field %s has more than %d texts", name, RECORD_TEXTS);
+    }
+    if ((t->count & (t->count - 1)) == 0) { /* room for 1, 2, 4, 8 .. */
+        t->list = xresize(t->list, 2 * (size_t)t->count + 1, sizeof *t->list);
+        t->sizes = xresize(t->sizes, 2 * (size_t)t->count + 1, sizeof *t->sizes);
+    }
     t->list[t->count] = text;
-    t->sizes[t->count++] = strlen(text);
+    t->sizes[t->count++] = size;
     return 0;
 }
 
@@ -237,6 +311,21 @@ int record_texts_named(const struct record *r, const char *name, struct texts *t
 
     *t = (struct texts){ 0 };
     return find(r, name, &value) ? read_texts(t, value, name) : 0;
+}
+
+void texts_plain(struct texts *t)
+{
+    for (int i = 0; i < t->count; i++) {
+        struct buffer b = { 0 };
+
+        if (!memchr(t->list[i], 0, t->sizes[i]))
+            continue;
+        for (size_t k = 0; k < t->sizes[i]; k++)
+            buffer_add(&b, t->list[i][k] ? &t->list[i][k] : "\xef\xbf\xbd", t->list[i][k] ? 1 : 3);
+        free(t->list[i]);
+        t->list[i] = b.data;
+        t->sizes[i] = b.size;
+    }
 }
 
 void texts_free(struct texts *t)

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT
- * items.c - records from a CBOR sequence
+ * items.c - the format cbor: records from a CBOR sequence
  *
  * An item that is CBOR but no record becomes a record with the reason, and the next one follows.
  * Behind bytes that are no CBOR nothing can be found again: a record with the reason is the last.
  */
 #include <stdlib.h>
 #include <string.h>
-#include "stream/inside.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "stream/format.h"
 
 static bool incomplete(void)
 {
     return !strcmp(error_code(), "truncated");
 }
 
-static struct record *give_up(struct source *s)
+static struct record *give_up(struct stream_source *s)
 {
     char *why = xstrdup(error_text());
     struct record *r = record_of_trouble(error_code(), why, s->line, NULL, 0);
@@ -25,7 +27,7 @@ static struct record *give_up(struct source *s)
     return r;
 }
 
-struct record *items_next(struct source *s)
+static struct record *items_next(struct stream_source *s)
 {
     struct record *r;
     size_t size;
@@ -57,7 +59,7 @@ struct record *items_next(struct source *s)
     return r;
 }
 
-bool items_wait(struct source *s)
+static bool items_wait(struct stream_source *s)
 {
     for (;;) {
         if (s->size &&
@@ -71,3 +73,25 @@ bool items_wait(struct source *s)
             return false;
     }
 }
+
+/* The tag of self-described CBOR, or a map whose first key is a text. */
+static enum answer knows(const struct stream_source *s)
+{
+    const unsigned char *head = (const unsigned char *)source_data(s);
+    /* bytes of the count behind a map's head */
+    size_t at = 1 + (head[0] >= 0xb8 && head[0] <= 0xbb ? 1u << (head[0] - 0xb8) : 0);
+
+    if (s->size >= 3 && !memcmp(head, "\xd9\xd9\xf7", 3))
+        return YES;
+    if (head[0] != 0xd9 && (head[0] < 0xa0 || head[0] > 0xbf))
+        return NO;
+    if (s->size <= at)
+        return MORE;
+    return head[0] != 0xd9 && head[at] >= 0x60 && head[at] < 0x80 ? YES : NO;
+}
+
+const struct format format_cbor = {
+    .knows = knows,
+    .next = items_next,
+    .waits = items_wait,
+};

@@ -7,7 +7,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "stream/inside.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "stream/stream.h"
 
 enum { DEPTH = 512 };
 

@@ -4,8 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/number.h"
 #include "stream/stream.h"
-#include "stream/inside.h"
 
 struct member *record_member(const struct record *r, const char *name)
 {
@@ -23,6 +24,7 @@ void member_remove(struct record *r, const char *name)
         return;
     free(m->name);
     free(m->data);
+    free(m->ending);
     memmove(m, m + 1, (size_t)(end - m - 1) * sizeof *m);
     r->member_count--;
 }
@@ -32,11 +34,14 @@ struct member *member_add(struct record *r, const char *name, size_t size)
     struct member *m = record_member(r, name);
 
     if (!m) {
-        r->members = xresize(r->members, (size_t)r->member_count + 1, sizeof *r->members);
+        if ((r->member_count & (r->member_count - 1)) == 0) /* room for 1, 2, 4, 8 .. */
+            r->members = xresize(r->members, 2 * (size_t)r->member_count + 1, sizeof *r->members);
         m = &r->members[r->member_count++];
         *m = (struct member){ .name = xstrdup(name) };
     }
     free(m->data);
+    free(m->ending);
+    m->ending = NULL;
     m->kind = MEMBER_BYTES;
     m->data = xresize(NULL, size, 1);
     m->size = size;
@@ -45,6 +50,49 @@ struct member *member_add(struct record *r, const char *name, size_t size)
     memset(m->shape, 0, sizeof m->shape);
     m->shape[0] = (long)size;
     return m;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct member *const *x = a, *const *y = b;
+
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* A sorted list of the members is searched for each field's name, so that many fields beside many
+ * members do not cost their product. */
+const struct member **record_hiding(const struct record *r)
+{
+    int fields = r->fields.count, members = r->member_count, rest = 0;
+    const struct member **hiding, **sorted;
+    bool *hides;
+
+    if (!members)
+        return NULL;
+    hiding = xalloc((size_t)fields + (size_t)members + 1, sizeof *hiding);
+    sorted = xalloc((size_t)members, sizeof *sorted);
+    hides = xalloc((size_t)members, sizeof *hides);
+    for (int k = 0; k < members; k++)
+        sorted[k] = &r->members[k];
+    qsort(sorted, (size_t)members, sizeof *sorted, by_name);
+    for (int i = fields - 1; i >= 0; i--) { /* the last field of a name is the one that is hidden */
+        char *name = record_field_name(r, i);
+        struct member key = { .name = name }, *wanted = &key;
+        const struct member **found =
+            bsearch(&wanted, sorted, (size_t)members, sizeof *sorted, by_name);
+
+        free(name);
+        if (!found || hides[*found - r->members])
+            continue;
+        hides[*found - r->members] = true;
+        hiding[i] = *found;
+    }
+    for (int k = 0; k < members; k++)
+        if (!hides[k])
+            hiding[fields + rest++] = &r->members[k];
+    free(sorted);
+    free(hides);
+    return hiding;
 }
 
 static size_t shape_count(int rank, const long *shape)

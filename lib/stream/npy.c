@@ -9,15 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "stream/stream.h"
 
 enum { HEADER = 128 };
 
 struct npy {
-    FILE *file;
-    char *path, *temporary;
+    struct new_file made;
+    FILE *file; /* of the same file: its rows are buffered */
     long rows, columns;
 };
 
@@ -36,44 +38,38 @@ static int write_header(struct npy *n)
     return fwrite(header, HEADER, 1, n->file) == 1 ? 0 : -1;
 }
 
-static void discard(const struct npy *n)
-{
-    if (n->temporary)
-        unlink(n->temporary);
-}
-
 const char *npy_temporary(const struct npy *n)
 {
-    return n->temporary;
+    return n->made.temporary;
+}
+
+static void discard(struct npy *n)
+{
+    if (n->file)
+        fclose(n->file);
+    new_file_drop(&n->made);
+    free(n);
 }
 
 struct npy *npy_create(const char *path, long columns)
 {
     struct npy *n = xalloc(1, sizeof *n);
-    struct stat status;
 
     n->columns = columns;
-    n->path = xstrdup(path);
-    if (stat(path, &status) || S_ISREG(status.st_mode)) /* else a device: it stays one */
-        n->temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
-    n->file = fopen(n->temporary ? n->temporary : path, "wbe");
-    if (n->file && write_header(n) == 0)
-        return n;
-    fail_errno("%s", path);
-    if (n->file) {
-        fclose(n->file);
-        discard(n);
+    if (new_file_open(&n->made, path) == 0) {
+        n->file = fdopen(dup(n->made.fd), "wb");
+        if (n->file && write_header(n) == 0)
+            return n;
+        fail_errno("%s", path);
     }
-    free(n->path);
-    free(n->temporary);
-    free(n);
+    discard(n);
     return NULL;
 }
 
 int npy_row(struct npy *n, const float *row)
 {
     if (fwrite(row, sizeof *row, (size_t)n->columns, n->file) != (size_t)n->columns)
-        return fail_errno("%s", n->path);
+        return fail_errno("%s", n->made.path);
     n->rows++;
     return 0;
 }
@@ -81,15 +77,16 @@ int npy_row(struct npy *n, const float *row)
 int npy_close(struct npy *n)
 {
     bool bad = fseek(n->file, 0, SEEK_SET) || write_header(n) || fflush(n->file);
-    int result = 0;
+    int result;
 
     bad |= ferror(n->file) != 0;
-    if (fclose(n->file) || bad || (n->temporary && rename(n->temporary, n->path))) {
-        result = fail_errno("%s", n->path);
+    if (bad) {
+        result = fail_errno("%s", n->made.path);
         discard(n);
+        return result;
     }
-    free(n->path);
-    free(n->temporary);
+    fclose(n->file);
+    result = new_file_commit(&n->made);
     free(n);
     return result;
 }

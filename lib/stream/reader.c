@@ -8,18 +8,26 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "stream/inside.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "stream/format.h"
+
+#define ROW(constant, name)  &format_##name,
+#define NAME(constant, name) #name,
+
+static const struct format *const formats[] = { FORMATS(ROW) };
+const char *const stream_formats[] = { "any", FORMATS(NAME) NULL };
 
 struct reader {
     struct reader_options options;
     char *const *operands;
     int count, next; /* operands; the first that was not opened */
-    struct source source;
-    enum format format;
-    bool open;
-    struct tar *tar;
+    struct stream_source source;
+    const struct format *format; /* of the source; NULL: none is open */
     uint64_t index;
     long long total;
+    bool told_of_nan;
     _Atomic long long done;
     _Atomic int failed;
     char *message;
@@ -27,14 +35,12 @@ struct reader {
 
 static char *const standard_input[] = { (char[]){ "-" } };
 
-enum format format_named(const char *name)
+int format_named(const char *name)
 {
-    static const char *const names[] = { "any", "jsonl", "cbor", "tar", "names", "image" };
-
-    for (int i = FORMAT_ANY; i <= FORMAT_IMAGE; i++)
-        if (!strcmp(name, names[i]))
-            return (enum format)i;
-    return (enum format) - 1;
+    for (int i = 0; stream_formats[i]; i++)
+        if (!strcmp(name, stream_formats[i]))
+            return i;
+    return -1;
 }
 
 static bool is_standard_input(const char *operand)
@@ -82,7 +88,7 @@ struct reader *reader_open(char *const *operands, int count, const struct reader
     }
     r->source.limit = r->options.max_record;
     r->source.counter = &r->done;
-    r->tar = tar_open();
+    r->source.options = &r->options;
     return r;
 }
 
@@ -98,49 +104,43 @@ static void note_failure(struct reader *r)
 static void close_source(struct reader *r)
 {
     note_failure(r);
+    if (r->format && r->format->close)
+        r->format->close(&r->source);
+    source_close(&r->source);
     if (r->source.fd != STDIN_FILENO)
         close(r->source.fd);
-    r->open = false;
+    r->format = NULL;
 }
 
-static struct record *unreadable(const char *path)
+static struct record *unreadable(const char *path, const char *code, const char *why)
 {
     struct record *record = record_of_path(path, strlen(path));
-    char *text;
+    char *text = xprintf("%s: %s", path, why);
 
-    fail_errno("%s", path);
-    text = xstrdup(error_text());
-    record_fail(record, "read", error_code(), text);
+    record_fail(record, "read", code, text);
     free(text);
     return record;
 }
 
-/* An image that is a file is opened again by whoever decodes it; any other is taken along. */
-static struct record *image_record(struct source *s, const char *path)
+/* An operand that is neither records nor a picture that is known. */
+static struct record *unknown(struct stream_source *s)
 {
-    struct record *record;
-    struct stat status;
-
-    if (s->regular && s->fd != STDIN_FILENO) {
-        if (s->counter && fstat(s->fd, &status) == 0)
-            *s->counter += status.st_size - (long long)s->size;
-        return record_of_path(path, strlen(path));
-    }
-    while (s->size <= s->limit && source_fill(s) > 0)
-        ;
-    if (s->failed || (!s->size && s->end))
-        return NULL;
-    record = record_of_path(path, strlen(path));
-    if (s->size > s->limit) {
-        record_fail(record, "read", "too_large", "longer than the limit for a record");
-        return record;
-    }
-    record_set_bytes(record, "image", source_data(s), s->size);
-    record_seal(record);
-    return record;
+    return unreadable(s->path, s->size ? "unknown_format" : "empty",
+                      !head_is_text(s, false) ? "neither records nor an image in a known format"
+                                              : "a text without records; as a list of names it "
+                                                "needs --from=names");
 }
 
-/* Opens the next operand; a record if it is one by itself. */
+static void find_format(struct reader *r)
+{
+    int from = r->options.from;
+
+    r->format = source_unpack(&r->source) ? NULL
+                : from                    ? formats[from - 1]
+                                          : sniff(&r->source, formats, COUNT(formats));
+}
+
+/* Opens the next operand; a record if it cannot be read as records. */
 static struct record *open_next(struct reader *r)
 {
     const char *path = r->operands[r->next++];
@@ -149,58 +149,28 @@ static struct record *open_next(struct reader *r)
     struct record *record = NULL;
 
     if (fd < 0)
-        return unreadable(path);
+        return unreadable(path, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io",
+                          strerror(errno));
     if (!standard && path_is_folder(path)) {
         close(fd);
-        errno = EISDIR;
-        return unreadable(path);
+        return unreadable(path, "io", strerror(EISDIR));
     }
     source_open(&r->source, name_of(path), fd);
-    r->open = true;
-    r->format = sniff(&r->source, &r->options, !standard);
-    if (r->format == FORMAT_IMAGE)
-        record = image_record(&r->source, path);
+    r->source.path = standard ? NULL : path;
+    find_format(r);
+    if (!r->format && !r->source.failed)
+        record = unknown(&r->source);
     else if (r->source.regular && !standard && r->source.end && !r->source.size)
         warn("%s: empty, no records", path);
-    if (r->format == FORMAT_IMAGE || r->source.failed)
+    if (!r->format)
         close_source(r);
     return record;
 }
 
-static struct record *from_source(struct reader *r)
-{
-    switch (r->format) {
-    case FORMAT_CBOR:
-        return items_next(&r->source);
-    case FORMAT_TAR:
-        return tar_next(r->tar, &r->source);
-    case FORMAT_NAMES:
-        return lines_next(&r->source, true, r->options.null ? 0 : '\n');
-    default:
-        return lines_next(&r->source, false, '\n');
-    }
-}
-
-static bool source_waits(struct reader *r)
-{
-    struct source *s = &r->source;
-
-    switch (r->format) {
-    case FORMAT_CBOR:
-        return items_wait(s);
-    case FORMAT_TAR:
-        return s->size < 512 && !source_ready(s);
-    case FORMAT_NAMES:
-        return lines_wait(s, true, r->options.null ? 0 : '\n');
-    default:
-        return lines_wait(s, false, '\n');
-    }
-}
-
 static bool waits(struct reader *r)
 {
-    if (r->open) {
-        bool wait = source_waits(r);
+    if (r->format) {
+        bool wait = r->format->waits(&r->source);
 
         note_failure(r);
         if (wait || !r->source.end || r->source.size)
@@ -210,9 +180,9 @@ static bool waits(struct reader *r)
 }
 
 /* What cannot be opened again by its name is not found again. */
-static void forget_places(struct record *record, const struct source *s)
+static void forget_places(struct record *record, const struct stream_source *s)
 {
-    if (s->regular && s->fd != STDIN_FILENO)
+    if (source_is_file(s))
         return;
     record->at = -1;
     for (int i = 0; i < record->member_count; i++)
@@ -224,12 +194,12 @@ struct record *reader_next(struct reader *r, bool *would_wait)
     struct record *record = NULL;
     bool from_operand = false;
 
-    while (!record && (r->open || r->next < r->count)) {
-        if (!r->open) {
+    while (!record && (r->format || r->next < r->count)) {
+        if (!r->format) {
             record = open_next(r);
             from_operand = record != NULL;
         } else {
-            record = from_source(r);
+            record = r->format->next(&r->source);
             if (record)
                 forget_places(record, &r->source);
             note_failure(r);
@@ -242,6 +212,11 @@ struct record *reader_next(struct reader *r, bool *would_wait)
         if (!from_operand && !record->line)
             record->line = r->source.line;
         record->index = r->index++;
+        if (record->had_nan && !r->told_of_nan && !r->options.quiet) {
+            warn("%s:%ld: NaN or Infinity is no JSON: read as null, here and below", record->source,
+                 record->line);
+            r->told_of_nan = true;
+        }
     }
     if (would_wait)
         *would_wait = waits(r);
@@ -271,9 +246,8 @@ void reader_close(struct reader *r)
 {
     if (!r)
         return;
-    if (r->open)
+    if (r->format)
         close_source(r);
-    tar_close(r->tar);
     free(r->source.window);
     free(r->message);
     free(r);

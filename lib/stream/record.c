@@ -8,9 +8,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/random.h"
 #include "base/json.h"
 #include "stream/stream.h"
-#include "stream/inside.h"
 
 static struct record *make(const char *json, size_t size)
 {
@@ -21,6 +24,41 @@ static struct record *make(const char *json, size_t size)
     return r;
 }
 
+/* NaN, Infinity and -Infinity, which Python's json writes and JSON does not have, become null;
+ * false: there are none outside of strings. */
+static bool nulls_for_nan(struct buffer *b)
+{
+    static const char *const words[] = { "NaN", "Infinity", "-Infinity" };
+    const char *at = b->data, *end = b->data + b->size;
+    struct buffer out = { 0 };
+    bool any = false, quoted = false;
+
+    while (at < end) {
+        size_t length = 0;
+
+        for (int i = 0; i < COUNT(words) && !quoted && strchr("NI-", *at) && *at && !length; i++)
+            if ((size_t)(end - at) >= strlen(words[i]) && !memcmp(at, words[i], strlen(words[i])))
+                length = strlen(words[i]);
+        if (length) {
+            buffer_add(&out, "null", 4);
+            at += length;
+            any = true;
+            continue;
+        }
+        quoted ^= *at == '"';
+        if (quoted && *at == '\\' && at + 1 < end)
+            buffer_byte(&out, *at++);
+        buffer_byte(&out, *at++);
+    }
+    if (any) {
+        buffer_free(b);
+        *b = out;
+    } else {
+        buffer_free(&out);
+    }
+    return any;
+}
+
 struct record *record_parse(const char *json, size_t size)
 {
     struct record *r = make(json, size);
@@ -28,8 +66,13 @@ struct record *record_parse(const char *json, size_t size)
     char *newline;
 
     if (json_index(r->json.data, size, &r->fields)) {
-        record_free(r);
-        return NULL;
+        if (!nulls_for_nan(&r->json) || json_index(r->json.data, r->json.size, &r->fields)) {
+            json_index(json, size, &r->fields); /* what was wrong with the text as it came */
+            record_free(r);
+            return NULL;
+        }
+        r->had_nan = true;
+        size = r->json.size;
     }
     while ((newline = memchr(r->json.data, '\n', size))) /* white space between values */
         *newline = ' ';
@@ -52,10 +95,10 @@ void record_free(struct record *r)
     for (int i = 0; i < r->member_count; i++) {
         free(r->members[i].name);
         free(r->members[i].data);
+        free(r->members[i].ending);
     }
     free(r->members);
     free(r->fields.list);
-    free(r->path);
     buffer_free(&r->json);
     free(r);
 }
@@ -88,6 +131,14 @@ struct json_field *record_field(const struct record *r, const char *name)
             return f;
     }
     return NULL;
+}
+
+/* Unescaped; to free. */
+char *record_field_name(const struct record *r, int i)
+{
+    const struct json_field *f = &r->fields.list[i];
+
+    return json_text((struct span){ r->json.data + f->name - 1, f->name_size + 2 });
 }
 
 bool record_find(const struct record *r, const char *name, struct span *value)
@@ -211,30 +262,70 @@ void record_set_bool(struct record *r, const char *name, bool value)
     record_set_json(r, name, value ? "true" : "false", value ? 4 : 5);
 }
 
-/* A member goes with one comma: the one behind it, or for the last member the one before. */
-static void drop_field(struct record *r, int i)
+/* In one pass, however many they are.  A member goes with one comma: the one behind it, or, where
+ * no other follows, the one before. */
+static void drop_fields(struct record *r, const bool *drop, int last_kept)
 {
     struct json_fields *f = &r->fields;
-    struct json_field *list = f->list;
-    size_t from = list[i].name - 1, to = list[i].value + list[i].value_size;
+    const struct json_field *list = f->list;
+    const struct json_field *last = &list[f->count - 1];
+    const char *json = r->json.data;
+    struct buffer out = { 0 };
+    size_t at = 0, end;
+    int kept = 0;
 
-    if (i + 1 < f->count)
-        to = list[i + 1].name - 1;
-    else if (i > 0)
-        from = list[i - 1].value + list[i - 1].value_size;
-    memmove(&list[i], &list[i + 1], (size_t)(f->count - i - 1) * sizeof *list);
-    f->count--;
-    splice(r, from, to - from, "", 0);
+    buffer_reserve(&out, r->json.size);
+    for (int i = 0; i <= last_kept; i++) {
+        struct json_field one = list[i];
+
+        end = drop[i] ? one.name - 1 : one.value + one.value_size;
+        buffer_add(&out, json + at, end - at);
+        at = drop[i] ? list[i + 1].name - 1 : end;
+        if (drop[i])
+            continue;
+        f->list[kept++] = (struct json_field){ out.size - (end - one.name), one.name_size,
+                                               out.size - one.value_size, one.value_size };
+    }
+    end = last->value + last->value_size; /* the list is written over up to last_kept only */
+    if (last_kept < 0)
+        buffer_add(&out, json, list[0].name - 1);
+    if (last_kept < f->count - 1)
+        at = end;
+    f->close = out.size + f->close - at;
+    buffer_add(&out, json + at, r->json.size - at);
+    f->count = kept;
+    buffer_free(&r->json);
+    r->json = out;
+}
+
+void record_remove_all(struct record *r, bool (*is_one)(struct span name, const void *what),
+                       const void *what)
+{
+    bool *drop = xalloc((size_t)r->fields.count, sizeof *drop);
+    int last_kept = -1, dropped = 0;
+
+    for (int i = 0; i < r->fields.count; i++) {
+        const struct json_field *f = &r->fields.list[i];
+
+        drop[i] = is_one((struct span){ r->json.data + f->name, f->name_size }, what);
+        last_kept = drop[i] ? last_kept : i;
+        dropped += drop[i];
+    }
+    if (dropped)
+        drop_fields(r, drop, last_kept);
+    free(drop);
+}
+
+static bool is_named(struct span name, const void *what)
+{
+    return json_name_is(name, what, strlen(what));
 }
 
 void record_remove(struct record *r, const char *name)
 {
-    struct json_field *f;
-
     if (r->member_count)
         member_remove(r, name);
-    while ((f = record_field(r, name)))
-        drop_field(r, (int)(f - r->fields.list));
+    record_remove_all(r, is_named, name);
 }
 
 void record_fail(struct record *r, const char *stage, const char *code, const char *message)

@@ -1,107 +1,166 @@
 /* SPDX-License-Identifier: MIT
  * sniff.c - which format a source is in, by its first bytes alone
  *
- *     tar     "ustar" at 257 and a header sum that is right
- *     CBOR    d9 d9 f7, or a map head with a text string's head behind it
- *     JSONL   { is the first byte that is no white space; an empty source is one of no lines
- *     image   whatever the caller knows as one
- *     names   a first line of text; NUL-separated only on request
+ * The formats are asked in their order; the first that says yes has it.  What none of them knows is
+ * looked up among the foreign kinds, so that the message can say what would help.  No more is read
+ * than the answer takes: a line typed at a terminal is answered at once.
  *
- * No more is read than the answer takes: a line typed at a terminal is answered at once.
+ * One byte never decides that an input is no stream of records: objects further down are seen too.
  */
 #include <string.h>
-#include "stream/inside.h"
+#include "base/error.h"
+#include "base/picture.h"
+#include "stream/format.h"
 
-enum { HEAD = 4096, BLOCK = 512 };
-
-static bool is_cbor(const unsigned char *head, size_t size)
+static struct span head(const struct stream_source *s)
 {
-    /* bytes of the count behind a map head */
-    size_t at = 1, more = head[0] >= 0xb8 && head[0] <= 0xbb ? 1u << (head[0] - 0xb8) : 0;
-
-    if (size >= 3 && !memcmp(head, "\xd9\xd9\xf7", 3))
-        return true;
-    at += more;
-    return head[0] >= 0xa0 && head[0] <= 0xbf && size > at && head[at] >= 0x60 && head[at] < 0x80;
+    return (struct span){ source_data(s), s->size < HEAD ? s->size : HEAD };
 }
 
-static enum format unknown(struct source *s, const char *why)
+bool head_is_image(const struct stream_source *s)
+{
+    enum picture known = picture_of(source_data(s), s->size);
+
+    if (s->options->is_image && s->options->is_image(source_data(s), s->size))
+        return true;
+    return known != PICTURE_NONE && !picture_formats[known].is_read; /* its decoder says so */
+}
+
+struct span head_line(const struct stream_source *s)
+{
+    struct span h = head(s);
+    const char *end = memchr(h.data, '\n', h.size);
+
+    h.size = end ? (size_t)(end - h.data) : h.size;
+    h.size -= h.size && h.data[h.size - 1] == '\r';
+    return h;
+}
+
+bool head_is_text(const struct stream_source *s, bool null)
+{
+    struct span h = head(s);
+
+    for (size_t i = 0; i < h.size; i++)
+        if ((unsigned char)h.data[i] < ' ' && (h.data[i] ? !strchr("\t\n\r", h.data[i]) : !null))
+            return false;
+    return true;
+}
+
+static bool is_object(struct span line)
+{
+    while (line.size && line.data[line.size - 1] && strchr(" \t\r", line.data[line.size - 1]))
+        line.size--;
+    return line.size > 1 && line.data[0] == '{' && line.data[line.size - 1] == '}';
+}
+
+/* Also behind a damaged beginning: then it ends as an object does. */
+bool head_has_objects(const struct stream_source *s)
+{
+    struct span h = head(s), first = head_line(s);
+    const char *at = h.data, *end = h.data + h.size, *brace;
+
+    for (const char *next; at < end; at = next + 1) {
+        next = memchr(at, '\n', (size_t)(end - at));
+        if (!next)
+            break;
+        if (is_object((struct span){ at, (size_t)(next - at) }))
+            return true;
+    }
+    brace = memchr(first.data, '{', first.size);
+    return brace && first.size - (size_t)(brace - first.data) > 1 && brace[1] == '"' &&
+           is_object((struct span){ brace, first.size - (size_t)(brace - first.data) });
+}
+
+/* Kinds of files that are known and hold no records as they are. */
+static const struct {
+    const char *magic;
+    size_t at, size;
+    const char *what;
+} foreign[] = {
+    { "\xef\xbb\xbf", 0, 3, "starts with a byte order mark, which no record does" },
+    { "\xff\xfe", 0, 2, "UTF-16; iconv -f UTF-16 -t UTF-8 makes UTF-8 of it" },
+    { "\xfe\xff", 0, 2, "UTF-16; iconv -f UTF-16 -t UTF-8 makes UTF-8 of it" },
+    { "\x1f\x8b", 0, 2, "compressed in a way that is not known; unpack it first" },
+    { "\x28\xb5\x2f\xfd", 0, 4, "compressed; unpack it first: zstd -dc" },
+    { "BZh", 0, 3, "compressed; unpack it first: bzip2 -dc" },
+    { "\xfd\x37zXZ", 0, 5, "compressed; unpack it first: xz -dc" },
+    { "PK\3\4", 0, 4, "a zip archive; unpack it first" },
+    { "PAR1\x15", 0, 5, "a Parquet table; duckdb makes lines of it, see vlm-stream(5)" },
+    { "\x89HDF", 0, 4, "an HDF5 file, which is not read here" },
+    { "\x93NUMPY", 0, 6, "a NumPy array, which holds no records" },
+    { "%PDF-", 0, 5, "a PDF file, which is not read here" },
+    { "ustar", 257, 5, "a tar archive whose first header is damaged: its sum is wrong" },
+};
+
+static bool is_array(struct span h)
+{
+    const char *at = json_space(h.data, h.data + h.size), *end = h.data + h.size;
+
+    return at < end && *at == '[' && (at = json_space(at + 1, end)) < end && *at == '{';
+}
+
+/* "{" alone on its line, and a member on the next */
+static bool is_spread(const struct stream_source *s)
+{
+    struct span h = head(s), first = head_line(s);
+    const char *at = json_space(h.data, h.data + h.size), *end = h.data + h.size;
+
+    if (at == end || *at != '{' || at >= first.data + first.size)
+        return false;
+    at++;
+    while (at < end && (*at == ' ' || *at == '\r'))
+        at++;
+    return at < end && *at == '\n' && (at = json_space(at, end)) < end && *at == '"';
+}
+
+const char *head_foreign(const struct stream_source *s)
+{
+    struct span h = head(s);
+
+    for (int i = 0; i < COUNT(foreign); i++)
+        if (h.size >= foreign[i].at + foreign[i].size &&
+            !memcmp(h.data + foreign[i].at, foreign[i].magic, foreign[i].size))
+            return foreign[i].what;
+    if (is_array(h))
+        return "a JSON array; records are one object a line (jq -c '.[]' makes them)";
+    return is_spread(s) ? "JSON over several lines; records are one object a line (jq -c . makes "
+                          "them)"
+                        : NULL;
+}
+
+static const struct format *unknown(struct stream_source *s, const char *why)
 {
     s->failed = 4;
     fail_as("unknown_format", "%s: %s", s->name, why);
-    return FORMAT_ANY;
+    return NULL;
 }
 
-static bool starts(const struct source *s, const char *with, size_t size)
+const struct format *sniff(struct stream_source *s, const struct format *const *formats, int count)
 {
-    return s->size >= size && !memcmp(source_data(s), with, size);
-}
+    const char *kind;
 
-/* Paths, or nothing that is known: then with a word of help. */
-static enum format names_or(struct source *s, const char *first, bool null)
-{
-    const char *end = source_data(s) + (s->size < HEAD ? s->size : HEAD), *next = first + 1;
-    bool zero = false, control = false;
-
-    while (next < end && (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t'))
-        next++;
-    if (*first == '[' && next < end && *next == '{')
-        return unknown(s, "a JSON array; records are one object a line (jq -c '.[]' makes them)");
-    if (starts(s, "\x1f\x8b", 2) || starts(s, "\x28\xb5\x2f\xfd", 4) || starts(s, "BZh", 3) ||
-        starts(s,
-               "\xfd"
-               "7zXZ",
-               5))
-        return unknown(s, "compressed; unpack it first");
-    for (const char *c = source_data(s); c < end; c++) {
-        zero |= !*c;
-        control |= *c && (unsigned char)*c < ' ' && !strchr("\t\n\r", *c);
-    }
-    if (control || (zero && !null))
-        return unknown(s, zero && !control ? "names separated by NUL need -0"
-                                           : "neither JSONL, CBOR, tar nor a list of names");
-    return FORMAT_NAMES;
-}
-
-/* FORMAT_ANY, and s->failed still 0: more bytes are needed. */
-static enum format guess(struct source *s, const struct reader_options *o, bool operand)
-{
-    const char *head = source_data(s), *first = head, *end = head + s->size;
-    bool final = s->end || s->size >= HEAD, line = memchr(head, '\n', s->size);
-
-    if (s->size >= BLOCK && tar_is_header(head))
-        return FORMAT_TAR;
-    if (is_cbor((const unsigned char *)head, s->size))
-        return FORMAT_CBOR;
-    if (starts(s, "\xef\xbb\xbf", 3))
-        return unknown(s, "starts with a byte order mark, which no record does");
-    while (first < end && (*first == ' ' || *first == '\n' || *first == '\r' || *first == '\t'))
-        first++;
-    if (first == end)
-        return final ? FORMAT_JSONL : FORMAT_ANY;
-    if (*first == '{')
-        return final || line || s->size >= BLOCK ? FORMAT_JSONL : FORMAT_ANY;
-    if (o->is_image && o->is_image(head, s->size))
-        return FORMAT_IMAGE;
-    if (operand)
-        return final ? FORMAT_IMAGE : FORMAT_ANY;
-    if (final || (o->null ? memchr(head, 0, s->size) != NULL : line))
-        return names_or(s, first, o->null);
-    return FORMAT_ANY;
-}
-
-enum format sniff(struct source *s, const struct reader_options *o, bool operand)
-{
-    if (o->from != FORMAT_ANY)
-        return o->from;
     for (;;) {
-        enum format f = s->size ? guess(s, o, operand) : FORMAT_ANY;
+        bool more = !s->size;
 
-        if (f != FORMAT_ANY || s->failed)
-            return f;
-        if (s->end)
-            return FORMAT_JSONL; /* empty */
+        for (int i = 0; i < count && s->size; i++) {
+            enum answer a = formats[i]->knows(s);
+
+            if (a == YES)
+                return formats[i];
+            more |= a == MORE;
+        }
+        if (!more || head_is_whole(s))
+            break;
         if (source_fill(s) < 0)
-            return FORMAT_ANY;
+            return NULL;
     }
+    if (!s->size)
+        return &format_jsonl; /* of no lines */
+    if ((kind = head_foreign(s)))
+        return unknown(s, kind);
+    if (s->path)
+        return NULL;
+    return unknown(s, memchr(source_data(s), 0, s->size) && !s->options->null
+                          ? "names separated by NUL need -0"
+                          : "neither JSONL, CBOR, tar nor a list of names");
 }

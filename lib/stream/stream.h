@@ -8,7 +8,7 @@
 #define STREAM_STREAM_H
 
 #include <stdio.h>
-#include "base/base.h"
+#include "base/buffer.h"
 
 /* json.c - finding values in the bytes of an object without parsing it into a tree */
 struct span {
@@ -39,7 +39,20 @@ bool json_name_is(struct span raw, const char *name, size_t size); /* compared u
  * \u0000, which would end the text early.  json_text_sized keeps that one as it is. */
 char *json_text(struct span value);
 char *json_text_sized(struct span value, size_t *size);
+/* The name of a file: a byte that is no UTF-8 is spelt \\udcXX, as Python's surrogateescape does,
+ * and becomes that byte; to free; NULL: no string, or one with NUL. */
+char *json_path(struct span value);
+void json_add_path(struct buffer *b, const char *path, size_t size);
 bool json_double(struct span value, double *number);
+static inline const char *json_space(const char *at, const char *end) /* past white space */
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    return at;
+}
+const char *json_number_end(const char *at, const char *end); /* NULL: no number */
+int json_escape_size(const char *at, const char *end); /* at a backslash; 0: no such escape */
+void json_add_floats(struct buffer *b, const float *list, long count);
 bool json_floats(struct span value, float **list, long *count); /* array of numbers; to free */
 
 /* record.c, member.c
@@ -48,7 +61,8 @@ bool json_floats(struct span value, float **list, long *count); /* array of numb
  * of its name: record_find does not see that one, JSONL writes the binary value in its place, and
  * CBOR leaves it out.
  */
-struct member { /* a binary member */
+enum { RECORD_MEMBERS = 1000, RECORD_TEXTS = 10000 }; /* a record from outside has no more */
+struct member {                                       /* a binary member */
     char *name;
     enum { MEMBER_BYTES, MEMBER_F32, MEMBER_F16 } kind;
     int rank;
@@ -56,6 +70,7 @@ struct member { /* a binary member */
     void *data;
     size_t size;  /* bytes */
     long long at; /* where they lie in the file `source`; -1: not known, or no file */
+    char *ending; /* of its name in the tar that it came from; NULL: it came from none */
 };
 struct record {
     struct buffer json;        /* the object, without a newline; change it by the setters only */
@@ -67,21 +82,30 @@ struct record {
     long long at;       /* where `json` came from in the file `source`; -1: as for members */
     uint64_t index;     /* position in the whole input */
     uint64_t content;   /* hash of what came in */
-    char *path;         /* the path in "image" where it is not UTF-8, so JSON has U+FFFD; or NULL */
     bool failed;        /* has an error field that this process set, or came with one */
     bool failed_before; /* came with one: an object; any other "error" is the user's own field */
     bool dropped;       /* leaves the stream (vlm-filter, --on-error=skip) */
+    bool had_nan;       /* NaN or Infinity came in where null is now */
     bool raw;           /* the line was no JSON object; json is {"error":..,"raw":..} */
     void *work;         /* the command's own, per record; freed by the command */
 };
 struct record *record_new(const char *json, size_t size); /* must be an object: {} otherwise */
-/* NULL after fail(): no object.  Newlines between values become spaces. */
+/* NULL after fail(): no object.  Newlines between values become spaces; NaN and Infinity, which are
+ * no JSON but are written by many, become null. */
 struct record *record_parse(const char *json, size_t size);
 void record_free(struct record *r);
+struct json_field *record_field(const struct record *r, const char *name); /* or NULL; the last */
 bool record_find(const struct record *r, const char *name, struct span *value);
 char *record_string(const struct record *r, const char *name); /* to free; NULL: none, no string */
 bool record_number(const struct record *r, const char *name, double *value);
-struct member *record_member(const struct record *r, const char *name); /* or NULL */
+struct member *record_member(const struct record *r, const char *name);     /* or NULL */
+struct member *member_add(struct record *r, const char *name, size_t size); /* or the one there */
+void member_remove(struct record *r, const char *name);
+/* For each field the binary member that hides it, or NULL; behind them the members that hide none,
+ * and NULL; to free. */
+const struct member **record_hiding(const struct record *r);
+char *record_field_name(const struct record *r, int i);    /* unescaped; to free */
+float *member_floats(const struct member *m, long *count); /* to free; NULL for bytes */
 /* A vector from a binary member or a JSON array; to free; NULL and count 0 if there is none. */
 float *record_floats(const struct record *r, const char *name, long *count);
 /* Setters replace in place (of several members of that name, the last) or splice in before the
@@ -98,6 +122,9 @@ void record_set_halves(struct record *r, const char *name, const float *list, in
                        const long *shape); /* stored as float16 */
 void record_set_bytes(struct record *r, const char *name, const void *data, size_t size);
 void record_remove(struct record *r, const char *name); /* all members of that name */
+/* All members of the JSON object whose names, as they are written, are such. */
+void record_remove_all(struct record *r, bool (*is_one)(struct span name, const void *what),
+                       const void *what);
 /* error: {"stage":..,"code":..,"message":..}; sets failed. */
 void record_fail(struct record *r, const char *stage, const char *code, const char *message);
 /* Of the JSON bytes and binary members as they came in, whatever was added since: --shard, --seed.
@@ -114,6 +141,8 @@ struct fields {
     const char *root;         /* the folder of relative paths; NULL: the working directory */
     const char *image, *text; /* names; NULL: the usual ones */
 };
+bool field_is_known(const char *name); /* a usual name of an id, an image or a text */
+bool field_is_text(const char *name);  /* what it holds is spelt, never a number */
 bool record_image(const struct record *r, const struct fields *f, struct span *value,
                   const char **name);
 bool record_text(const struct record *r, const struct fields *f, struct span *value,
@@ -133,7 +162,8 @@ int record_image_bytes(const struct record *r, const struct fields *f, struct bu
 char *record_image_name(const struct record *r, const struct fields *f);
 /* record_fail() with error_code() and "NAME: " before error_text(), unless it begins so. */
 void record_image_fail(struct record *r, const struct fields *f, const char *stage);
-/* The record's texts: one, or a list; to free with texts_free. */
+/* The record's texts: one, or a list; to free with texts_free.  A text may hold NUL, where JSON has
+ * \u0000, so its size counts. */
 struct texts {
     char **list;
     size_t *sizes;
@@ -143,23 +173,41 @@ struct texts {
 /* 1; 0: has none; -1 after fail() */
 int record_texts(const struct record *r, const struct fields *f, struct texts *t);
 int record_texts_named(const struct record *r, const char *name, struct texts *t); /* the same */
+void texts_plain(struct texts *t); /* NUL becomes U+FFFD: for those who take them for C strings */
 void texts_free(struct texts *t);
 
 /* reader.c - whatever comes in, as records
  *
  * The format is sniffed from the first bytes of every source: JSONL, CBOR sequence, tar, image,
- * one path a line (names), NUL-separated paths with `null`.  An operand that is none of the streams
- * is an image, whether it can be decoded or not; so is one that cannot be opened, which leaves with
- * its error.  (A list of names as an operand needs `from`.)  An image that comes through a pipe
- * travels in the record, as a binary member "image".
+ * one path a line (names), NUL-separated paths with `null`.  An operand that is none of these, or
+ * cannot be opened, is a record with an error.  (A list of names as an operand needs `from`.)  An
+ * image that comes through a pipe travels in the record, as a binary member "image".
  */
-enum format { FORMAT_ANY, FORMAT_JSONL, FORMAT_CBOR, FORMAT_TAR, FORMAT_NAMES, FORMAT_IMAGE };
-enum format format_named(const char *name); /* -1: no such format */
+/* One list: a new format is a row here and a file that defines format_NAME.  They are asked in this
+ * order. */
+#define FORMATS(ROW)                                                                               \
+    ROW(JSONL, jsonl)                                                                              \
+    ROW(CBOR, cbor)                                                                                \
+    ROW(TAR, tar)                                                                                  \
+    ROW(CSV, csv)                                                                                  \
+    ROW(TSV, tsv)                                                                                  \
+    ROW(IMAGE, image)                                                                              \
+    ROW(NAMES, names)
+
+enum stream_format {
+    FORMAT_ANY,
+#define ROW(constant, name) FORMAT_##constant,
+    FORMATS(ROW)
+#undef ROW
+};
+extern const char *const stream_formats[]; /* by enum stream_format; NULL last */
+int format_named(const char *name);        /* its place among them; -1: no such format */
 struct reader;
 struct reader_options {
-    enum format from;
+    int from;                                        /* enum stream_format */
     bool null;                                       /* names are separated by NUL */
     bool (*is_image)(const void *head, size_t size); /* knows an image by its first bytes */
+    bool quiet;                                      /* no warnings */
     size_t max_record;                               /* bytes; default 1 GiB */
 };
 struct reader *reader_open(char *const *operands, int count, const struct reader_options *o);
@@ -180,8 +228,9 @@ void cbor_write_record(struct buffer *out, const struct record *r);
 /* One item at text: its record, or NULL after fail(); *used is its length; 0 with "truncated" code
  * when more bytes are needed. */
 struct record *cbor_read_record(const void *bytes, size_t size, size_t *used);
+/* The length of the item at `bytes`; 0 after fail(): "truncated", "too_large", "invalid" */
+size_t cbor_extent(const void *bytes, size_t size, size_t limit);
 
-/* tar.c - WebDataset shards */
 /* npy.c - one matrix of float32 rows as a .npy file, its row count filled in on close */
 struct npy;
 struct npy *npy_create(const char *path, long columns); /* NULL after fail() */

@@ -16,8 +16,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
 #include "base/picture.h"
-#include "stream/inside.h"
 #include "stream/tarfile.h"
 
 struct sample {
@@ -26,7 +29,8 @@ struct sample {
     size_t size;
     struct buffer json, text, caption;
     bool has_json, has_text, has_caption;
-    struct record *binary; /* holds the binary members */
+    struct buffer endings; /* that came, in lower case, a NUL behind each */
+    struct record *binary; /* holds the binary members, and texts with names of their own */
     char *code, *trouble;  /* NULL: none */
 };
 struct tar {
@@ -37,11 +41,6 @@ struct tar {
     size_t seen_count, seen_capacity;
 };
 
-struct tar *tar_open(void)
-{
-    return xalloc(1, sizeof(struct tar));
-}
-
 static void drop_sample(struct sample *m)
 {
     free(m->key);
@@ -50,16 +49,9 @@ static void drop_sample(struct sample *m)
     buffer_free(&m->json);
     buffer_free(&m->text);
     buffer_free(&m->caption);
+    buffer_free(&m->endings);
     record_free(m->binary);
     *m = (struct sample){ 0 };
-}
-
-void tar_close(struct tar *t)
-{
-    drop_sample(&t->sample);
-    buffer_free(&t->entry.name);
-    free(t->seen);
-    free(t);
 }
 
 static void forget_keys(struct tar *t)
@@ -115,34 +107,75 @@ static void sample_trouble(struct sample *m, const char *code, const char *text)
 static const char *extension(const char *name)
 {
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-    const char *dot = strchr(base, '.');
+    const char *dot = strchr(base, '.'), *last = strrchr(base, '.');
 
-    return dot && dot > base && dot[1] ? dot + 1 : NULL;
+    if (!dot || dot == base || !dot[1])
+        return NULL;
+    /* IMG_2024.01.05.jpg: a date, or a time, is no extension. */
+    if (last[1] && strspn(dot, ".0123456789") >= (size_t)(last - dot) && last - dot > 1 &&
+        memchr(dot + 1, '.', (size_t)(last - dot - 1)))
+        return last + 1;
+    return dot + 1;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), size = strlen(end);
+
+    return n >= size && !strcmp(text + n - size, end);
+}
+
+static bool is_utf8(const char *text, size_t size)
+{
+    const char *end = text + size;
+
+    while (text < end) {
+        const char *from = text;
+
+        if (!*text || (utf8_next(&text, end) == 0xfffd &&
+                       (text - from != 3 || memcmp(from, "\xef\xbf\xbd", 3))))
+            return false;
+    }
+    return true;
 }
 
 static void begin_sample(struct tar *t, const char *key, long line)
 {
-    char text[512];
+    char *text;
 
     t->sample.key = xstrdup(key);
     t->sample.line = line;
     t->sample.binary = record_new("{}", 2);
     if (!new_key(t, key)) {
-        snprintf(text, sizeof text, "member %s is apart from the others of its sample",
-                 t->entry.name.data);
+        text = xprintf("member %s is apart from the others of its sample", t->entry.name.data);
         sample_trouble(&t->sample, "not_adjacent", text);
+        free(text);
     }
+}
+
+static void set_text(struct record *r, const char *name, const char *data, size_t size)
+{
+    size -= size && data[size - 1] == '\n';
+    size -= size && data[size - 1] == '\r';
+    record_set_text(r, name, data, size);
+}
+
+static char *lower_case(const char *text)
+{
+    char *lower = xstrdup(text);
+
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return lower;
 }
 
 static void take_data(struct sample *m, const char *ext, const char *data, size_t size,
                       long long at)
 {
+    char *lower = lower_case(ext);
     const char *name;
 
-    char *lower = xstrdup(ext);
-
-    for (char *c = lower; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
+    buffer_add(&m->endings, lower, strlen(lower) + 1);
     if (!strcmp(lower, "json") && !m->has_json) {
         buffer_add(&m->json, data, size);
         m->has_json = true;
@@ -152,21 +185,28 @@ static void take_data(struct sample *m, const char *ext, const char *data, size_
     } else if (!strcmp(lower, "caption") && !m->has_caption) {
         buffer_add(&m->caption, data, size);
         m->has_caption = true;
+    } else if ((ends_with(lower, ".txt") || ends_with(lower, ".caption")) && is_utf8(data, size)) {
+        set_text(m->binary, ext, data, size); /* a text under a name of its own */
     } else {
         name = picture_ending(lower) && !record_member(m->binary, "image") ? "image" : lower;
         record_set_bytes(m->binary, name, data, size);
         record_member(m->binary, name)->at = at;
+        record_member(m->binary, name)->ending = xstrdup(ext);
     }
     free(lower);
 }
 
 /* The data of the entry into the sample; -1 after fail(): the archive ends early. */
-static int read_entry(struct tar *t, struct source *s, const char *ext)
+static int read_entry(struct tar *t, struct stream_source *s, const char *ext)
 {
     struct sample *m = &t->sample;
     const char *data;
 
     t->pending = false;
+    if (m->binary->member_count == RECORD_MEMBERS) {
+        sample_trouble(m, "too_large", "more members than a record may have");
+        return tar_skip(s, t->entry.size);
+    }
     if (t->entry.size > s->limit || m->size + t->entry.size > s->limit) {
         sample_trouble(m, "too_large", "longer than the limit for a record");
         return tar_skip(s, t->entry.size);
@@ -180,24 +220,13 @@ static int read_entry(struct tar *t, struct source *s, const char *ext)
     return 0;
 }
 
-static void set_text(struct record *r, const char *name, const struct buffer *b)
-{
-    size_t size = b->size;
-
-    size -= size && b->data[size - 1] == '\n';
-    size -= size && b->data[size - 1] == '\r';
-    record_set_text(r, name, b->data, size);
-}
-
+/* A title is what texts fall back on: a .txt comes first. */
 static bool has_text_field(const struct record *r)
 {
-    static const char *const names[] = { "text", "caption", "TEXT", "txt", "captions" };
+    const char *name;
     struct span value;
 
-    for (int i = 0; i < COUNT(names); i++)
-        if (record_find(r, names[i], &value))
-            return true;
-    return false;
+    return record_text(r, &(struct fields){ 0 }, &value, &name) && strcmp(name, "title") != 0;
 }
 
 static struct record *object_of(struct sample *m)
@@ -205,16 +234,46 @@ static struct record *object_of(struct sample *m)
     const char *json = m->json.data;
     size_t size = m->json.size;
     struct record *r;
-    char text[1200];
+    char *text;
 
     while (size && strchr(" \t\r\n", json[size - 1]) && json[size - 1])
         size--;
     r = m->has_json ? record_parse(json, size) : record_new("{}", 2);
     if (r)
         return r;
-    snprintf(text, sizeof text, "%s.json: %s", m->key, error_text());
+    text = xprintf("%s.json: %s", m->key, error_text());
     sample_trouble(m, error_code(), text);
+    free(text);
     return record_new("{}", 2);
+}
+
+/* The .txt that a writer of shards puts beside the .json, for others to read. */
+static bool is_its_text(const struct record *r, const struct buffer *b)
+{
+    struct span value;
+    const char *name;
+    size_t size;
+    char *text;
+    bool same;
+
+    if (!record_text(r, &(struct fields){ 0 }, &value, &name) ||
+        !(text = json_text_sized(value, &size)))
+        return false;
+    same = b->size == size && !memcmp(b->data ? b->data : "", text, size);
+    free(text);
+    return same;
+}
+
+static void add_texts(struct record *r, const struct record *texts)
+{
+    for (int i = 0; i < texts->fields.count; i++) {
+        const struct json_field *f = &texts->fields.list[i];
+        char *name = record_field_name(texts, i);
+
+        if (!record_field(r, name))
+            record_set_json(r, name, texts->json.data + f->value, f->value_size);
+        free(name);
+    }
 }
 
 /* The sample in hand as a record. */
@@ -227,11 +286,12 @@ static struct record *finish(struct tar *t)
     if (!record_find(r, "__key__", &value))
         record_set_string(r, "__key__", m->key);
     if (m->has_text && !has_text_field(r))
-        set_text(r, "text", &m->text);
-    else if (m->has_text && !record_find(r, "txt", &value))
-        set_text(r, "txt", &m->text);
+        set_text(r, "text", m->text.data, m->text.size);
+    else if (m->has_text && !record_find(r, "txt", &value) && !is_its_text(r, &m->text))
+        set_text(r, "txt", m->text.data, m->text.size);
     if (m->has_caption && !record_find(r, "caption", &value))
-        set_text(r, "caption", &m->caption);
+        set_text(r, "caption", m->caption.data, m->caption.size);
+    add_texts(r, m->binary);
     r->members = m->binary->members;
     r->member_count = m->binary->member_count;
     m->binary->members = NULL;
@@ -245,7 +305,7 @@ static struct record *finish(struct tar *t)
 }
 
 /* The archive cannot be read on, after fail(): the sample in hand leaves with the reason. */
-static struct record *give_up(struct tar *t, struct source *s)
+static struct record *give_up(struct tar *t, struct stream_source *s)
 {
     char *code = xstrdup(error_code()), *why = xstrdup(error_text());
     struct record *r;
@@ -266,8 +326,20 @@ static struct record *give_up(struct tar *t, struct source *s)
     return r;
 }
 
+static bool has_ending(const struct sample *m, const char *ext)
+{
+    const char *at = m->endings.data, *end = at + m->endings.size;
+    char *lower = lower_case(ext);
+    bool found = false;
+
+    for (; at < end && !found; at += strlen(at) + 1)
+        found = !strcmp(at, lower);
+    free(lower);
+    return found;
+}
+
 /* One entry; 1: the sample in hand is complete, 0: go on, -1 after fail(). */
-static int step(struct tar *t, struct source *s)
+static int step(struct tar *t, struct stream_source *s)
 {
     const char *ext = extension(t->entry.name.data);
     size_t size = ext ? (size_t)(ext - 1 - t->entry.name.data) : 0;
@@ -278,6 +350,8 @@ static int step(struct tar *t, struct source *s)
         t->pending = false;
         return tar_skip(s, t->entry.size);
     }
+    if (t->sample.key && has_ending(&t->sample, ext))
+        return 1; /* another sample of the same key */
     if (t->sample.key &&
         (strlen(t->sample.key) != size || memcmp(t->sample.key, t->entry.name.data, size) != 0))
         return 1;
@@ -290,8 +364,10 @@ static int step(struct tar *t, struct source *s)
     return result;
 }
 
-struct record *tar_next(struct tar *t, struct source *s)
+static struct record *tar_next(struct stream_source *s)
 {
+    struct tar *t = s->state = s->state ? s->state : xalloc(1, sizeof *t);
+
     while (!s->failed) {
         int more = t->pending ? 1 : tar_header(s, &t->entry);
 
@@ -313,3 +389,44 @@ struct record *tar_next(struct tar *t, struct source *s)
     }
     return NULL;
 }
+
+static bool tar_waits(struct stream_source *s)
+{
+    return s->size < TAR_BLOCK && !source_ready(s);
+}
+
+static void tar_close(struct stream_source *s)
+{
+    struct tar *t = s->state;
+
+    if (!t)
+        return;
+    drop_sample(&t->sample);
+    buffer_free(&t->entry.name);
+    free(t->seen);
+    free(t);
+}
+
+/* A line is no header: what is typed is not waited for. */
+static enum answer knows(const struct stream_source *s)
+{
+    const char *head = source_data(s);
+
+    if (s->size >= TAR_BLOCK && tar_is_header(head))
+        return YES;
+    if (s->size && !head[0]) /* blocks of zeros: an archive of nothing */
+        return s->size < 2 * TAR_BLOCK
+                   ? (head_is_whole(s) || memcmp(head, head + 1, s->size - 1) ? NO : MORE)
+               : memcmp(head, head + 1, 2 * TAR_BLOCK - 1) ? NO
+                                                           : YES;
+    if (s->size >= TAR_BLOCK)
+        return NO;
+    return memchr(source_data(s), '\n', s->size) ? NO : MORE;
+}
+
+const struct format format_tar = {
+    .knows = knows,
+    .next = tar_next,
+    .waits = tar_waits,
+    .close = tar_close,
+};

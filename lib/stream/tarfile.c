@@ -7,9 +7,11 @@
  * Two blocks of zeros end an archive; what follows may be another.
  */
 #include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
 #include "stream/tarfile.h"
 
-enum { BLOCK = 512, LONGEST_NAME = 1 << 20 };
+enum { BLOCK = TAR_BLOCK, LONGEST_NAME = 1 << 20 };
 
 static bool octal(const unsigned char *field, size_t size, uint64_t *value)
 {
@@ -33,6 +35,16 @@ static bool octal(const unsigned char *field, size_t size, uint64_t *value)
     return i == size || !field[i] || field[i] == ' ';
 }
 
+/* As tar wrote it before POSIX, in 1979: no "ustar", and nothing in its place. */
+static bool is_old_header(const unsigned char *b)
+{
+    uint64_t number;
+
+    return b[0] && b[148] && octal(b + 100, 8, &number) && octal(b + 124, 12, &number) &&
+           octal(b + 136, 12, &number) && (!b[156] || (b[156] >= '0' && b[156] <= '7')) &&
+           !b[257] && !memcmp(b + 257, b + 258, BLOCK - 258);
+}
+
 bool tar_is_header(const void *block)
 {
     const unsigned char *b = block;
@@ -40,7 +52,8 @@ bool tar_is_header(const void *block)
 
     for (int i = 0; i < BLOCK; i++)
         sum += i >= 148 && i < 156 ? ' ' : b[i];
-    return !memcmp(b + 257, "ustar", 5) && octal(b + 148, 8, &wanted) && wanted == sum;
+    return octal(b + 148, 8, &wanted) && wanted == sum &&
+           (!memcmp(b + 257, "ustar", 5) || is_old_header(b));
 }
 
 static bool is_zero(const char *block)
@@ -53,7 +66,7 @@ static uint64_t padded(uint64_t size)
     return (size + BLOCK - 1) / BLOCK * BLOCK;
 }
 
-const char *tar_data(struct source *s, uint64_t size)
+const char *tar_data(struct stream_source *s, uint64_t size)
 {
     if (source_want(s, padded(size)))
         return source_data(s);
@@ -62,12 +75,12 @@ const char *tar_data(struct source *s, uint64_t size)
     return NULL;
 }
 
-void tar_taken(struct source *s, uint64_t size)
+void tar_taken(struct stream_source *s, uint64_t size)
 {
     source_take(s, padded(size));
 }
 
-int tar_skip(struct source *s, uint64_t size)
+int tar_skip(struct stream_source *s, uint64_t size)
 {
     for (size = padded(size); size;) {
         size_t part = size < s->size ? size : s->size;
@@ -132,7 +145,7 @@ static void read_pax(const char *at, size_t size, struct buffer *name, uint64_t 
 }
 
 /* The long name or the pax records in front of a member. */
-static int read_extra(struct source *s, char type, uint64_t size, struct buffer *name,
+static int read_extra(struct stream_source *s, char type, uint64_t size, struct buffer *name,
                       uint64_t *bytes)
 {
     const char *data;
@@ -153,7 +166,7 @@ static int read_extra(struct source *s, char type, uint64_t size, struct buffer 
 }
 
 /* The next block that is not zero. */
-static int next_block(struct source *s, char block[BLOCK])
+static int next_block(struct stream_source *s, char block[BLOCK])
 {
     for (int zeros = 0;; zeros++) {
         if (!source_want(s, BLOCK)) {
@@ -170,7 +183,7 @@ static int next_block(struct source *s, char block[BLOCK])
     }
 }
 
-int tar_header(struct source *s, struct tar_entry *e)
+int tar_header(struct stream_source *s, struct tar_entry *e)
 {
     struct buffer name = { 0 };
     uint64_t bytes = UINT64_MAX;

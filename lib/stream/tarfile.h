@@ -4,7 +4,11 @@
 #ifndef STREAM_TARFILE_H
 #define STREAM_TARFILE_H
 
-#include "stream/inside.h"
+#include "base/buffer.h"
+#include "stream/format.h"
+
+enum { TAR_BLOCK = 512 };
+bool tar_is_header(const void *block);
 
 struct tar_entry {
     struct buffer name;
@@ -13,10 +17,10 @@ struct tar_entry {
 };
 enum { TAR_END = 0, TAR_ENTRY = 1, TAR_NEXT_ARCHIVE = 2 };
 /* The next header, long names applied; counts s->line; -1 after fail(). */
-int tar_header(struct source *s, struct tar_entry *e);
+int tar_header(struct stream_source *s, struct tar_entry *e);
 /* The data behind a header, where it lies, until tar_taken; NULL after fail(). */
-const char *tar_data(struct source *s, uint64_t size);
-void tar_taken(struct source *s, uint64_t size);
-int tar_skip(struct source *s, uint64_t size); /* -1 after fail() */
+const char *tar_data(struct stream_source *s, uint64_t size);
+void tar_taken(struct stream_source *s, uint64_t size);
+int tar_skip(struct stream_source *s, uint64_t size); /* -1 after fail() */
 
 #endif

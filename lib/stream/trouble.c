@@ -5,22 +5,10 @@
  *     {"error":{"stage":"read","code":"invalid_json","message":"...","line":17},"raw":"..."}
  */
 #include <string.h>
+#include "base/buffer.h"
+#include "base/random.h"
 #include "base/json.h"
-#include "stream/inside.h"
-
-static bool is_utf8(const char *text, size_t size)
-{
-    const char *end = text + size;
-
-    while (text < end) {
-        const char *from = text;
-
-        if (utf8_next(&text, end) == 0xfffd &&
-            (text - from != 3 || memcmp(from, "\xef\xbf\xbd", 3)))
-            return false;
-    }
-    return true;
-}
+#include "stream/format.h"
 
 struct record *record_of_path(const char *path, size_t size)
 {
@@ -28,13 +16,9 @@ struct record *record_of_path(const char *path, size_t size)
     struct record *r;
 
     buffer_string(&b, "{\"image\":");
-    json_escape(&b, path, size);
+    json_add_path(&b, path, size);
     buffer_byte(&b, '}');
     r = record_new(b.data, b.size);
-    if (!is_utf8(path, size)) {
-        r->path = xmemdup(path, size);
-        r->content = hash_bytes(path, size, 0);
-    }
     buffer_free(&b);
     return r;
 }

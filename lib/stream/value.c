@@ -3,7 +3,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "stream/inside.h"
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/json.h"
+#include "stream/stream.h"
 
 static int hex(char c)
 {
@@ -46,7 +50,22 @@ static uint32_t unicode(const char **at, const char *end)
     return 0x10000 + ((code[0] - 0xd800) << 10) + (code[1] - 0xdc00);
 }
 
-static void unescape(struct buffer *b, const char *at, const char *end)
+/* A low surrogate without its partner, DC80 to DCFF, is a byte of a name that is no UTF-8. */
+static bool add_byte(struct buffer *b, const char **at, const char *end)
+{
+    int value;
+
+    if (json_escape_size(*at, end) != 6 || ((*at)[2] | 32) != 'd' || ((*at)[3] | 32) != 'c')
+        return false;
+    value = hex((*at)[4]) << 4 | hex((*at)[5]);
+    if (value < 0x80)
+        return false;
+    buffer_byte(b, value);
+    *at += 6;
+    return true;
+}
+
+static void unescape(struct buffer *b, const char *at, const char *end, bool bytes)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 
@@ -57,6 +76,8 @@ static void unescape(struct buffer *b, const char *at, const char *end)
         if (!slash || !json_escape_size(slash, end))
             return;
         at = slash;
+        if (bytes && add_byte(b, &at, end))
+            continue;
         if (at[1] == 'u') {
             buffer_utf8(b, unicode(&at, end));
         } else {
@@ -76,23 +97,57 @@ bool json_name_is(struct span raw, const char *name, size_t size)
         return raw.size == size && !memcmp(raw.data, name, size);
     if (raw.size < size)
         return false;
-    unescape(&b, raw.data, raw.data + raw.size);
+    unescape(&b, raw.data, raw.data + raw.size, false);
     same = b.size == size && !memcmp(b.data, name, size);
     buffer_free(&b);
     return same;
 }
 
-char *json_text_sized(struct span text, size_t *size)
+static char *unquote(struct span text, bool bytes, size_t *size)
 {
     struct buffer b = { 0 };
 
     if (text.size < 2 || text.data[0] != '"' || text.data[text.size - 1] != '"')
         return NULL;
     buffer_reserve(&b, text.size);
-    unescape(&b, text.data + 1, text.data + text.size - 1);
+    unescape(&b, text.data + 1, text.data + text.size - 1, bytes);
     buffer_add(&b, "", 0);
     *size = b.size;
     return b.data;
+}
+
+char *json_text_sized(struct span text, size_t *size)
+{
+    return unquote(text, false, size);
+}
+
+char *json_path(struct span text)
+{
+    size_t size;
+    char *path = unquote(text, true, &size);
+
+    if (path && strlen(path) == size)
+        return path;
+    free(path);
+    return NULL;
+}
+
+void json_add_path(struct buffer *b, const char *path, size_t size)
+{
+    const char *end = path + size, *from = path, *at = path;
+
+    buffer_byte(b, '"');
+    while (at < end) {
+        const char *here = at;
+
+        if (utf8_next(&at, end) != 0xfffd || (at - here == 3 && !memcmp(here, "\xef\xbf\xbd", 3)))
+            continue;
+        json_escape_inside(b, from, (size_t)(here - from));
+        for (from = here; from < at; from++)
+            buffer_printf(b, "\\udc%02x", (unsigned char)*from);
+    }
+    json_escape_inside(b, from, (size_t)(end - from));
+    buffer_byte(b, '"');
 }
 
 char *json_text(struct span text)

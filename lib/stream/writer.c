@@ -6,9 +6,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
 #include "base/json.h"
 #include "base/picture.h"
-#include "stream/inside.h"
+#include "stream/stream.h"
 
 static const char *media_type(const unsigned char *data, size_t size)
 {
@@ -82,42 +83,32 @@ static void add_member(struct buffer *b, const struct member *m)
     }
 }
 
-/* The binary member that stands for field i, NULL: none. */
-static const struct member *hides(const struct record *r, int i)
-{
-    for (int k = 0; k < r->member_count; k++)
-        if (record_field(r, r->members[k].name) == &r->fields.list[i])
-            return &r->members[k];
-    return NULL;
-}
-
 static void write_line(struct buffer *out, const struct record *r)
 {
     const char *json = r->json.data;
+    const struct member **hiding = record_hiding(r), **rest = hiding + r->fields.count;
     bool comma = r->fields.count > 0;
     size_t at = 0;
 
     for (int i = 0; r->member_count && i < r->fields.count; i++) {
         const struct json_field *f = &r->fields.list[i];
-        const struct member *m = hides(r, i);
 
-        if (!m)
+        if (!hiding[i])
             continue;
         buffer_add(out, json + at, f->value - at);
-        add_member(out, m);
+        add_member(out, hiding[i]);
         at = f->value + f->value_size;
     }
     buffer_add(out, json + at, r->fields.close - at);
-    for (int k = 0; k < r->member_count; k++) {
-        if (record_field(r, r->members[k].name))
-            continue;
+    for (; r->member_count && *rest; rest++) {
         if (comma)
             buffer_byte(out, ',');
-        json_escape(out, r->members[k].name, strlen(r->members[k].name));
+        json_escape(out, (*rest)->name, strlen((*rest)->name));
         buffer_byte(out, ':');
-        add_member(out, &r->members[k]);
+        add_member(out, *rest);
         comma = true;
     }
+    free(hiding);
     buffer_add(out, json + r->fields.close, r->json.size - r->fields.close);
     buffer_byte(out, '\n');
 }

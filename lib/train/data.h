@@ -24,7 +24,7 @@
 
 struct dataset_options {
     const char *root, *image_field, *text_field; /* as in struct fields */
-    int from;                                    /* place in stream_formats */
+    int from;                                    /* enum stream_format */
     bool null;                                   /* names are separated by NUL */
     long max_pixels;                             /* of an image; 0: no limit */
     const char *tokenizer;                       /* a file or folder; NULL: beside the model */

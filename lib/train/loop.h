@@ -24,7 +24,7 @@ struct training_data {     /* where the pairs are */
     char *const *operands; /* as any filter takes them */
     int count;
     const char *root, *image_field, *text_field;
-    int from; /* place in stream_formats */
+    int from; /* enum stream_format */
     long max_pixels;
     bool quiet;                    /* say nothing of bad records */
     struct training_list held_out; /* files of pairs to validate on when the folder is written */

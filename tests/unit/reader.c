@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
 
@@ -94,10 +98,84 @@ static void lines(void)
         "4 {\"c\":3}\n",
         0, "bad lines");
     READS("\xef\xbb\xbf{\"a\":1}\n", "", 4, "a byte order mark");
-    READS("\x1f\x8b\x08\x00zipped", "", 4, "compressed input");
+    READS("BZh91AY&SY", "", 4, "compressed input");
     READS("[\n {\"a\":1}]", "", 4, "a JSON array");
     READS("some\x01\x02\x03\x04", "", 4, "binary rubbish");
     READS("PAR1\x15\x04\x15", "", 4, "another");
+}
+
+static void damaged(void)
+{
+    READS("x{\"a\":1}\n{\"a\":2}\n",
+          "1 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+          "object: no opening brace at byte 0\",\"line\":1},\"raw\":\"x{\\\"a\\\":1}\"}\n"
+          "2 {\"a\":2}\n",
+          0, "a damaged byte at the start");
+    READS("\x01{\"a\":1}\n{\"a\":2}\n",
+          "1 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+          "object: no opening brace at byte 0\",\"line\":1},\"raw\":\"\\u0001{\\\"a\\\":1}\"}\n"
+          "2 {\"a\":2}\n",
+          0, "... that is no text");
+    READS("[{\"a\":1},\n{\"a\":2}\n]\n", "", 4, "a JSON array over lines");
+    READS("{\n  \"a\": 1\n}\n", "", 4, "JSON over several lines");
+    READS("\xff\xfe{\0", "", 4, "UTF-16");
+}
+
+static void not_numbers(void)
+{
+    READS("{\"a\":NaN,\"b\":[-Infinity,\"NaN \\\" NaN\"],\"c\":Infinity}\n",
+          "1 {\"a\":null,\"b\":[null,\"NaN \\\" NaN\"],\"c\":null}\n", 0, "NaN is null");
+    READS("{\"a\":NaNa}\n",
+          "1 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+          "object: no value at byte 5\",\"line\":1},\"raw\":\"{\\\"a\\\":NaNa}\"}\n",
+          0, "... not as a part of a word");
+}
+
+static void tables(void)
+{
+    struct reader_options csv = { .from = format_named("csv") };
+
+    READS("image,text,sim\r\na.jpg,\"a \"\"dog\"\",\nasleep\",0.50\r\n\nb.jpg,7,\n",
+          "2 {\"image\":\"a.jpg\",\"text\":\"a \\\"dog\\\",\\nasleep\",\"sim\":0.50}\n"
+          "4 {\"image\":\"b.jpg\",\"text\":\"7\",\"sim\":null}\n",
+          0, "a comma-separated table");
+    READS("\xef\xbb\xbf"
+          "filepath\ttitle\nx.png\t\"so\" he said\nx.png\t\"a \"\"b\"\"\"",
+          "2 {\"filepath\":\"x.png\",\"title\":\"\\\"so\\\" he said\"}\n"
+          "3 {\"filepath\":\"x.png\",\"title\":\"a \\\"b\\\"\"}\n",
+          0, "a tab-separated table with a byte order mark");
+    READS(
+        "id,text\n1,a,b\n01,c\n",
+        "2 {\"error\":{\"stage\":\"read\",\"code\":\"invalid\",\"message\":\"a row of 3 cells "
+        "under a header of 2\",\"line\":2},\"raw\":\"1,a,b\"}\n3 {\"id\":\"01\",\"text\":\"c\"}\n",
+        0, "a row of another length");
+    READS("a,b\nc,d\n", "1 {\"image\":\"a,b\"}\n2 {\"image\":\"c,d\"}\n", 0,
+          "names with a comma are no table");
+    reads("a,b\n1,x\n", 8, &csv, "2 {\"a\":1,\"b\":\"x\"}\n", 0, "--from=csv");
+    reads("a,a\n1,x\n", 8, &csv, "", 4, "a name twice");
+    csv.max_record = 20;
+    reads("a,b\n1,x\n2,\"0123456789012345678901234567890\n3,y\n", 46, &csv,
+          "2 {\"a\":1,\"b\":\"x\"}\n3 {\"error\":{\"stage\":\"read\",\"code\":\"too_large\","
+          "\"message\":\"longer than the limit\",\"line\":3}}\n",
+          1, "a quote without its end");
+}
+
+static void packed(void)
+{
+    static const char two[] = /* what gzip -n makes of {"a":1} and a newline */
+        "\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\x56\x4a\x54\xb2\x32\xac\xe5\x02\0\x46\xa3\xe8\x74\x08\0\0"
+        "\0";
+    struct buffer b = { 0 };
+
+    for (int i = 0; i < 2; i++)
+        buffer_add(&b, two, sizeof two - 1);
+    buffer_add(&b, "\0\0\0", 3);
+    reads(b.data, b.size, &(struct reader_options){ 0 }, "1 {\"a\":1}\n2 {\"a\":1}\n", 0, "gzip");
+    reads(b.data, sizeof two - 6, &(struct reader_options){ 0 }, "1 {\"a\":1}\n", 1,
+          "... cut short");
+    b.data[14] ^= 0x55;
+    reads(b.data, b.size, &(struct reader_options){ 0 }, "", 1, "... damaged");
+    buffer_free(&b);
 }
 
 static void names(void)
@@ -111,18 +189,22 @@ static void names(void)
           "1 {\"image\":\"a\\nb.jpg\"}\n2 {\"image\":\"b.jpg\"}\n", 0, "-0");
     reads("{\"a\":1}\n", 8, &(struct reader_options){ .null = true }, "1 {\"a\":1}\n", 0,
           "-0 does not hide JSONL");
-    reads("{\"a\":1}\n", 8, &(struct reader_options){ .from = FORMAT_NAMES },
+    reads("{\"a\":1}\n", 8, &(struct reader_options){ .from = format_named("names") },
           "1 {\"image\":\"{\\\"a\\\":1}\"}\n", 0, "--from=names");
 }
 
 static void bad_bytes_in_names(void)
 {
     char *list = put("list", "x\xff.jpg\n", 7);
-    struct reader *r = reader_open(&list, 1, &(struct reader_options){ .from = FORMAT_NAMES });
+    struct reader *r =
+        reader_open(&list, 1, &(struct reader_options){ .from = format_named("names") });
     struct record *record = reader_next(r, NULL);
+    char *name;
 
-    is_text(record->json.data, "{\"image\":\"x\xef\xbf\xbd.jpg\"}", "a name that is not UTF-8");
-    is_text(record->path, "x\xff.jpg", "its bytes are kept");
+    is_text(record->json.data, "{\"image\":\"x\\udcff.jpg\"}", "a name that is not UTF-8");
+    name = record_image_reference(record, &(struct fields){ 0 });
+    is_text(name, "x\xff.jpg", "leads back to its bytes");
+    free(name);
     record_free(record);
     reader_close(r);
     free(list);
@@ -161,15 +243,18 @@ static void operands(void)
     long long total, read;
     char wanted[2000];
 
-    snprintf(wanted, sizeof wanted,
-             "0 {\"image\":\"%s/a.jpg\"}\n1 {\"b\":1}\n2 {\"b\":2}\n"
-             "0 {\"image\":\"%s/none.jpg\",\"error\":{\"stage\":\"read\",\"code\":\"not_found\","
-             "\"message\":\"%s/none.jpg: No such file or directory\"}}\n"
-             "0 {\"image\":\"%s/text.jpg\"}\n"
-             "0 {\"image\":\"%s\",\"error\":{\"stage\":\"read\",\"code\":\"io\","
-             "\"message\":\"%s: Is a directory\"}}\n"
-             "1 {\"c\":1}\n",
-             folder, folder, folder, folder, folder, folder);
+    snprintf(
+        wanted, sizeof wanted,
+        "0 {\"image\":\"%s/a.jpg\"}\n1 {\"b\":1}\n2 {\"b\":2}\n"
+        "0 {\"image\":\"%s/none.jpg\",\"error\":{\"stage\":\"read\",\"code\":\"not_found\","
+        "\"message\":\"%s/none.jpg: No such file or directory\"}}\n"
+        "0 {\"image\":\"%s/text.jpg\",\"error\":{\"stage\":\"read\",\"code\":\"unknown_format\","
+        "\"message\":\"%s/text.jpg: a text without records; as a list of names it needs "
+        "--from=names\"}}\n"
+        "0 {\"image\":\"%s\",\"error\":{\"stage\":\"read\",\"code\":\"io\","
+        "\"message\":\"%s: Is a directory\"}}\n"
+        "1 {\"c\":1}\n",
+        folder, folder, folder, folder, folder, folder, folder);
     collect(r, &out);
     is_text(out.data, wanted, "operands");
     is_long(reader_failed(r), 0, "none of them is a failure");
@@ -317,6 +402,10 @@ int main(void)
     if (!mkdtemp(folder))
         return 1;
     lines();
+    damaged();
+    not_numbers();
+    tables();
+    packed();
     names();
     bad_bytes_in_names();
     limits();
@@ -325,7 +414,7 @@ int main(void)
     waiting();
     hashes();
     places();
-    is_long((long)format_named("cbor"), FORMAT_CBOR, "format_named");
+    is_text(stream_formats[format_named("cbor")], "cbor", "format_named");
     is_long((int)format_named("xml"), -1, "no such format");
     command = xprintf("rm -rf %s", folder);
     ok(system(command) == 0, "cleaned up");

@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
+#include "base/random.h"
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
 
@@ -67,6 +69,9 @@ static void removing(void)
     removes("{\"a\":1,\"b\":2,\"a\":3}", "a", "{\"b\":2}");
     removes("{\"a\":1,\"a\":2}", "a", "{}");
     removes("{\"a\":1}", "b", "{\"a\":1}");
+    removes("{ \"a\":1 , \"b\":2, \"a\":3 ,\"a\":4 }", "a", "{ \"b\":2 }");
+    removes("{\"b\":1,\"a\":2,\"a\":3,\"c\":4}", "a", "{\"b\":1,\"c\":4}");
+    removes("{ \"a\":1,\"a\":2 }", "a", "{  }");
 }
 
 static void setters(void)

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "stream/stream.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tarball.h"
@@ -219,8 +222,52 @@ static void places(void)
     buffer_free(&again);
 }
 
+/* Names with more than one dot, and what stands beside a .json that says the same. */
+static void endings(void)
+{
+    struct buffer b = { 0 };
+
+    text(&b, "s.input.jpg", "\xff\xd8\xff");
+    text(&b, "s.output.txt", "a dog\n");
+    text(&b, "s.mask.TXT", "\xff");
+    text(&b, "IMG_2024.01.05.jpg", "\xff\xd8\xff");
+    text(&b, "IMG_2024.01.06.jpg", "\xff\xd8\xff");
+    text(&b, "t.json", "{\"text\":\"a cat\"}");
+    text(&b, "t.txt", "a cat");
+    is_lines(&b, 0,
+             "1 {\"__key__\":\"s\",\"output.txt\":\"a dog\",\"input.jpg\":\"data:image/jpeg;base64,"
+             "/9j/\",\"mask.txt\":\"data:application/octet-stream;base64,/w==\"}\n"
+             "4 {\"__key__\":\"IMG_2024.01.05\",\"image\":\"data:image/jpeg;base64,/9j/\"}\n"
+             "5 {\"__key__\":\"IMG_2024.01.06\",\"image\":\"data:image/jpeg;base64,/9j/\"}\n"
+             "6 {\"text\":\"a cat\",\"__key__\":\"t\"}\n",
+             0, "endings");
+    text(&b, "0.txt", "a");
+    text(&b, "0.txt", "b");
+    is_lines(
+        &b, 0,
+        "1 {\"__key__\":\"0\",\"text\":\"a\"}\n"
+        "2 {\"__key__\":\"0\",\"text\":\"b\",\"error\":{\"stage\":\"read\",\"code\":"
+        "\"not_adjacent\",\"message\":\"member 0.txt is apart from the others of its sample\"}}\n",
+        0, "a second sample of the same key");
+}
+
+static void of_nothing(void)
+{
+    struct buffer b = { 0 };
+    char zeros[2048] = "";
+
+    buffer_add(&b, zeros, sizeof zeros);
+    is_lines(&b, 0, "", 0, "an archive of nothing");
+    text(&b, "0.txt", "a");
+    memset(b.data + 257, 0, 255); /* as before POSIX: no "ustar", no owner */
+    tar_sum((unsigned char *)b.data);
+    is_lines(&b, 0, "1 {\"__key__\":\"0\",\"text\":\"a\"}\n", 0, "a header of the old kind");
+}
+
 int main(void)
 {
+    endings();
+    of_nothing();
     places();
     samples();
     long_names();

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ * csv.c - the formats csv and tsv: tables with a header, a row of which is a record
+ *
+ * A comma-separated cell may stand between quotes (RFC 4180), and then hold commas, newlines and,
+ * doubled, quotes.  In a tab-separated table that is so too, but for newlines: texts of the web
+ * begin with a quote and have no second one.  The columns' names are the fields'.
+ *
+ *     image,text,similarity
+ *     a.jpg,"a dog, asleep",0.31        {"image":"a.jpg","text":"a dog, asleep","similarity":0.31}
+ *
+ * A cell that is spelt as a number in JSON stays one, but not in a column of images or texts; an
+ * empty cell is null.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "stream/format.h"
+
+enum { COLUMNS = 1000 };
+
+struct table {
+    char **names;
+    bool *spelt; /* columns whose cells are always texts */
+    int columns;
+    size_t scanned; /* unread bytes that were looked at, and whether a quote is open behind them */
+    bool quoted;
+};
+
+/* The end of a cell from `at` on: where a separator or the row's end is.  A cell between quotes is
+ * unescaped into b. */
+static const char *take_cell(struct buffer *b, const char *at, const char *end, char separator)
+{
+    const char *from = at;
+
+    buffer_clear(b);
+    if (at < end && *at == '"') {
+        for (at++; at < end; at++) {
+            if (*at == '"' && (at + 1 == end || at[1] != '"'))
+                break;
+            buffer_byte(b, *at);
+            at += *at == '"';
+        }
+        if (at < end && (at + 1 == end || at[1] == separator))
+            return at + 1;
+        buffer_clear(b); /* quotes inside of a text */
+        at = from;
+    }
+    while (at < end && *at != separator)
+        at++;
+    buffer_add(b, from, (size_t)(at - from));
+    return at;
+}
+
+static int count_known(char *const *names, int columns)
+{
+    int known = 0;
+
+    for (int i = 0; i < columns; i++)
+        known += field_is_known(names[i]);
+    return known;
+}
+
+static void free_names(char **names, int columns)
+{
+    for (int i = 0; i < columns; i++)
+        free(names[i]);
+    free(names);
+}
+
+/* The names in a header; 0: it is none, such as one with a name twice. */
+static int read_header(struct span line, char separator, char ***names)
+{
+    const char *at = line.data, *end = at + line.size;
+    struct buffer cell = { 0 };
+    bool good = true;
+    int count = 0;
+
+    *names = NULL;
+    if (line.size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
+        at += 3; /* a byte order mark, as Excel writes it */
+    for (;; at++) {
+        at = take_cell(&cell, at, end, separator);
+        good = good && cell.size && count < COLUMNS && !memchr(cell.data, 0, cell.size);
+        for (int i = 0; i < count && good; i++)
+            good = strcmp((*names)[i], cell.data) != 0;
+        if (!good)
+            break;
+        *names = xresize(*names, (size_t)count + 1, sizeof **names);
+        (*names)[count++] = xmemdup(cell.data, cell.size);
+        if (at == end)
+            break;
+    }
+    buffer_free(&cell);
+    if (good)
+        return count;
+    free_names(*names, count);
+    *names = NULL;
+    return 0;
+}
+
+/* Where the row ends, behind it; NULL: not here yet. */
+static const char *row_end(struct stream_source *s, struct table *t, bool quotes)
+{
+    const char *data = source_data(s);
+
+    for (; t->scanned < s->size; t->scanned++) {
+        if (quotes && data[t->scanned] == '"')
+            t->quoted = !t->quoted;
+        if (data[t->scanned] == '\n' && !t->quoted)
+            return data + t->scanned + 1;
+    }
+    return s->end && s->size ? data + s->size : NULL;
+}
+
+static void add_cell(struct buffer *b, const struct table *t, int column, const struct buffer *cell)
+{
+    const char *text = cell->data, *end = text + cell->size;
+
+    if (!cell->size)
+        buffer_string(b, "null");
+    else if (!t->spelt[column] && json_number_end(text, end) == end)
+        buffer_add(b, text, cell->size);
+    else
+        json_escape(b, text, cell->size);
+}
+
+static struct record *row_record(struct stream_source *s, const struct table *t, struct span row,
+                                 char separator)
+{
+    const char *at = row.data, *end = at + row.size;
+    struct buffer b = { 0 }, cell = { 0 };
+    struct record *r;
+    int column = 0;
+    char why[100];
+
+    for (;; at++, column++) {
+        at = take_cell(&cell, at, end, separator);
+        if (column < t->columns) {
+            buffer_byte(&b, column ? ',' : '{');
+            json_escape(&b, t->names[column], strlen(t->names[column]));
+            buffer_byte(&b, ':');
+            add_cell(&b, t, column, &cell);
+        }
+        if (at == end)
+            break;
+    }
+    buffer_byte(&b, '}');
+    snprintf(why, sizeof why, "a row of %d cells under a header of %d", column + 1, t->columns);
+    r = column + 1 == t->columns ? record_new(b.data, b.size)
+                                 : record_of_trouble("invalid", why, s->line, row.data, row.size);
+    buffer_free(&b);
+    buffer_free(&cell);
+    return r;
+}
+
+static void set_header(struct table *t, struct span row, char separator)
+{
+    t->columns = read_header(row, separator, &t->names);
+    t->spelt = xalloc((size_t)t->columns + 1, sizeof *t->spelt);
+    for (int i = 0; i < t->columns; i++)
+        t->spelt[i] = field_is_text(t->names[i]);
+}
+
+static struct record *next_row(struct stream_source *s, char separator)
+{
+    struct table *t = s->state = s->state ? s->state : xalloc(1, sizeof *t);
+
+    for (;;) {
+        const char *end = row_end(s, t, separator == ',');
+        struct span row = { source_data(s), 0 };
+        struct record *r = NULL;
+
+        if (!end && s->size <= s->limit) {
+            if (source_fill(s) <= 0 && (s->failed || !s->size))
+                return NULL;
+            continue;
+        }
+        row.size = end ? (size_t)(end - row.data) : s->size;
+        t->scanned = 0;
+        t->quoted = false;
+        s->line++;
+        source_take(s, row.size);  /* its bytes stay where they are until the next read */
+        if (row.size > s->limit) { /* where the next row begins cannot be known */
+            s->failed = 1;
+            fail_as("too_large", "%s: row %ld is longer than the limit of %zu bytes", s->name,
+                    s->line, s->limit);
+            return record_of_trouble("too_large", "longer than the limit", s->line, NULL, 0);
+        }
+        row.size -= row.size && row.data[row.size - 1] == '\n';
+        row.size -= row.size && row.data[row.size - 1] == '\r';
+        if (t->columns && row.size)
+            r = row_record(s, t, row, separator);
+        else if (!t->columns && row.size)
+            set_header(t, row, separator);
+        if (r)
+            return r;
+        if (!t->columns && row.size) {
+            s->failed = 4;
+            fail_as("unknown_format", "%s: no table: a column has no name, or one twice", s->name);
+            return NULL;
+        }
+    }
+}
+
+static bool row_waits(struct stream_source *s, char separator)
+{
+    struct table *t = s->state;
+
+    for (;;) {
+        if (!t || row_end(s, t, separator == ',') || s->end || s->failed || s->size > s->limit)
+            return !t && !source_ready(s);
+        if (!source_ready(s))
+            return true;
+        if (source_fill(s) < 0)
+            return false;
+    }
+}
+
+static void close_table(struct stream_source *s)
+{
+    struct table *t = s->state;
+
+    if (!t)
+        return;
+    free_names(t->names, t->columns);
+    free(t->spelt);
+    free(t);
+}
+
+/* A header of several columns, one of which is a name that records know. */
+static enum answer knows(const struct stream_source *s, char separator)
+{
+    struct span line = head_line(s);
+    enum answer answer;
+    char **names;
+    int columns;
+
+    if (line.size == s->size && !head_is_whole(s))
+        return MORE;
+    if (!head_is_text(s, false))
+        return NO;
+    columns = read_header(line, separator, &names);
+    answer = columns > 1 && count_known(names, columns) ? YES : NO;
+    free_names(names, columns);
+    return answer;
+}
+
+static enum answer knows_csv(const struct stream_source *s)
+{
+    return knows(s, ',');
+}
+
+static struct record *next_csv(struct stream_source *s)
+{
+    return next_row(s, ',');
+}
+
+static bool csv_waits(struct stream_source *s)
+{
+    return row_waits(s, ',');
+}
+
+const struct format format_csv = { knows_csv, next_csv, csv_waits, close_table };
+
+static enum answer knows_tsv(const struct stream_source *s)
+{
+    return knows(s, '\t');
+}
+
+static struct record *next_tsv(struct stream_source *s)
+{
+    return next_row(s, '\t');
+}
+
+static bool tsv_waits(struct stream_source *s)
+{
+    return row_waits(s, '\t');
+}
+
+const struct format format_tsv = { knows_tsv, next_tsv, tsv_waits, close_table };
