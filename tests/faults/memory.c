@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * memory.c - each allocation of each command fails in turn, as SQLite's tests have it
  *
- * FAULTS=all takes every allocation; usually some of each command are drawn.
+ * With an argument, that job alone.  FAULTS=all takes every allocation; usually some of each
+ * command are drawn.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/memory.h"
 #include "base/thread.h"
 #include "tests/faults/run.h"
@@ -38,13 +40,14 @@ static void test(const struct job *j)
     outcome_free(&whole);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     if (!faults_begin()) {
         puts("1..0 # skip no scratch folder");
         return 0;
     }
     for (int i = 0; i < job_count; i++)
-        test(&jobs[i]);
+        if (argc < 2 || !strcmp(argv[1], jobs[i].name))
+            test(&jobs[i]);
     return faults_end();
 }
