@@ -30,7 +30,8 @@ static void take(const struct record *r, struct recall_set *recalls, struct judg
 {
     long width, wide;
     float *image = vector(r, "image_embedding", &width), *text = vector(r, "text_embedding", &wide);
-    char *caption = record_string(r, "caption"), *id = record_string(r, "id");
+    char *caption = record_string(r, "caption"), *given = record_string(r, "id");
+    const char *id = given ? given : "none";
     struct texts references = { 0 };
     struct span score, truth;
 
@@ -41,7 +42,7 @@ static void take(const struct record *r, struct recall_set *recalls, struct judg
     if (caption && record_texts_named(r, "references", &references) == 1 && references.count)
         caption_add(captions, caption, (const char *const *)references.list, references.count);
     texts_free(&references);
-    free(id);
+    free(given);
     free(caption);
     free(image);
     free(text);
