@@ -52,6 +52,23 @@ struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct 
                        (long[]){ b->count, 3, m->image.size, m->image.size });
 }
 
+struct tensor *pairs_features(struct tape *t, struct model *m, const struct pairs *b)
+{
+    if (b->features)
+        return tensor_from(t, (float *)(uintptr_t)b->features, 2,
+                           (long[]){ (long)b->count * m->image.tokens, m->image.width });
+    return tensor_as_rows(t, m->family->features(t, m, pairs_pixels(t, m, b)));
+}
+
+/* CLIP's projection is named with the tower, but comes behind the features. */
+void model_freeze_tower(struct model *m)
+{
+    params_freeze(&m->params, "vision.");
+    for (int i = 0; i < m->params.count; i++)
+        if (!strncmp(m->params.list[i].name, "vision.projection.", 18))
+            m->params.list[i].frozen = false;
+}
+
 static int check(const struct model *m, const struct pairs *b, const struct loss_options *l)
 {
     unsigned missing = l->objectives & ~model_objectives(m);

@@ -40,11 +40,14 @@ enum { /* sets of them */
 struct pairs { /* a batch: text i belongs to image i */
     int count;
     const float *pixels; /* [count, 3, size, size], as the image tower takes them */
-    const int *ids;      /* framed as the tokenizer does, one text after the other */
-    const int *counts;   /* ids of each text */
+    const int *ids;    /* framed as the tokenizer does, one text after the other */
+    const int *counts; /* ids of each text */
     /* Pairs of one group show the same image: never each other's negatives, and positives in ITC;
      * so are pairs with the same text.  NULL: all images differ. */
     const int64_t *group;
+    /* What the image tower, frozen, made of the pixels: [count, tokens, width]; NULL: there are
+     * pixels. */
+    const float *features;
 };
 
 /* A ring of the teacher's embeddings of earlier pairs: negatives without a forward pass.  It is
@@ -92,6 +95,9 @@ void model_begin_learning(struct model *m);
 int model_learn(struct tape *t, struct model *m, const struct pairs *b,
                 const struct loss_options *l, struct losses *out);
 void model_clamp(struct model *m); /* the temperature's limits; before each step */
+/* Only what comes behind the features learns: the image tower does not.  After
+ * model_begin_learning(). */
+void model_freeze_tower(struct model *m);
 
 /* pretrained.c - a new model takes what another file has for it: BERT, or a vision transformer as
  * timm spells it (DeiT).  How many parameters were set; -1 after fail(). */
@@ -133,6 +139,8 @@ bool decays_unless_bias(const struct param *p); /* ALBEF, BLIP-2: not one axis, 
 bool *pairs_alike(struct tape *t,
                   const struct pairs *b); /* [count, count]; a pair and itself too */
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b);
+/* The family's features() of the batch, [count * tokens, width]: given, or made from the pixels. */
+struct tensor *pairs_features(struct tape *t, struct model *m, const struct pairs *b);
 
 /* create.c - parameters from the checkpoint, or drawn where there is none; -1 after fail() */
 int model_bind(struct model *m, const char *const *ignored);

@@ -2,9 +2,9 @@
  * pretrained.c - a new model begins with the weights of other ones, where names and shapes agree
  *
  * Read are BERT, as Hugging Face spells it with and without "bert." in front, and vision
- * transformers as timm spells them (DeiT).  A text transformer in several roles takes BERT's into
- * each; what BERT lacks, cross-attention and heads, stays as it was drawn.  Positions of another
- * image size are interpolated.
+ * transformers as timm spells them (DeiT), and EfficientNet-Lite.  A text transformer in several
+ * roles takes BERT's into each; what BERT lacks, cross-attention and heads, stays as it was drawn.
+ * Positions of another image size are interpolated.
  */
 #include <math.h>
 #include <string.h>
@@ -13,6 +13,8 @@
 #include "base/number.h"
 #include "learn/learn.h"
 #include "checkpoint/position.h"
+
+enum { APPENDED = 16 }; /* entries of a vocabulary at most, behind those of the other model */
 
 #define TEXT(role, prefix)                                                                         \
     { role "layer.*.", prefix "encoder.layer.*.", layout_bert_layer },                             \
@@ -28,6 +30,10 @@ static const struct section bert_alone[] = { TEXT("encoder.", ""), TEXT("decoder
 static const struct section vit[] = { { "vision.block.*.", "blocks.*.", layout_vit_block },
                                       { "vision.", "", layout_vit },
                                       { 0 } };
+static const struct section net[] = { { "vision.block.*.", "_blocks.*.",
+                                        layout_efficientnet_block },
+                                      { "vision.", "", layout_efficientnet },
+                                      { 0 } };
 static const struct origin {
     const char *sign; /* a tensor that tells it */
     struct layout layout;
@@ -35,6 +41,7 @@ static const struct origin {
     { "bert.embeddings.word_embeddings.weight", { .sections = bert_inside } },
     { "embeddings.word_embeddings.weight", { .sections = bert_alone } },
     { "cls_token", { .sections = vit } },
+    { "_conv_stem.weight", { .sections = net } },
 };
 
 static float *numbers_of(struct arena *memory, const struct stored *s)
@@ -69,13 +76,26 @@ static bool other_grid(const struct param *p, const struct stored *s, int *from,
     return have > 0 && (long)*from * *from == have;
 }
 
-/* The last axis and the number of all agree, ones in front or not; vocabularies must be as long. */
+/* The last axis and the number of all agree, ones in front, or behind a matrix, or not. */
 static bool fits(const struct param *p, const struct stored *s, int parts)
 {
     const struct tensor *x = *p->slot;
+    int axes = s->rank;
 
+    while (axes > p->rank && s->shape[axes - 1] == 1)
+        axes--;
     return stored_count(s) == tensor_count(x) * parts &&
-           (p->rank < 2 || s->shape[s->rank - 1] == p->shape[p->rank - 1]);
+           (p->rank < 2 || s->shape[axes - 1] == p->shape[p->rank - 1]);
+}
+
+/* Entries that were appended to the vocabulary, as BLIP's [DEC] and [ENC], stay as they were drawn.
+ */
+static bool shorter_vocabulary(const struct param *p, const struct stored *s)
+{
+    const char *dot = strrchr(p->name, '.');
+
+    return dot && !strcmp(dot, ".words") && s->rank == 2 && s->shape[1] == p->shape[1] &&
+           s->shape[0] < p->shape[0] && p->shape[0] - s->shape[0] <= APPENDED;
 }
 
 static bool take(struct param *p, const struct stored *s, int part, int parts)
@@ -88,6 +108,8 @@ static bool take(struct param *p, const struct stored *s, int part, int parts)
     if (fits(p, s, parts))
         memcpy(x->data, numbers_of(&memory, s) + part * tensor_count(x),
                (size_t)tensor_count(x) * sizeof *x->data);
+    else if (shorter_vocabulary(p, s))
+        memcpy(x->data, numbers_of(&memory, s), (size_t)stored_count(s) * sizeof *x->data);
     else if (other_grid(p, s, &from, &to))
         position_resize(x->data, to, numbers_of(&memory, s), from, p->shape[1], false);
     else
@@ -132,5 +154,5 @@ int model_init_from(struct model *m, const char *path)
     weights_close(w);
     if (unfit)
         return fail("%s: %d tensors have other shapes than the model's", path, unfit);
-    return count ? count : fail("%s: neither BERT nor a vision transformer for this model", path);
+    return count ? count : fail("%s: neither BERT nor an image tower for this model", path);
 }

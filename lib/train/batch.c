@@ -19,8 +19,7 @@ struct batch {
     atomic_bool failed;
     uint64_t epoch;
     size_t *places; /* [count]: the pair that stands there */
-    float *pixels;
-    size_t image; /* floats of one */
+    float *images;  /* pixels, or features */
     int *ids, *counts;
     int64_t *group;
     struct pairs pairs;
@@ -66,6 +65,20 @@ long dataset_batches(const struct dataset *d, int size)
 
 /* --- images --- */
 
+static int read_features(const struct dataset *d, const struct picture *p, float *to)
+{
+    struct buffer bytes = { 0 };
+    int result = picture_read(d, p, &bytes);
+    size_t size = d->image * (p->wide ? 4u : 2u);
+
+    if (!result && bytes.size != size)
+        result = fail("%s has changed", d->sources[p->source]);
+    if (!result)
+        kernels.widen(to, bytes.data, p->wide ? DTYPE_F32 : DTYPE_F16, (long)d->image);
+    buffer_free(&bytes);
+    return result;
+}
+
 static int prepare(const struct batch *b, size_t place, float *pixels)
 {
     const struct dataset *d = b->dataset;
@@ -73,8 +86,11 @@ static int prepare(const struct batch *b, size_t place, float *pixels)
     struct random random = { hash_bytes(seed, sizeof seed, 1) };
     struct buffer bytes = { 0 };
     struct image image = { 0 };
-    int result = picture_read(d, &d->pictures[d->pairs[place].picture], &bytes);
+    int result;
 
+    if (d->options.features)
+        return read_features(d, &d->pictures[d->pairs[place].picture], pixels);
+    result = picture_read(d, &d->pictures[d->pairs[place].picture], &bytes);
     if (!result)
         result = image_decode(bytes.data, bytes.size, d->options.max_pixels, &image);
     if (!result)
@@ -97,7 +113,7 @@ static void prepare_one(void *argument, long index, int worker)
 
         if (atomic_load(&p->broken))
             continue;
-        if (!prepare(b, place, b->pixels + (size_t)index * b->image)) {
+        if (!prepare(b, place, b->images + (size_t)index * d->image)) {
             b->places[index] = place;
             return;
         }
@@ -115,11 +131,10 @@ struct batch *batch_begin(struct dataset *d, long number, int size)
 
     b->dataset = d;
     b->epoch = (uint64_t)(number / batches);
-    b->image = 3 * (size_t)d->preprocess.width * (size_t)d->preprocess.height;
     b->places = xresize(NULL, (size_t)count, sizeof *b->places);
     for (int i = 0; i < count; i++)
         b->places[i] = pair_at(d, b->epoch, (size_t)at * (size_t)size + (size_t)i);
-    b->pixels = xresize(NULL, (size_t)count * b->image, sizeof *b->pixels);
+    b->images = xresize(NULL, (size_t)count * d->image, sizeof *b->images);
     b->pairs.count = count;
     b->job = pool_submit(prepare_one, b, count);
     return b;
@@ -157,7 +172,10 @@ static void gather(struct batch *b)
     total = 0;
     for (size_t i = 0; i < count; total += (size_t)b->counts[i++])
         read_ids(d, &d->pairs[b->places[i]], b->ids + total);
-    b->pairs.pixels = b->pixels;
+    if (d->options.features)
+        b->pairs.features = b->images;
+    else
+        b->pairs.pixels = b->images;
     b->pairs.ids = b->ids;
     b->pairs.counts = b->counts;
     b->pairs.group = b->group;
@@ -188,7 +206,7 @@ void batch_free(struct batch *b)
         return;
     finish(b);
     free(b->places);
-    free(b->pixels);
+    free(b->images);
     free(b->ids);
     free(b->counts);
     free(b->group);

@@ -33,8 +33,9 @@ struct dataset_options {
     int words;          /* of a cleaned caption; 0: 30, as there */
     int context;        /* ids of a text; 0: what the model takes */
     uint64_t seed;
-    bool quiet;   /* bad records are left out without a word */
-    bool shuffle; /* every epoch in an order of its own; false: as they came */
+    bool quiet;    /* bad records are left out without a word */
+    bool features; /* records bring what the image tower makes: image_features */
+    bool shuffle;  /* every epoch in an order of its own; false: as they came */
     struct augment augment;
 };
 

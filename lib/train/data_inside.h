@@ -15,6 +15,7 @@ struct picture { /* where an image is */
     uint32_t source; /* a PATH's is that of the record */
     uint32_t line;   /* of the record that had it first */
     enum { PATH, KEPT, PART, PART_URI } kind : 8;
+    bool wide;          /* of features: f32, not f16 */
     atomic_bool broken; /* could not be decoded */
 };
 struct pair {
@@ -26,7 +27,9 @@ struct dataset {
     struct dataset_options options;
     char *root;
     struct preprocess preprocess;
-    int image_size;
+    size_t image;      /* floats of one: pixels, or features */
+    int tokens, width; /* of features */
+    char tower[17];    /* that must have made them */
     struct pair *pairs;
     struct picture *pictures;
     char **sources;
@@ -50,7 +53,10 @@ struct picture_table {
 /* The number of the record's image: a new one if nothing referred to it before.  -1 after fail() */
 int picture_add(struct dataset *d, struct picture_table *t, const struct record *r,
                 const struct fields *f, uint32_t *number);
-/* The encoded bytes; appends to b; -1 after fail().  Any thread. */
+/* Of a record that is to bring features: are they there, and of the model's tower?  -1 after fail()
+ */
+int features_check(const struct dataset *d, const struct record *r);
+/* The encoded bytes, or the features; appends to b; -1 after fail().  Any thread. */
 int picture_read(const struct dataset *d, const struct picture *p, struct buffer *b);
 /* One line on stderr: where it is, error_text(). */
 void picture_warn(const struct dataset *d, const struct picture *p);

@@ -4,6 +4,7 @@
  * Records are read some at a time; their texts are tokenised on all threads, then taken in in
  * order.  A record's bytes are gone after that.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
@@ -64,6 +65,8 @@ static int check_image(const struct opening *o, const struct record *r)
     char *reference, *name;
     int result;
 
+    if (o->options->features)
+        return features_check(o->d, r);
     if (!record_has_image(r, &o->fields))
         return fail_as("no_image", "the record has no image");
     if (record_image_member(r, &o->fields))
@@ -249,6 +252,18 @@ static uint64_t hash_of(const struct dataset *d)
     return hash;
 }
 
+/* What a batch holds of an image. */
+static void set_image(struct dataset *d, const struct model *m)
+{
+    d->image = 3 * (size_t)m->image.preprocess.width * (size_t)m->image.preprocess.height;
+    if (!d->options.features)
+        return;
+    d->tokens = m->image.tokens;
+    d->width = (int)m->image.width;
+    d->image = (size_t)d->tokens * (size_t)d->width;
+    snprintf(d->tower, sizeof d->tower, "%016llx", (unsigned long long)model_tower_hash(m));
+}
+
 struct dataset *dataset_open(char *const *operands, int count, const struct dataset_options *o,
                              const struct model *m)
 {
@@ -262,9 +277,11 @@ struct dataset *dataset_open(char *const *operands, int count, const struct data
                                            .seed = o->seed,
                                            .shuffle = o->shuffle,
                                            .augment = o->augment,
+                                           .features = o->features,
                                            .quiet = o->quiet };
     d->root = o->root ? xstrdup(o->root) : NULL;
     d->preprocess = m->image.preprocess;
+    set_image(d, m);
     d->epoch = UINT64_MAX;
     if (!m->image.size)
         result = fail_as("unsupported", "%s has no image tower", m->about);

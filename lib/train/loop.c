@@ -75,6 +75,8 @@ static int freeze(struct run *r)
     struct params *p = &r->model->params;
 
     model_begin_learning(r->model);
+    if (r->t->data.features)
+        model_freeze_tower(r->model);
     for (int i = 0; i < r->t->learn.freeze.count; i++) {
         const char *prefix = r->t->learn.freeze.items[i];
         int found = 0;
@@ -247,6 +249,7 @@ static int open_data(struct run *r)
                                  .image_field = t->data.image_field,
                                  .text_field = t->data.text_field,
                                  .from = t->data.from,
+                                 .features = t->data.features,
                                  .max_pixels = t->data.max_pixels,
                                  .tokenizer = t->options->tokenizer,
                                  .clean_text = t->options->clean_text,

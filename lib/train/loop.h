@@ -24,7 +24,8 @@ struct training_data {     /* where the pairs are */
     char *const *operands; /* as any filter takes them */
     int count;
     const char *root, *image_field, *text_field;
-    int from; /* enum stream_format */
+    int from;      /* enum stream_format */
+    bool features; /* records bring what the image tower made of them, and the tower stays */
     long max_pixels;
     bool quiet;                    /* say nothing of bad records */
     struct training_list held_out; /* files of pairs to validate on when the folder is written */

@@ -44,6 +44,7 @@ static void keep(struct dataset *d, struct picture *p, const void *data, size_t 
 static void place_member(struct dataset *d, struct picture *p, const struct member *m)
 {
     p->kind = m->at < 0 ? KEPT : PART;
+    p->wide = m->kind == MEMBER_F32;
     p->size = (uint32_t)m->size;
     p->at = (uint64_t)m->at;
     if (m->at < 0)
@@ -95,10 +96,29 @@ static struct picture *picture_new(struct dataset *d)
     return memset(&d->pictures[d->picture_count], 0, sizeof *d->pictures);
 }
 
+int features_check(const struct dataset *d, const struct record *r)
+{
+    const struct member *m = record_member(r, "image_features");
+    char *tower = record_string(r, "image_features_tower");
+    bool own = tower && !strcmp(tower, d->tower);
+
+    free(tower);
+    if (!m)
+        return fail_as("no_features", "the record has no image_features in binary form");
+    if (!own)
+        return fail_as("other_tower",
+                       "image_features come from another vision tower than this model's");
+    if (m->kind == MEMBER_BYTES || m->rank != 2 || m->shape[0] != d->tokens ||
+        m->shape[1] != d->width)
+        return fail_as("misshapen", "image_features have not the tower's shape");
+    return 0;
+}
+
 int picture_add(struct dataset *d, struct picture_table *t, const struct record *r,
                 const struct fields *f, uint32_t *number)
 {
-    const struct member *m = record_image_member(r, f);
+    const struct member *m =
+        d->options.features ? record_member(r, "image_features") : record_image_member(r, f);
     char *reference = m ? NULL : record_image_reference(r, f);
     int result = 0;
     uint64_t hash;

@@ -162,7 +162,7 @@ is "$(vlm-caption -m taught --fill-mask masked | jq -r '.caption|contains("MASK"
 ok '... and learns on' vlm-train -m taught --objective itc,itm --batch 4 --steps 3 -q -o further web.jsonl
 status 3 'the classifiers are not taught' vlm-train -m "$albef/ve.pth" --objective itc -q -o no web.jsonl
 status 3 '--adopt needs what fits' teach --adopt "$top/tests/golden/clip/hf-vit" -o no
-like "$(cat .err)" 'neither BERT nor a vision transformer' '... and says so'
+like "$(cat .err)" 'neither BERT nor an image tower' '... and says so'
 
 # taught, and killed anywhere
 cat >teach <<END

@@ -17,6 +17,7 @@ vlm-train -q --init both --objective itc,itm,lm --steps 1 --batch 2 -o blip web.
 # option, another value than the default, what it needs to have an effect
 cat >values <<END_OF_VALUES
 init new
+features
 log-every 1
 save-every 1 --held-out web.jsonl
 held-out web.jsonl

@@ -103,6 +103,12 @@ static struct tensor *pixels(struct fixture *f)
     return tensor_from(&f->tape, (float *)(uintptr_t)s->data, 4, s->shape);
 }
 
+/* What the text side looks at. */
+static struct tensor *image_of(struct fixture *f)
+{
+    return blip_bridge(&f->tape, &f->model, blip_features(&f->tape, &f->model, pixels(f)));
+}
+
 /* The padded ids of the fixture as ragged rows; ids[0] of each is replaced by `first` unless < 0.
  */
 struct ragged {
@@ -335,7 +341,7 @@ static void captioner(const char *name, const char *file, bool original)
 
     if (!open_fixture(&f, name, file))
         return;
-    struct tensor *image = blip_image(&f.tape, &f.model, pixels(&f));
+    struct tensor *image = image_of(&f);
     const struct spans *images = spans_even(&f.tape, 3, 5);
 
     close_to(&f, image, "features");
@@ -365,7 +371,7 @@ static void captioner(const char *name, const char *file, bool original)
 
     learning = params_learn(&f.params, "");
     learning_zero(learning);
-    image = blip_image(&f.tape, &f.model, pixels(&f));
+    image = image_of(&f);
     images = spans_even(&f.tape, 3, 5);
     for (int i = 0; i < 3; i++)
         for (int k = r.spans->start[i]; k < r.spans->start[i + 1]; k++)
@@ -411,7 +417,7 @@ static void matcher(const char *name, const char *file, bool original)
 
     if (!open_fixture(&f, name, file))
         return;
-    struct tensor *image = blip_image(&f.tape, &f.model, pixels(&f)), *u, *v;
+    struct tensor *image = image_of(&f), *u, *v;
     const struct spans *images = spans_even(&f.tape, 3, 5);
 
     close_to(&f, image, "features");
@@ -432,7 +438,7 @@ static void matcher(const char *name, const char *file, bool original)
 
     learning = params_learn(&f.params, "");
     learning_zero(learning);
-    image = blip_image(&f.tape, &f.model, pixels(&f));
+    image = image_of(&f);
     u = blip_image_embedding(&f.tape, &f.model, image, 3);
     v = blip_text_embedding(&f.tape, &f.model, cls.ids, cls.spans);
     struct tensor *scale = tensor_make(&f.tape, 1);
@@ -447,7 +453,7 @@ static void matcher(const char *name, const char *file, bool original)
     tape_clear(&f.tape);
     learning_zero(learning);
     read_texts(&f, &enc, f.model.config.encode);
-    image = blip_image(&f.tape, &f.model, pixels(&f));
+    image = image_of(&f);
     int n = enc.spans->start[3], lengths[6];
 
     for (int i = 0; i < 6; i++)
@@ -473,7 +479,7 @@ static void answerer(const char *name, const char *file, bool original)
     if (!open_fixture(&f, name, file))
         return;
     ok(f.model.config.answers, "%s: is seen to answer questions", name);
-    struct tensor *image = blip_image(&f.tape, &f.model, pixels(&f)), *states;
+    struct tensor *image = image_of(&f), *states;
 
     /* Hugging Face leaves [CLS] where the original writes [ENC] */
     read_texts(&f, &r, original ? f.model.config.encode : -1);
@@ -493,7 +499,7 @@ static void pooled(void)
 
     if (!open_fixture(&f, "hf-pooled", "hf-pooled"))
         return;
-    struct tensor *image = blip_image(&f.tape, &f.model, pixels(&f));
+    struct tensor *image = image_of(&f);
 
     read_texts(&f, &r, -1);
     close_to(&f, blip_image_embedding(&f.tape, &f.model, image, 3), "image_embedding");
@@ -510,7 +516,7 @@ static void pretrained(void)
         return;
     ok(f.model.config.match && f.model.config.decoder && !f.model.config.answers,
        "pretrain: has all three roles");
-    struct tensor *image = blip_image(&f.tape, &f.model, pixels(&f));
+    struct tensor *image = image_of(&f);
     const struct spans *images = spans_even(&f.tape, 3, 5);
 
     read_texts(&f, &enc, f.model.config.encode);

@@ -197,7 +197,7 @@ static void make_class(struct class *c)
             c->ids[n++] = 5 + (int)random_below(&c->random, WORDS - 8);
         c->ids[n++] = WORDS - 1;
     }
-    c->pairs = (struct pairs){ PAIRS, c->pixels, c->ids, c->counts, c->group };
+    c->pairs = (struct pairs){ PAIRS, c->pixels, c->ids, c->counts, c->group, NULL };
 }
 
 /* Adds up the losses that are asked for. */

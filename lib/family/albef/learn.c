@@ -56,7 +56,7 @@ static void ask_teacher(struct batch *s, struct contrast *c)
 {
     const struct pairs *p = s->pairs;
     struct tape_mark mark = tape_mark(s->t);
-    struct tensor *x = albef_image(s->t, s->teacher, pairs_pixels(s->t, s->m, p));
+    struct tensor *x = pairs_features(s->t, s->options->teacher, p);
 
     s->teacher_image = tape_keep(s->t, mark, x);
     mark = tape_mark(s->t);
@@ -202,7 +202,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
     s.teacher = l->teacher ? l->teacher->self : NULL;
     s.texts = spans_of(t, p->count, p->counts);
     s.images = spans_even(t, p->count, m->image.tokens);
-    s.image = albef_image(t, s.albef, pairs_pixels(t, m, p));
+    s.image = pairs_features(t, m, p);
     if (s.teacher)
         ask_teacher(&s, &c);
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM)) {

@@ -13,13 +13,16 @@
 
 #include "base/core.h"
 #include "nn/bert.h"
-#include "nn/nn.h"
-#include "nn/vit.h"
+#include "nn/tower.h"
 
 static const float blip_first_temperature = 0.07f; /* of a new model */
 
 struct blip_config {
-    struct vit_config vision;
+    struct tower_config vision;
+    /* Between a tower that stays as it is and the rest: tokens become norm(gelu(x W^T + b)), that
+     * wide; 0: nothing is between. */
+    long neck;
+    bool text_mean; /* a text's embedding is of the mean of its states, not of [CLS] */
     struct bert_config text;
     long embedding;               /* of the contrastive space, 256 */
     bool encoder, decoder, match; /* roles: text encoder; decoder; projections and ITM head */
@@ -30,7 +33,9 @@ struct blip_config {
 
 struct blip {
     struct blip_config config;
-    struct vit vision;
+    struct tower vision;
+    struct linear neck;
+    struct norm neck_norm;
     struct bert encoder, decoder;
     struct linear vision_projection, text_projection, match_head, pooler;
     struct tensor *temperature; /* of ITC, for learning alone; or NULL */
@@ -41,8 +46,10 @@ void blip_init(struct blip *m, const struct blip_config *config);
 void blip_params(struct blip *m, struct params *p);
 void blip_close(struct blip *m);
 
-/* pixels [n, 3, size, size] -> [n * tokens, width] */
-struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels);
+/* pixels [n, 3, size, size] -> the tower's tokens, [n, tokens, width] */
+struct tensor *blip_features(struct tape *t, struct blip *m, struct tensor *pixels);
+/* What the text side looks at: features as rows, through the neck if there is one */
+struct tensor *blip_bridge(struct tape *t, struct blip *m, struct tensor *features);
 /* The contrastive space, unit rows: [n, embedding] */
 struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
                                     int images);

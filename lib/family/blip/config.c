@@ -74,13 +74,26 @@ static void roles(const struct weights *w, struct blip_config *c)
     c->encoder = c->encoder || c->contrastive;
 }
 
+static int check_net(const struct efficientnet_config *c)
+{
+    if (c->image < 32 || c->image > 4096 || !(c->width >= 0.05f && c->width <= 8) ||
+        !(c->depth >= 0.05f && c->depth <= 8) || c->stem < 1 || c->stem > 4096 || c->head < 1 ||
+        c->head > 65536 || !(c->eps > 0))
+        return fail("the BLIP model's image tower makes no sense: image %d, width %g, depth %g, "
+                    "%ld channels at its end",
+                    c->image, (double)c->width, (double)c->depth, c->head);
+    return 0;
+}
+
 static int check(const struct blip_config *c)
 {
     if (!c->encoder && !c->decoder)
         return fail("the BLIP model has neither a text encoder nor a text decoder");
     if (c->match && (c->embedding < 1 || c->embedding > 65536))
         return fail("the BLIP model's embeddings of %ld numbers make no sense", c->embedding);
-    if (sizes_check_vit("BLIP", &c->vision))
+    if (c->neck < 0 || c->neck > 65536)
+        return fail("the BLIP model's bridge of %ld numbers makes no sense", c->neck);
+    if (c->vision.convolves ? check_net(&c->vision.net) : sizes_check_vit("BLIP", &c->vision.vit))
         return -1;
     return sizes_check_bert("BLIP", &c->text);
 }
@@ -98,7 +111,7 @@ int blip_config_original(const struct weights *w, struct blip_config *c)
 {
     *c = (struct blip_config){ 0 };
     roles(w, c);
-    sizes_vit(w, "visual_encoder.", &c->vision);
+    sizes_vit(w, "visual_encoder.", &c->vision.vit);
     sizes_bert(w, c->encoder ? "text_encoder." : "text_decoder.bert.", &c->text);
     ids(c);
     return check(c);
@@ -123,6 +136,20 @@ static int read_vision(const cJSON *v, struct vit_config *c)
     return strcmp(act, "gelu") ? fail("hidden_act \"%s\" is not BLIP's gelu", act) : 0;
 }
 
+/* Ours: EfficientNet-Lite, which stays as it is, and what is between it and the text side. */
+static void read_net(const cJSON *v, struct tower_config *c)
+{
+    c->convolves = true;
+    c->net = (struct efficientnet_config){
+        .image = (int)json_number(v, "image_size", 224),
+        .width = (float)json_number(v, "width_coefficient", 1),
+        .depth = (float)json_number(v, "depth_coefficient", 1),
+        .stem = (long)json_number(v, "stem_size", 32),
+        .head = (long)json_number(v, "hidden_size", 1280),
+        .eps = (float)json_number(v, "batch_norm_eps", 1e-3),
+    };
+}
+
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c)
 {
     const cJSON *text = json_get(root, "text_config"), *vision = json_get(root, "vision_config");
@@ -141,8 +168,13 @@ int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_confi
         .heads = (int)json_number(text, "num_attention_heads", 8),
         .cross_width = (long)json_number(text, "encoder_hidden_size", 768),
     };
-    if (read_vision(vision, &c->vision))
+    if (!strcmp(json_string(vision, "model_type", ""), "efficientnet_lite"))
+        read_net(vision, &c->vision);
+    else if (read_vision(vision, &c->vision.vit))
         return -1;
+    c->neck = (long)json_number(root, "bridge_hidden_size", 0);
+    c->text_mean = !strcmp(json_string(text, "pooling", ""), "mean");
+    c->text.token_types = (long)json_number(text, "type_vocab_size", 0);
     ids(c);
     c->text.eps = (float)json_number(text, "layer_norm_eps", 1e-12);
     c->begin = (int)json_number(text, "bos_token_id", c->begin);

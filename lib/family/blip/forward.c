@@ -6,12 +6,14 @@
 #include <string.h>
 #include "family/blip/blip.h"
 
+static const float neck_eps = 1e-6f;
+
 void blip_init(struct blip *m, const struct blip_config *config)
 {
     struct bert_config text = config->text;
 
     *m = (struct blip){ .config = *config };
-    vit_init(&m->vision, &config->vision);
+    tower_init(&m->vision, &config->vision);
     text.head = false;
     if (config->encoder)
         bert_init(&m->encoder, &text);
@@ -28,12 +30,21 @@ void blip_init(struct blip *m, const struct blip_config *config)
 void blip_params(struct blip *m, struct params *p)
 {
     const struct blip_config *c = &m->config;
+    long wide = tower_width(&c->vision);
     struct vit_initial initial = vit_normal(0.02f);
 
-    initial.patch = linear_uniform(3L * c->vision.patch * c->vision.patch);
+    if (!c->vision.convolves)
+        initial.patch = linear_uniform(3L * c->vision.vit.patch * c->vision.vit.patch);
     params_in(p, "vision");
-    vit_params(&m->vision, p, &initial);
+    tower_params(&m->vision, p, &initial);
     params_out(p);
+    if (c->neck) {
+        linear_params(&m->neck, p, "neck", c->neck, wide, linear_uniform(wide));
+        params_in(p, "neck_norm");
+        m->neck_norm.eps = neck_eps;
+        norm_params(&m->neck_norm, p, wide = c->neck);
+        params_out(p);
+    }
     if (c->encoder) {
         params_in(p, "encoder");
         bert_params(&m->encoder, p);
@@ -46,16 +57,16 @@ void blip_params(struct blip *m, struct params *p)
     }
     if (c->contrastive) {
         linear_params(&m->pooler, p, "pooler", c->text.width, c->text.width, linear_normal(0.02f));
-        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
-                      without_bias(linear_uniform(c->vision.width)));
+        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, wide,
+                      without_bias(linear_uniform(wide)));
         linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width,
                       without_bias(linear_uniform(c->text.width)));
         param_scalar(p, &m->logit_scale, INIT_VALUE(logf(1 / blip_first_temperature)),
                      "logit_scale");
     }
     if (c->match) {
-        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, c->vision.width,
-                      linear_uniform(c->vision.width));
+        linear_params(&m->vision_projection, p, "vision_projection", c->embedding, wide,
+                      linear_uniform(wide));
         linear_params(&m->text_projection, p, "text_projection", c->embedding, c->text.width,
                       linear_uniform(c->text.width));
         linear_params(&m->match_head, p, "match_head", 2, c->text.width,
@@ -67,7 +78,8 @@ void blip_params(struct blip *m, struct params *p)
 
 void blip_close(struct blip *m)
 {
-    vit_close(&m->vision);
+    tower_close(&m->vision);
+    linear_close(&m->neck);
     bert_close(&m->encoder);
     bert_close(&m->decoder);
     linear_close(&m->vision_projection);
@@ -76,11 +88,17 @@ void blip_close(struct blip *m)
     linear_close(&m->pooler);
 }
 
-struct tensor *blip_image(struct tape *t, struct blip *m, struct tensor *pixels)
+struct tensor *blip_features(struct tape *t, struct blip *m, struct tensor *pixels)
 {
-    struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
+    return tower_forward(t, &m->vision, pixels, false);
+}
 
-    return tensor_as_rows(t, x);
+struct tensor *blip_bridge(struct tape *t, struct blip *m, struct tensor *features)
+{
+    struct tensor *x = tensor_as_rows(t, features);
+
+    return m->config.neck ? norm_forward(t, &m->neck_norm, linear(t, &m->neck, x, ACTIVATION_GELU))
+                          : x;
 }
 
 /* The rows at which sequences begin: class tokens, [CLS], [ENC]. */
@@ -95,7 +113,7 @@ static int *firsts(struct tape *t, const struct spans *s)
 static struct tensor *project_image(struct tape *t, struct blip *m, struct tensor *x)
 {
     if (m->config.contrastive) /* the class token is normed twice there */
-        x = vit_finish(t, &m->vision, x);
+        x = vit_finish(t, &m->vision.vit, x);
 
     return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
 }
@@ -110,17 +128,20 @@ struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tenso
 
 struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels)
 {
-    struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, true));
-
-    return project_image(t, m, x);
+    return project_image(t, m, blip_bridge(t, m, tower_forward(t, &m->vision, pixels, true)));
 }
 
 struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
                                    const struct spans *texts)
 {
-    struct bert_input in = { .ids = ids, .texts = texts, .first_only = firsts(t, texts) };
+    bool mean = m->config.text_mean;
+    struct bert_input in = { .ids = ids,
+                             .texts = texts,
+                             .first_only = mean ? NULL : firsts(t, texts) };
     struct tensor *x = bert_forward(t, &m->encoder, &in);
 
+    if (mean)
+        x = mean_rows(t, x, texts);
     if (m->config.contrastive)
         x = tensor_tanh(t, linear(t, &m->pooler, x, ACTIVATION_NONE));
 

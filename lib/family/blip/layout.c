@@ -10,6 +10,8 @@ static const struct rename heads[] = {
     { .ours = "text_projection.", .theirs = "text_proj." },
     { .ours = "match_head.", .theirs = "itm_head." },
     { .ours = "temperature", .theirs = "temp" },
+    { .ours = "neck.", .theirs = "vision_neck." },
+    { .ours = "neck_norm.", .theirs = "vision_neck_norm." },
     { 0 },
 };
 
@@ -87,6 +89,8 @@ const struct layout blip_layout_original = { "original", original, &blip_ties, t
 static const struct section hf[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
     { "vision.", "vision_model.", blip_names_hf_vit },
+    { "vision.block.*.", "vision_model._blocks.*.", layout_efficientnet_block },
+    { "vision.", "vision_model.", layout_efficientnet },
     TEXT_SECTIONS,
     { 0 },
 };

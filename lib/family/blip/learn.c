@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "family/blip/blip.h"
@@ -54,13 +55,25 @@ static struct temperature temperature(const struct blip *b)
                                  : (struct temperature){ divided_by, b->temperature };
 }
 
+/* No other token than the first is wanted. */
+static struct tensor *embed_images(const struct batch *s, struct model *m)
+{
+    const struct pairs *p = s->pairs;
+    struct tensor *x;
+
+    if (!p->features)
+        return blip_embed_image(s->t, m->self, pairs_pixels(s->t, m, p));
+    x = take_rows(s->t, pairs_features(s->t, m, p), s->images->start, p->count);
+    return blip_image_embedding(s->t, m->self, blip_bridge(s->t, m->self, x), p->count);
+}
+
 /* The teacher's embeddings; of all that they were made from nothing stays. */
 static void ask_teacher(const struct batch *s, struct contrast *c)
 {
     struct blip *b = s->options->teacher->self;
     const struct pairs *p = s->pairs;
     struct tape_mark mark = tape_mark(s->t);
-    struct tensor *x = blip_embed_image(s->t, b, pairs_pixels(s->t, s->m, p));
+    struct tensor *x = embed_images(s, s->options->teacher);
 
     c->teacher_images = tape_keep(s->t, mark, x);
     mark = tape_mark(s->t);
@@ -74,7 +87,7 @@ static struct tensor *itc(const struct batch *s, struct contrast *c)
     if (s->image)
         c->images = blip_image_embedding(s->t, s->blip, s->image, p->count);
     else
-        c->images = blip_embed_image(s->t, s->blip, pairs_pixels(s->t, s->m, p));
+        c->images = embed_images(s, s->m);
     c->texts = blip_text_embedding(s->t, s->blip, p->ids, s->texts);
     c->temperature = temperature(s->blip);
     if (s->options->teacher)
@@ -175,11 +188,13 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
     struct batch s = { .t = t, .m = m, .blip = m->self, .pairs = p, .options = l };
     struct contrast c = { 0 };
 
+    if (l->teacher && s.blip->config.vision.convolves && !p->features)
+        return fail_as("unsupported", "%s: with momentum it learns from features alone", m->path);
     s.texts = spans_of(t, p->count, p->counts);
     s.looked = looks(t, s.blip);
     s.images = spans_even(t, p->count, m->image.tokens);
     if (l->objectives & ~(unsigned)OBJECTIVE_ITC)
-        s.image = blip_image(t, s.blip, pairs_pixels(t, m, p));
+        s.image = blip_bridge(t, s.blip, pairs_features(t, m, p));
     if (l->objectives & (OBJECTIVE_ITC | OBJECTIVE_ITM))
         out->each[LOSS_ITC] = itc(&s, &c);
     if (l->objectives & OBJECTIVE_ITM)

@@ -37,18 +37,22 @@ static bool knows(const struct model *m)
 static void describe(struct model *m, const struct blip *b)
 {
     const struct blip_config *c = &b->config;
+    const struct vit_config *v = &c->vision.vit;
     const char *kind = c->contrastive             ? "two pooled towers"
                        : c->answers               ? "question answering"
                        : c->decoder && c->encoder ? "pre-training"
                        : c->decoder               ? "captioning"
                                                   : "image-text matching";
+    char *tower = c->vision.convolves ? xstrdup("EfficientNet-Lite")
+                                      : xprintf("ViT-%s/%d",
+                                                v->width == 1024  ? "L"
+                                                : v->width == 768 ? "B"
+                                                                  : "tiny",
+                                                v->patch);
 
-    m->about = xprintf("BLIP ViT-%s/%d@%d, %s, %s layout, %s",
-                       c->vision.width == 1024  ? "L"
-                       : c->vision.width == 768 ? "B"
-                                                : "tiny",
-                       c->vision.patch, m->image.size, kind, m->layout->name,
-                       dtype_name(vit_matrix(&b->vision)->type));
+    m->about = xprintf("BLIP %s@%d, %s, %s layout, %s", tower, m->image.size, kind, m->layout->name,
+                       dtype_name(tower_matrix(&b->vision)->type));
+    free(tower);
 }
 
 /* How texts are written unless the user says otherwise. */
@@ -90,6 +94,22 @@ static int configure(struct model *m, struct blip_config *c)
     return 0;
 }
 
+/* Another size of pictures: a tower of convolutions takes any, positions are interpolated. */
+static int fit_size(struct model *m, struct blip *b)
+{
+    struct tower_config *c = &b->vision.config;
+
+    if (c->convolves && m->wanted.image_size)
+        b->vision.net.config.image = c->net.image = m->wanted.image_size;
+    else if (!c->convolves && position_fit(&b->vision.vit, m->wanted.image_size, &m->memory))
+        return -1;
+    else if (!c->convolves)
+        c->vit.image = b->vision.vit.config.image;
+    b->config.vision = *c;
+    m->image.size = tower_image(c);
+    return 0;
+}
+
 static int open(struct model *m)
 {
     struct blip *b = xalloc(1, sizeof *b);
@@ -101,22 +121,21 @@ static int open(struct model *m)
     if (configure(m, &c))
         return fail("%s: %s", m->path, error_text());
     if (m->wanted.compat && (original || !is_hf(m)))
-        c.vision.eps = original ? 1e-6f : 1e-5f;
+        c.vision.vit.eps = original ? 1e-6f : 1e-5f;
     blip_init(b, &c);
     blip_params(b, &m->params);
     if (model_bind(m, blip_ignored))
         return -1;
-    if (position_fit(&b->vision, m->wanted.image_size, &m->memory))
+    if (fit_size(m, b))
         return fail("%s: %s", m->path, error_text());
-    m->image.size = b->config.vision.image = b->vision.config.image;
-    if (preprocess_model(m, is_hf(m), c.vision.image))
+    if (preprocess_model(m, is_hf(m), tower_image(&c.vision)))
         return fail("%s: %s", m->path, error_text());
     m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                    (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |
                    (c.answers ? VLM_ANSWER : 0);
     m->embedding.width = (int)c.embedding;
-    m->image.tokens = vit_tokens(&b->vision.config);
-    m->image.width = c.vision.width;
+    m->image.tokens = tower_tokens(&b->vision.config);
+    m->image.width = tower_width(&b->vision.config);
     m->reading.context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
     m->reading.vocabulary = (int)c.text.vocabulary;
     m->embedding.scale =
@@ -136,14 +155,12 @@ static void close(struct model *m)
 
 static struct tensor *features(struct tape *t, struct model *m, struct tensor *pixels)
 {
-    struct tensor *x = blip_image(t, m->self, pixels);
-
-    return tensor_reshape(t, x, 3, (long[]){ pixels->shape[0], m->image.tokens, width(x) });
+    return blip_features(t, m->self, pixels);
 }
 
 static struct tensor *image_of(struct tape *t, struct model *m, struct tensor *x)
 {
-    return blip_image_embedding(t, m->self, tensor_as_rows(t, x), (int)x->shape[0]);
+    return blip_image_embedding(t, m->self, blip_bridge(t, m->self, x), (int)x->shape[0]);
 }
 
 static struct tensor *text(struct tape *t, struct model *m, const int *ids, const int *counts,
@@ -169,7 +186,7 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, c
 {
     const struct spans *spans = spans_of(t, texts, counts);
 
-    return blip_match(t, m->self, tensor_as_rows(t, x),
+    return blip_match(t, m->self, blip_bridge(t, m->self, x),
                       spans_even(t, (int)x->shape[0], m->image.tokens), grounded(t, m, ids, spans),
                       spans, image_of_text);
 }
@@ -182,7 +199,7 @@ static float *ground(struct tape *t, struct model *m, struct tensor *x, const in
     struct bert_watch watch = { .layer = layers < 4 ? 0 : layers / 2 };
     const struct spans *spans = spans_of(t, 1, &count);
     struct tensor *logits =
-        blip_match_watched(t, b, tensor_as_rows(t, x), grounded(t, m, ids, spans), count, &watch);
+        blip_match_watched(t, b, blip_bridge(t, b, x), grounded(t, m, ids, spans), count, &watch);
 
     tape_backward(t, tensor_columns(t, logits, 1, 1));
     return attention_relevance(t, &watch.plan, watch.q, watch.k, watch.v, watch.out);
@@ -212,7 +229,7 @@ static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
     struct blip *b = m->self;
     const struct spans *images = spans_even(t, (int)x->shape[0], m->image.tokens);
 
-    *states = read_questions(t, m, tensor_as_rows(t, x), images, prompts, spans);
+    *states = read_questions(t, m, blip_bridge(t, b, x), images, prompts, spans);
     return &b->decoder;
 }
 
@@ -223,7 +240,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     int count = (int)x->shape[0], status;
     const struct spans *spans = spans_even(t, count, m->image.tokens);
     struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
-    struct tensor *states = tensor_as_rows(t, x);
+    struct tensor *states = blip_bridge(t, b, x);
     struct writer w;
 
     memcpy(starts, prompts, (size_t)count * sizeof *starts);

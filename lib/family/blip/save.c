@@ -47,6 +47,21 @@ static void set_text(cJSON *o, const struct blip_config *c, int end)
     config_whole(o, "pad_token_id", c->pad);
     if (c->contrastive)
         config_whole(o, "projection_dim", c->embedding);
+    if (c->text_mean)
+        config_word(o, "pooling", "mean");
+    if (t->token_types)
+        config_whole(o, "type_vocab_size", t->token_types);
+}
+
+static void set_net(cJSON *o, const struct efficientnet_config *c)
+{
+    config_word(o, "model_type", "efficientnet_lite");
+    config_whole(o, "image_size", c->image);
+    config_real(o, "width_coefficient", c->width);
+    config_real(o, "depth_coefficient", c->depth);
+    config_whole(o, "stem_size", c->stem);
+    config_whole(o, "hidden_size", c->head);
+    config_real(o, "batch_norm_eps", c->eps);
 }
 
 static void set_vision(cJSON *o, const struct vit_config *v)
@@ -76,7 +91,12 @@ cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
     else if (b->config.match)
         config_whole(root, "image_text_hidden_size", b->config.embedding);
     set_text(config_object(root, "text_config"), &b->config, end);
-    set_vision(config_object(root, "vision_config"), &b->vision.config);
+    if (b->config.neck)
+        config_whole(root, "bridge_hidden_size", b->config.neck);
+    if (b->config.vision.convolves)
+        set_net(config_object(root, "vision_config"), &b->config.vision.net);
+    else
+        set_vision(config_object(root, "vision_config"), &b->vision.vit.config);
     return root;
 }
 
@@ -87,7 +107,9 @@ int blip_save_original(const struct model *m, struct original *o)
 
     if (c->contrastive)
         return fail_as("unsupported", "BLIP's authors have no model of two pooled towers");
-    if (c->vision.heads != sizes_heads(c->vision.width) ||
+    if (c->vision.convolves || c->neck || c->text_mean || c->text.token_types)
+        return fail_as("unsupported", "BLIP's authors have no such image tower or text encoder");
+    if (c->vision.vit.heads != sizes_heads(c->vision.vit.width) ||
         c->text.heads != sizes_heads(c->text.width) || c->begin != c->text.vocabulary - 2)
         return fail_as("unsupported", "the authors' file cannot say that heads are not 64 wide, or "
                                       "that [DEC] is not the last id but one");

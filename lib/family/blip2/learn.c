@@ -208,7 +208,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
 
     s.texts = spans_of(t, p->count, p->counts);
     s.images = spans_even(t, p->count, m->image.tokens);
-    s.image = blip2_image(t, s.blip2, pairs_pixels(t, m, p));
+    s.image = pairs_features(t, m, p);
     if (l->objectives & OBJECTIVE_ITG) {
         ids = begun(&s);
         states = blip2_decode(t, s.blip2, s.image, s.images, ids, s.texts, &s.queries);

@@ -25,7 +25,14 @@ static unsigned reads(const struct model *m, unsigned what)
 
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)
 {
-    return normalize(t, clip_image(t, m->self, pairs_pixels(t, m, p)), length_floor);
+    long shape[] = { p->count, m->image.tokens, m->image.width };
+    struct tensor *x;
+
+    if (p->features)
+        x = clip_image_of(t, m->self, tensor_reshape(t, pairs_features(t, m, p), 3, shape));
+    else
+        x = clip_image(t, m->self, pairs_pixels(t, m, p));
+    return normalize(t, x, length_floor);
 }
 
 static struct tensor *text(struct tape *t, struct model *m, const struct pairs *p)
