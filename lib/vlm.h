@@ -26,7 +26,11 @@ struct vlm_options {
     const char *tokenizer; /* a file or folder; NULL: beside the model */
     const char *compat;    /* "original" or "hf" where traditions differ; NULL: the file's own */
     bool clean_text; /* texts as BLIP's training cleaned captions, before they are tokenised */
-    int image_size;  /* 0: the model's own; else position embeddings are resized */
+    /* How pictures are looked at; NULL: as the model's authors do.  orient: "apply" turns a picture
+     * as its EXIF says, "ignore" takes it as stored.  background: what has alpha is laid on
+     * "white", "black", "gray" or "#rrggbb"; with "none" alpha is dropped. */
+    const char *orient, *background;
+    int image_size; /* 0: the model's own; else position embeddings are resized */
     /* BLIP-2's image tower and language model, where its file lacks them; NULL: beside the model */
     const char *vision, *language;
 };
@@ -66,8 +70,8 @@ size_t vlm_pixels(const struct vlm *m);
 int vlm_read_image(const struct vlm *m, const void *bytes, size_t size, long max_pixels,
                    float *pixels);
 bool vlm_is_image(const void *head, size_t size); /* an image by its first bytes; any thread */
-/* Most bytes that vlm_read_image takes at once for this image, by its header alone; 0: it will fail.
- * For whoever reads images on many threads within a budget. */
+/* Most bytes that vlm_read_image takes at once for this image, by its header alone; 0: it will
+ * fail. For whoever reads images on many threads within a budget. */
 size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels);
 /* out: [count, vlm_image_vectors(m), vlm_width(m)]; unit length if `normalized`.  Of several
  * vectors that one counts which is closest to a text's. */
@@ -109,10 +113,16 @@ int vlm_match(struct vlm *m, const float *features, int images, const int *ids, 
 int vlm_map_side(const struct vlm *m);
 int vlm_ground(struct vlm *m, const float *features, const int *ids, int count, float *map,
                float *words);
-/* An encoded image with such a map drawn over it, at most `longest` pixels a side (0: as it is), as
- * a PNG file; any thread; *png is to be freed. */
-int vlm_draw_map(const void *bytes, size_t size, long max_pixels, const float *map, int side,
-                 int longest, void **png, size_t *png_size);
+/* An encoded image, as the model looks at it, with such a map drawn over it, as a PNG file; *png is
+ * to be freed.  Any thread. */
+struct vlm_drawing {
+    const void *bytes; /* of the image */
+    size_t size;
+    long max_pixels;   /* 0: no limit */
+    const float *map;  /* [side, side] */
+    int side, longest; /* longest: pixels a side at most; 0: as the image is */
+};
+int vlm_draw_map(const struct vlm *m, const struct vlm_drawing *how, void **png, size_t *png_size);
 
 /* Writing.  Zero means the model's own default, except where said. */
 struct vlm_writing {

@@ -53,15 +53,17 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
     return 0;
 }
 
-int vlm_draw_map(const void *bytes, size_t size, long max_pixels, const float *map, int side,
-                 int longest, void **png, size_t *png_size)
+int vlm_draw_map(const struct vlm *v, const struct vlm_drawing *how, void **png, size_t *png_size)
 {
+    const struct heatmap map = { how->map, how->side, how->longest };
     struct buffer b = { 0 };
+    struct image image;
 
-    if (heat_draw(&b, bytes, size, max_pixels, map, side, longest)) {
-        buffer_free(&b);
+    if (image_decode(how->bytes, how->size, how->max_pixels, &image))
         return -1;
-    }
+    preprocess_begin(&v->model->image.preprocess, &image);
+    heatmap_draw(&b, &image, &map);
+    image_free(&image);
     *png = b.data;
     *png_size = b.size;
     return 0;

@@ -35,6 +35,8 @@ int preprocess_hf(struct preprocess *p, const cJSON *root, int size);
  * Face's and there is one, whose pictures were of this size; then m->image_size.  -1 after fail().
  */
 int preprocess_model(struct model *m, bool hf, int size);
+/* What the user asks for: NULL keeps the model's own; see struct vlm_options.  -1 after fail(). */
+int preprocess_choose(struct preprocess *p, const char *orient, const char *background);
 int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size);
 /* The same as Hugging Face's processor of that name reads it; to delete.  NULL after fail(). */
 cJSON *preprocess_config(const struct preprocess *p, const char *processor);

@@ -53,6 +53,8 @@ struct model *model_new(const char *path, const struct vlm_options *options)
     m->folder = folder_of(path);
     m->wanted.compat = options ? options->compat : NULL;
     m->wanted.image_size = options ? options->image_size : 0;
+    m->wanted.orient = options ? options->orient : NULL;
+    m->wanted.background = options ? options->background : NULL;
     m->wanted.vision = options ? options->vision : NULL;
     m->wanted.language = options ? options->language : NULL;
     m->reading.kind = &tokenizer_kind_clip;

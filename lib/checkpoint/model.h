@@ -126,6 +126,7 @@ struct answering {    /* how answers of a list are ranked by their loss */
 struct model_wanted {   /* what the caller asked for when it was opened; NULL and 0: nothing */
     const char *compat; /* "original", "hf" */
     int image_size;     /* pixels a side */
+    const char *orient, *background; /* only while it is opened, as are the next */
     const char *vision, *language; /* BLIP-2's towers; until their files are read */
 };
 struct model {

@@ -4,6 +4,7 @@
  * The traditions differ where it is easily overlooked: OpenAI and open_clip resize in the image's
  * own mode and round the crop to even, Hugging Face converts to RGB first and rounds down.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
@@ -105,6 +106,15 @@ static int finish(struct preprocess *p, struct reader *r, int size)
     return 0;
 }
 
+/* transformers: image_utils.load_image turns pictures as EXIF says; image_transforms.convert_to_rgb
+ * of release 5.24 lays what is transparent on white.  The authors' own programs do neither. */
+static void look_as_hf(struct preprocess *p)
+{
+    p->orient = true;
+    p->lay_on = p->convert_first;
+    memset(p->ground, 255, sizeof p->ground);
+}
+
 int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
 {
     struct reader r = { root, "preprocessor_config.json", false };
@@ -113,6 +123,7 @@ int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
     preprocess_clip(p, size);
     p->rounding = CROP_FLOOR;
     p->convert_first = read_flag(&r, "do_convert_rgb", true);
+    look_as_hf(p);
     p->resize = (int)read_size(&r, "size", size, &squash);
     p->geometry = squash ? GEOMETRY_SQUASH : GEOMETRY_SHORTEST;
     p->filter = filter_of(&r, read_whole(&r, "resample", 3));
@@ -158,6 +169,42 @@ int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size)
         return fail("%s: resize_mode \"%s\" is not known", r.where, mode);
     }
     return finish(p, &r, size);
+}
+
+static bool read_colour(const char *text, unsigned char colour[3])
+{
+    static const struct {
+        const char *name;
+        int grey;
+    } names[] = { { "white", 255 }, { "black", 0 }, { "gray", 128 }, { "grey", 128 } };
+    unsigned c[3];
+    int end = 0;
+
+    for (int i = 0; i < COUNT(names); i++)
+        if (!strcmp(text, names[i].name)) {
+            memset(colour, names[i].grey, 3);
+            return true;
+        }
+    if (strspn(text + (*text == '#'), "0123456789abcdefABCDEF") != 6 ||
+        sscanf(text, "#%2x%2x%2x%n", &c[0], &c[1], &c[2], &end) != 3 || text[end])
+        return false;
+    for (int i = 0; i < 3; i++)
+        colour[i] = (unsigned char)c[i];
+    return true;
+}
+
+int preprocess_choose(struct preprocess *p, const char *orient, const char *background)
+{
+    if (orient && strcmp(orient, "apply") && strcmp(orient, "ignore"))
+        return fail("orientation %s: must be apply or ignore", orient);
+    if (orient)
+        p->orient = !strcmp(orient, "apply");
+    if (!background)
+        return 0;
+    p->lay_on = strcmp(background, "none");
+    if (p->lay_on && !read_colour(background, p->ground))
+        return fail("background %s: must be white, black, gray, #rrggbb or none", background);
+    return 0;
 }
 
 static cJSON *three(const float *numbers)
@@ -221,6 +268,8 @@ int preprocess_model(struct model *m, bool hf, int size)
 
     free(path);
     preprocess_squash(&m->image.preprocess, size);
+    if (hf)
+        look_as_hf(&m->image.preprocess);
     if (root)
         status = preprocess_hf(&m->image.preprocess, root, size);
     cJSON_Delete(root);

@@ -81,7 +81,7 @@ static char *file_name(const struct record *r, const char *folder, const char *t
     return b.data;
 }
 
-static int draw(struct record *r, const char *path, const float *map, int side)
+static int draw(const struct vlm *m, struct record *r, const char *path, const float *map)
 {
     struct buffer bytes = { 0 };
     void *png = NULL;
@@ -90,8 +90,11 @@ static int draw(struct record *r, const char *path, const float *map, int side)
 
     if (status) {
         record_image_fail(r, &settings.fields, "read");
-    } else if ((status = vlm_draw_map(bytes.data, bytes.size, settings.max_pixels, map, side,
-                                      LONGEST, &png, &size))) {
+    } else if ((status =
+                    vlm_draw_map(m,
+                                 &(struct vlm_drawing){ bytes.data, bytes.size, settings.max_pixels,
+                                                        map, vlm_map_side(m), LONGEST },
+                                 &png, &size))) {
         record_image_fail(r, &settings.fields, "decode");
     } else {
         status = file_write_atomic(path, png, size);
@@ -110,7 +113,7 @@ char *heatmap_write(struct vlm *m, struct record *r, const char *folder,
     int status = vlm_ground(m, features, text->ids, text->count, map, NULL);
 
     if (!status)
-        status = draw(r, path, map, side);
+        status = draw(m, r, path, map);
     free(map);
     if (!status)
         return path;

@@ -11,12 +11,12 @@ struct image;
 /* png.c - RGB or grey to the bytes of a PNG file; appends */
 void png_write(struct buffer *out, const struct image *image);
 
-/* heatmap.c - a map over an image
- *
- * An encoded image, at most `longest` pixels a side (0: as it is), with the map drawn over it, as
- * the bytes of a PNG file; appends.  map: [side, side], stretched over the whole; only the
- * differences of its numbers matter.  -1 after fail(), as image_decode(). */
-int heat_draw(struct buffer *out, const void *bytes, size_t size, long max_pixels, const float *map,
-              int side, int longest);
+/* heatmap.c - a map over a picture, as the bytes of a PNG file; appends.  The picture becomes RGB,
+ * and no side of it longer than `longest`. */
+struct heatmap {
+    const float *map;  /* [side, side], stretched over the whole; only differences matter */
+    int side, longest; /* longest 0: as the picture is */
+};
+void heatmap_draw(struct buffer *out, struct image *image, const struct heatmap *h);
 
 #endif

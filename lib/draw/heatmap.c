@@ -165,18 +165,10 @@ static void draw(struct image *image, const float *map, int side)
     free(v);
 }
 
-int heat_draw(struct buffer *out, const void *bytes, size_t size, long max_pixels, const float *map,
-              int side, int longest)
+void heatmap_draw(struct buffer *out, struct image *image, const struct heatmap *h)
 {
-    struct image image;
-    int status = image_decode(bytes, size, max_pixels, &image);
-
-    if (!status) {
-        image_to_rgb(&image);
-        shrink(&image, longest);
-        draw(&image, map, side);
-        png_write(out, &image);
-    }
-    image_free(&image);
-    return status;
+    image_to_rgb(image);
+    shrink(image, h->longest);
+    draw(image, h->map, h->side);
+    png_write(out, image);
 }

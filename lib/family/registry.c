@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
+#include "checkpoint/config.h"
 #include "family/registry.h"
 
 static const struct family *const families[] = { &family_clip, &family_albef, &family_blip,
@@ -53,12 +54,18 @@ static int check_towers(const struct model *m)
     return 0;
 }
 
+static int open_family(struct model *m)
+{
+    return choose_family(m) == 0 && m->family->open(m) == 0 && check_towers(m) == 0
+               ? preprocess_choose(&m->image.preprocess, m->wanted.orient, m->wanted.background)
+               : -1;
+}
+
 struct model *model_load(const char *path, const struct vlm_options *options)
 {
     struct model *m = model_new(path, options);
 
-    if (read_files(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0 &&
-        check_towers(m) == 0)
+    if (read_files(m) == 0 && open_family(m) == 0)
         return m;
     model_free(m);
     return NULL;
@@ -69,8 +76,7 @@ struct model *model_create(const char *folder, uint64_t seed, const struct vlm_o
     struct model *m = model_new(folder, options);
 
     m->seed = seed;
-    if (model_read_description(m) == 0 && choose_family(m) == 0 && m->family->open(m) == 0 &&
-        check_towers(m) == 0)
+    if (model_read_description(m) == 0 && open_family(m) == 0)
         return m;
     model_free(m);
     return NULL;
