@@ -3,7 +3,7 @@
  *
  *     open.c -> safetensors.c -> scan.c
  *            -> shards.c
- *            -> torch.c -> zip.c
+ *            -> zip.c, then torch.c or npz.c
  *               torch.c, legacy.c -> state.c -> unpickle.c (pickle.h)
  *
  * Failures are sentences without the file's name; open.c puts it in front.
@@ -80,7 +80,9 @@ const void *weights_align(struct weights *w, const void *data, size_t bytes, siz
 /* One reader a container: fills w from w->data (shards: from w->path).  -1 after fail(). */
 int safetensors_read(struct weights *w);
 int shards_read(struct weights *w);
-int torch_read(struct weights *w);
+int torch_read(struct weights *w); /* w->zip is read */
+int npz_read(struct weights *w);   /* w->zip is read */
+bool npz_knows(const struct zip *z);
 int legacy_read(struct weights *w);
 bool legacy_magic(const unsigned char *data, size_t size);
 

@@ -33,12 +33,19 @@ static bool starts(const struct weights *w, const char *text)
     return w->size >= size && !memcmp(w->data, text, size);
 }
 
+static int read_zip(struct weights *w)
+{
+    if (zip_read(&w->zip, &w->arena, w->data, w->size))
+        return -1;
+    return npz_knows(&w->zip) ? npz_read(w) : torch_read(w);
+}
+
 static int read_any(struct weights *w, bool index_allowed)
 {
     if (!w->size)
         return fail_as("truncated", "the file is empty");
     if (starts(w, "PK\3\4") || starts(w, "PK\5\6"))
-        return torch_read(w);
+        return read_zip(w);
     if (legacy_magic(w->data, w->size))
         return legacy_read(w);
     if (w->size >= 8 && !memcmp(w->data + 4, "\0\0\0", 4)) /* a header is far below 4 GB */

@@ -64,8 +64,6 @@ int torch_read(struct weights *w)
     int result;
 
     w->kind = "torch";
-    if (zip_read(&w->zip, &w->arena, w->data, w->size))
-        return -1;
     folder = find_folder(&w->zip);
     if (!folder)
         return -1;

@@ -2,7 +2,8 @@
  * weights.h - names, types, shapes and bytes of stored tensors; no file ever runs code
  *
  * Containers: safetensors, its sharded index, PyTorch zip (torch.save), legacy PyTorch, TorchScript
- * archives (OpenAI's CLIP).  Every size is checked against the file before it is used.
+ * archives (OpenAI's CLIP), NumPy's .npz (big_vision).  Every size is checked against the file
+ * before it is used.
  */
 #ifndef WEIGHTS_WEIGHTS_H
 #define WEIGHTS_WEIGHTS_H
@@ -39,7 +40,7 @@ const struct stored *weights_at(const struct weights *w, int index);
 const struct stored *weights_find(const struct weights *w, const char *name); /* or NULL */
 const char *weights_path(const struct weights *w); /* the file, or the index's folder */
 const char *
-weights_kind(const struct weights *w); /* "safetensors" "torch" "torchscript" "legacy"; "" */
+weights_kind(const struct weights *w); /* "safetensors" "torch" "torchscript" "legacy" "npz"; "" */
 const char *weights_metadata(const struct weights *w); /* safetensors: its JSON object; or NULL */
 /* Reads every byte once: the zip containers' CRC-32.  0 also where the container has none. */
 int weights_verify(const struct weights *w);

@@ -452,6 +452,84 @@ static void check_side_data(void)
     archive_free(&a);
 }
 
+/* NumPy's arrays in a zip: types, orders of bytes and axes, and what is passed over. */
+static void check_npz(void)
+{
+    static const struct {
+        const char *name, *header, *numbers;
+        size_t size;
+    } arrays[] = {
+        { "params/a.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }",
+          P("\0\0\0\0\0\0\x80?\0\0\0@\0\0@@\0\0\x80@\0\0\xa0@") },
+        { "params/b.npy", "{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }",
+          P("\0\0\3\0\1\0\4\0\2\0\5\0") },
+        { "c.npy", "{'descr': '>i4', 'fortran_order': False, 'shape': (2,), }",
+          P("\0\0\0\0\0\0\0\1") },
+        { "d.npy", "{'descr': '|V2', 'fortran_order': False, 'shape': (), }", P("\x80\x3f") },
+        { "text.npy", "{'descr': '<U3', 'fortran_order': False, 'shape': (), }",
+          P("abcdefghijkl") },
+        { "pickled.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (), }", P("\x80\4N.") },
+    };
+    struct archive a = { 0 };
+    struct weights *w;
+
+    for (int i = 0; i < COUNT(arrays); i++) {
+        struct buffer b = { 0 };
+        size_t length = strlen(arrays[i].header);
+
+        buffer_add(&b, "\x93NUMPY\1", 8);
+        put_number(&b, length, 2);
+        buffer_add(&b, arrays[i].header, length);
+        buffer_add(&b, arrays[i].numbers, arrays[i].size);
+        if (i == 1)
+            archive_deflated(&a, arrays[i].name, b.data, b.size);
+        else
+            archive_add(&a, arrays[i].name, b.data, b.size);
+        buffer_free(&b);
+    }
+    archive_end(&a);
+    w = weights_open_bytes("x", a.file.data, a.file.size);
+    if (ok(w && weights_count(w) == 4, "NumPy's arrays in a zip: %s", w ? "" : error_text())) {
+        const struct stored *s = weights_find(w, "params/a");
+        float floats[6];
+        int16_t shorts[6];
+        int32_t longs[2];
+
+        is_text(weights_kind(w), "npz", "their kind");
+        stored_copy(s, false, floats);
+        stored_copy(weights_find(w, "params/b"), false, shorts);
+        stored_copy(weights_find(w, "c"), false, longs);
+        ok(s->rank == 2 && s->shape[1] == 3 && floats[1] == 1 && floats[5] == 5, "32-bit floats");
+        ok(shorts[0] == 0 && shorts[1] == 1 && shorts[3] == 3 && shorts[5] == 5, "columns first");
+        ok(longs[0] == 0 && longs[1] == 1, "the high byte first");
+        s = weights_find(w, "d");
+        ok(s->type == DTYPE_BF16 && s->rank == 0 && stored_count(s) == 1, "a bfloat16");
+    }
+    weights_close(w);
+    archive_free(&a);
+    for (int i = 0; i < 6; i++) {
+        static const char *const headers[] = {
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }",
+            "{'descr': '<f4', 'shape': (2,)",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1"
+        };
+        struct buffer b = { 0 };
+
+        buffer_add(&b, "\x93NUMPY\1", 8);
+        put_number(&b, strlen(headers[i]), 2);
+        buffer_string(&b, headers[i]);
+        buffer_add(&b, "1234", 4);
+        archive_add(&a, "a.npy", b.data, b.size);
+        archive_end(&a);
+        refused(headers[i], a.file.data, a.file.size, "a.npy: ");
+        archive_free(&a);
+        buffer_free(&b);
+    }
+}
+
 /* Small files that stand for much memory. */
 static void check_bombs(void)
 {
@@ -486,6 +564,7 @@ static void pickles(void)
 {
     check_side_data();
     check_bombs();
+    check_npz();
     for (int i = 0; i < COUNT(bad_pickles); i++) {
         struct archive a = { 0 };
 
