@@ -10,6 +10,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/error.h"
+#include "base/memory.h"
 #include "weights/container.h"
 
 enum { MAGIC = 6 };

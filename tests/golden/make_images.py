@@ -221,6 +221,8 @@ def more_files():
         "short-palette.png": png(4, 3, 8, 3, b"\0\0\1\2\xff" * 3, chunk(b"PLTE", b"\1\2\3\4\5\6")),
         "key-grey.png": png(4, 3, 8, 0, b"\0\7\1\7\xff" * 3, chunk(b"tRNS", b"\0\7")),
         "turned.png": encoded(rgb, format="PNG", exif=exif(8)),
+        "stored.png": encoded(rgb, format="PNG"),
+        "upright.png": encoded(rgb.transpose(Image.Transpose.ROTATE_90), format="PNG"),
         "grey.psd": psd(np.asarray(grey)[..., None], 1, 1),
         "alpha.psd": psd(np.asarray(rgba), 4, 3, True),
         "inks.psd": psd(np.asarray(rgba), 4, 4),

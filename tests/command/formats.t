@@ -1,0 +1,37 @@
+#!/bin/sh
+# formats.t - pictures of every format, turned and transparent ones, through a command
+. "$(dirname "$0")/tap.sh"
+images=$top/tests/golden/images
+hf=$top/tests/golden/clip/hf-vit
+original=$top/tests/golden/clip/openai-vit.pt
+
+# vector MODEL FILE: the first numbers of its embedding, or the code of its error
+vector() {
+    vlm-embed -q -m "$1" "$2" | jq -c '.image_embedding[:4]? // .error.code'
+}
+isnt() { # GOT OTHER NAME: two texts differ
+    [ "$1" != "$2" ]
+    report $? "$3"
+}
+
+# turned.png is stored.png with orientation 8, by which it is upright.png
+is "$(vector "$hf" "$images/turned.png")" "$(vector "$hf" "$images/upright.png")" \
+    'a Hugging Face folder turns a picture'
+is "$(vector "$original" "$images/turned.png")" "$(vector "$original" "$images/stored.png")" \
+    "OpenAI's file takes it as it is stored"
+isnt "$(vector "$hf" "$images/stored.png")" "$(vector "$hf" "$images/upright.png")" 'a turn matters'
+
+for f in icon.ico bitmap.ico runs-8.bmp runs-4.bmp short-palette.png inks.psd alpha.psd; do
+    is "$(vlm-embed -q -m "$hf" "$images/$f" | jq -r '.error.code // "good"')" good "$f is read"
+done
+
+# a member of a tar that is a picture by its name is one, read or not
+cp "$images/stored.png" a.tif
+printf 'an apple' >a.txt
+printf '\377\n nothing that is read' >b.jxl
+printf 'a bell' >b.txt
+tar cf both.tar a.tif a.txt b.jxl b.txt
+is "$(vlm-embed -q -m "$hf" both.tar | jq -c '[.__key__, has("image_embedding"), .error.code]')" \
+    '["a",true,null]
+["b",false,"unsupported"]' 'pictures of a tar by the endings of their names'
+finish
