@@ -210,8 +210,11 @@ static int read_vectors(const struct record *r, struct work *w)
 
 static int add_vectors(struct work *w)
 {
-    return recall_add(&all.recall, w->name, w->vectors[0], w->rows[0], w->vectors[1], w->rows[1],
-                      w->width);
+    struct recall_item item = {
+        w->name, w->vectors[0], w->rows[0], w->vectors[1], w->rows[1], w->width,
+    };
+
+    return recall_add(&all.recall, &item);
 }
 
 /* Where in the list `ranked` one of the record's own texts is first. */

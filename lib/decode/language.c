@@ -7,9 +7,10 @@
 #include <string.h>
 #include "decode/language.h"
 
-struct tensor *join_rows(struct tape *t, struct tensor *pictures, int each, struct tensor *words,
+struct tensor *join_rows(struct tape *t, struct tensor *pictures, struct tensor *words,
                          const int *counts, int items, const struct spans **spans)
 {
+    int each = (int)(rows(pictures) / items);
     int *index = tape_alloc(t, (size_t)(rows(pictures) + rows(words)) * sizeof *index);
     int *lengths = tape_alloc(t, (size_t)items * sizeof *lengths), n = 0, word = items * each;
 
@@ -68,7 +69,7 @@ static struct tensor *opt_rows(struct opt_writer *w, const int *row, const int *
         for (int k = 0; k < w->each; k++)
             index[n++] = row[i] / w->rows * w->each + k;
     }
-    return join_rows(t, take_rows(t, w->pictures, index, n), w->each, words, counts, count, spans);
+    return join_rows(t, take_rows(t, w->pictures, index, n), words, counts, count, spans);
 }
 
 static void opt_feed(void *self, int count, const int *row, const int *counts, const int *ids,
@@ -176,7 +177,7 @@ struct tensor *opt_loss(struct tape *t, struct opt *m, struct tensor *pictures, 
     struct tensor *words = opt_words(t, m, texts->ids, sum(texts->counts, texts->items));
     struct targets a;
 
-    in.x = join_rows(t, pictures, each, words, texts->counts, texts->items, &in.texts);
+    in.x = join_rows(t, pictures, words, texts->counts, texts->items, &in.texts);
     a = targets_of(t, in.texts, each, texts, skip);
     in.wanted = a.row;
     in.wanted_count = a.count;
@@ -195,13 +196,13 @@ static int *shifted(struct tape *t, const struct language_texts *texts, int pad)
     return ids;
 }
 
-struct tensor *t5_loss(struct tape *t, struct t5 *m, struct tensor *pictures, int each,
+struct tensor *t5_loss(struct tape *t, struct t5 *m, struct tensor *pictures,
                        const struct language_texts *read, const struct language_texts *written,
                        int pad)
 {
     const struct spans *spans;
     struct tensor *words = t5_words(t, m, read->ids, sum(read->counts, read->items));
-    struct tensor *x = join_rows(t, pictures, each, words, read->counts, read->items, &spans);
+    struct tensor *x = join_rows(t, pictures, words, read->counts, read->items, &spans);
     struct t5_input in = { .ids = shifted(t, written, pad),
                            .texts = spans_of(t, written->items, written->counts),
                            .states = t5_encode(t, m, x, spans),

@@ -12,9 +12,9 @@
 #include "nn/opt.h"
 #include "nn/t5.h"
 
-/* The rows of item i: those of its picture, `each` of them, then those of its counts[i] words.
- * pictures: [items * each, width], words: [all counts, width]; *spans: which rows are an item. */
-struct tensor *join_rows(struct tape *t, struct tensor *pictures, int each, struct tensor *words,
+/* The rows of item i: those of its picture, as many for each, then those of its counts[i] words.
+ * pictures: [items * rows, width], words: [all counts, width]; *spans: which rows are an item. */
+struct tensor *join_rows(struct tape *t, struct tensor *pictures, struct tensor *words,
                          const int *counts, int items, const struct spans **spans);
 
 /* OPT at work on some pictures.  Prompts begin with the id that begins every text; lengths count
@@ -55,7 +55,7 @@ struct tensor *opt_loss(struct tape *t, struct opt *m, struct tensor *pictures, 
                         const struct language_texts *texts, int skip);
 /* The encoder reads the picture and `read`, the decoder learns `written`, which begins with no pad
  * token: that is put in front here. */
-struct tensor *t5_loss(struct tape *t, struct t5 *m, struct tensor *pictures, int each,
+struct tensor *t5_loss(struct tape *t, struct t5 *m, struct tensor *pictures,
                        const struct language_texts *read, const struct language_texts *written,
                        int pad);
 

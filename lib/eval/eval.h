@@ -76,10 +76,15 @@ struct recall {
     double of_text[RECALLS];          /* images ask, texts answer: one right text is enough */
     double of_image[RECALLS];         /* texts ask, images answer */
 };
-/* An image (or NULL) [vectors, width] and its texts [count, width].  Those of one name belong
- * together, its first image counts; without a name they are alone.  -1 after fail(). */
-int recall_add(struct recall_set *s, const char *name, const float *image, int vectors,
-               const float *texts, int count, long width);
+struct recall_item {
+    const char *name;   /* those of one name belong together; NULL: it is alone */
+    const float *image; /* [vectors, width], or NULL; of one name the first counts */
+    int vectors;
+    const float *texts; /* [count, width], or NULL */
+    int count;
+    long width;
+};
+int recall_add(struct recall_set *s, const struct recall_item *item); /* -1 after fail() */
 /* Exact.  Of equal scores the one that was added first ranks first. */
 void recall_measure(const struct recall_set *s, struct recall *r);
 void recall_free(struct recall_set *s);

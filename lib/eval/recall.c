@@ -46,30 +46,32 @@ static long group_of(struct recall_set *s, const char *name)
     return group;
 }
 
-int recall_add(struct recall_set *s, const char *name, const float *image, int vectors,
-               const float *texts, int count, long width)
+int recall_add(struct recall_set *s, const struct recall_item *item)
 {
-    long group;
+    const float *image = item->image;
+    long group, width = item->width;
 
-    if (width < 1 || width > INT32_MAX || (image && vectors < 1))
+    if (width < 1 || width > INT32_MAX || (image && item->vectors < 1))
         return fail("a vector without numbers");
-    if ((s->width && s->width != width) || (image && s->vectors && s->vectors != vectors))
+    if ((s->width && s->width != width) || (image && s->vectors && s->vectors != item->vectors))
         return fail_as("mismatch", "its vectors and those before differ in length");
-    assert(!name == !s->names.count || !s->group_count); /* all have names, or none */
+    assert(!item->name == !s->names.count || !s->group_count); /* all have names, or none */
     s->width = (int)width;
     if (image)
-        s->vectors = vectors;
-    if (s->text_count + count > INT32_MAX || s->image_count == INT32_MAX)
+        s->vectors = item->vectors;
+    if (s->text_count + item->count > INT32_MAX || s->image_count == INT32_MAX)
         return fail_as("too_large", "more vectors than can be counted");
-    group = group_of(s, name);
+    group = group_of(s, item->name);
     if (image && s->image_of[group] < 0) {
         s->image_of[group] = s->image_count;
-        s->images = add_row(s->images, &s->image_count, &s->image_room, image, width * vectors);
+        s->images =
+            add_row(s->images, &s->image_count, &s->image_room, image, width * item->vectors);
     }
-    for (int i = 0; texts && i < count; i++) {
+    for (int i = 0; item->texts && i < item->count; i++) {
         long room = s->text_room;
 
-        s->texts = add_row(s->texts, &s->text_count, &s->text_room, texts + i * width, s->width);
+        s->texts =
+            add_row(s->texts, &s->text_count, &s->text_room, item->texts + i * width, s->width);
         if (s->text_room != room)
             s->group_of = xresize(s->group_of, (size_t)s->text_room, sizeof *s->group_of);
         s->group_of[s->text_count - 1] = group;

@@ -183,16 +183,23 @@ struct tensor *bert_onto(struct tape *t, struct linear *out, struct norm *norm, 
     return norm_over(t, norm, linear_onto_dropping(t, out, x, h, NULL, t->dropout));
 }
 
+static struct cached_texts cached_of(const struct bert_input *in)
+{
+    return (struct cached_texts){ in->cache ? in->cache->own : NULL, in->texts, in->cache_row };
+}
+
 /* onto: x, or its wanted rows. */
 static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
-                                     const struct bert_input *in, const struct spans *keys,
-                                     struct tensor *x, struct tensor *onto)
+                                     const struct bert_input *in, struct tensor *x,
+                                     struct tensor *onto)
 {
     long w = b->config.width;
     struct tensor *qkv = linear(t, &l->qkv, x, ACTIVATION_NONE);
     struct tensor *q = tensor_columns(t, qkv, 0, w);
     struct tensor *k = tensor_columns(t, qkv, w, w), *v = tensor_columns(t, qkv, 2 * w, w);
-    struct attention_plan a = bert_plan(b, in->texts, keys);
+    const struct cached_texts cached = cached_of(in);
+    struct attention_plan a =
+        bert_plan(b, in->texts, in->cache ? key_cache_spans(t, &cached) : in->texts);
 
     if (onto != x) {
         q = take_rows(t, q, in->first_only, in->texts->count);
@@ -200,8 +207,7 @@ static struct tensor *self_attention(struct tape *t, struct bert *b, struct bert
     }
     a.causal = in->causal;
     if (in->cache)
-        key_cache_append(t, &(struct cached_texts){ in->cache->own, in->texts, in->cache_row },
-                         (int)(l - b->layers), &k, &v);
+        key_cache_append(t, &cached, (int)(l - b->layers), &k, &v);
     return bert_onto(t, &l->out, &l->norm, onto, attention(t, &a, q, k, v));
 }
 
@@ -288,9 +294,8 @@ static void check(const struct bert_input *in)
 
 struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_input *in)
 {
-    const struct cached_texts cached = { in->cache ? in->cache->own : NULL, in->texts,
-                                         in->cache_row };
-    const struct spans *texts = in->texts, *keys = in->cache ? key_cache_spans(t, &cached) : texts;
+    const struct cached_texts cached = cached_of(in);
+    const struct spans *texts = in->texts;
     bool grounded = in->image || (in->cache && in->cache->image);
     int to = in->to ? in->to : b->config.layers;
     struct tensor *x = in->states ? in->states : bert_embeddings(t, b, in);
@@ -303,7 +308,7 @@ struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_in
         const struct spans *left = skip ? spans_even(t, texts->count, 1) : texts;
         struct tape_mark start = tape_mark(t);
 
-        x = self_attention(t, b, l, in, keys, x, onto);
+        x = self_attention(t, b, l, in, x, onto);
         if (grounded && l->cross_query.parts)
             x = bert_cross_attention(t, b, l, in, left, x);
         x = bert_feed_forward(t, l, in->queries, x);

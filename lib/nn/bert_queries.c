@@ -12,16 +12,16 @@
 #include "nn/bert.h"
 
 struct together {
+    struct bert *bert;
     const struct bert_input *in;
     const struct spans *queries, *both; /* queries alone; queries and text */
     bool wants_queries, wants_texts;    /* after the last layer */
     int *order, rows;                   /* rows of [all queries, all texts] sequence by sequence */
 };
 
-static void plan_rows(struct tape *t, const struct bert *b, const struct bert_input *in,
-                      struct together *g)
+static void plan_rows(struct tape *t, const struct bert_input *in, struct together *g)
 {
-    int each = b->config.queries, n = in->texts->count, at = 0;
+    int each = g->bert->config.queries, n = in->texts->count, at = 0;
     int *lengths = tape_alloc(t, ((size_t)n + 1) * sizeof *lengths);
 
     g->in = in;
@@ -50,10 +50,10 @@ static struct tensor *gather(struct tape *t, const struct together *g, long part
 }
 
 /* Halves that nobody wants after the last layer are left as they are. */
-static void self_attention(struct tape *t, struct bert *b, struct bert_layer *l,
-                           const struct together *g, bool last, struct tensor **x,
-                           struct tensor **y)
+static void self_attention(struct tape *t, struct bert_layer *l, const struct together *g,
+                           bool last, struct tensor **x, struct tensor **y)
 {
+    struct bert *b = g->bert;
     bool causal = g->in->causal;
     long w = b->config.width;
     struct tensor *of_x = linear(t, &l->qkv, *x, ACTIVATION_NONE);
@@ -82,11 +82,11 @@ struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_i
                              struct tensor **queries)
 {
     struct bert_input asking = { .queries = true }, reading = { .ids = in->ids };
-    struct together g;
+    struct together g = { .bert = b };
     struct tensor *x, *y;
 
     assert(b->config.queries && in->texts->count > 0 && !in->cache && !in->first_only);
-    plan_rows(t, b, in, &g);
+    plan_rows(t, in, &g);
     g.wants_queries = queries || !in->causal;
     g.wants_texts = in->causal;
     asking.texts = g.queries;
@@ -98,7 +98,7 @@ struct tensor *bert_together(struct tape *t, struct bert *b, const struct bert_i
         struct tape_mark start = tape_mark(t);
         bool last = i == b->config.layers - 1;
 
-        self_attention(t, b, l, &g, last, &x, &y);
+        self_attention(t, l, &g, last, &x, &y);
         if (!last || g.wants_queries) {
             if (l->cross_query.parts)
                 x = bert_cross_attention(t, b, l, in, g.queries, x);

@@ -140,20 +140,19 @@ static void split(struct block *b)
     b->key_value.parts = 2;
 }
 
-/* onto: the picked rows of x, which are in each sequence as many as `picked` says */
+/* onto: the picked rows of x, which are in each sequence as many as some->queries says */
 static struct tensor *attend_picked(struct tape *t, struct block *b, struct tensor *x,
-                                    struct tensor *onto, const struct spans *spans, bool causal,
-                                    const struct pick *pick, const struct spans *picked)
+                                    struct tensor *onto, const struct attention_plan *some,
+                                    const struct pick *pick)
 {
     long wide = width(x);
     struct tensor *h = norm_forward(t, &b->norm1, x), *q;
-    struct attention_plan some = plan(b, wide, causal, picked, spans);
 
     split(b);
     q = linear(t, &b->query, take_rows(t, h, pick->index, pick->count), ACTIVATION_NONE);
     h = linear(t, &b->key_value, h, ACTIVATION_NONE);
-    h = attention(t, &some, q, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide));
-    return linear_onto_dropping(t, &b->out, onto, h, picked, t->drop_path * b->drops);
+    h = attention(t, some, q, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide));
+    return linear_onto_dropping(t, &b->out, onto, h, some->queries, t->drop_path * b->drops);
 }
 
 struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
@@ -161,10 +160,11 @@ struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
 {
     struct tensor *onto = pick ? take_rows(t, x, pick->index, pick->count) : x, *h;
     const struct spans *left = pick ? picked_spans(t, spans, pick) : spans;
+    struct attention_plan some = plan(b, width(x), causal, left, spans);
     struct tape_mark start = tape_mark(t);
 
     if (pick)
-        x = attend_picked(t, b, x, onto, spans, causal, pick, left);
+        x = attend_picked(t, b, x, onto, &some, pick);
     else
         x = attend(t, b, x, spans, causal);
     tape_drop(t, start);

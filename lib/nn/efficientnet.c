@@ -69,12 +69,14 @@ int efficientnet_tokens(const struct efficientnet_config *c)
     return 1 + grid * grid;
 }
 
-static void layer_params(struct linear *l, struct batchnorm *n, struct params *p, const char *name)
+static void layer_params(struct linear *l, struct batchnorm *n, struct params *p, const char *name,
+                         float eps)
 {
     long out = p->list[p->count - 1].shape[0];
 
     l->parts = 1;
     l->same = true;
+    n->eps = eps;
     params_in(p, "%s_norm", name);
     param(p, &n->gain, INIT_VALUE(1), "weight", out);
     param(p, &n->shift, INIT_VALUE(0), "bias", out);
@@ -85,19 +87,19 @@ static void layer_params(struct linear *l, struct batchnorm *n, struct params *p
     params_out(p);
 }
 
-static void block_layers(struct inverted *b, struct params *p)
+static void block_layers(struct inverted *b, struct params *p, float eps)
 {
     if (b->wide != b->in) {
         param(p, &b->expand.weight[0], linear_uniform(b->in).weight, "expand.weight", b->wide,
               b->in);
-        layer_params(&b->expand, &b->expand_norm, p, "expand");
+        layer_params(&b->expand, &b->expand_norm, p, "expand", eps);
     }
     param(p, &b->filter.weight[0], linear_uniform(b->size * b->size).weight, "filter.weight",
           b->wide, 1, b->size, b->size);
-    layer_params(&b->filter, &b->filter_norm, p, "filter");
+    layer_params(&b->filter, &b->filter_norm, p, "filter", eps);
     param(p, &b->project.weight[0], linear_uniform(b->wide).weight, "project.weight", b->out,
           b->wide);
-    layer_params(&b->project, &b->project_norm, p, "project");
+    layer_params(&b->project, &b->project_norm, p, "project", eps);
 }
 
 void efficientnet_params(struct efficientnet *e, struct params *p)
@@ -106,25 +108,25 @@ void efficientnet_params(struct efficientnet *e, struct params *p)
 
     param(p, &e->stem.weight[0], linear_uniform(3L * 3 * 3).weight, "stem.weight", c->stem, 3, 3,
           3);
-    layer_params(&e->stem, &e->stem_norm, p, "stem");
+    layer_params(&e->stem, &e->stem_norm, p, "stem", c->eps);
     for (int i = 0; i < e->count; i++) {
         params_in(p, "block.%d", i);
-        block_layers(&e->blocks[i], p);
+        block_layers(&e->blocks[i], p, c->eps);
         params_out(p);
     }
     param(p, &e->head.weight[0], linear_uniform(e->blocks[e->count - 1].out).weight, "head.weight",
           c->head, e->blocks[e->count - 1].out);
-    layer_params(&e->head, &e->head_norm, p, "head");
+    layer_params(&e->head, &e->head_norm, p, "head", c->eps);
 }
 
-static struct tensor *block_run(struct tape *t, struct inverted *b, struct tensor *x, float eps)
+static struct tensor *block_run(struct tape *t, struct inverted *b, struct tensor *x)
 {
     struct tensor *h = x;
 
     if (b->wide != b->in)
-        h = convolve_norm(t, &b->expand, &b->expand_norm, h, 1, eps, ACTIVATION_RELU6);
-    h = depthwise_norm(t, &b->filter, &b->filter_norm, h, b->stride, eps, ACTIVATION_RELU6);
-    h = convolve_norm(t, &b->project, &b->project_norm, h, 1, eps, ACTIVATION_NONE);
+        h = convolve_norm(t, &b->expand, &b->expand_norm, h, 1, ACTIVATION_RELU6);
+    h = depthwise_norm(t, &b->filter, &b->filter_norm, h, b->stride, ACTIVATION_RELU6);
+    h = convolve_norm(t, &b->project, &b->project_norm, h, 1, ACTIVATION_NONE);
     return b->stride == 1 && b->in == b->out ? add(t, h, x) : h;
 }
 
@@ -132,14 +134,13 @@ struct tensor *efficientnet_forward(struct tape *t, struct efficientnet *e, stru
                                     bool first_only)
 {
     struct tape_mark start = tape_mark(t);
-    float eps = e->config.eps;
     struct tensor *x = to_channels_last(t, pixels);
     long places, images = pixels->shape[0];
 
-    x = tape_keep(t, start, convolve_norm(t, &e->stem, &e->stem_norm, x, 2, eps, ACTIVATION_RELU6));
+    x = tape_keep(t, start, convolve_norm(t, &e->stem, &e->stem_norm, x, 2, ACTIVATION_RELU6));
     for (int i = 0; i < e->count; i++)
-        x = tape_keep(t, start, block_run(t, &e->blocks[i], x, eps));
-    x = convolve_norm(t, &e->head, &e->head_norm, x, 1, eps, ACTIVATION_RELU6);
+        x = tape_keep(t, start, block_run(t, &e->blocks[i], x));
+    x = convolve_norm(t, &e->head, &e->head_norm, x, 1, ACTIVATION_RELU6);
     places = x->shape[1] * x->shape[2];
     if (first_only)
         x = mean_rows(t, tensor_as_rows(t, x), spans_even(t, (int)images, (int)places));

@@ -21,9 +21,13 @@ void resnet_init(struct resnet *r, const struct resnet_config *config)
     r->blocks = xalloc((size_t)r->count, sizeof *r->blocks);
 }
 
+/* shape: channels out and in, pixels of a side */
 static void conv_params(struct conv_norm *c, struct params *p, const char *conv, const char *norm,
-                        long out, long in, int size)
+                        const long shape[3])
 {
+    long out = shape[0], in = shape[1], size = shape[2];
+
+    c->norm.eps = batchnorm_eps;
     c->conv.parts = 1;
     params_in(p, "%s", conv);
     param(p, &c->conv.weight[0], linear_uniform(in * size * size).weight, "weight", out, in, size,
@@ -41,11 +45,11 @@ static void conv_params(struct conv_norm *c, struct params *p, const char *conv,
 
 static void bottleneck_params(struct bottleneck *b, struct params *p, long in, long planes)
 {
-    conv_params(&b->conv[0], p, "conv1", "norm1", planes, in, 1);
-    conv_params(&b->conv[1], p, "conv2", "norm2", planes, planes, 3);
-    conv_params(&b->conv[2], p, "conv3", "norm3", 4 * planes, planes, 1);
+    conv_params(&b->conv[0], p, "conv1", "norm1", (long[]){ planes, in, 1 });
+    conv_params(&b->conv[1], p, "conv2", "norm2", (long[]){ planes, planes, 3 });
+    conv_params(&b->conv[2], p, "conv3", "norm3", (long[]){ 4 * planes, planes, 1 });
     if (b->stride > 1 || in != 4 * planes)
-        conv_params(&b->down, p, "down", "down_norm", 4 * planes, in, 1);
+        conv_params(&b->down, p, "down", "down_norm", (long[]){ 4 * planes, in, 1 });
 }
 
 static void pool_params(struct resnet *r, struct params *p)
@@ -67,9 +71,9 @@ void resnet_params(struct resnet *r, struct params *p)
     long width = r->config.width, in = width;
     struct bottleneck *b = r->blocks;
 
-    conv_params(&r->stem[0], p, "conv1", "norm1", width / 2, 3, 3);
-    conv_params(&r->stem[1], p, "conv2", "norm2", width / 2, width / 2, 3);
-    conv_params(&r->stem[2], p, "conv3", "norm3", width, width / 2, 3);
+    conv_params(&r->stem[0], p, "conv1", "norm1", (long[]){ width / 2, 3, 3 });
+    conv_params(&r->stem[1], p, "conv2", "norm2", (long[]){ width / 2, width / 2, 3 });
+    conv_params(&r->stem[2], p, "conv3", "norm3", (long[]){ width, width / 2, 3 });
     for (int stage = 0; stage < 4; stage++)
         for (int i = 0; i < r->config.layers[stage]; i++, b++) {
             long planes = width << stage;
@@ -86,7 +90,7 @@ void resnet_params(struct resnet *r, struct params *p)
 static struct tensor *conv_forward(struct tape *t, struct conv_norm *c, struct tensor *x,
                                    int stride, enum activation act)
 {
-    return batchnorm(t, &c->norm, convolve(t, &c->conv, x, stride), batchnorm_eps, act);
+    return batchnorm(t, &c->norm, convolve(t, &c->conv, x, stride), act);
 }
 
 static struct tensor *bottleneck_forward(struct tape *t, struct bottleneck *b, struct tensor *x)

@@ -170,14 +170,14 @@ static struct tensor *norm(struct tape *t, const struct t5 *m, struct tensor *ga
 
 static struct tensor *self_attention(struct tape *t, struct t5 *m, struct t5_layer *l,
                                      const struct attention_plan *plan,
-                                     const struct cached_texts *cached, int layer, struct tensor *x)
+                                     const struct cached_texts *cached, struct tensor *x)
 {
     long w = m->config.heads * m->config.head_width;
     struct tensor *qkv = linear(t, &l->qkv, norm(t, m, l->norm, x), ACTIVATION_NONE);
     struct tensor *k = tensor_columns(t, qkv, w, w), *v = tensor_columns(t, qkv, 2 * w, w);
 
     if (cached)
-        key_cache_append(t, cached, layer, &k, &v);
+        key_cache_append(t, cached, (int)(l - m->decoder.layers), &k, &v);
     return linear_onto(t, &l->out, x, attention(t, plan, tensor_columns(t, qkv, 0, w), k, v));
 }
 
@@ -219,7 +219,7 @@ struct tensor *t5_encode(struct tape *t, struct t5 *m, struct tensor *x, const s
         struct t5_layer *l = &m->encoder.layers[i];
         struct tape_mark start = tape_mark(t);
 
-        x = self_attention(t, m, l, &plan, NULL, i, x);
+        x = self_attention(t, m, l, &plan, NULL, x);
         x = feed_forward(t, m, l, x);
         tape_drop(t, start); /* x was written over, or nothing is dropped */
     }
@@ -239,7 +239,7 @@ struct tensor *t5_decode(struct tape *t, struct t5 *m, const struct t5_input *in
         struct t5_layer *l = &m->decoder.layers[i];
         struct tape_mark start = tape_mark(t);
 
-        x = self_attention(t, m, l, &plan, in->cache ? &cached : NULL, i, x);
+        x = self_attention(t, m, l, &plan, in->cache ? &cached : NULL, x);
         x = cross_attention(t, m, l, in, x);
         x = feed_forward(t, m, l, x);
         tape_drop(t, start);

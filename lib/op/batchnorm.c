@@ -162,19 +162,18 @@ static struct pass *pass_over(struct tape *t, struct batchnorm *b, struct tensor
     return p;
 }
 
-static void find_slopes(struct tape *t, const struct batchnorm *b, struct pass *p, float eps)
+static void find_slopes(struct tape *t, const struct batchnorm *b, struct pass *p)
 {
     const float *gain = tensor_floats(t, b->gain), *shift = tensor_floats(t, b->shift);
 
     for (long j = 0; j < width(p->x); j++) {
-        p->rstd[j] = 1 / sqrtf(p->rstd[j] + eps);
+        p->rstd[j] = 1 / sqrtf(p->rstd[j] + b->eps);
         p->slope[j] = gain[j] * p->rstd[j];
         p->offset[j] = shift[j] - p->mean[j] * p->slope[j];
     }
 }
 
-struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, float eps,
-                         enum activation act)
+struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, enum activation act)
 {
     struct pass *p = pass_over(t, b, x);
     size_t bytes = (size_t)width(x) * sizeof(float);
@@ -188,7 +187,7 @@ struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, 
         memcpy(p->mean, tensor_floats(t, b->mean), bytes);
         memcpy(p->rstd, tensor_floats(t, b->variance), bytes);
     }
-    find_slopes(t, b, p, eps);
+    find_slopes(t, b, p);
     p->act = trail ? ACTIVATION_NONE : act;
     over_rows(apply, p, rows(x), width(x));
     y = REMEMBER(t, &op_batchnorm, y, p, x, b->gain, b->shift);

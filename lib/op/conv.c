@@ -319,7 +319,7 @@ static bool learning(const struct linear *layer, const struct batchnorm *norm)
 
 /* The pack of slope W, and the bias that comes with it */
 static void fold(struct tape *t, struct linear *layer, const struct batchnorm *norm,
-                 const struct window *at, float eps)
+                 const struct window *at)
 {
     struct tensor scaled = *layer->weight[0];
     const float *gain = tensor_floats(t, norm->gain), *shift = tensor_floats(t, norm->shift);
@@ -333,7 +333,7 @@ static void fold(struct tape *t, struct linear *layer, const struct batchnorm *n
     scaled.data = tape_floats(t, tensor_count(&scaled));
     layer->folded = xalloc((size_t)at->out, sizeof *layer->folded);
     for (long o = 0; o < at->out; o++) {
-        float slope = gain[o] / sqrtf(variance[o] + eps);
+        float slope = gain[o] / sqrtf(variance[o] + norm->eps);
 
         for (long i = 0; i < d; i++)
             scaled.data[o * d + i] = slope * weight[o * d + i];
@@ -343,14 +343,13 @@ static void fold(struct tape *t, struct linear *layer, const struct batchnorm *n
 }
 
 static void norm_forward(struct tape *t, struct linear *layer, const struct batchnorm *norm,
-                         const struct window *at, const struct tensor *x, struct product *p,
-                         float eps)
+                         const struct window *at, const struct tensor *x, struct product *p)
 {
     struct arena_mark scratch = arena_mark(&t->arena);
 
     assert(layer->parts == 1 && (!layer->pack || layer->folded));
     if (!layer->pack)
-        fold(t, layer, norm, at, eps);
+        fold(t, layer, norm, at);
     p->weights = layer->pack;
     p->bias[0] = layer->folded;
     window_product(t, at, x, p);
@@ -358,18 +357,18 @@ static void norm_forward(struct tape *t, struct linear *layer, const struct batc
 }
 
 struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
-                             struct tensor *x, int stride, float eps, enum activation act)
+                             struct tensor *x, int stride, enum activation act)
 {
     struct window at = window_over(x, layer, stride);
     struct product p = { .activation = act };
     struct tensor *y;
 
     if (wants(x) || learning(layer, norm))
-        return batchnorm(t, norm, convolve(t, layer, x, stride), eps, act);
+        return batchnorm(t, norm, convolve(t, layer, x, stride), act);
     y = tensor_make(t, at.n, at.down, at.across, at.out);
     p.y = y->data;
     p.y_stride = y->stride;
-    norm_forward(t, layer, norm, &at, x, &p, eps);
+    norm_forward(t, layer, norm, &at, x, &p);
     return y;
 }
 
@@ -382,17 +381,17 @@ static void relu_rows(const void *argument, long first, long last)
 }
 
 struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
-                                  struct tensor *x, struct tensor *h, float eps)
+                                  struct tensor *x, struct tensor *h)
 {
     struct window at = window_over(h, layer, 1);
     struct product p = { .residual = x->data, .y = x->data, .y_stride = x->stride };
 
     if (wants(x) || wants(h) || learning(layer, norm)) {
-        h = batchnorm(t, norm, convolve(t, layer, h, 1), eps, ACTIVATION_NONE);
+        h = batchnorm(t, norm, convolve(t, layer, h, 1), ACTIVATION_NONE);
         return activate(t, add(t, x, h), ACTIVATION_RELU);
     }
     assert(rows(x) == at.n * at.down * at.across && width(x) == at.out);
-    norm_forward(t, layer, norm, &at, h, &p, eps);
+    norm_forward(t, layer, norm, &at, h, &p);
     over_rows(relu_rows, x, rows(x), width(x));
     return x;
 }

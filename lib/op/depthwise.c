@@ -177,7 +177,7 @@ struct tensor *depthwise(struct tape *t, struct linear *layer, struct tensor *x,
 
 /* The filters times slope, turned, and behind them the bias that comes with it */
 static void fold(struct tape *t, struct linear *layer, const struct batchnorm *norm,
-                 const struct window *at, float eps)
+                 const struct window *at)
 {
     const float *gain = tensor_floats(t, norm->gain), *shift = tensor_floats(t, norm->shift);
     const float *mean = tensor_floats(t, norm->mean), *variance = tensor_floats(t, norm->variance);
@@ -187,22 +187,22 @@ static void fold(struct tape *t, struct linear *layer, const struct batchnorm *n
 
     layer->folded = xalloc((size_t)(count + at->channels), sizeof *layer->folded);
     for (long c = 0; c < at->channels; c++) {
-        slope[c] = gain[c] / sqrtf(variance[c] + eps);
+        slope[c] = gain[c] / sqrtf(variance[c] + norm->eps);
         layer->folded[count + c] = shift[c] + slope[c] * ((bias ? bias[c] : 0) - mean[c]);
     }
     turn(layer->folded, tensor_floats(t, layer->weight[0]), slope, at);
 }
 
 struct tensor *depthwise_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
-                              struct tensor *x, int stride, float eps, enum activation act)
+                              struct tensor *x, int stride, enum activation act)
 {
     struct pass *p;
 
     if (wants(x) || linear_learns(layer) || wants(norm->gain) || wants(norm->shift))
-        return batchnorm(t, norm, depthwise(t, layer, x, stride), eps, act);
+        return batchnorm(t, norm, depthwise(t, layer, x, stride), act);
     p = pass_over(t, layer, x, stride);
     if (!layer->folded)
-        fold(t, layer, norm, &p->at, eps);
+        fold(t, layer, norm, &p->at);
     p->turned = layer->folded;
     p->bias = layer->folded + tensor_count(p->weight);
     p->act = act;

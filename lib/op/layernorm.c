@@ -20,9 +20,10 @@ struct pass {
 };
 
 /* sums[0] = sum of dy * gain, sums[1] = sum of dy * gain * n */
-static void row_sums(float sums[2], const float *dy, const float *x, const float *gain, float mean,
-                     float rstd, long d)
+static void row_sums(float sums[2], const float *dy, const float *x, const float *gain,
+                     const float mean_rstd[2], long d)
 {
+    float mean = mean_rstd[0], rstd = mean_rstd[1];
     float g[LANES] = { 0 }, gn[LANES] = { 0 };
     long j = 0;
 
@@ -54,7 +55,7 @@ static void backward_rows(const void *argument, long first, long last)
         const float *dy = grad_of(p->y, i), *x = row_of(p->x, i);
         float *dx = grad_of(p->x, i), mean = p->mean[i], rstd = p->rstd[i], sums[2];
 
-        row_sums(sums, dy, x, p->gain, mean, rstd, d);
+        row_sums(sums, dy, x, p->gain, (float[]){ mean, rstd }, d);
         for (long j = 0; j < d; j++)
             dx[j] += rstd * (dy[j] * p->gain[j] - sums[0] / (float)d -
                              (x[j] - mean) * rstd * (sums[1] / (float)d));

@@ -150,23 +150,24 @@ struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,
 struct tensor *convolve(struct tape *t, struct linear *layer, struct tensor *x, int stride);
 struct batchnorm {
     struct tensor *gain, *shift, *mean, *variance; /* [c]; the last two are running statistics */
+    float eps;
 };
 /* Running statistics while gain needs no gradient; else those of the batch, and the running ones
  * move by momentum 0.1 (variance unbiased), as torch.nn.BatchNorm2d in training. */
-struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x, float eps,
+struct tensor *batchnorm(struct tape *t, struct batchnorm *b, struct tensor *x,
                          enum activation act);
 /* act(batchnorm(convolve(x))); where nothing is remembered the normalisation goes into
  * the packed weight, so linear_close() `layer` when the statistics change. */
 struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
-                             struct tensor *x, int stride, float eps, enum activation act);
+                             struct tensor *x, int stride, enum activation act);
 /* relu(x + batchnorm(convolve(h))) at stride 1, then written over x and x returned */
 struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
-                                  struct tensor *x, struct tensor *h, float eps);
+                                  struct tensor *x, struct tensor *h);
 /* depthwise.c - every channel has a filter of its own    weight: [c, 1, k, k]  y: [n, h', w', c] */
 struct tensor *depthwise(struct tape *t, struct linear *layer, struct tensor *x, int stride);
 /* act(batchnorm(depthwise(x))), folded as convolve_norm does */
 struct tensor *depthwise_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,
-                              struct tensor *x, int stride, float eps, enum activation act);
+                              struct tensor *x, int stride, enum activation act);
 struct tensor *average_pool(struct tape *t, struct tensor *x,
                             int size); /* size x size, stride size */
 

@@ -36,7 +36,7 @@ static void take(const struct record *r, struct recall_set *recalls, struct judg
     struct span score, truth;
 
     if (text && wide > 0 && (!image || width == wide))
-        recall_add(recalls, id, image, 1, text, 1, wide);
+        recall_add(recalls, &(struct recall_item){ id, image, 1, text, 1, wide });
     if (record_find(r, "itm", &score) && record_find(r, "truth", &truth))
         judged_read(judged, score, truth);
     if (caption && record_texts_named(r, "references", &references) == 1 && references.count)

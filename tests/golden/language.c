@@ -316,7 +316,7 @@ static void test_opt(void)
     texts = read_ids(&f, "", "ids");
     list = texts_of(&texts);
     words = opt_words(&f.tape, &f.opt, texts.ids, texts.total);
-    in.x = join_rows(&f.tape, f.pictures, EACH, words, texts.counts, ITEMS, &in.texts);
+    in.x = join_rows(&f.tape, f.pictures, words, texts.counts, ITEMS, &in.texts);
     logits = opt_logits(&f.tape, &f.opt, opt_forward(&f.tape, &f.opt, &in));
     close_to(&f, logits->data, tensor_count(logits), "", "logits");
     d.max_length = 12;
@@ -372,7 +372,7 @@ static void test_t5(enum activation activation, const char *act)
     to_read = texts_of(&read);
     to_write = texts_of(&written);
     words = t5_words(&f.tape, &f.t5, read.ids, read.total);
-    words = join_rows(&f.tape, f.pictures, EACH, words, read.counts, ITEMS, &in.spans);
+    words = join_rows(&f.tape, f.pictures, words, read.counts, ITEMS, &in.spans);
     in.states = t5_encode(&f.tape, &f.t5, words, in.spans);
     close_to(&f, in.states->data, tensor_count(in.states), act, "states");
     for (int i = 0; i < ITEMS; i++) /* shifted by the pad token */
@@ -390,7 +390,7 @@ static void test_t5(enum activation activation, const char *act)
     test_t5_written(&f, in.states, in.spans, 3, act, "beams");
     tape_clear(&f.tape);
     f.pictures->needs_grad = true;
-    is_learnt(&f, t5_loss(&f.tape, &f.t5, f.pictures, EACH, &to_read, &to_write, 0), act, "loss");
+    is_learnt(&f, t5_loss(&f.tape, &f.t5, f.pictures, &to_read, &to_write, 0), act, "loss");
     close_fixture(&f);
 }
 
@@ -446,7 +446,7 @@ static void test_bytes(bool opt)
         f.pictures->needs_grad = true;
         memset(f.pictures->grad, 0, sizeof gradient[bytes]);
         l = opt ? opt_loss(&f.tape, &f.opt, f.pictures, EACH, &read, 0)
-                : t5_loss(&f.tape, &f.t5, f.pictures, EACH, &read, &written, 0);
+                : t5_loss(&f.tape, &f.t5, f.pictures, &read, &written, 0);
         tape_backward(&f.tape, l);
         loss[bytes] = l->data[0];
         memcpy(gradient[bytes], f.pictures->grad, sizeof gradient[bytes]);

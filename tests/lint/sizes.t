@@ -2,9 +2,9 @@
 # sizes.t - files, structs, parameter lists and functions stay within the house's sizes
 #
 # What is over a limit still is counted below, and mended later: the numbers only fall.
-files_later=6
-structs_later=3
-functions_later=40
+files_later=5
+structs_later=1
+functions_later=26
 cd "$(dirname "$0")/../.." || exit 1
 count=0
 failed=0

@@ -145,6 +145,8 @@ static void rarity(void)
     caption_close(s);
 }
 
+#define ADD(...) recall_add(&s, &(struct recall_item){ __VA_ARGS__ })
+
 static void recall(void)
 {
     struct recall_set s = { 0 };
@@ -156,10 +158,10 @@ static void recall(void)
     recall_measure(&s, &r);
     near(r.of_text[0], NAN, "nothing to recall");
     for (int i = 0; i < 3; i++)
-        recall_add(&s, NULL, images[i], 1, texts[i], i == 1 ? 2 : 1, 3);
-    is_long(recall_add(&s, NULL, images[0], 1, texts[0], 1, 2), -1, "another width");
-    is_long(recall_add(&s, NULL, images[0], 0, texts[0], 1, 3), -1, "no vector");
-    is_long(recall_add(&s, NULL, images[0], 1, texts[0], 1, 0), -1, "vectors of no numbers");
+        ADD(NULL, images[i], 1, texts[i], i == 1 ? 2 : 1, 3);
+    is_long(ADD(NULL, images[0], 1, texts[0], 1, 2), -1, "another width");
+    is_long(ADD(NULL, images[0], 0, texts[0], 1, 3), -1, "no vector");
+    is_long(ADD(NULL, images[0], 1, texts[0], 1, 0), -1, "vectors of no numbers");
     recall_measure(&s, &r);
     is_long(r.image_queries, 3, "images");
     is_long(r.text_queries, 4, "texts");
@@ -168,25 +170,25 @@ static void recall(void)
     near(r.of_image[1], 1, "... is among the first five");
     recall_free(&s);
     for (int i = 0; i < 12; i++)
-        recall_add(&s, NULL, images[0], 1, texts[0], 1, 3);
+        ADD(NULL, images[0], 1, texts[0], 1, 3);
     recall_measure(&s, &r);
     near(r.of_text[0], 1.0 / 12, "of equals the first ranks first");
     near(r.of_image[1], 5.0 / 12, "... among five");
     near(r.of_image[2], 10.0 / 12, "... among ten");
     recall_free(&s);
-    recall_add(&s, "a", NULL, 1, texts[0], 1, 3);
-    recall_add(&s, "b", images[1], 1, NULL, 0, 3);
-    recall_add(&s, "a", images[0], 1, texts[1], 1, 3);
-    recall_add(&s, "c", NULL, 1, texts[2], 1, 3);
+    ADD("a", NULL, 1, texts[0], 1, 3);
+    ADD("b", images[1], 1, NULL, 0, 3);
+    ADD("a", images[0], 1, texts[1], 1, 3);
+    ADD("c", NULL, 1, texts[2], 1, 3);
     recall_measure(&s, &r);
     is_long(r.image_queries, 1, "an image without texts asks nothing");
     is_long(r.text_queries, 2, "a text without an image asks nothing");
     near(r.of_image[0], 1, "an image that comes after its text");
     recall_free(&s);
     /* The second vector of image 0 finds its text; the first alone would not. */
-    recall_add(&s, NULL, (const float[]){ 0, 0, 1, 1, 0, 0 }, 2, texts[0], 1, 3);
-    recall_add(&s, NULL, (const float[]){ 0, 1, 0, 0, 0.8f, 0.6f }, 2, images[1], 1, 3);
-    is_long(recall_add(&s, NULL, images[0], 1, texts[0], 1, 3), -1, "another number of vectors");
+    ADD(NULL, (const float[]){ 0, 0, 1, 1, 0, 0 }, 2, texts[0], 1, 3);
+    ADD(NULL, (const float[]){ 0, 1, 0, 0, 0.8f, 0.6f }, 2, images[1], 1, 3);
+    is_long(ADD(NULL, images[0], 1, texts[0], 1, 3), -1, "another number of vectors");
     recall_measure(&s, &r);
     near(r.of_text[0], 1, "of several vectors of an image the closest counts");
     near(r.of_image[0], 1, "... for a text too");
@@ -207,7 +209,7 @@ static void recall_in_blocks(void)
             images[i][k] = (float)(int)random_below(&random, 5);
             texts[i][k] = images[i][k] + (float)(int)random_below(&random, 3);
         }
-        recall_add(&s, NULL, images[i], 1, texts[i], 1, WIDTH);
+        ADD(NULL, images[i], 1, texts[i], 1, WIDTH);
     }
     for (int i = 0; i < IMAGES; i++) { /* small whole numbers: sums are exact */
         int rank[2] = { 0 };

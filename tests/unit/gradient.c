@@ -462,8 +462,8 @@ static struct tensor *run_depthwise_same(struct tape *t, struct tensor *const *i
 static struct tensor *run_depthwise_norm(struct tape *t, struct tensor *const *in)
 {
     struct linear l = { .weight = { in[1] }, .parts = 1, .same = true };
-    struct batchnorm b = { in[2], in[3], in[4], in[5] };
-    struct tensor *y = depthwise_norm(t, &l, &b, in[0], 2, 1e-5f, ACTIVATION_GELU);
+    struct batchnorm b = { in[2], in[3], in[4], in[5], 1e-5f };
+    struct tensor *y = depthwise_norm(t, &l, &b, in[0], 2, ACTIVATION_GELU);
 
     linear_close(&l);
     return y;
@@ -472,17 +472,17 @@ static struct tensor *run_depthwise_norm(struct tape *t, struct tensor *const *i
 /* in: x, gain, shift, mean, variance */
 static struct tensor *run_batchnorm(struct tape *t, struct tensor *const *in)
 {
-    struct batchnorm b = { in[1], in[2], in[3], in[4] };
+    struct batchnorm b = { in[1], in[2], in[3], in[4], 1e-5f };
 
-    return batchnorm(t, &b, in[0], 1e-5f, ACTIVATION_GELU);
+    return batchnorm(t, &b, in[0], ACTIVATION_GELU);
 }
 
 /* in: x, weight, gain, shift, mean, variance */
 static struct tensor *run_convolve_norm(struct tape *t, struct tensor *const *in)
 {
     struct linear l = { .weight = { in[1] }, .parts = 1 };
-    struct batchnorm b = { in[2], in[3], in[4], in[5] };
-    struct tensor *y = convolve_norm(t, &l, &b, in[0], 2, 1e-5f, ACTIVATION_GELU);
+    struct batchnorm b = { in[2], in[3], in[4], in[5], 1e-5f };
+    struct tensor *y = convolve_norm(t, &l, &b, in[0], 2, ACTIVATION_GELU);
 
     linear_close(&l);
     return y;
@@ -493,12 +493,12 @@ static struct tensor *run_convolve_norm(struct tape *t, struct tensor *const *in
 static struct tensor *run_convolve_norm_onto(struct tape *t, struct tensor *const *in)
 {
     struct linear l = { .weight = { in[1] }, .parts = 1 };
-    struct batchnorm b = { in[2], in[3], in[4], in[5] };
+    struct batchnorm b = { in[2], in[3], in[4], in[5], 1e-5f };
     struct tensor *far = tensor_like(t, in[2]), *y;
 
     for (long i = 0; i < width(far); i++)
         far->data[i] = i % 2 ? 20 : -20;
-    y = convolve_norm_onto(t, &l, &b, add(t, in[6], far), in[0], 1e-5f);
+    y = convolve_norm_onto(t, &l, &b, add(t, in[6], far), in[0]);
     linear_close(&l);
     return y;
 }
@@ -513,12 +513,12 @@ static struct tensor *run_average_pool(struct tape *t, struct tensor *const *in)
 static struct tensor *run_stem(struct tape *t, struct tensor *const *in)
 {
     struct tensor *shift = tensor_like(t, in[3]), *y;
-    struct batchnorm b = { scale(t, in[2], 0.125f), shift, in[3], in[4] };
+    struct batchnorm b = { scale(t, in[2], 0.125f), shift, in[3], in[4], 1e-5f };
 
     for (long i = 0; i < width(shift); i++)
         shift->data[i] = i % 2 ? 2 : -2;
     y = convolve_with(t, (struct tensor *const[]){ in[0], in[1], NULL }, 2);
-    return average_pool(t, batchnorm(t, &b, y, 1e-5f, ACTIVATION_RELU), 2);
+    return average_pool(t, batchnorm(t, &b, y, ACTIVATION_RELU), 2);
 }
 
 /* A pre-norm layer; in: x, gain, shift, qkv weight, out weight, out bias, fc1, fc2 */

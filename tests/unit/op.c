@@ -71,11 +71,11 @@ static void test_batchnorm(void)
                            .needs_grad = true };
     struct batchnorm b = { &gain, tensor_from(&tape, (float[]){ .25f, 1 }, 1, (long[]){ 2 }),
                            tensor_from(&tape, (float[]){ 0, 0 }, 1, (long[]){ 2 }),
-                           tensor_from(&tape, (float[]){ 1, 1 }, 1, (long[]){ 2 }) };
+                           tensor_from(&tape, (float[]){ 1, 1 }, 1, (long[]){ 2 }), 1e-5f };
 
     for (int i = 0; i < 16; i++)
         x->data[i] = powf((float)i, 1.5f) / 8;
-    y = batchnorm(&tape, &b, to_channels_last(&tape, x), 1e-5f, ACTIVATION_NONE);
+    y = batchnorm(&tape, &b, to_channels_last(&tape, x), ACTIVATION_NONE);
     is_close(y->data, wanted, 16, 2e-6, 1e-6, "batchnorm, statistics of the batch");
     is_close(b.mean->data, (float[]){ .198058829f, .392682642f }, 2, 0, 1e-6, "running mean");
     is_close(b.variance->data, (float[]){ 1.25704515f, 1.54664695f }, 2, 0, 1e-6,

@@ -188,8 +188,7 @@ static struct tensor *lm_t5(const struct batch *s, struct tensor *pictures)
         append_ids(&read, i, ids + words, 1);
         append_ids(&written, i, ids + part, words - part + 1);
     }
-    return t5_loss(s->t, &b->t5, pictures, b->config.qformer.queries, &read.texts, &written.texts,
-                   b->config.begin);
+    return t5_loss(s->t, &b->t5, pictures, &read.texts, &written.texts, b->config.begin);
 }
 
 static struct tensor *lm(const struct batch *s)

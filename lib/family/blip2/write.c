@@ -111,8 +111,7 @@ static int speak_t5(struct tape *t, struct blip2 *m, struct tensor *pictures,
     ids = tape_alloc(t, (size_t)total * sizeof *ids);
     for (int i = 0, at = 0; i < count; at += counts[i++])
         memcpy(ids + at, prompts[i].ids, (size_t)counts[i] * sizeof *ids);
-    x = join_rows(t, pictures, m->config.qformer.queries, t5_words(t, &m->t5, ids, total), counts,
-                  count, &spans);
+    x = join_rows(t, pictures, t5_words(t, &m->t5, ids, total), counts, count, &spans);
     t5_writer_open(&w, &m->t5, t5_encode(t, &m->t5, x, spans), spans, d);
     status = decode(&w.language, d, starts, count, out);
     t5_writer_close(&w);
