@@ -66,19 +66,20 @@ __attribute__((constructor)) static void prepare(void)
     go_to_root();
 }
 
+/* A name that ends in "# TODO reason" may fail for now, as TAP has it. */
 bool tap_ok(bool good, const char *format, ...)
 {
+    char name[1024];
     va_list list;
 
-    printf("%sok %d - ", good ? "" : "not ", ++count);
     va_start(list, format);
-    vprintf(format, list);
+    vsnprintf(name, sizeof name, format, list);
     va_end(list);
-    putchar('\n');
+    printf("%sok %d - %s\n", good ? "" : "not ", ++count, name);
     if (!good)
         printf("#   at %s:%d\n", file, line);
     fflush(stdout);
-    failures += !good;
+    failures += !good && !strstr(name, "# TODO");
     return good;
 }
 
