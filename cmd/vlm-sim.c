@@ -37,7 +37,7 @@ static const struct option_spec options[] = {
                 "a label in a sentence, such as 'a photo of a {}'; if repeated, their mean [{}]"),
     OPTION_FLOAT(0, "scale", "X", &scale, 0, 1e6, "what cosines are multiplied by [the model's]"),
     OPTION_FLOAT(0, "near-duplicates", "T", &threshold, -1, 1,
-                 "add duplicate_of where the cosine with an earlier record is T or more"),
+                 "mark records whose cosine with an earlier one is T or more"),
     OPTION_CHOICE(0, "by", "SIDE", &by, by_names,
                   "which vector counts: image, text or any [any: the image's if there is one]"),
     OPTIONS_MODEL,
@@ -133,56 +133,70 @@ static void add_pair(struct record *r, const struct embedding *e)
     free(sims);
 }
 
-static bool offer(struct record *r, const struct embedding *e)
-{
-    float *scores = xalloc((size_t)queries.count, sizeof *scores);
-    int count;
-    const float *rows = rows_of(e, &count);
-    bool taken;
-
-    vector_cosines(rows, count, targets, queries.count, e->width, scores);
-    taken = search_offer(&search, r, scores);
-    free(scores);
-    return taken;
-}
-
-static void add_label(struct record *r, const struct embedding *e)
-{
-    float *scores = xalloc((size_t)labels.count, sizeof *scores);
-    int count;
-    const float *rows = rows_of(e, &count);
-
-    vector_cosines(rows, count, targets, labels.count, e->width, scores);
-    labels_mark(r, &labels, scores, scale, (int)top);
-    free(scores);
-}
-
 /* Several vectors of an image, which the same queries gave, are one long one: the cosine of two
  * such is the mean over the queries. */
-static void mark_duplicate(struct record *r, struct embedding *e)
+static void add_arrival(struct record *r, struct embedding *e)
 {
     float *vector = e->image ? e->image : e->text;
     long width = e->image ? e->images * e->width : e->width;
-    const char *found;
 
-    if (kept.count && width != kept.width) {
+    if (kept.width && width != kept.width) {
         record_fail(r, "compare", "mismatch", "its vector and those before differ in length");
     } else if (!e->image && e->texts != 1) {
         record_fail(r, "compare", "mismatch", "a list of texts is not one vector");
     } else {
         if (width != e->width)
             vector_unit(vector, width);
-        found = duplicates_find(&kept, vector, threshold);
-        if (found)
-            record_set_json(r, "duplicate_of", found, strlen(found));
-        else
-            duplicates_keep(&kept, r, vector, width);
+        duplicates_add(&kept, r, vector, width);
     }
+}
+
+/* The records' vectors times those of queries or labels, all at once. */
+
+struct rows {
+    float *rows, *dots; /* [count, width], [count, targets] */
+    long count, width;
+};
+
+static void add_rows(struct rows *all, const struct embedding *e)
+{
+    int count;
+    const float *rows = rows_of(e, &count);
+
+    all->width = e->width;
+    all->rows =
+        xresize(all->rows, (size_t)(all->count + count) * (size_t)e->width, sizeof *all->rows);
+    memcpy(all->rows + all->count * e->width, rows,
+           (size_t)count * (size_t)e->width * sizeof *rows);
+    all->count += count;
+}
+
+static void multiply(struct rows *all, long count)
+{
+    all->dots = xresize(NULL, (size_t)all->count * (size_t)count + 1, sizeof *all->dots);
+    vlm_dot(all->rows, all->count, targets, count, (int)all->width, all->dots);
+}
+
+/* Whether the search keeps the record. */
+static bool answer(struct record *r, const struct embedding *e, const float *dots, long count)
+{
+    float *scores = xalloc((size_t)count, sizeof *scores);
+    bool taken = false;
+    int rows;
+
+    rows_of(e, &rows);
+    vector_closest(dots, rows, count, scores);
+    if (queries.count)
+        taken = search_offer(&search, r, scores);
+    else
+        labels_mark(r, &labels, scores, scale, (int)top);
+    free(scores);
+    return taken;
 }
 
 /* The loop's callbacks */
 
-static bool compare(struct record *r, struct embedding *e)
+static bool is_fit(struct record *r, struct embedding *e)
 {
     if (!embed_unit(e)) {
         record_fail(r, "compare", "invalid", "a vector has no direction: zero, or not finite");
@@ -194,15 +208,33 @@ static bool compare(struct record *r, struct embedding *e)
         record_fail(r, "compare", "mismatch", "its vector and the model's differ in length");
         return false;
     }
-    if (queries.count)
-        return offer(r, e);
-    if (labels.count)
-        add_label(r, e);
-    else if (threshold >= -1)
-        mark_duplicate(r, e);
-    else
-        add_pair(r, e);
-    return false;
+    return true;
+}
+
+static void compare_with_targets(struct record *records[], struct embedding **list, int count)
+{
+    long columns = queries.count ? queries.count : labels.count, at = 0;
+    struct rows all = { 0 };
+
+    for (int i = 0; i < count; i++)
+        if (!records[i]->failed)
+            add_rows(&all, list[i]);
+    multiply(&all, columns);
+    for (int i = 0; i < count; i++) {
+        int rows;
+
+        if (records[i]->failed)
+            continue;
+        rows_of(list[i], &rows);
+        if (answer(records[i], list[i], all.dots + at * columns, columns)) {
+            records[i]->work = NULL;
+            records[i] = NULL;
+            embed_free(list[i]);
+        }
+        at += rows;
+    }
+    free(all.rows);
+    free(all.dots);
 }
 
 static int batch(struct record *records[], int count)
@@ -214,12 +246,17 @@ static int batch(struct record *records[], int count)
         list[i] = records[i]->work;
     result = model ? embed_batch(model, list, count, true) : 0;
     for (int i = 0; i < count && !result; i++) {
-        if (compare(records[i], list[i])) {
-            records[i]->work = NULL;
-            records[i] = NULL;
-            embed_free(list[i]);
-        }
+        if (!is_fit(records[i], list[i]) || targets)
+            continue;
+        if (threshold >= -1)
+            add_arrival(records[i], list[i]);
+        else
+            add_pair(records[i], list[i]);
     }
+    if (!result && targets)
+        compare_with_targets(records, list, count);
+    if (!result && threshold >= -1)
+        duplicates_mark(&kept, threshold);
     free(list);
     return result;
 }

@@ -182,7 +182,17 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
 char *vlm_inform(const char *model, const struct vlm_options *options);
 char *vlm_verify(const char *model, const struct vlm_options *options);
 
-/* Similarity: out[i * columns + j] = a[i] . b[j]; bytes do not depend on rows or threads. */
+/* Similarity: out[i * columns + j] = a[i] . b[j]; bytes do not depend on rows, threads or the
+ * processor. */
 void vlm_dot(const float *a, long rows, const float *b, long columns, int width, float *out);
+
+/* Near duplicates among vectors of length 1, in the order in which they come: of[i] becomes the
+ * number, from 0, of the first kept vector whose cosine with vector i is `threshold` or more, and
+ * sim[i] that cosine; or -1, and the vector is kept under the next number.  Exact; a kept vector
+ * takes a little more than 5 bytes a number. */
+struct vlm_duplicates *vlm_duplicates_open(int width, float threshold);
+void vlm_duplicates_find(struct vlm_duplicates *d, const float *vectors, long count, long *of,
+                         float *sim);
+void vlm_duplicates_close(struct vlm_duplicates *d); /* NULL is nothing */
 
 #endif

@@ -171,6 +171,8 @@ bool vector_unit(float *v, long width); /* to length 1; false: zero, or not fini
  * it. */
 void vector_cosines(const float *rows, int count, const float *targets, long target_count,
                     long width, float *scores);
+/* The same from the rows' dot products with the targets: [count, target_count]. */
+void vector_closest(const float *dots, int count, long target_count, float *scores);
 
 /* labels.c */
 int lines_read(const char *path, struct option_list *list); /* appends; empty lines are left out */

@@ -21,15 +21,19 @@ void search_emit(struct search *s, const struct option_list *queries);
 void search_close(struct search *s);
 
 /* duplicates.c - the vectors that near duplicates are compared with, and what their records are
- * called */
+ * called: an id, a path or a number */
 struct duplicates {
-    char **names; /* JSON */
-    float *vectors;
-    long count, room, width;
+    struct vlm_duplicates *vectors;
+    char **names;            /* JSON, of the kept records */
+    long count, room;        /* of names */
+    long width;              /* 0: none came yet */
+    struct record **arrived; /* since the last duplicates_mark() */
+    float *rows;
+    long arrivals;
 };
-/* The first that is at least that close: its name, or NULL. */
-const char *duplicates_find(const struct duplicates *n, const float *vector, float threshold);
-void duplicates_keep(struct duplicates *n, const struct record *r, const float *vector, long width);
-void duplicates_free(struct duplicates *n);
+void duplicates_add(struct duplicates *d, struct record *r, const float *vector, long width);
+/* Records near an earlier one get `duplicate_of` and `duplicate_sim`; the others are kept. */
+void duplicates_mark(struct duplicates *d, float threshold);
+void duplicates_free(struct duplicates *d);
 
 #endif

@@ -110,12 +110,8 @@ bool vector_unit(float *v, long width)
     return true;
 }
 
-void vector_cosines(const float *rows, int count, const float *targets, long target_count,
-                    long width, float *scores)
+void vector_closest(const float *dots, int count, long target_count, float *scores)
 {
-    float *dots = xresize(NULL, (size_t)count * (size_t)target_count, sizeof *dots);
-
-    vlm_dot(rows, count, targets, target_count, (int)width, dots);
     for (long i = 0; i < target_count; i++) {
         float most = dots[i];
 
@@ -123,5 +119,14 @@ void vector_cosines(const float *rows, int count, const float *targets, long tar
             most = fmaxf(most, dots[k * target_count + i]);
         scores[i] = fminf(fmaxf(most, -1), 1); /* rounding may lead past 1 */
     }
+}
+
+void vector_cosines(const float *rows, int count, const float *targets, long target_count,
+                    long width, float *scores)
+{
+    float *dots = xresize(NULL, (size_t)count * (size_t)target_count, sizeof *dots);
+
+    vlm_dot(rows, count, targets, target_count, (int)width, dots);
+    vector_closest(dots, count, target_count, scores);
     free(dots);
 }

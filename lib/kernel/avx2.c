@@ -125,5 +125,78 @@ INLINE void store_half(uint16_t *p, vec v)
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
-const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel, &panel);
+/* --- near.c's tiles: bytes times bytes --- */
+
+INLINE __m256i four_bytes(const uint8_t *p)
+{
+    int32_t bytes;
+
+    memcpy(&bytes, p, sizeof bytes);
+    return _mm256_set1_epi32(bytes);
+}
+
+/* maddubs adds two products of bytes in 16 bits: four such sums fit, as 8 62 63 < 2^15. */
+INLINE __m256i sixteen_deep(const __m256i *x, const int8_t *at)
+{
+    const long step = NEAR_COLUMNS * NEAR_STEP;
+    __m256i sum = _mm256_maddubs_epi16(x[0], _mm256_loadu_si256((const void *)at));
+
+    UNROLL(3)
+    for (int s = 1; s < 4; s++)
+        sum = _mm256_add_epi16(
+            sum, _mm256_maddubs_epi16(x[s], _mm256_loadu_si256((const void *)(at + s * step))));
+    return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+}
+
+INLINE void near_rows(const struct near_tile *t, const int rows)
+{
+    __m256i sum[NEAR_ROWS][2], x[4];
+    int32_t sums[NEAR_COLUMNS];
+    const int8_t *at = t->panel;
+
+    UNROLL(6)
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+    for (long k = 0; k < t->depth; k += NEAR_DEPTH, at += NEAR_DEPTH * NEAR_COLUMNS) {
+        UNROLL(6)
+        for (int i = 0; i < rows; i++) {
+            UNROLL(4)
+            for (int s = 0; s < 4; s++)
+                x[s] = four_bytes(t->x + i * t->x_stride + k + s * NEAR_STEP);
+            sum[i][0] = _mm256_add_epi32(sum[i][0], sixteen_deep(x, at));
+            sum[i][1] = _mm256_add_epi32(sum[i][1], sixteen_deep(x, at + 32));
+        }
+    }
+    UNROLL(6)
+    for (int i = 0; i < rows; i++) {
+        _mm256_storeu_si256((void *)sums, sum[i][0]);
+        _mm256_storeu_si256((void *)(sums + 8), sum[i][1]);
+        t->hits[i] = near_hits(t, i, sums);
+    }
+}
+
+TARGET void near_avx2(const struct near_tile *t)
+{
+    switch (t->rows) {
+    case 1:
+        near_rows(t, 1);
+        break;
+    case 2:
+        near_rows(t, 2);
+        break;
+    case 3:
+        near_rows(t, 3);
+        break;
+    case 4:
+        near_rows(t, 4);
+        break;
+    case 5:
+        near_rows(t, 5);
+        break;
+    default:
+        near_rows(t, NEAR_ROWS);
+    }
+}
+
+const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel, &panel, near_avx2);
 #endif

@@ -27,6 +27,21 @@ enum activation {
 
 struct panel_kernel;
 
+/* Which of some rows and NEAR_COLUMNS vectors may have a dot product of `threshold` or more; see
+ * near.c.  By bytes, and by the length of what the bytes leave out. */
+enum { NEAR_ROWS = 6, NEAR_COLUMNS = 16, NEAR_STEP = 4, NEAR_DEPTH = 16 };
+struct near_tile {
+    const uint8_t *x; /* [rows, depth]: whole numbers 31 more than they are, 0 .. 62 */
+    long x_stride;
+    const float *x_scale, *x_rest, *x_error;   /* [rows] */
+    int rows;                                  /* NEAR_ROWS at most */
+    const int8_t *panel;                       /* [depth / 4][NEAR_COLUMNS][4]: -63 .. 63 */
+    const float *scale, *begin, *rest, *error; /* [NEAR_COLUMNS] */
+    long depth;                                /* a multiple of NEAR_DEPTH */
+    float threshold;
+    uint16_t *hits; /* [rows]: a bit each */
+};
+
 /* dispatch.c - the table; kernels_start() runs once, by itself, before main */
 struct kernels {
     const char *name; /* "scalar" "avx2" "avx512" "vnni" "amx" */
@@ -48,6 +63,10 @@ struct kernels {
     void (*taps)(float *y, const float *const *x, const float *const *w, int taps,
                  const float *bias, long count, enum activation which);
     float (*dot)(const float *a, const float *b, long count);
+    /* The same number from every variant: fused multiply-adds in order, in stretches of 256 whose
+     * sums are added in order. */
+    float (*dot_in_order)(const float *a, const float *b, long count);
+    void (*near)(const struct near_tile *t);
     void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */
     void (*narrow)(void *y, const float *x, enum dtype type, long count); /* f32 f16 bf16 */
 
@@ -120,6 +139,19 @@ bool multiply_unpacked(const struct product *p, const struct matrix *parts, int 
 /* Library and kernel: "OpenBLAS 0.3.21 SkylakeX (chosen)".  Loads it: setting its environment for a
  * moment, so a program that trains calls this before pool_start. */
 const char *blas_name(void);
+
+/* dots.c - out[i, j] = a[i] . b[j], each as dot_in_order(); a: [rows, width]  b: [columns, width]
+ */
+void dots(const float *a, long rows, const float *b, long columns, long width, float *out);
+
+/* near.c - near duplicates among unit vectors of one width, in the order in which they come
+ *
+ * of[i] becomes the number, from 0, of the first kept vector whose dot product with vector i, as
+ * dot_in_order(), is `threshold` or more, and sim[i] that product, within [-1, 1]; or -1, and the
+ * vector is kept under the next number.  How many come at a time has no influence. */
+struct near_set *near_set_new(long width, float threshold);
+void near_set_take(struct near_set *s, const float *vectors, long count, long *of, float *sim);
+void near_set_free(struct near_set *s); /* NULL is nothing */
 
 /* attention.c, attention_backward.c - softmax(scale q k^T + mask) v for many short sequences, on
  * the pool

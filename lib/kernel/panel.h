@@ -115,6 +115,7 @@ struct int8_kernel {
 struct panel_kernel {
     int rows, columns; /* the largest tile */
     int lanes;         /* of a vector */
+    bool fused;        /* tiles sum as dot_in_order() */
     void (*tile)(const struct tile *t);
     void (*finish)(const struct finish *f);
     /* panel[i, j] = scale x[j, i] for j < columns, i < depth */
@@ -130,6 +131,25 @@ struct panel_kernel {
 static inline long round_up(long n, long to)
 {
     return (n + to - 1) / to * to;
+}
+
+/* The columns of a tile whose bound reaches the threshold, see near.c: exact products of the whole
+ * numbers, the Cauchy-Schwarz inequality for the rest, and what rounding to whole numbers lost. */
+static inline __attribute__((always_inline)) uint16_t near_hits(const struct near_tile *t, int row,
+                                                                const int32_t *sums)
+{
+    float scale = t->x_scale[row], rest = t->x_rest[row], error = t->x_error[row], some = 0;
+    float bound[NEAR_COLUMNS];
+    unsigned hits = 0;
+
+    for (int j = 0; j < NEAR_COLUMNS; j++) {
+        bound[j] = scale * (t->scale[j] * (float)sums[j] - t->begin[j]) + rest * t->rest[j] +
+                   t->error[j] * (1 + error) + error;
+        some = bound[j] >= t->threshold ? 1 : some;
+    }
+    for (int j = 0; some > 0 && j < NEAR_COLUMNS; j++)
+        hits |= (unsigned)(bound[j] >= t->threshold) << j;
+    return (uint16_t)hits;
 }
 
 /* panel.c - cutting columns into panels of nearly one width, and products with them */
@@ -246,6 +266,8 @@ extern const struct kernels kernels_scalar;
 extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_amx;
 extern const struct unit unit_amx;
 extern const struct int8_kernel int8_vnni;
+void near_avx2(const struct near_tile *t);
+void near_vnni(const struct near_tile *t);
 bool have_amx(void);
 #endif
 

@@ -135,6 +135,35 @@ static float dot(const float *a, const float *b, long count)
     return sum;
 }
 
+static float dot_in_order(const float *a, const float *b, long count)
+{
+    float all = 0;
+
+    for (long k = 0; k < count; k += TILE_DEPTH) {
+        long end = k + TILE_DEPTH < count ? k + TILE_DEPTH : count;
+        float sum = 0;
+
+        for (long i = k; i < end; i++)
+            sum = fmaf(a[i], b[i], sum);
+        all = k ? all + sum : sum;
+    }
+    return all;
+}
+
+static void near(const struct near_tile *t)
+{
+    for (int i = 0; i < t->rows; i++) {
+        const uint8_t *x = t->x + i * t->x_stride;
+        int32_t sums[NEAR_COLUMNS] = { 0 };
+
+        for (long k = 0; k < t->depth; k++)
+            for (int j = 0; j < NEAR_COLUMNS; j++)
+                sums[j] +=
+                    x[k] * t->panel[(k / NEAR_STEP * NEAR_COLUMNS + j) * NEAR_STEP + k % NEAR_STEP];
+        t->hits[i] = near_hits(t, i, sums);
+    }
+}
+
 static void widen(float *y, const void *x, enum dtype type, long count)
 {
     const uint16_t *half = x;
@@ -230,6 +259,8 @@ const struct kernels kernels_scalar = {
     .add_scaled = add_scaled,
     .taps = taps,
     .dot = dot,
+    .dot_in_order = dot_in_order,
+    .near = near,
     .widen = widen,
     .narrow = narrow,
     .panel = &panel,

@@ -128,6 +128,21 @@ static TARGET float dot(const float *a, const float *b, long count)
     return lanes_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+static TARGET float dot_in_order(const float *a, const float *b, long count)
+{
+    float all = 0;
+
+    for (long k = 0; k < count; k += TILE_DEPTH) {
+        long end = k + TILE_DEPTH < count ? k + TILE_DEPTH : count;
+        float sum = 0;
+
+        for (long i = k; i < end; i++)
+            sum = __builtin_fmaf(a[i], b[i], sum);
+        all = k ? all + sum : sum;
+    }
+    return all;
+}
+
 static TARGET float row_sum(const float *x, long count)
 {
     vec sum[4] = { set(0), set(0), set(0), set(0) };

@@ -255,16 +255,17 @@ static const struct panel_kernel panel = {
     .rows = ROWS,
     .columns = VECTORS * LANES,
     .lanes = LANES,
+    .fused = true,
     .tile = tile,
     .finish = finish,
     .transpose = transpose,
     .transpose_half = transpose_half,
 };
 
-#define VECTOR_TABLE(text, plain_panel, engine)                                                    \
+#define VECTOR_TABLE(text, plain_panel, engine, near_hits_of)                                      \
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
-        .taps = taps, .dot = dot, .widen = widen, .narrow = narrow, .panel = plain_panel,          \
-        .packed_engine = engine                                                                    \
+        .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .near = near_hits_of,              \
+        .widen = widen, .narrow = narrow, .panel = plain_panel, .packed_engine = engine            \
     }

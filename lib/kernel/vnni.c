@@ -217,5 +217,58 @@ static TARGET void tile(const struct int8_tile *t)
         tile_of(t, 1);
 }
 
+/* --- near.c's tiles --- */
+
+/* Two chains of sums a row: an addition need not wait for the one before. */
+INLINE void near_rows(const struct near_tile *t, const int rows)
+{
+    __m512i sum[NEAR_ROWS][2];
+    int32_t sums[NEAR_COLUMNS], bytes;
+    const int8_t *panel = t->panel;
+
+    UNROLL(6)
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+    for (long k = 0; k < t->depth; k += 2 * NEAR_STEP, panel += 2 * LINE) {
+        __m512i even = _mm512_loadu_si512(panel), odd = _mm512_loadu_si512(panel + LINE);
+
+        UNROLL(6)
+        for (int i = 0; i < rows; i++) {
+            memcpy(&bytes, t->x + i * t->x_stride + k, sizeof bytes);
+            sum[i][0] = add_fours(sum[i][0], _mm512_set1_epi32(bytes), even);
+            memcpy(&bytes, t->x + i * t->x_stride + k + NEAR_STEP, sizeof bytes);
+            sum[i][1] = add_fours(sum[i][1], _mm512_set1_epi32(bytes), odd);
+        }
+    }
+    UNROLL(6)
+    for (int i = 0; i < rows; i++) {
+        _mm512_storeu_si512(sums, _mm512_add_epi32(sum[i][0], sum[i][1]));
+        t->hits[i] = near_hits(t, i, sums);
+    }
+}
+
+TARGET void near_vnni(const struct near_tile *t)
+{
+    switch (t->rows) {
+    case 1:
+        near_rows(t, 1);
+        break;
+    case 2:
+        near_rows(t, 2);
+        break;
+    case 3:
+        near_rows(t, 3);
+        break;
+    case 4:
+        near_rows(t, 4);
+        break;
+    case 5:
+        near_rows(t, 5);
+        break;
+    default:
+        near_rows(t, NEAR_ROWS);
+    }
+}
+
 const struct int8_kernel int8_vnni = { split, tile };
 #endif

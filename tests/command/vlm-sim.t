@@ -117,6 +117,15 @@ printf '%s\n' '{"id":"a","image_embedding":[1,0]}' '{"id":"b","image_embedding":
 vlm-sim -q --near-duplicates 0.99 in >out
 is "$(jq -c '.duplicate_of' out | tr '\n' ' ')" 'null null "a" null "b" null "x.jpg" null 8 null ' 'near duplicates'
 is "$(jq -r '.error.code // empty' out)" mismatch 'a vector of another length'
+is "$(jq -c '.duplicate_sim' out | tr '\n' ' ')" 'null null 0.9950372 null 1 null 1 null 0.9982744 null ' '... and how near'
+is "$(tail -n 2 in | head -n 1 | jq -c '{image_embedding, text_embedding: [-1, -1]}' | vlm-sim | jq -c .sim)" 0.9982744 \
+    'the same number as for a pair'
+uri=data:image/png,$(seq 9 | tr -d '\n')
+for named in "\"image\":\"$uri\"" "\"id\":\"$uri\"" "\"id\":\"\\u0064ata:,\",\"image\":\"$uri\""; do
+    printf '{%s,"image_embedding":[0,1]}\n' "$named" "$named" | vlm-sim -q --near-duplicates 0.9 |
+        jq -c '[.duplicate_of, .duplicate_sim]' | tr '\n' ' '
+done >names
+is "$(cat names)" '[null,null] [1,1] [null,null] [1,1] [null,null] [1,1] ' 'a data: URI is no name: the number is'
 awk 'BEGIN { srand(7); for (i = 0; i < 6000; i++) printf "{\"id\":%d,\"image_embedding\":[%f,%f]}\n", i, rand() - .5, rand() - .5 }' >many
 vlm-sim --near-duplicates 0.99999 many >out
 is "$(jq -n '[inputs] | [.[] | select(.duplicate_of == null)] | length < 2000' out)" true 'many of many'
