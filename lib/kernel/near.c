@@ -26,8 +26,9 @@
 #include "kernel/panel.h"
 
 enum {
-    ARRIVALS = 96,     /* vectors that pass by the kept ones together */
+    ARRIVALS = 48,     /* vectors that pass by the kept ones together */
     PIECE = 64,        /* panels in a piece of the work */
+    LINE = 64,         /* bytes */
     LEAST = 64,        /* of depth */
     FIRST_LOOK = 2048, /* kept vectors before the depth is chosen anew; then at each doubling */
     ARRIVING = 31,
@@ -53,7 +54,8 @@ struct arrivals {
     struct near_set *set;
     const float *vectors;
     int count;
-    uint8_t *bytes; /* [count, padded] */
+    uint8_t *bytes; /* [count, stride] */
+    long stride;    /* rows lie in different sets of the cache */
     float scale[ARRIVALS], rest[ARRIVALS], error[ARRIVALS];
     atomic_long first[ARRIVALS]; /* the first kept vector that is near; LONG_MAX: none */
 };
@@ -208,7 +210,7 @@ static void arrive(void *argument, long i, int worker)
     struct arrivals *a = argument;
     const struct near_set *s = a->set;
     const float *x = a->vectors + i * s->width;
-    uint8_t *to = a->bytes + i * s->padded;
+    uint8_t *to = a->bytes + i * a->stride;
 
     (void)worker;
     a->scale[i] = largest_of(x, s->width) / ARRIVING;
@@ -245,14 +247,16 @@ static void pass_by(void *argument, long index, int worker)
     uint16_t hits[NEAR_ROWS];
 
     (void)worker;
-    for (long p = first; p < end; p++)
+    for (long p = first; p < end; p++) {
+        const int8_t *next = s->panels + (p + 1) * NEAR_COLUMNS * s->padded;
+
         for (int i = 0; i < a->count; i += NEAR_ROWS) {
             long at = p * NEAR_COLUMNS;
             int rows = a->count - i < NEAR_ROWS ? a->count - i : NEAR_ROWS;
 
             kernels.near(&(struct near_tile){
-                .x = a->bytes + i * s->padded,
-                .x_stride = s->padded,
+                .x = a->bytes + i * a->stride,
+                .x_stride = a->stride,
                 .x_scale = a->scale + i,
                 .x_rest = a->rest + i,
                 .x_error = a->error + i,
@@ -272,7 +276,11 @@ static void pass_by(void *argument, long index, int worker)
                 found += __builtin_popcount(hits[r]);
                 look(a, i + r, p, hits[r]);
             }
+            if (i == 0 && p + 1 < end) /* panels lie apart where the depth is short */
+                for (long line = 0; line < s->depth * NEAR_COLUMNS; line += LINE)
+                    __builtin_prefetch(next + line);
         }
+    }
     atomic_fetch_add(&s->hits, found);
     atomic_fetch_add(&s->pairs, (end - first) * NEAR_COLUMNS * a->count);
 }
@@ -306,7 +314,8 @@ void near_set_take(struct near_set *s, const float *vectors, long count, long *o
     struct arrivals *a = xalloc(1, sizeof *a);
 
     a->set = s;
-    a->bytes = xalloc(ARRIVALS, (size_t)s->padded);
+    a->stride = s->padded + LINE;
+    a->bytes = xalloc(ARRIVALS, (size_t)a->stride);
     for (long at = 0; at < count; at += ARRIVALS) {
         a->vectors = vectors + at * s->width;
         a->count = count - at < ARRIVALS ? (int)(count - at) : ARRIVALS;
