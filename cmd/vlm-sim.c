@@ -309,6 +309,8 @@ static int begin(void)
     if ((queries.count || labels.count) && !targets)
         return -1;
     search_open(&search, queries.count, (int)top);
+    if (threshold >= -1 && !model)
+        filter.most = 128; /* vectors are compared faster in large batches */
     if (model && scale == 0)
         scale = vlm_scale(model);
     return 0;

@@ -5,7 +5,8 @@
  *              compute 1  put 1   take 3      prepare 3 ....
  *
  * While a batch is computed, the next one is being prepared in the background.  A batch is what is
- * there: when the input is slow, every record is a batch of its own.
+ * there: when the input is slow, every record is a batch of its own.  The first batches are small,
+ * 1, 2, 4 .. records, so that the first result does not wait for the computing of a whole batch.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -51,7 +52,9 @@ static void prepare_one(void *argument, long index, int worker)
 
 static bool take(struct loop *l, struct batch *b, bool wait)
 {
-    b->count = queue_take(&l->input->queue, b->items, l->size, wait);
+    b->count = queue_take(&l->input->queue, b->items, l->next_size, wait);
+    if (b->count == l->next_size)
+        l->next_size = 2 * b->count < l->size ? 2 * b->count : l->size;
     b->job = b->count ? pool_submit(prepare_one, b, b->count) : NULL;
     return b->count > 0;
 }
@@ -98,6 +101,7 @@ static void retire(struct loop *l, struct item *item)
     bool failed;
 
     put_emitted(l, item->index);
+    l->report->bytes = item->bytes;
     if (!r) { /* taken over */
         if (!l->report->stopped)
             report_record(l->report, NULL, false);
@@ -145,6 +149,7 @@ int loop_run(struct loop *l)
     struct batch a = { .filter = l->filter }, b = a, *now = &a, *next = &b, *other;
     int result = 0;
 
+    l->next_size = 1;
     a.items = xalloc((size_t)l->size, sizeof *a.items);
     b.items = xalloc((size_t)l->size, sizeof *b.items);
     l->records = xalloc((size_t)l->size, sizeof(struct record *));

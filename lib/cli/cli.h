@@ -110,6 +110,7 @@ struct filter {
     bool drops_failed;  /* records that fail, or came with an error, do not leave either */
     bool no_input;      /* begin() has read it: no operands, and standard input is left alone */
     bool whole;         /* output depends on the whole input: no --resume */
+    int most;           /* records in a batch where the user does not say; 0: 16 */
 };
 /* Options may change `f` until begin() returns. */
 int filter_main(struct filter *f, int argc, char **argv);

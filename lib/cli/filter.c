@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "cli/loop.h"
 
+enum { BATCH = 16 }; /* records; larger ones compute no faster */
 enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_MODEL, STATUS_FORMAT };
 
 static struct loop *running; /* for emit() */
@@ -129,6 +130,8 @@ int filter_main(struct filter *f, int argc, char **argv)
     if (status)
         return complain(status < 0 ? STATUS_MODEL : status);
     check_settings(f, &in.shard);
+    if (!settings.batch)
+        settings.batch = f->most ? f->most : BATCH;
     report_open(&report);
     in.report = &report;
     inputs = f->no_input ? nothing : argv + operands;

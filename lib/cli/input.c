@@ -23,7 +23,7 @@ int input_open(struct input *in, char *const *operands, int count)
 }
 
 /* The next record of this process's shard. */
-static struct record *next_record(struct input *in, bool *would_wait)
+static struct record *next_record(struct input *in, bool *would_wait, long long *bytes)
 {
     struct record *r;
     long long total;
@@ -32,7 +32,7 @@ static struct record *next_record(struct input *in, bool *would_wait)
         record_free(r);
         queue_starve(&in->queue, *would_wait);
     }
-    atomic_store(&in->report->bytes, reader_bytes(in->reader, &total));
+    *bytes = reader_bytes(in->reader, &total);
     atomic_store(&in->report->total, total);
     return r;
 }
@@ -65,7 +65,7 @@ static int replace(struct input *in, struct item *item)
     out->line = item->record->line;
     out->index = item->record->index;
     record_free(item->record);
-    *item = (struct item){ .record = out, .ready = true };
+    *item = (struct item){ .record = out, .ready = true, .bytes = item->bytes };
     return 0;
 }
 
@@ -75,7 +75,7 @@ static void *read_all(void *argument)
     bool would_wait = false;
     struct item item = { 0 };
 
-    while ((item.record = next_record(in, &would_wait))) {
+    while ((item.record = next_record(in, &would_wait, &item.bytes))) {
         item.index = item.record->index;
         item.ready = false;
         if ((in->resume && replace(in, &item)) ||
@@ -108,15 +108,16 @@ int input_skip(struct input *in, struct resume *s)
 {
     struct record *out = NULL;
     bool would_wait;
+    long long *bytes = &in->report->first_bytes;
 
     while ((out = resume_next(s))) {
-        struct record *r = next_record(in, &would_wait);
+        struct record *r = next_record(in, &would_wait, bytes);
 
         while (r && !resume_matches(s, out, r) && s->may_drop) {
             in->report->records++;
             in->report->errors += settings.on_error == ON_ERROR_SKIP && !r->failed_before;
             record_free(r);
-            r = next_record(in, &would_wait);
+            r = next_record(in, &would_wait, bytes);
         }
         if (!r && reader_failed(in->reader)) {
             in->status = reader_failed(in->reader);

@@ -15,6 +15,7 @@ struct item {
     struct record *record;
     char *line;       /* in place of a record, on its way out */
     uint64_t index;   /* the record's, for when it is gone */
+    long long bytes;  /* of the input, up to the record's end */
     bool ready;       /* finished by an earlier run: leaves as it is */
     bool came_failed; /* had its error when it came in */
 };
@@ -56,8 +57,9 @@ struct report {
     bool progress; /* show it */
     bool terminal; /* on a line that is written over */
     double start, shown;
-    long first;                /* records that an earlier run had done */
-    atomic_llong bytes, total; /* of the input, read and in all; total -1: unknown */
+    long first;                   /* records that an earlier run had done */
+    long long bytes, first_bytes; /* of the input, up to the last record done; of an earlier run */
+    atomic_llong total;           /* of all the input; -1: unknown */
 };
 void report_open(struct report *p);
 void report_record(struct report *p, const struct record *r, bool failed); /* in order */
@@ -136,7 +138,7 @@ struct loop {
     struct input *input;
     struct output *output;
     struct report *report;
-    int size;
+    int size, next_size;     /* most records in a batch, and in the next one */
     struct record **records; /* those that batch() gets, and their places among the items */
     int *places;
     struct record **emitted; /* by batch(), waiting for their places */

@@ -91,13 +91,14 @@ static void print_progress(const struct report *p, bool last)
 {
     double seconds = now() - p->start;
     long done = p->records - p->first;
-    long long bytes = atomic_load(&p->bytes), total = atomic_load(&p->total);
+    long long bytes = p->bytes, now_done = p->bytes - p->first_bytes;
+    long long total = atomic_load(&p->total);
 
     fprintf(stderr, "%s%s: %ld records, %.1f/s, %ld errors", p->terminal ? "\r\033[K" : "",
             program_name, p->records, seconds > 0 ? (double)done / seconds : 0.0, p->errors);
-    if (!last && total > 0 && bytes > 0 && bytes <= total) {
+    if (!last && total > 0 && now_done > 0 && bytes <= total) {
         fprintf(stderr, ", %.0f%%", 100 * (double)bytes / (double)total);
-        print_time(seconds * (double)(total - bytes) / (double)bytes);
+        print_time(seconds * (double)(total - bytes) / (double)now_done);
     }
     if (last || !p->terminal)
         fputc('\n', stderr);

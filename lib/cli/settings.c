@@ -8,7 +8,6 @@
 #include "cli/cli.h"
 
 struct settings settings = {
-    .batch = 16,
     .max_pixels = 178956970, /* Pillow's bound: above it, it refuses a "decompression bomb" */
     .max_errors = -1,
     .max_percent = -1,

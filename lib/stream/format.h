@@ -25,7 +25,7 @@ struct stream_source {
     size_t limit;               /* no record is longer */
     long line;                  /* of what was last read: line, item or member number */
     int failed;                 /* exit status, after fail() */
-    _Atomic long long *counter; /* of bytes read */
+    _Atomic long long *counter; /* of bytes taken; of packed ones, read */
     const struct reader_options *options;
     void *state; /* the format's own; NULL at first */
 };

@@ -23,7 +23,7 @@ static struct record *next(struct stream_source *s)
     s->state = s;
     if (source_is_file(s)) {
         if (s->counter && fstat(s->fd, &status) == 0)
-            *s->counter += status.st_size - (long long)s->size;
+            *s->counter += status.st_size - (long long)s->size; /* which are taken */
         record = record_of_path(name, strlen(name));
     } else {
         while (s->size <= s->limit && source_fill(s) > 0)

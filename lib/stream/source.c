@@ -60,7 +60,7 @@ static long read_raw(struct stream_source *s, void *to, size_t room)
         s->failed = 1;
         return fail_errno("%s: read", s->name);
     }
-    if (s->counter)
+    if (s->counter && s->unpacker) /* else what is taken counts */
         *s->counter += got;
     return got;
 }
@@ -113,6 +113,8 @@ int source_unpack(struct stream_source *s)
             return -1;
     s->unpacker = unpacker_open(source_data(s), s->size);
     if (s->unpacker) {
+        if (s->counter)
+            *s->counter += (long long)s->size;
         s->size = s->start = 0;
         s->end = false;
     }
@@ -121,6 +123,7 @@ int source_unpack(struct stream_source *s)
 
 void source_close(struct stream_source *s)
 {
+    source_take(s, s->size); /* of an input that is given up */
     unpacker_close(s->unpacker);
     s->unpacker = NULL;
 }
@@ -145,6 +148,8 @@ void source_take(struct stream_source *s, size_t size)
     assert(size <= s->size);
     s->start += size;
     s->position += (long long)size;
+    if (s->counter && !s->unpacker)
+        *s->counter += (long long)size;
     s->size -= size;
     s->looked = 0;
     if (!s->size)

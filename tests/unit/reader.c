@@ -271,6 +271,27 @@ static void operands(void)
     buffer_free(&out);
 }
 
+/* Up to the record that came last, not what was read ahead. */
+static void bytes_so_far(void)
+{
+    char *list[] = { put("one.jsonl", "{\"a\":1}\n{\"b\":22}\n{\"c\":3}\n", 25),
+                     put("two.jpg", "IMG! and more", 13) };
+    static const long ends[] = { 8, 17, 25, 38 };
+    struct reader *r =
+        reader_open(list, COUNT(list), &(struct reader_options){ .is_image = is_image });
+    struct record *record;
+
+    for (int i = 0; i < COUNT(ends) && (record = reader_next(r, NULL)); i++) {
+        is_long((long)reader_bytes(r, NULL), ends[i], "bytes up to a record");
+        record_free(record);
+    }
+    reader_close(r);
+    for (int i = 0; i < COUNT(list); i++) {
+        unlink(list[i]);
+        free(list[i]);
+    }
+}
+
 static void image_in_band(void)
 {
     int ends[2];
@@ -410,6 +431,7 @@ int main(void)
     bad_bytes_in_names();
     limits();
     operands();
+    bytes_so_far();
     image_in_band();
     waiting();
     hashes();
