@@ -139,8 +139,21 @@ bool resume_matches(const struct resume *s, const struct record *out, const stru
     struct span out_json = { out->json.data, out->json.size };
     struct buffer line = { 0 };
     bool matches;
+    size_t used;
 
-    if (s->binary || !in->member_count)
+    if (s->binary) { /* vectors that came as text were written as arrays */
+        struct record *same;
+
+        record_write(&line, in, RECORD_CBOR);
+        same = cbor_read_record(line.data, line.size, &used);
+        matches = same &&
+                  objects_match(s, out_json, (struct span){ same->json.data, same->json.size }) &&
+                  members_match(s, out, same);
+        buffer_free(&line);
+        record_free(same);
+        return matches;
+    }
+    if (!in->member_count)
         return objects_match(s, out_json, (struct span){ in->json.data, in->json.size }) &&
                members_match(s, out, in);
     record_write(&line, in, false);

@@ -396,6 +396,11 @@ struct names { /* of the binary members, sorted */
     size_t count;
 };
 
+static bool is_null(const struct record *r, const struct json_field *f)
+{
+    return f->value_size == 4 && !memcmp(r->json.data + f->value, "null", 4);
+}
+
 static bool is_hidden(struct span raw, const void *what)
 {
     const struct names *names = what;
@@ -407,7 +412,8 @@ static bool is_hidden(struct span raw, const void *what)
     return found;
 }
 
-/* The object without the members that binary ones stand for; NULL: it is as it is. */
+/* The object without the members that binary ones stand for, but for a null, which keeps their
+ * place; NULL: it is as it is. */
 static struct record *without_hidden(const struct record *r)
 {
     struct names names = { .count = (size_t)r->member_count };
@@ -416,8 +422,13 @@ static struct record *without_hidden(const struct record *r)
     if (!r->member_count)
         return NULL;
     names.list = xalloc(names.count, sizeof *names.list);
-    for (int i = 0; i < r->member_count; i++)
-        names.list[i] = r->members[i].name;
+    names.count = 0;
+    for (int i = 0; i < r->member_count; i++) {
+        const struct json_field *f = record_field(r, r->members[i].name);
+
+        if (f && !is_null(r, f))
+            names.list[names.count++] = r->members[i].name;
+    }
     qsort(names.list, names.count, sizeof *names.list, by_name);
     for (int i = 0; i < r->fields.count && !plain; i++) {
         const struct json_field *f = &r->fields.list[i];
@@ -434,12 +445,28 @@ static struct record *without_hidden(const struct record *r)
 void cbor_write_record(struct buffer *out, const struct record *r)
 {
     struct record *plain = without_hidden(r);
-    const struct buffer *json = plain ? &plain->json : &r->json;
+    struct member vectors[VECTOR_FIELDS];
+    const struct buffer *json;
+    struct span value;
+    int count = 0;
 
-    add_head(out, cbor_encode_map_start, 1 + (uint64_t)r->member_count);
+    for (int i = 0; i < VECTOR_FIELDS; i++) {
+        if (!record_find(r, vector_fields[i], &value) ||
+            !member_of_json(value, vector_fields[i], &vectors[count]))
+            continue;
+        plain = plain ? plain : record_new(r->json.data, r->json.size);
+        record_set_json(plain, vector_fields[i], "null", 4); /* its place */
+        count++;
+    }
+    json = plain ? &plain->json : &r->json;
+    add_head(out, cbor_encode_map_start, 1 + (uint64_t)r->member_count + (uint64_t)count);
     add_string(out, cbor_encode_string_start, "json", 4);
     add_string(out, cbor_encode_string_start, json->data, json->size);
     for (int i = 0; i < r->member_count; i++)
         add_member(out, &r->members[i]);
+    for (int i = 0; i < count; i++) {
+        add_member(out, &vectors[i]);
+        free(vectors[i].data);
+    }
     record_free(plain);
 }

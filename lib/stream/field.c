@@ -22,6 +22,8 @@ static const char *const images[] = { "image",     "image_path", "path", "filena
                                       "file_name", "filepath",   NULL };
 static const char *const texts[] = { "text", "caption", "TEXT", "txt", "captions", "title", NULL };
 
+const char *const vector_fields[VECTOR_FIELDS] = { "image_embedding", "text_embedding" };
+
 static bool find(const struct record *r, const char *name, struct span *value)
 {
     return record_find(r, name, value) && !(value->size == 4 && !memcmp(value->data, "null", 4));

@@ -175,3 +175,62 @@ float *record_floats(const struct record *r, const char *name, long *count)
         return list;
     return NULL;
 }
+
+/* The rows of [[..],[..]] one behind the other; NULL: no such thing. */
+static float *read_matrix(struct span value, long shape[2])
+{
+    struct span none = { 0 }, item;
+    size_t at = 0, room = 0, have = 0;
+    float *all = NULL, *row = NULL;
+    long count = 0;
+    bool good = true;
+
+    shape[0] = shape[1] = 0;
+    while (good && json_each(value, &at, &none, &item)) {
+        row = NULL;
+        good = json_floats(item, &row, &count) && count && (!shape[0] || count == shape[1]);
+        if (good) {
+            shape[1] = count;
+            if (have + (size_t)count > room)
+                all = xresize(all, room = 2 * room + (size_t)count, sizeof *all);
+            memcpy(all + have, row, (size_t)count * sizeof *all);
+            have += (size_t)count;
+            shape[0]++;
+        }
+        free(row);
+    }
+    if (good && shape[0])
+        return all;
+    free(all);
+    return NULL;
+}
+
+/* A vector that is spelt as JSON, as a member, if that gives the same text again; false: it stays
+ * text.  The member's data are to be freed. */
+bool member_of_json(struct span value, const char *name, struct member *m)
+{
+    struct buffer again = { 0 };
+    float *list = NULL;
+    bool same;
+
+    *m = (struct member){ .name = (char *)(uintptr_t)name, .kind = MEMBER_F32, .rank = 1 };
+    if (value.size < 3 || value.data[0] != '[')
+        return false;
+    if (value.data[1] == '[') {
+        m->rank = 2;
+        list = read_matrix(value, m->shape);
+    } else if (!json_floats(value, &list, &m->shape[0]) || !m->shape[0]) {
+        free(list);
+        list = NULL;
+    }
+    if (!list)
+        return false;
+    m->data = list;
+    m->size = (size_t)m->shape[0] * (size_t)(m->rank == 2 ? m->shape[1] : 1) * sizeof *list;
+    member_json(&again, m);
+    same = again.size == value.size && !memcmp(again.data, value.data, value.size);
+    buffer_free(&again);
+    if (!same)
+        free(list);
+    return same;
+}

@@ -85,9 +85,10 @@ struct record {
     bool failed;        /* has an error field that this process set, or came with one */
     bool failed_before; /* came with one: an object; any other "error" is the user's own field */
     bool dropped;       /* leaves the stream (vlm-filter, --on-error=skip) */
-    bool had_nan;       /* NaN or Infinity came in where null is now */
-    bool raw;           /* the line was no JSON object; json is {"error":..,"raw":..} */
-    void *work;         /* the command's own, per record; freed by the command */
+    unsigned char text_end; /* of the .txt that it came with: 0 nothing, 1 LF, 2 CR LF */
+    bool had_nan;           /* NaN or Infinity came in where null is now */
+    bool raw;               /* the line was no JSON object; json is {"error":..,"raw":..} */
+    void *work;             /* the command's own, per record; freed by the command */
 };
 struct record *record_new(const char *json, size_t size); /* must be an object: {} otherwise */
 /* NULL after fail(): no object.  Newlines between values become spaces; NaN and Infinity, which are
@@ -106,6 +107,9 @@ void member_remove(struct record *r, const char *name);
 const struct member **record_hiding(const struct record *r);
 char *record_field_name(const struct record *r, int i);    /* unescaped; to free */
 float *member_floats(const struct member *m, long *count); /* to free; NULL for bytes */
+/* A vector that is spelt as JSON, as a member of that name, if it gives the same text again;
+ * m->data is to be freed. */
+bool member_of_json(struct span value, const char *name, struct member *m);
 /* A vector from a binary member or a JSON array; to free; NULL and count 0 if there is none. */
 float *record_floats(const struct record *r, const char *name, long *count);
 /* Setters replace in place (of several members of that name, the last) or splice in before the
@@ -141,6 +145,8 @@ struct fields {
     const char *root;         /* the folder of relative paths; NULL: the working directory */
     const char *image, *text; /* names; NULL: the usual ones */
 };
+enum { VECTOR_FIELDS = 2 };
+extern const char *const vector_fields[VECTOR_FIELDS]; /* image_embedding, text_embedding */
 bool field_is_known(const char *name); /* a usual name of an id, an image or a text */
 bool field_is_text(const char *name);  /* what it holds is spelt, never a number */
 bool record_image(const struct record *r, const struct fields *f, struct span *value,
@@ -221,9 +227,21 @@ long long reader_bytes(const struct reader *r, long long *total);
 void reader_close(struct reader *r); /* no record may be asked its source after this */
 
 /* writer.c - records as bytes: JSONL, or a CBOR sequence */
-void record_write(struct buffer *out, const struct record *r, bool binary);
+enum record_form { RECORD_JSON, RECORD_CBOR, RECORD_TAR };
+void record_write(struct buffer *out, const struct record *r, enum record_form form); /* no tar */
 
-/* cbor.c - libcbor's one door */
+/* tar_write.c - records as a WebDataset shard */
+struct tar_writer;
+struct tar_writer *tar_writer_open(const struct fields *fields);
+void tar_write_record(struct tar_writer *w, struct buffer *out, const struct record *r);
+void tar_write_end(struct tar_writer *w, struct buffer *out); /* another shard may follow */
+void tar_writer_close(struct tar_writer *w);
+
+void member_json(struct buffer *b, const struct member *m); /* appends it as a line has it */
+
+/* cbor.c - libcbor's one door
+ *
+ * The fields that hold vectors become typed arrays, where these give the same text again. */
 void cbor_write_record(struct buffer *out, const struct record *r);
 /* One item at text: its record, or NULL after fail(); *used is its length; 0 with "truncated" code
  * when more bytes are needed. */

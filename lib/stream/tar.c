@@ -36,9 +36,8 @@ struct sample {
 struct tar {
     struct sample sample;
     struct tar_entry entry;
-    bool pending;   /* the entry was read, its data was not */
-    uint64_t *seen; /* hashes of the keys of this archive, an open table; 0: free */
-    size_t seen_count, seen_capacity;
+    bool pending;        /* the entry was read, its data was not */
+    struct key_set keys; /* of this archive */
 };
 
 static void drop_sample(struct sample *m)
@@ -52,47 +51,6 @@ static void drop_sample(struct sample *m)
     buffer_free(&m->endings);
     record_free(m->binary);
     *m = (struct sample){ 0 };
-}
-
-static void forget_keys(struct tar *t)
-{
-    free(t->seen);
-    t->seen = NULL;
-    t->seen_count = t->seen_capacity = 0;
-}
-
-static bool put(uint64_t *table, size_t capacity, uint64_t hash)
-{
-    size_t at = hash & (capacity - 1);
-
-    while (table[at] && table[at] != hash)
-        at = (at + 1) & (capacity - 1);
-    if (table[at])
-        return false;
-    table[at] = hash;
-    return true;
-}
-
-/* False: the key was there before. */
-static bool new_key(struct tar *t, const char *key)
-{
-    uint64_t hash = hash_bytes(key, strlen(key), 0) | 1;
-    bool fresh;
-
-    if (2 * (t->seen_count + 1) > t->seen_capacity) {
-        size_t capacity = t->seen_capacity ? 2 * t->seen_capacity : 1024;
-        uint64_t *table = xalloc(capacity, sizeof *table);
-
-        for (size_t i = 0; i < t->seen_capacity; i++)
-            if (t->seen[i])
-                put(table, capacity, t->seen[i]);
-        free(t->seen);
-        t->seen = table;
-        t->seen_capacity = capacity;
-    }
-    fresh = put(t->seen, t->seen_capacity, hash);
-    t->seen_count += fresh;
-    return fresh;
 }
 
 static void sample_trouble(struct sample *m, const char *code, const char *text)
@@ -146,7 +104,7 @@ static void begin_sample(struct tar *t, const char *key, long line)
     t->sample.key = xstrdup(key);
     t->sample.line = line;
     t->sample.binary = record_new("{}", 2);
-    if (!new_key(t, key)) {
+    if (!key_set_add(&t->keys, key)) {
         text = xprintf("member %s is apart from the others of its sample", t->entry.name.data);
         sample_trouble(&t->sample, "not_adjacent", text);
         free(text);
@@ -247,6 +205,14 @@ static struct record *object_of(struct sample *m)
     return record_new("{}", 2);
 }
 
+/* 0, 1 or 2 bytes: none, a newline, a carriage return and a newline */
+static unsigned char line_end(const struct buffer *b)
+{
+    if (!b->size || b->data[b->size - 1] != '\n')
+        return 0;
+    return b->size > 1 && b->data[b->size - 2] == '\r' ? 2 : 1;
+}
+
 /* The .txt that a writer of shards puts beside the .json, for others to read. */
 static bool is_its_text(const struct record *r, const struct buffer *b)
 {
@@ -259,7 +225,7 @@ static bool is_its_text(const struct record *r, const struct buffer *b)
     if (!record_text(r, &(struct fields){ 0 }, &value, &name) ||
         !(text = json_text_sized(value, &size)))
         return false;
-    same = b->size == size && !memcmp(b->data ? b->data : "", text, size);
+    same = b->size - line_end(b) == size && !memcmp(b->data ? b->data : "", text, size);
     free(text);
     return same;
 }
@@ -285,6 +251,7 @@ static struct record *finish(struct tar *t)
 
     if (!record_find(r, "__key__", &value))
         record_set_string(r, "__key__", m->key);
+    r->text_end = m->has_text ? line_end(&m->text) : 0;
     if (m->has_text && !has_text_field(r))
         set_text(r, "text", m->text.data, m->text.size);
     else if (m->has_text && !record_find(r, "txt", &value) && !is_its_text(r, &m->text))
@@ -320,7 +287,7 @@ static struct record *give_up(struct tar *t, struct stream_source *s)
     fail_as(code, "%s: %s", s->name, why);
     source_take(s, s->size);
     t->pending = false;
-    forget_keys(t);
+    key_set_clear(&t->keys);
     free(code);
     free(why);
     return r;
@@ -372,7 +339,7 @@ static struct record *tar_next(struct stream_source *s)
         int more = t->pending ? 1 : tar_header(s, &t->entry);
 
         if (more == TAR_END || more == TAR_NEXT_ARCHIVE) {
-            forget_keys(t);
+            key_set_clear(&t->keys);
             if (t->sample.key)
                 return finish(t);
             if (more == TAR_END)
@@ -403,7 +370,7 @@ static void tar_close(struct stream_source *s)
         return;
     drop_sample(&t->sample);
     buffer_free(&t->entry.name);
-    free(t->seen);
+    key_set_clear(&t->keys);
     free(t);
 }
 

@@ -23,4 +23,12 @@ const char *tar_data(struct stream_source *s, uint64_t size);
 void tar_taken(struct stream_source *s, uint64_t size);
 int tar_skip(struct stream_source *s, uint64_t size); /* -1 after fail() */
 
+/* keys.c */
+struct key_set { /* zeroed: empty */
+    uint64_t *table;
+    size_t count, capacity;
+};
+bool key_set_add(struct key_set *s, const char *key); /* false: it was there */
+void key_set_clear(struct key_set *s);
+
 #endif

@@ -65,7 +65,7 @@ static void add_matrix(struct buffer *b, const float *list, int rank, const long
     buffer_byte(b, ']');
 }
 
-static void add_member(struct buffer *b, const struct member *m)
+void member_json(struct buffer *b, const struct member *m)
 {
     long count;
     float *list;
@@ -96,7 +96,7 @@ static void write_line(struct buffer *out, const struct record *r)
         if (!hiding[i])
             continue;
         buffer_add(out, json + at, f->value - at);
-        add_member(out, hiding[i]);
+        member_json(out, hiding[i]);
         at = f->value + f->value_size;
     }
     buffer_add(out, json + at, r->fields.close - at);
@@ -105,7 +105,7 @@ static void write_line(struct buffer *out, const struct record *r)
             buffer_byte(out, ',');
         json_escape(out, (*rest)->name, strlen((*rest)->name));
         buffer_byte(out, ':');
-        add_member(out, *rest);
+        member_json(out, *rest);
         comma = true;
     }
     free(hiding);
@@ -113,9 +113,9 @@ static void write_line(struct buffer *out, const struct record *r)
     buffer_byte(out, '\n');
 }
 
-void record_write(struct buffer *out, const struct record *r, bool binary)
+void record_write(struct buffer *out, const struct record *r, enum record_form form)
 {
-    if (binary)
+    if (form == RECORD_CBOR)
         cbor_write_record(out, r);
     else
         write_line(out, r);

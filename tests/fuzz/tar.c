@@ -36,7 +36,7 @@ static bool is_image(const void *head, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
-    struct reader_options o = { .max_record = 100000, .is_image = is_image };
+    struct reader_options o = { .max_record = 100000, .is_image = is_image, .quiet = true };
     char *copy = xmemdup(data, size);
     struct buffer out = { 0 };
     struct record *record;

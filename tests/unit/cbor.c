@@ -146,6 +146,34 @@ static void items(void)
     REFUSES("\xbb\xff\xff\xff\xff\xff\xff\xff\xff", "too_large", 0, "2^64 - 1 pairs are claimed");
 }
 
+/* A vector that is spelt as it would be written is a typed array; its place in the record stays. */
+static void vectors(void)
+{
+    static const char json[] =
+        "{\"a\":1,\"image_embedding\":[[1,0.5],[-2,1e-7]],\"text_embedding\":"
+        "[1.0,2],\"z\":[1,2]}";
+    struct record *r = record_parse(json, sizeof json - 1), *s;
+    struct buffer out = { 0 }, again = { 0 }, line = { 0 };
+
+    record_write(&out, r, RECORD_CBOR);
+    s = read_whole(out.data, out.size);
+    is_text(s->json.data,
+            "{\"a\":1,\"image_embedding\":null,\"text_embedding\":[1.0,2],\"z\":[1,2]}",
+            "a vector leaves its place in the text; another spelling stays");
+    is_long(s->member_count, 1, "one typed array");
+    is_long(s->members[0].rank, 2, "... a matrix");
+    record_write(&line, s, RECORD_JSON);
+    ok(line.size == sizeof json && !memcmp(line.data, json, sizeof json - 1),
+       "the line comes back");
+    record_write(&again, s, RECORD_CBOR);
+    ok(again.size == out.size && !memcmp(again.data, out.data, out.size), "the same bytes again");
+    buffer_free(&out);
+    buffer_free(&again);
+    buffer_free(&line);
+    record_free(r);
+    record_free(s);
+}
+
 static void nested(void)
 {
     char deep[40];
@@ -159,6 +187,7 @@ int main(void)
     layout();
     back();
     items();
+    vectors();
     nested();
     return done();
 }
