@@ -11,15 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
 
-enum { LINKS = 40 }; /* followed one after the other, as the kernel does */
+enum {
+    LINKS = 40, /* followed one after the other, as the kernel does */
+    TO_READ = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+};
 
 int file_map(struct file *f, const char *path)
 {
@@ -97,13 +102,21 @@ int file_read(struct buffer *b, const char *path)
     return result;
 }
 
+static void close_keeping_errno(int fd)
+{
+    int why = errno;
+
+    close(fd);
+    errno = why;
+}
+
 /* Looked at behind the descriptor, so that it cannot become another file in between; opened without
  * waiting, so that a pipe or a device does not hold up the caller; read to a limit, because files
  * of /proc say that they are regular and small. */
-int file_read_named(struct buffer *b, const char *path, const char *name, size_t most)
+static int read_opened(struct buffer *b, int fd, const char *name, size_t most)
 {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), result = -1;
     size_t before = b->size;
+    int result = -1;
     struct stat status;
     ssize_t got = 1;
 
@@ -131,6 +144,59 @@ int file_read_named(struct buffer *b, const char *path, const char *name, size_t
     if (fd >= 0)
         close(fd);
     return result > 0 ? fail_as("too_large", "%s: larger than %zu bytes", name, most) : result;
+}
+
+int file_read_named(struct buffer *b, const char *path, const char *name, size_t most)
+{
+    return read_opened(b, open(path, TO_READ), name, most);
+}
+
+/* For kernels without openat2 (before 5.6): component by component, and no link at all. */
+static int walk_beneath(int folder, const char *name)
+{
+    int at = dup(folder), next;
+
+    if (name[0] == '/')
+        errno = EXDEV;
+    while (at >= 0 && name[0] != '/') {
+        size_t length = strcspn(name, "/");
+        char *part = xmemdup(name, length);
+        bool last = !name[length + strspn(name + length, "/")];
+
+        next = -1;
+        if (!strcmp(part, ".."))
+            errno = EXDEV;
+        else
+            next =
+                openat(at, part, (last ? TO_READ : O_PATH | O_DIRECTORY | O_CLOEXEC) | O_NOFOLLOW);
+        free(part);
+        close(at);
+        at = next;
+        if (last)
+            return at;
+        name += length + strspn(name + length, "/");
+    }
+    if (at >= 0)
+        close(at);
+    return -1;
+}
+
+int file_read_beneath(struct buffer *b, const char *folder, const char *name, size_t most)
+{
+    struct open_how how = { .flags = TO_READ, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+    int above = open(folder ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+
+    if (above < 0)
+        return fail_errno("%s", folder ? folder : ".");
+    fd = (int)syscall(SYS_openat2, above, name, &how, sizeof how);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = walk_beneath(above, name);
+    if (fd < 0 && errno == EXDEV) {
+        close(above);
+        return fail_as("outside", "%s: leads out of the folder that --confine names", name);
+    }
+    close_keeping_errno(above);
+    return read_opened(b, fd, name, most);
 }
 
 int file_read_part(struct buffer *b, const char *path, long long at, size_t size)

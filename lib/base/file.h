@@ -17,6 +17,9 @@ void file_release(const void *data, size_t size);  /* drop the pages' resident c
 int file_read(struct buffer *b, const char *path); /* appends; regular files and pipes */
 /* A file that a record names: regular, at most that large; in messages it is called `name`. */
 int file_read_named(struct buffer *b, const char *path, const char *name, size_t most);
+/* The same below a folder (NULL: the working one): absolute paths, "..", and links that lead out of
+ * it are refused, with code "outside". */
+int file_read_beneath(struct buffer *b, const char *folder, const char *name, size_t most);
 /* The `size` bytes at `at` of a regular file: all, or -1 after fail(); appends. */
 int file_read_part(struct buffer *b, const char *path, long long at, size_t size);
 char *path_join(const char *folder, const char *name); /* an absolute name stays; to free */

@@ -71,6 +71,8 @@ const struct option_spec stream_options[] = {
     OPTION_CHOICE(0, "from", "FORMAT", &settings.from, stream_formats,
                   "what comes in: any, jsonl, cbor, tar, csv, tsv, names or image [any: by its first bytes]"),
     OPTION_FOLDER(0, "root", "FOLDER", &settings.fields.root, "image paths are relative to FOLDER"),
+    OPTION_FLAG(0, "confine", &settings.fields.confine,
+                "refuse image paths that lead out of --root"),
     OPTION_STRING(0, "image-field", "NAME", &settings.fields.image,
                   "the field that holds the image [the first of image, image_path, ...]"),
     OPTION_STRING(0, "text-field", "NAME", &settings.fields.text,

@@ -155,11 +155,19 @@ static int check_path(const char *path, const char *name)
     return 0;
 }
 
-static int read_path(struct buffer *b, const char *path, const char *name)
+static int read_path(struct buffer *b, const struct fields *f, const char *name)
 {
+    char *path;
+    int result;
+
     if (strstr(name, "://"))
         return not_fetched(name);
-    return file_read_named(b, path, name, most_bytes);
+    if (f->confine)
+        return file_read_beneath(b, f->root, name, most_bytes);
+    path = path_join(f->root, name);
+    result = file_read_named(b, path, name, most_bytes);
+    free(path);
+    return result;
 }
 
 /* A string, or Hugging Face's object {"bytes":BASE64,"path":NAME}, of which the bytes go first; to
@@ -205,16 +213,16 @@ int image_reference_check(const char *root, const char *reference)
     return result;
 }
 
+static int read_reference(struct buffer *b, const struct fields *f, const char *reference)
+{
+    if (is_bare_base64(reference))
+        return base64_read(b, reference);
+    return is_uri(reference) ? read_uri(b, reference) : read_path(b, f, reference);
+}
+
 int image_reference_read(struct buffer *b, const char *root, const char *reference)
 {
-    bool bare = is_bare_base64(reference);
-    char *path = bare || is_uri(reference) ? NULL : path_join(root, reference);
-    int result = path   ? read_path(b, path, reference)
-                 : bare ? base64_read(b, reference)
-                        : read_uri(b, reference);
-
-    free(path);
-    return result;
+    return read_reference(b, &(struct fields){ .root = root }, reference);
 }
 
 int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b)
@@ -230,7 +238,12 @@ int record_image_bytes(const struct record *r, const struct fields *f, struct bu
     reference = record_image_reference(r, f);
     if (!reference)
         return -1;
-    result = image_reference_read(b, f->root, reference);
+    if (r->archived && !f->root && !is_uri(reference) && !is_bare_base64(reference))
+        result = fail_as("outside",
+                         "%s: a record of an archive names its own members; --root lifts that",
+                         reference);
+    else
+        result = read_reference(b, f, reference);
     free(reference);
     return result;
 }

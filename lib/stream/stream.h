@@ -86,6 +86,7 @@ struct record {
     bool failed_before; /* came with one: an object; any other "error" is the user's own field */
     bool dropped;       /* leaves the stream (vlm-filter, --on-error=skip) */
     unsigned char text_end; /* of the .txt that it came with: 0 nothing, 1 LF, 2 CR LF */
+    bool archived;          /* came from a tar: what it names should be in there */
     bool had_nan;           /* NaN or Infinity came in where null is now */
     bool raw;               /* the line was no JSON object; json is {"error":..,"raw":..} */
     void *work;             /* the command's own, per record; freed by the command */
@@ -144,6 +145,7 @@ void record_seal(struct record *r); /* what it holds now is what came in: for re
 struct fields {
     const char *root;         /* the folder of relative paths; NULL: the working directory */
     const char *image, *text; /* names; NULL: the usual ones */
+    bool confine;             /* paths may not lead out of `root` */
 };
 enum { VECTOR_FIELDS = 2 };
 extern const char *const vector_fields[VECTOR_FIELDS]; /* image_embedding, text_embedding */

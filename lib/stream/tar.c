@@ -264,6 +264,7 @@ static struct record *finish(struct tar *t)
     m->binary->members = NULL;
     m->binary->member_count = 0;
     r->line = m->line;
+    r->archived = true;
     record_seal(r);
     if (m->trouble)
         record_fail(r, "read", m->code, m->trouble);

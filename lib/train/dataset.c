@@ -272,7 +272,8 @@ struct dataset *dataset_open(char *const *operands, int count, const struct data
     int result = 0;
 
     *opening = (struct opening){ .d = d, .options = o };
-    opening->fields = (struct fields){ o->root, o->image_field, o->text_field };
+    opening->fields =
+        (struct fields){ .root = o->root, .image = o->image_field, .text = o->text_field };
     d->options = (struct dataset_options){ .max_pixels = o->max_pixels,
                                            .seed = o->seed,
                                            .shuffle = o->shuffle,

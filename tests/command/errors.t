@@ -64,6 +64,18 @@ if [ -e /proc/self/mem ]; then
     is "$(vlm-embed -q --image names | jq -r '.error | .code, (.message | length > 4000)' | tr '\n' ' ')" 'io true ' \
         '... also one of a long name'
 fi
+mkdir below
+printf 'P1 1 1 1\n' | tee below/in.pbm >out.pbm
+ln -s ../out.pbm below/link.pbm
+printf '{"image":"%s"}\n' in.pbm ../out.pbm link.pbm "$PWD/out.pbm" >names
+is "$(vlm-embed -q --image --root below names | jq -r '.error.code // "good"' | tr '\n' ' ')" 'good good good good ' \
+    '--root alone lets paths lead out'
+is "$(vlm-embed -q --image --root below --confine names | jq -r '.error.code // "good"' | tr '\n' ' ')" \
+    'good outside outside outside ' '--confine does not'
+echo '{"image":"out.pbm"}' >0.json
+tar cf one.tar 0.json
+is "$(vlm-embed -q --image one.tar | jq -r .error.code)" outside 'a record of a tar names no file'
+is "$(vlm-embed -q --image --root . one.tar | jq -r '.error.code // "good"')" good '... but with --root'
 mkfifo waits
 is "$(echo '{"image":"waits"}' | timeout 20 vlm-embed -q --image | jq -r .error.code)" unsupported \
     'a pipe is not waited for'

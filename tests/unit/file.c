@@ -131,6 +131,40 @@ static void refusals(void)
     free(folder);
 }
 
+static void beneath(const char *name, const char *code, const char *what)
+{
+    struct buffer b = { 0 };
+    char *below = at("below");
+    int result = file_read_beneath(&b, below, name, 100);
+
+    is_long(result, *code ? -1 : 0, what);
+    if (*code)
+        is_text(error_code(), code, "... its code");
+    free(below);
+    buffer_free(&b);
+}
+
+static void confined(void)
+{
+    char *below = at("below"), *file = at("below/x"), *out = at("below/out"), *in = at("below/in");
+
+    mkdir(below, 0777);
+    file_write_atomic(file, "x", 1);
+    ok(symlink("../a", out) == 0 && symlink("x", in) == 0, "two links");
+    beneath("x", "", "a file below the folder");
+    beneath("in", "", "a link that stays below");
+    beneath("./x", "", "a path with a point");
+    beneath("../a", "outside", "two points");
+    beneath("out", "outside", "a link that leads out");
+    beneath("/etc/passwd", "outside", "an absolute path");
+    beneath("none", "not_found", "a file that is not there");
+    beneath(".", "unsupported", "the folder itself");
+    free(below);
+    free(file);
+    free(out);
+    free(in);
+}
+
 static void put(const struct folder *f, const char *name, const char *text)
 {
     char *path = path_join(f->temporary, name);
@@ -176,6 +210,7 @@ int main(void)
     killed(true);
     links();
     refusals();
+    confined();
     folders();
     command = xprintf("rm -rf %s", home);
     ok(system(command) == 0, "removed");
