@@ -69,7 +69,7 @@ const struct option_spec stream_options[] = {
     OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "most records computed at once [16]"),
     OPTION_FLAG('0', "null", &settings.null, "names that come in end in NUL"),
     OPTION_CHOICE(0, "from", "FORMAT", &settings.from, stream_formats,
-                  "what comes in: any, jsonl, cbor, tar, csv, tsv, names or image [any: by its first bytes]"),
+                  "what comes in: any, jsonl, cbor, tar, csv, tsv, names, image or list [any: by its first bytes]"),
     OPTION_FOLDER(0, "root", "FOLDER", &settings.fields.root, "image paths are relative to FOLDER"),
     OPTION_FLAG(0, "confine", &settings.fields.confine,
                 "refuse image paths that lead out of --root"),

@@ -207,6 +207,7 @@ enum stream_format {
 #define ROW(constant, name) FORMAT_##constant,
     FORMATS(ROW)
 #undef ROW
+        FORMAT_LIST, /* names of files to be read as operands are, one a line */
 };
 extern const char *const stream_formats[]; /* by enum stream_format; NULL last */
 int format_named(const char *name);        /* its place among them; -1: no such format */

@@ -292,6 +292,28 @@ static void bytes_so_far(void)
     }
 }
 
+static void of_files(void)
+{
+    char *one = put("one.jsonl", "{\"a\":1}\n", 8), *two = put("two.csv", "id,text\n1,b\n", 12);
+    char *names = xprintf("%s\n\n%s", one, two), *list = put("list", names, strlen(names));
+    struct reader *r =
+        reader_open(&list, 1, &(struct reader_options){ .from = format_named("list") });
+    struct buffer out = { 0 };
+
+    collect(r, &out);
+    is_text(out.data, "1 {\"a\":1}\n2 {\"id\":1,\"text\":\"b\"}\n", "a list of files");
+    reader_close(r);
+    unlink(list);
+    r = reader_open(&list, 1, &(struct reader_options){ .from = format_named("list") });
+    ok(!reader_next(r, NULL) && reader_failed(r) == 1, "a list that is not there");
+    reader_close(r);
+    buffer_free(&out);
+    free(names);
+    free(one);
+    free(two);
+    free(list);
+}
+
 static void image_in_band(void)
 {
     int ends[2];
@@ -432,6 +454,7 @@ int main(void)
     limits();
     operands();
     bytes_so_far();
+    of_files();
     image_in_band();
     waiting();
     hashes();
