@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 
+/* Capacities double, so that n bytes cost about n copies however they are added. */
 void buffer_reserve(struct buffer *b, size_t more)
 {
     size_t need = b->size + more + 1, capacity = b->capacity ? b->capacity : 64;
@@ -58,6 +59,7 @@ void buffer_printf(struct buffer *b, const char *format, ...)
     b->size += (size_t)length;
 }
 
+/* The tail moves first: the new bytes may be longer than the old. */
 void buffer_replace(struct buffer *b, size_t at, size_t size, const void *data, size_t new_size)
 {
     assert(at + size <= b->size);
@@ -125,6 +127,7 @@ uint32_t utf8_next(const char **text, const char *end)
     return code;
 }
 
+/* RFC 3629: the first byte says by its leading ones how many follow, six bits in each. */
 void buffer_utf8(struct buffer *b, uint32_t code)
 {
     char s[4];

@@ -26,6 +26,7 @@ enum {
     TO_READ = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
 };
 
+/* An empty file cannot be mapped, and needs no mapping: its data are NULL. */
 int file_map(struct file *f, const char *path)
 {
     struct stat status;
@@ -64,6 +65,7 @@ void file_unmap(struct file *f)
     *f = (struct file){ 0 };
 }
 
+/* Whole pages inside of the range alone: the others hold bytes of a neighbour too. */
 void file_release(const void *data, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -199,6 +201,7 @@ int file_read_beneath(struct buffer *b, const char *folder, const char *name, si
     return read_opened(b, fd, name, most);
 }
 
+/* pread() leaves the position alone, so threads may share what they read from. */
 int file_read_part(struct buffer *b, const char *path, long long at, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -286,6 +289,7 @@ int new_file_write(struct new_file *f, const void *bytes, size_t size)
     return 0;
 }
 
+/* A rename is on the disk when the folder that holds the names is. */
 int folder_sync(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
@@ -307,6 +311,7 @@ static int sync_above(const char *path)
     return result;
 }
 
+/* Bytes, name, folder: a crash between two of these steps leaves the old file or the new one. */
 int new_file_commit(struct new_file *f)
 {
     int result = 0;

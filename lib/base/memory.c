@@ -18,6 +18,7 @@ bool size_product(size_t a, size_t b, size_t *product)
     return !__builtin_mul_overflow(a, b, product);
 }
 
+/* A size of 0 gets a byte: NULL means that memory is gone, and nothing else. */
 void *xalloc(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size ? size : 1);
@@ -54,6 +55,7 @@ char *xstrdup(const char *text)
     return xmemdup(text, strlen(text));
 }
 
+/* Measured first: no message is cut. */
 char *xvprintf(const char *format, va_list list)
 {
     va_list again;

@@ -48,6 +48,7 @@ static struct value bool_value(bool holds)
     return (struct value){ .type = VALUE_BOOL, .number = holds };
 }
 
+/* What a value is worth as a condition: null, 0, "" and [] do not hold. */
 static bool truth(const struct value *v)
 {
     return v->type == VALUE_STRING ? v->text[0] != 0
@@ -141,6 +142,7 @@ static bool compare_one(const struct expression *e, struct look *k, const struct
                                    : order >= 0;
 }
 
+/* A list stands for each of its elements: one that holds is enough, or all are asked for. */
 static struct value compare(const struct expression *e, struct look *k, bool every)
 {
     struct value a = evaluate(e->left, k);
@@ -167,6 +169,7 @@ static struct value compare(const struct expression *e, struct look *k, bool eve
     return bool_value(every ? all : any);
 }
 
+/* Division by 0 gives infinity or NaN, which order as IEEE 754 says: no record fails of it. */
 static double calculate(enum kind kind, double x, double y)
 {
     switch (kind) {
@@ -197,6 +200,7 @@ static struct value arithmetic(const struct expression *e, struct value a, struc
     return numbers ? number_value(result) : (struct value){ 0 };
 }
 
+/* Code points, not bytes and not what a reader sees as one letter. */
 static long characters(const char *text)
 {
     const char *end = text + strlen(text);
@@ -235,6 +239,7 @@ static char *lower(const char *text)
     return b.data;
 }
 
+/* As wc -w counts them: what stands between white space. */
 static long words(const char *text)
 {
     long n = 0;

@@ -23,6 +23,7 @@ static void space(struct parser *p)
         p->at++;
 }
 
+/* The first mistake is the one to tell: what follows it is a consequence as a rule. */
 static void mistake(struct parser *p, const char *what)
 {
     int column = (int)(p->at - p->text);
@@ -32,6 +33,7 @@ static void mistake(struct parser *p, const char *what)
     p->failed = true;
 }
 
+/* A left operand knows its operator, so that the evaluation can go up again without recursion. */
 static struct expression *node(enum kind kind, struct expression *left, struct expression *right)
 {
     struct expression *e = xalloc(1, sizeof *e);
@@ -42,6 +44,7 @@ static struct expression *node(enum kind kind, struct expression *left, struct e
     return e;
 }
 
+/* Takes the token if it is next.  A longer token has to be tried before one that begins it. */
 static bool accept(struct parser *p, const char *token)
 {
     size_t n = strlen(token);
@@ -53,6 +56,7 @@ static bool accept(struct parser *p, const char *token)
     return true;
 }
 
+/* A text has no escapes: one that holds a quote stands between quotes of the other kind. */
 static struct expression *parse_string(struct parser *p)
 {
     char quote = *p->at;
@@ -70,6 +74,7 @@ static struct expression *parse_string(struct parser *p)
     return e;
 }
 
+/* A field, a word of the language, or a function if a parenthesis follows. */
 static struct expression *parse_name(struct parser *p)
 {
     static const struct {
@@ -137,6 +142,7 @@ static struct expression *parse_primary(struct parser *p)
     return NULL;
 }
 
+/* Depth is counted where the grammar comes back to itself: here, in parse_not and in parse_or. */
 static struct expression *parse_unary(struct parser *p)
 {
     struct expression *e;

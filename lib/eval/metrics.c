@@ -31,6 +31,7 @@ static void set_at(struct record *out, const char *name, int at, double value)
     free(whole);
 }
 
+/* Names and order are part of the output: what is added stands behind. */
 void metrics_captions(struct record *out, const struct caption_set *s, const struct references *r)
 {
     struct caption_scores scores = caption_measure(s);

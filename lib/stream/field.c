@@ -29,6 +29,7 @@ static bool find(const struct record *r, const char *name, struct span *value)
     return record_find(r, name, value) && !(value->size == 4 && !memcmp(value->data, "null", 4));
 }
 
+/* An option names the one field that counts; else they are tried in the order of the manual. */
 static bool find_first(const struct record *r, const char *option, const char *const *names,
                        struct span *value, const char **name)
 {
@@ -118,6 +119,7 @@ static bool is_uri(const char *reference)
     return !strncmp(reference, "data:", 5);
 }
 
+/* RFC 2397 allows text too; pictures come in base64 alone. */
 static int check_uri(const char *uri)
 {
     const char *comma = strchr(uri, ',');
@@ -248,6 +250,7 @@ int record_image_bytes(const struct record *r, const struct fields *f, struct bu
     return result;
 }
 
+/* Names are for messages: a picture that travels in the record has none, so its key must do. */
 char *record_image_name(const struct record *r, const struct fields *f)
 {
     struct span value;

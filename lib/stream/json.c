@@ -86,6 +86,7 @@ static bool string(struct scan *s)
     }
 }
 
+/* RFC 8259, section 6: no plus sign, no leading zero, a digit on either side of the point. */
 static bool number(struct scan *s)
 {
     const char *at = s->at, *end = s->end;
@@ -188,6 +189,7 @@ static bool list(struct scan *s, int depth)
     return true;
 }
 
+/* true, false and null: no other word is JSON. */
 static bool word(struct scan *s, const char *text, size_t size)
 {
     if ((size_t)(s->end - s->at) < size || memcmp(s->at, text, size))
@@ -217,6 +219,7 @@ static bool value(struct scan *s, int depth)
     }
 }
 
+/* The scan stops at the first mistake, and says where it is. */
 int json_index(const char *text, size_t size, struct json_fields *fields)
 {
     struct scan s = { .at = text, .end = text + size, .start = text, .fields = fields };
@@ -244,6 +247,7 @@ int json_check(const char *text, size_t size)
     return result;
 }
 
+/* Strictness costs nothing here: the same scanner that checks finds the end of each item. */
 bool json_each(struct span list_value, size_t *at, struct span *name, struct span *item)
 {
     struct scan s = { .at = list_value.data, .end = list_value.data + list_value.size };
@@ -272,6 +276,7 @@ bool json_each(struct span list_value, size_t *at, struct span *name, struct spa
     return true;
 }
 
+/* To the end, because the last member of a name counts. */
 bool json_find(const char *text, size_t size, const char *name, struct span *found)
 {
     struct span whole = { text, size }, other = { "", 0 }, item;

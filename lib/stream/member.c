@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "stream/stream.h"
 
+/* Members are few (RECORD_MEMBERS), so they are looked for one after the other. */
 struct member *record_member(const struct record *r, const char *name)
 {
     for (int i = 0; i < r->member_count; i++)
@@ -95,6 +96,7 @@ const struct member **record_hiding(const struct record *r)
     return hiding;
 }
 
+/* A shape that is set is one of ours; those that are read are checked in cbor.c. */
 static size_t shape_count(int rank, const long *shape)
 {
     size_t count = 1;
@@ -162,6 +164,7 @@ float *member_floats(const struct member *m, long *count)
     return list;
 }
 
+/* What is binary goes first: the JSON member of its name is hidden. */
 float *record_floats(const struct record *r, const char *name, long *count)
 {
     const struct member *m = record_member(r, name);

@@ -166,6 +166,7 @@ static struct record *unknown(struct stream_source *s)
                                                 "needs --from=names");
 }
 
+/* Compressed input is unpacked whatever --from says: no format begins as it does. */
 static void find_format(struct reader *r)
 {
     int from = r->options.from;
@@ -202,6 +203,7 @@ static struct record *open_next(struct reader *r)
     return record;
 }
 
+/* Nothing more is at hand: neither in this source nor, without a wait, in the next. */
 static bool waits(struct reader *r)
 {
     if (r->format) {
@@ -224,6 +226,7 @@ static void forget_places(struct record *record, const struct stream_source *s)
         record->members[i].at = -1;
 }
 
+/* Sources one behind the other; an operand that cannot be read is a record in its place. */
 struct record *reader_next(struct reader *r, bool *would_wait)
 {
     struct record *record = NULL;

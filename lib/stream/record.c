@@ -103,6 +103,7 @@ void record_free(struct record *r)
     free(r);
 }
 
+/* Members count with their names, so that the same bytes under another name are another record. */
 void record_seal(struct record *r)
 {
     r->content = hash_bytes(r->json.data, r->json.size, 0);
@@ -179,6 +180,7 @@ static void splice(struct record *r, size_t at, size_t size, const char *text, s
         r->fields.close = r->fields.close - size + new_size;
 }
 
+/* Offsets of the new member are known from its text; none of the others changes. */
 static void append(struct record *r, const char *name, const char *json, size_t size)
 {
     struct json_fields *f = &r->fields;
@@ -201,6 +203,7 @@ static void append(struct record *r, const char *name, const char *json, size_t 
     buffer_free(&b);
 }
 
+/* In its place where there is one, so that the order of the members stays. */
 void record_set_json(struct record *r, const char *name, const char *json, size_t size)
 {
     struct json_field *f = record_field(r, name);
@@ -236,6 +239,7 @@ void record_set_number(struct record *r, const char *name, float value)
     record_set_json(r, name, text, (size_t)float_format(value, text));
 }
 
+/* Room is reserved once a number, so that it is written where it stays. */
 void json_add_floats(struct buffer *b, const float *list, long count)
 {
     buffer_byte(b, '[');

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "stream/stream.h"
 
+/* The value of a hexadecimal digit; -1: it is none. */
 static int hex(char c)
 {
     return c >= '0' && c <= '9'   ? c - '0'
@@ -17,6 +18,7 @@ static int hex(char c)
                                   : -1;
 }
 
+/* RFC 8259, section 7: \" \\ \/ \b \f \n \r \t, or \u and four hexadecimal digits. */
 int json_escape_size(const char *at, const char *end)
 {
     if (end - at < 2)
@@ -65,6 +67,7 @@ static bool add_byte(struct buffer *b, const char **at, const char *end)
     return true;
 }
 
+/* Most of a string has no escape, so what stands between two of them is copied at once. */
 static void unescape(struct buffer *b, const char *at, const char *end, bool bytes)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
@@ -88,6 +91,7 @@ static void unescape(struct buffer *b, const char *at, const char *end, bool byt
     }
 }
 
+/* Names are compared as they are written where neither has an escape, which is nearly always. */
 bool json_name_is(struct span raw, const char *name, size_t size)
 {
     struct buffer b = { 0 };
@@ -166,6 +170,8 @@ char *json_text(struct span text)
     return b.data;
 }
 
+/* strtod() wants a NUL behind the number, which stands in the middle of a record: a copy has one.
+ */
 bool json_double(struct span text, double *number_value)
 {
     char small[64], *copy = small;
@@ -185,6 +191,7 @@ bool json_double(struct span text, double *number_value)
     return true;
 }
 
+/* The commas say how many numbers there can be, so that the list is allocated once. */
 bool json_floats(struct span text, float **numbers, long *count)
 {
     const char *at = text.data + 1, *end = text.data + text.size;

@@ -46,6 +46,7 @@ static void add_base64(struct buffer *b, const unsigned char *data, size_t size)
     b->size = (size_t)(to - b->data);
 }
 
+/* Row by row; as deep as the shape has dimensions, which are four at most. */
 static void add_matrix(struct buffer *b, const float *list, int rank, const long *shape)
 {
     long stride = 1;
@@ -83,6 +84,7 @@ void member_json(struct buffer *b, const struct member *m)
     }
 }
 
+/* The bytes between two replaced values are copied as they came. */
 static void write_line(struct buffer *out, const struct record *r)
 {
     const char *json = r->json.data;
