@@ -3,6 +3,7 @@
 #   make            the library and the commands, in build/
 #   make check      every test; T="tests/unit/op tests/lint" runs these tests and folders alone
 #   make demo       the main job on real pictures
+#   make model      the model of tests/model/train-bridge, from packages: hours
 #   make bench      speed, beside the peers that are installed
 #   make fuzz       each fuzz target for FUZZ_SECONDS (60)
 #   make coverage   lines and branches that the tests reach, a room a line
@@ -124,6 +125,12 @@ compile_commands.json: $(every_source) Makefile
 bench: all $(benches)
 	@BUILD=$(BUILD) sh tests/bench/run
 
+# the model of tests/model/train-bridge, from packages; a run that was stopped goes on
+model: all
+	[ -e $(BUILD)/model/data/counts.json ] || \
+	    tests/model/corpus --bridge $(if $(TWEMOJI),--twemoji $(TWEMOJI)) $(BUILD)/model/data
+	BUILD=$(BUILD) sh tests/model/train-bridge $(BUILD)/model/data $(BUILD)/model
+
 demo: all
 	@BUILD=$(BUILD) sh tests/demo
 
@@ -167,5 +174,5 @@ clean:
 	rm -rf build build-* compile_commands.json
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all everything debug deps check check-large bench fuzz fuzz-corpus fuzz-targets coverage lint demo install uninstall clean
+.PHONY: all everything model debug deps check check-large bench fuzz fuzz-corpus fuzz-targets coverage lint demo install uninstall clean
 .SECONDARY:

@@ -6,7 +6,7 @@ import random
 import resource
 import subprocess
 
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 SIDE = 128      # the longer side of every picture
 DRAWN = 384     # of an SVG before its margins are cut
@@ -32,8 +32,8 @@ def draw_svg(svg, png):
     return True
 
 
-def shrink(image, side=SIDE):
-    scale = side / max(image.size)
+def shrink(image, side=None):
+    scale = (side or SIDE) / max(image.size)
     if scale >= 1:
         return image
     return image.resize([max(1, round(n * scale)) for n in image.size], Image.LANCZOS)
@@ -115,6 +115,30 @@ def square(image, under, r):
 
 KINDS = (["white"] * 5 + ["light"] * 3 + ["dark"] * 2 + ["any"] * 2 + ["gradient"] * 2 +
          ["dropped"] * 3)
+
+
+STYLES = ["grey", "posterised", "flat", "outline", "shaded", "tinted", "small"]
+
+
+def redrawn(image, r):
+    """RGB in a style that it was not drawn in."""
+    style = r.choice(STYLES)
+    if style == "grey":
+        return ImageOps.grayscale(image).convert("RGB")
+    if style == "posterised":
+        return ImageOps.posterize(image, r.randint(1, 3))
+    if style == "flat":
+        return image.filter(ImageFilter.MedianFilter(5)).quantize(r.randint(4, 8)).convert("RGB")
+    if style == "outline":
+        edges = ImageOps.invert(ImageOps.grayscale(image).filter(ImageFilter.FIND_EDGES))
+        return ImageOps.autocontrast(edges.filter(ImageFilter.MinFilter(3))).convert("RGB")
+    if style == "shaded":
+        return ImageChops.multiply(image, ImageOps.autocontrast(
+            gradient(r, image.size).point(lambda v: 128 + v // 2)))
+    if style == "tinted":
+        return Image.blend(image, Image.new("RGB", image.size, colour(r, "any")), r.uniform(.15, .4))
+    small = max(24, max(image.size) // r.randint(4, 8))
+    return shrink(image, small).resize(image.size, Image.BICUBIC)
 
 
 def compose(image, under, r, kind=None, room=True):
