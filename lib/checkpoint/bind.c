@@ -63,13 +63,12 @@ static bool is_number(const struct weights *w, const struct stored *s, const str
            s->type == DTYPE_F64;
 }
 
-/* The shape that the place must have, from the parameter's.  Axes of length 1 are free in front,
- * and behind, where a 1 x 1 convolution is a matrix. */
+/* The shape that the place must have, from the parameter's; axes of length 1 in front are free. */
 static bool fits(const struct weights *w, const struct stored *s, const struct param *p,
                  const struct place *place)
 {
     long shape[TENSOR_RANK];
-    int extra = 0, rank = p->rank, axes = s->rank;
+    int extra = 0, rank = p->rank;
 
     if (!is_number(w, s, place) || (s->type == DTYPE_I8 && s->rank != rank))
         return false;
@@ -80,11 +79,9 @@ static bool fits(const struct weights *w, const struct stored *s, const struct p
     }
     if (rank)
         shape[0] *= place->parts;
-    while (axes - extra > rank && s->shape[extra] == 1)
+    while (extra < s->rank && s->rank - extra > rank && s->shape[extra] == 1)
         extra++;
-    while (axes - extra > rank && s->shape[axes - 1] == 1)
-        axes--;
-    if (axes - extra != rank)
+    if (s->rank - extra != rank)
         return false;
     for (int i = 0; i < rank; i++)
         if (s->shape[i + extra] != shape[i])

@@ -76,16 +76,13 @@ static bool other_grid(const struct param *p, const struct stored *s, int *from,
     return have > 0 && (long)*from * *from == have;
 }
 
-/* The last axis and the number of all agree, ones in front, or behind a matrix, or not. */
+/* The last axis and the number of all agree, ones in front or not. */
 static bool fits(const struct param *p, const struct stored *s, int parts)
 {
     const struct tensor *x = *p->slot;
-    int axes = s->rank;
 
-    while (axes > p->rank && s->shape[axes - 1] == 1)
-        axes--;
     return stored_count(s) == tensor_count(x) * parts &&
-           (p->rank < 2 || s->shape[axes - 1] == p->shape[p->rank - 1]);
+           (p->rank < 2 || s->shape[s->rank - 1] == p->shape[p->rank - 1]);
 }
 
 /* Entries that were appended to the vocabulary, as BLIP's [DEC] and [ENC], stay as they were drawn.

@@ -87,18 +87,20 @@ static void layer_params(struct linear *l, struct batchnorm *n, struct params *p
     params_out(p);
 }
 
+/* Its 1 x 1 convolutions are no matrices to who stores them: as bytes they would change what the
+ * tower sees by a tenth. */
 static void block_layers(struct inverted *b, struct params *p, float eps)
 {
     if (b->wide != b->in) {
         param(p, &b->expand.weight[0], linear_uniform(b->in).weight, "expand.weight", b->wide,
-              b->in);
+              b->in, 1, 1);
         layer_params(&b->expand, &b->expand_norm, p, "expand", eps);
     }
     param(p, &b->filter.weight[0], linear_uniform(b->size * b->size).weight, "filter.weight",
           b->wide, 1, b->size, b->size);
     layer_params(&b->filter, &b->filter_norm, p, "filter", eps);
     param(p, &b->project.weight[0], linear_uniform(b->wide).weight, "project.weight", b->out,
-          b->wide);
+          b->wide, 1, 1);
     layer_params(&b->project, &b->project_norm, p, "project", eps);
 }
 
@@ -115,7 +117,7 @@ void efficientnet_params(struct efficientnet *e, struct params *p)
         params_out(p);
     }
     param(p, &e->head.weight[0], linear_uniform(e->blocks[e->count - 1].out).weight, "head.weight",
-          c->head, e->blocks[e->count - 1].out);
+          c->head, e->blocks[e->count - 1].out, 1, 1);
     layer_params(&e->head, &e->head_norm, p, "head", c->eps);
 }
 

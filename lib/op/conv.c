@@ -46,13 +46,12 @@ static long places(const struct linear *layer, long size, long k, long stride, l
 struct window window_over(const struct tensor *x, const struct linear *layer, long stride)
 {
     const struct tensor *weight = layer->weight[0];
-    bool matrix = weight->rank == 2; /* of a 1 x 1 filter */
-    long k = matrix ? 1 : weight->shape[2];
+    long k = weight->shape[2];
     struct window at = {
         x->shape[0], x->shape[1], x->shape[2], width(x), weight->shape[0], k, stride, 0, 0, 0, 0
     };
 
-    assert(x->rank == 4 && (matrix || (weight->rank == 4 && weight->shape[3] == k)));
+    assert(x->rank == 4 && weight->rank == 4 && weight->shape[3] == k);
     at.down = places(layer, at.h, k, stride, &at.above);
     at.across = places(layer, at.w, k, stride, &at.before);
     return at;

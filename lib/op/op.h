@@ -145,8 +145,8 @@ float *softmax_rows(struct tape *t, const struct tensor *logits); /* [rows, clas
 
 /* conv.c, batchnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
 struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
-/* weight: [out, in, k, k] as PyTorch stores it, or [out, in] of a 1 x 1 filter; zero padding k/2
- * unless layer->same; `layer` keeps the packed weight */
+/* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2 unless layer->same; `layer` keeps
+ * the packed weight */
 struct tensor *convolve(struct tape *t, struct linear *layer, struct tensor *x, int stride);
 struct batchnorm {
     struct tensor *gain, *shift, *mean, *variance; /* [c]; the last two are running statistics */

@@ -61,6 +61,6 @@ done
 
 # int8 and back
 ok 'int8' vlm-convert --dtype int8 --once net.f net8
-like "$(vlm-convert --info net8)" 'EfficientNet-Lite@40, pre-training, Hugging Face layout, i8' 'its 1 x 1 filters are bytes'
+like "$(vlm-convert --info net8)" 'EfficientNet-Lite@40, pre-training, Hugging Face layout, f16' 'the filters have 16 bits'
 ok 'it writes' vlm-caption -q -m net8 p1.ppm
 finish
