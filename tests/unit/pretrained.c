@@ -99,6 +99,31 @@ static void test_bert(const char *before)
     free(key);
 }
 
+/* As BLIP's vocabulary has two entries more than BERT's. */
+static void test_vocabulary(void)
+{
+    const struct saving shorter = saved("embeddings.word_embeddings.weight", 2, WORDS - 2, WIDE, 0);
+    const struct saving short_by_many =
+        saved("embeddings.word_embeddings.weight", 2, WORDS - 18, WIDE, 0);
+    struct model *m = new_model();
+    long count, kept = (WORDS - 2) * WIDE;
+    float last[2 * WIDE];
+    const float *x = m ? numbers_in(m, "encoder.words", &count) : NULL;
+    bool taken = true;
+
+    if (!ok(x != NULL, "a new model"))
+        return;
+    memcpy(last, x + kept, sizeof last);
+    weights_save(file, &shorter, 1, NULL);
+    ok(model_init_from(m, file) == 1, "a vocabulary that is shorter by two is taken");
+    for (long i = 0; i < kept; i++)
+        taken &= x[i] == (float)i;
+    ok(taken && !memcmp(last, x + kept, sizeof last), "and the last two entries stay");
+    weights_save(file, &short_by_many, 1, NULL);
+    ok(model_init_from(m, file) < 0, "one that is shorter by 18 is another");
+    model_free(m);
+}
+
 static void test_vit(void)
 {
     const struct saving list[] = { saved("blocks.1.attn.qkv.weight", 2, 3L * WIDE, WIDE, 0),
@@ -157,6 +182,7 @@ int main(void)
         numbers[i] = (float)i;
     test_bert("bert.");
     test_bert("");
+    test_vocabulary();
     test_vit();
     test_refusals();
     unlink(file);
