@@ -22,7 +22,7 @@ BUILD   = build$(if $(SAN),-san)$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)$(
 # the rooms of the library, lowest first, then those that only the commands use
 LIBRARY = base kernel weights image text draw tensor op nn decode checkpoint learn family \
           $(patsubst lib/%/,%,$(sort $(wildcard lib/family/*/))) api
-FOLDERS = $(LIBRARY) stream train eval cli
+FOLDERS = $(LIBRARY) stream train eval page cli
 VERSION = 0.1.0
 
 CC      = gcc
@@ -50,7 +50,7 @@ link     = $(CC) $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
 libs     = $(PKGLIBS) -lz -ldl -lpthread -lm $(LDLIBS)
 
 sources  := $(foreach f,$(FOLDERS),$(wildcard lib/$(f)/*.c))
-objects  := $(sources:%.c=$(BUILD)/%.o)
+objects  := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/lib/page/assets.o
 inside   := $(patsubst %.c,$(BUILD)/%.o,$(foreach f,$(LIBRARY),$(wildcard lib/$(f)/*.c)))
 commands := $(patsubst cmd/%.c,$(BUILD)/%,$(wildcard cmd/*.c))
 units    := $(patsubst %.c,$(BUILD)/%,$(filter-out %/tap.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
@@ -81,6 +81,18 @@ $(BUILD)/libvlm.a: $(inside) lib/vlm.h Makefile
 # What the commands and the tests link: a list of the objects, which stay where they are.
 $(BUILD)/objects.a: $(objects)
 	@rm -f $@ && ar rcsT $@ $(objects)
+
+# the page's files as strings
+page_parts = $(wildcard lib/page/*.js)
+$(BUILD)/lib/page/assets.c: lib/page/page.html lib/page/page.css $(page_parts)
+	@mkdir -p $(@D)
+	@echo "making $@"
+	@string() { printf 'extern const char %s[];\nconst char %s[] = {\n' $$1 $$1; cat | od -An -v -tx1 | \
+	    sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0 };'; }; \
+	{ string page_html <lib/page/page.html; string page_css <lib/page/page.css; \
+	    cat $(page_parts) | string page_script; } >$@
+$(BUILD)/lib/page/assets.o: $(BUILD)/lib/page/assets.c
+	$(compile) -c -o $@ $<
 
 # the built-in model, found from a program's own place, as when it is installed
 $(BUILD)/share/vlm/models/default:

@@ -10,11 +10,12 @@
 #include "base/memory.h"
 #include "cli/capfilt.h"
 #include "cli/cli.h"
+#include "cli/decisions.h"
 #include "cli/expression.h"
 #include "cli/select.h"
 
 static struct option_list keeps;
-static const char *top, *by = "itm", *dropped_path, *merge = "all";
+static const char *top, *by = "itm", *dropped_path, *merge = "all", *decisions_path;
 static bool lowest, capfilt, histogram;
 static float threshold = 0.5f;
 
@@ -31,6 +32,8 @@ static const struct option_spec options[] = {
                   "capfilt: all, best, topk:K or fallback (default all)"),
     OPTION_FILE(0, "dropped", "FILE", &dropped_path,
                 "write what is dropped to FILE, with its reason"),
+    OPTION_FILE(0, "decisions", "FILE", &decisions_path,
+                "keep and drop what a person decided, as vlm-page saves it, over all rules"),
     OPTION_FLAG(0, "histogram", &histogram, "print the distribution of --by on standard error"),
     OPTIONS_STREAM,
     OPTIONS_END,
@@ -40,6 +43,7 @@ static struct expression **conditions, *order;
 static struct selection *selection;
 static struct histogram seen;
 static struct capfilt rule;
+static struct decisions *decisions;
 static double share = -1; /* of --top, in percent; < 0: a count */
 static uint64_t most;
 static FILE *dropped;
@@ -75,6 +79,8 @@ static int begin(void)
         return -1;
     if (top && (read_top(top) || !(selection = selection_new())))
         return -1;
+    if (decisions_path && !(decisions = decisions_read(decisions_path)))
+        return -1;
     if (dropped_path && !(dropped = fopen(dropped_path, "we")))
         return fail_errno("%s", dropped_path);
     return 0;
@@ -93,7 +99,12 @@ static void examine(struct record *r)
         r->work = &conditions[i];
 }
 
-static void drop(struct record *r, const char *reason)
+static enum decision decided(const struct record *r)
+{
+    return decisions ? decisions_on(decisions, r, &settings.fields) : DECISION_NONE;
+}
+
+static void fall(struct record *r, const char *reason)
 {
     if (dropped) {
         struct buffer line = { 0 };
@@ -106,9 +117,26 @@ static void drop(struct record *r, const char *reason)
     record_free(r);
 }
 
+/* What the rules say, unless a person has decided otherwise. */
+static void drop(struct record *r, const char *reason)
+{
+    if (decided(r) == DECISION_KEEP)
+        emit(r);
+    else
+        fall(r, reason);
+}
+
+static void leave(struct record *r)
+{
+    if (decided(r) == DECISION_DROP)
+        fall(r, "decision");
+    else
+        emit(r);
+}
+
 static void stays(struct record *r)
 {
-    emit(r);
+    leave(r);
 }
 
 static void falls(struct record *r)
@@ -126,7 +154,7 @@ static int pass(struct record *r)
     double score;
 
     if (!selection) {
-        emit(r);
+        leave(r);
         return 0;
     }
     if (expression_number(order, r, &score) <= 0) {
@@ -204,6 +232,7 @@ static void end(void)
         expression_free(conditions[i]);
     free(conditions);
     expression_free(order);
+    decisions_free(decisions);
     selection_free(selection);
 }
 

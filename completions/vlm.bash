@@ -52,4 +52,4 @@ _vlm()
     fi
 }
 
-complete -o filenames -F _vlm vlm-embed vlm-sim vlm-itm vlm-caption vlm-filter vlm-train vlm-eval vlm-convert
+complete -o filenames -F _vlm vlm-embed vlm-sim vlm-itm vlm-caption vlm-filter vlm-train vlm-eval vlm-convert vlm-page

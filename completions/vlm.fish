@@ -1,6 +1,6 @@
 # vlm.fish - completion for every command of vlm, which are asked for their options
 
-for command in vlm-embed vlm-sim vlm-itm vlm-caption vlm-filter vlm-train vlm-eval vlm-convert
+for command in vlm-embed vlm-sim vlm-itm vlm-caption vlm-filter vlm-train vlm-eval vlm-convert vlm-page
     type -q $command; or continue
     $command --list-options 2>/dev/null | while read -l line
         set -l field (string split \t -- $line)

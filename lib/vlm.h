@@ -124,6 +124,19 @@ struct vlm_drawing {
 };
 int vlm_draw_map(const struct vlm *m, const struct vlm_drawing *how, void **png, size_t *png_size);
 
+/* Pictures for people.  An encoded image made small, on white, at most `longest` pixels a side, as
+ * the bytes of a JPEG file; any thread; *jpeg is to be freed. */
+struct vlm_bytes {
+    const void *data;
+    size_t size;
+};
+int vlm_thumbnail(struct vlm_bytes image, long max_pixels, int longest, void **jpeg,
+                  size_t *jpeg_size, int sides[2]);
+/* Thumbnails side by side in one JPEG, `across` a row, each in a square of `side` pixels; any
+ * thread; *jpeg is to be freed. */
+int vlm_sprites(const struct vlm_bytes *thumbnails, int count, int across, int side, void **jpeg,
+                size_t *jpeg_size);
+
 /* Writing.  Zero means the model's own default, except where said. */
 struct vlm_writing {
     int beams;                  /* 1: greedy */

@@ -38,3 +38,31 @@ int base64_read(struct buffer *b, const char *text)
     }
     return 0;
 }
+
+/* RFC 4648: three bytes are four letters, the last group is filled up with '='. */
+void base64_write(struct buffer *b, const void *bytes, size_t size)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *data = bytes;
+    char *to;
+
+    buffer_reserve(b, size / 3 * 4 + 4);
+    to = b->data + b->size;
+    for (; size >= 3; data += 3, size -= 3, to += 4) {
+        uint32_t x = (uint32_t)data[0] << 16 | (uint32_t)data[1] << 8 | data[2];
+
+        for (int i = 0; i < 4; i++)
+            to[i] = letters[x >> (18 - 6 * i) & 63];
+    }
+    if (size) {
+        uint32_t x = (uint32_t)data[0] << 16 | (size > 1 ? (uint32_t)data[1] << 8 : 0);
+
+        to[0] = letters[x >> 18];
+        to[1] = letters[x >> 12 & 63];
+        to[2] = size > 1 ? letters[x >> 6 & 63] : '=';
+        to[3] = '=';
+        to += 4;
+    }
+    b->size = (size_t)(to - b->data);
+}

@@ -64,7 +64,7 @@ static int compute(struct loop *l, struct batch *b)
     int count = 0, result;
 
     for (int i = 0; i < b->count; i++) {
-        if (!b->items[i].ready && !b->items[i].record->failed) {
+        if (!b->items[i].ready && (!b->items[i].record->failed || l->filter->takes_failed)) {
             l->places[count] = i;
             l->records[count++] = b->items[i].record;
         }

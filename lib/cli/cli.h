@@ -106,6 +106,7 @@ struct filter {
      * that ends in '.' stands for all that begin with it. */
     const char *const *writes;
     bool keeps_records; /* batch takes over records by setting records[i] = NULL */
+    bool takes_failed;  /* batch gets the records that failed, too */
     bool drops;         /* sets r->dropped: not every record leaves */
     bool drops_failed;  /* records that fail, or came with an error, do not leave either */
     bool no_input;      /* begin() has read it: no operands, and standard input is left alone */
@@ -117,8 +118,9 @@ int filter_main(struct filter *f, int argc, char **argv);
 /* Writes r and frees it.  From batch(): in the place of the record that has the same index, so a
  * command that replaces a record by others gives them its index.  From finish(): now. */
 void emit(struct record *r);
-void emit_line(const char *line); /* now: for commands that write no records */
-long records_seen(void);          /* how many came in, failed ones among them; from finish() */
+void emit_line(const char *line);                /* now: for commands that write no records */
+void emit_bytes(const void *bytes, size_t size); /* the same, as they are */
+long records_seen(void); /* how many came in, failed ones among them; from finish() */
 /* A temporary file that is to be removed if the run is broken off, or no longer. */
 void cleanup_file(const char *path);
 void cleanup_forget(const char *path);

@@ -25,6 +25,11 @@ void emit_line(const char *line)
     output_line(running->output, line);
 }
 
+void emit_bytes(const void *bytes, size_t size)
+{
+    output_bytes(running->output, bytes, size);
+}
+
 long records_seen(void)
 {
     return running->report->records;

@@ -14,6 +14,7 @@
 struct item {
     struct record *record;
     char *line;       /* in place of a record, on its way out */
+    size_t size;      /* of `line`, bytes that leave as they are; 0: a text that wants a newline */
     uint64_t index;   /* the record's, for when it is gone */
     long long bytes;  /* of the input, up to the record's end */
     bool ready;       /* finished by an earlier run: leaves as it is */
@@ -122,6 +123,7 @@ int output_append(struct output *o, const char *path, size_t size); /* cut to si
 void output_start(struct output *o);
 void output_put(struct output *o, struct record *r); /* takes r */
 void output_line(struct output *o, const char *line);
+void output_bytes(struct output *o, const void *bytes, size_t size);
 void output_drain(struct output *o); /* takes no more, waits until all is written; any thread */
 int output_close(struct output *o, bool keep); /* -1 after fail() */
 

@@ -97,6 +97,8 @@ static void add(struct output *o, const struct item *item)
 {
     if (item->record)
         record_write(&o->buffer, item->record, settings.binary);
+    else if (item->size)
+        buffer_add(&o->buffer, item->line, item->size);
     else
         buffer_printf(&o->buffer, "%s\n", item->line);
 }
@@ -143,6 +145,14 @@ void output_line(struct output *o, const char *line)
     struct item item = { .line = xstrdup(line) };
 
     if (!queue_put(&o->queue, item))
+        item_free(&item);
+}
+
+void output_bytes(struct output *o, const void *bytes, size_t size)
+{
+    struct item item = { .line = xmemdup(bytes, size), .size = size };
+
+    if (!size || !queue_put(&o->queue, item))
         item_free(&item);
 }
 

@@ -18,9 +18,9 @@ static const size_t most_bytes = (size_t)1 << 30; /* of an encoded image */
 
 static const char *const ids[] = { "id",        "uid", "key", "__key__", "image_id",
                                    "SAMPLE_ID", "url", "URL", NULL };
-static const char *const images[] = { "image",     "image_path", "path", "filename",
+const char *const record_image_names[] = { "image",     "image_path", "path", "filename",
                                       "file_name", "filepath",   NULL };
-static const char *const texts[] = { "text", "caption", "TEXT", "txt", "captions", "title", NULL };
+const char *const record_text_names[] = { "text", "caption", "TEXT", "txt", "captions", "title", NULL };
 
 const char *const vector_fields[VECTOR_FIELDS] = { "image_embedding", "text_embedding" };
 
@@ -54,7 +54,7 @@ static bool is_among(const char *name, const char *const *names)
 
 bool field_is_text(const char *name)
 {
-    return is_among(name, images) || is_among(name, texts) || !strcmp(name, "url") ||
+    return is_among(name, record_image_names) || is_among(name, record_text_names) || !strcmp(name, "url") ||
            !strcmp(name, "URL");
 }
 
@@ -66,13 +66,13 @@ bool field_is_known(const char *name)
 bool record_image(const struct record *r, const struct fields *f, struct span *value,
                   const char **name)
 {
-    return find_first(r, f->image, images, value, name);
+    return find_first(r, f->image, record_image_names, value, name);
 }
 
 bool record_text(const struct record *r, const struct fields *f, struct span *value,
                  const char **name)
 {
-    return find_first(r, f->text, texts, value, name);
+    return find_first(r, f->text, record_text_names, value, name);
 }
 
 bool record_id(const struct record *r, struct span *value, const char **name)
@@ -82,7 +82,7 @@ bool record_id(const struct record *r, struct span *value, const char **name)
 
 const struct member *record_image_member(const struct record *r, const struct fields *f)
 {
-    const struct member *m = record_member(r, f->image ? f->image : images[0]);
+    const struct member *m = record_member(r, f->image ? f->image : record_image_names[0]);
 
     return m && m->kind == MEMBER_BYTES ? m : NULL;
 }

@@ -151,6 +151,7 @@ enum { VECTOR_FIELDS = 2 };
 extern const char *const vector_fields[VECTOR_FIELDS]; /* image_embedding, text_embedding */
 bool field_is_known(const char *name); /* a usual name of an id, an image or a text */
 bool field_is_text(const char *name);  /* what it holds is spelt, never a number */
+extern const char *const record_image_names[], *const record_text_names[]; /* NULL last */
 bool record_image(const struct record *r, const struct fields *f, struct span *value,
                   const char **name);
 bool record_text(const struct record *r, const struct fields *f, struct span *value,
@@ -183,6 +184,11 @@ int record_texts(const struct record *r, const struct fields *f, struct texts *t
 int record_texts_named(const struct record *r, const char *name, struct texts *t); /* the same */
 void texts_plain(struct texts *t); /* NUL becomes U+FFFD: for those who take them for C strings */
 void texts_free(struct texts *t);
+
+/* key.c - what a person's decision on a record is filed under: the bytes of its id, or, where it
+ * has none, 16 digits of the hash of its JSON without `reason`, which vlm-filter adds to what it
+ * drops. To free; *hashed tells which. */
+char *record_key(const struct record *r, bool *hashed);
 
 /* reader.c - whatever comes in, as records
  *

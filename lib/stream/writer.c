@@ -19,33 +19,6 @@ static const char *media_type(const unsigned char *data, size_t size)
                                    : picture_formats[picture].media_type;
 }
 
-/* RFC 4648: three bytes are four letters, the last group is filled up with '='. */
-static void add_base64(struct buffer *b, const unsigned char *data, size_t size)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *to;
-
-    buffer_reserve(b, size / 3 * 4 + 4);
-    to = b->data + b->size;
-    for (; size >= 3; data += 3, size -= 3, to += 4) {
-        uint32_t x = (uint32_t)data[0] << 16 | (uint32_t)data[1] << 8 | data[2];
-
-        for (int i = 0; i < 4; i++)
-            to[i] = letters[x >> (18 - 6 * i) & 63];
-    }
-    if (size) {
-        uint32_t x = (uint32_t)data[0] << 16 | (size > 1 ? (uint32_t)data[1] << 8 : 0);
-
-        to[0] = letters[x >> 18];
-        to[1] = letters[x >> 12 & 63];
-        to[2] = size > 1 ? letters[x >> 6 & 63] : '=';
-        to[3] = '=';
-        to += 4;
-    }
-    b->size = (size_t)(to - b->data);
-}
-
 /* Row by row; as deep as the shape has dimensions, which are four at most. */
 static void add_matrix(struct buffer *b, const float *list, int rank, const long *shape)
 {
@@ -73,7 +46,7 @@ void member_json(struct buffer *b, const struct member *m)
 
     if (m->kind == MEMBER_BYTES) {
         buffer_printf(b, "\"data:%s;base64,", media_type(m->data, m->size));
-        add_base64(b, m->data, m->size);
+        base64_write(b, m->data, m->size);
         buffer_byte(b, '"');
     } else if (m->kind == MEMBER_F32) {
         add_matrix(b, m->data, m->rank, m->shape);

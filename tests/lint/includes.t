@@ -32,7 +32,7 @@ lib/kernel:base
 lib/weights:base
 lib/image:base
 lib/text:base
-lib/draw:image base
+lib/draw:image base vlm.h
 lib/tensor:kernel weights base
 lib/op:tensor kernel base
 lib/nn:op tensor base
@@ -43,8 +43,9 @@ lib/family:learn checkpoint decode nn op tensor weights image text base
 lib/api:family learn checkpoint decode nn op tensor weights draw image text base vlm.h
 lib/train:family learn checkpoint op tensor weights image text stream base vlm.h
 lib/eval:stream base vlm.h
+lib/page:stream base vlm.h
 lib/cli:stream base vlm.h
-cmd:cli train eval stream base vlm.h
+cmd:cli train eval page stream base vlm.h
 TABLE
 while IFS=: read -r header door; do
     [ -n "$header" ] || continue
@@ -53,7 +54,7 @@ while IFS=: read -r header door; do
     check $? "$header only in $door"
     [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 done <<TABLE
-stb/:lib/image/[a-z_]*\.c
+stb/:lib/(image|draw)/[a-z_]*\.c
 jpeglib:lib/image/[a-z_]*\.c
 webp/:lib/image/[a-z_]*\.c
 tiffio:lib/image/tiff\.c

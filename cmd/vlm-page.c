@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * vlm-page.c - records as one page to look at in a browser
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/base.h"
+#include "cli/cli.h"
+#include "page/page.h"
+
+static const char *dropped_path, *title = "Pictures and texts", *score = "itm";
+static long side = 128, sample, inline_mib = 16;
+static struct page *page;
+
+static const struct option_spec options[] = {
+    OPTION_FILE(0, "dropped", "FILE", &dropped_path,
+                "show the records of FILE as dropped: what vlm-filter --dropped wrote"),
+    OPTION_STRING(
+        0, "score", "NAME", &score,
+        "the field whose threshold is shown first, and of --sample's ranges (default itm)"),
+    OPTION_STRING(0, "title", "TEXT", &title, "the page's heading (default Pictures and texts)"),
+    OPTION_LONG(0, "sample", "N", &sample, 1, 10000000,
+                "show N records, as many of each range of the score (default all)"),
+    OPTION_LONG(0, "side", "PIXELS", &side, 16, 512, "longest side of pictures (default 128)"),
+    OPTION_LONG(0, "inline", "MIB", &inline_mib, 0, 1024,
+                "most mebibytes of pictures inside the page; more lie beside it (default 16)"),
+    OPTIONS_STREAM,
+    OPTIONS_END,
+};
+
+static int begin(void)
+{
+    struct page_options o = {
+        .fields = &settings.fields,
+        .title = title,
+        .score = score,
+        .max_pixels = settings.max_pixels,
+        .side = side,
+        .sample = sample,
+        .seed = (uint64_t)settings.seed,
+        .inline_bytes = inline_mib << 20,
+    };
+
+    if (dropped_path && strcmp(dropped_path, "-") && !path_exists(dropped_path))
+        return fail_as("not_found", "%s: no such file", dropped_path), 1;
+    page = page_open(&o);
+    return page ? 0 : 1;
+}
+
+static int batch(struct record *records[], int count)
+{
+    if (page_add(page, records, count, false))
+        return -1;
+    for (int i = 0; i < count; i++) {
+        record_free(records[i]);
+        records[i] = NULL;
+    }
+    return 0;
+}
+
+/* The file of dropped records, read as an operand is. */
+static int add_dropped(void)
+{
+    enum { BATCH = 64 };
+    struct reader_options o = { .is_image = vlm_is_image };
+    char *operand = xstrdup(dropped_path);
+    struct reader *reader = reader_open(&operand, 1, &o);
+    struct record *list[BATCH];
+    int count, status = 0;
+
+    do {
+        for (count = 0; count < BATCH && (list[count] = reader_next(reader, NULL)); count++)
+            ;
+        status = page_add(page, list, count, true);
+        for (int i = 0; i < count; i++)
+            record_free(list[i]);
+    } while (count == BATCH && !status);
+    if (!status && reader_failed(reader))
+        status = fail("%s", reader_message(reader));
+    reader_close(reader);
+    free(operand);
+    return status;
+}
+
+static int put(void *self, const void *data, size_t size)
+{
+    (void)self;
+    emit_bytes(data, size);
+    return 0;
+}
+
+static int finish(void)
+{
+    if (dropped_path && add_dropped())
+        return -1;
+    return page_write(page, settings.output, put, NULL);
+}
+
+static void end(void)
+{
+    page_free(page);
+}
+
+int main(int argc, char **argv)
+{
+    static struct filter filter = {
+        .name = "vlm-page",
+        .args = "[FILE...]",
+        .about = "write one page to see, sort, compare and decide in a browser",
+        .options = options,
+        .begin = begin,
+        .batch = batch,
+        .finish = finish,
+        .end = end,
+        .keeps_records = true,
+        .takes_failed = true,
+        .whole = true,
+    };
+    return filter_main(&filter, argc, argv);
+}

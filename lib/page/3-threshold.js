@@ -1,0 +1,131 @@
+/* 3-threshold.js - distributions of scores, and the threshold */
+
+const numeric = numericFields();
+let active = numeric.includes(head.score) ? head.score : numeric[0] || null;
+const limits = new Map();
+const short = (x) => String(Number(x.toPrecision(4)));
+/* With four digits, and not above x. */
+function below(x) {
+    const rounded = Number(x.toPrecision(4));
+    return rounded <= x ? rounded : Number((x - Math.abs(x) * 1e-3).toPrecision(4));
+}
+
+const ranges = new Map();
+function range(name) {
+    if (!ranges.has(name)) {
+        let least = Infinity, most = -Infinity;
+        for (const x of column(name))
+            if (!Number.isNaN(x)) {
+                least = Math.min(least, x);
+                most = Math.max(most, x);
+            }
+        ranges.set(name, [least, most > least ? most : least + 1]);
+    }
+    return ranges.get(name);
+}
+
+function histogram(name) {
+    const [least, most] = range(name);
+    const count = [new Array(BINS).fill(0), new Array(BINS).fill(0)];
+    for (const row of rows) {
+        const x = column(name)[row.index];
+        if (!Number.isNaN(x) && row.state !== ERROR)
+            count[row.state][Math.min(BINS - 1, Math.floor((x - least) / (most - least) * BINS))]++;
+    }
+    const highest = Math.max(1, ...count[0].map((c, i) => c + count[1][i]));
+    const box = make('div', 'histogram');
+    box.dataset.field = name;
+    const title = make('button', '', name);
+    title.type = 'button';
+    title.addEventListener('click', () => choose(name));
+    const all = count.map((c) => c.reduce((a, b) => a + b, 0));
+    const drawing = svg('svg', { viewBox: `0 0 ${BINS} 64`, preserveAspectRatio: 'none', role: 'img',
+        'aria-label': `${name}: ${all[0]} kept and ${all[1]} dropped records between ${short(least)} and ${short(most)}` });
+    for (const state of [KEPT, DROPPED]) {
+        let path = '';
+        for (let i = 0; i < BINS; i++) {
+            const below = state === KEPT ? 0 : count[0][i] / highest * 60, high = count[state][i] / highest * 60;
+            if (high)
+                path += `M${i} ${64 - below}h.9v${-high}h-.9z`;
+        }
+        drawing.append(svg('path', { d: path, class: 'bar-' + STATE[state] }));
+    }
+    drawing.append(svg('line', { class: 'line', x1: 0, x2: 0, y1: 0, y2: 64, visibility: 'hidden' }));
+    const drag = (event) => {
+        const r = drawing.getBoundingClientRect();
+        const share = Math.max(0, Math.min(1, (event.clientX - r.left) / r.width));
+        if (active !== name)
+            choose(name);
+        setLimit(least + share * (most - least));
+    };
+    drawing.addEventListener('pointerdown', (event) => {
+        drawing.setPointerCapture(event.pointerId);
+        drag(event);
+    });
+    drawing.addEventListener('pointermove', (event) => event.buttons && drag(event));
+    const ends = make('div', 'ends');
+    ends.append(make('span', '', short(least)), make('span', '', short(most)));
+    box.append(title, drawing, ends);
+    return box;
+}
+
+/* vlm-filter takes a name with other characters between backquotes. */
+const filterName = (name) => (/^[A-Za-z_][\w.]*$/.test(name) ? name : '`' + name + '`');
+
+const judged = (row) => row.state !== ERROR;
+function wouldKeep(name, limit) {
+    const list = column(name);
+    let count = 0;
+    for (const row of rows)
+        count += judged(row) && list[row.index] >= limit ? 1 : 0;
+    return count;
+}
+
+function setLimit(value) {
+    const [least, most] = range(active);
+    value = Number(value.toPrecision(4));
+    limits.set(active, value);
+    $('limit').value = Math.round((value - least) / (most - least) * 1000);
+    const count = wouldKeep(active, value), all = rows.filter(judged).length, now = rows.filter((r) => r.state === KEPT).length;
+    const change = count - now;
+    $('limit-says').textContent = `${active} ≥ ${value} would keep ${(100 * count / Math.max(1, all)).toFixed(1)} %: ${count} of ${all} (${change < 0 ? '−' : '+'}${Math.abs(change)})` +
+        (head.sampled ? ', of this sample' : '');
+    $('limit-filter').textContent = `vlm-filter --keep '${filterName(active)} >= ${value}'`;
+    for (const box of $('histograms').children) {
+        const line = box.querySelector('line');
+        const mine = limits.get(box.dataset.field);
+        const [a, b] = range(box.dataset.field);
+        line.setAttribute('visibility', mine === undefined ? 'hidden' : 'visible');
+        if (mine !== undefined) {
+            const x = (mine - a) / (b - a) * BINS;
+            line.setAttribute('x1', x);
+            line.setAttribute('x2', x);
+        }
+    }
+    if (['near', 'surprise'].includes($('view').value))
+        arrange();
+}
+
+/* Where the line stands at first: what best parts the kept from the dropped, else the median. */
+function firstLimit(name) {
+    const list = column(name), pairs = [];
+    for (const row of rows)
+        if (judged(row) && !Number.isNaN(list[row.index]))
+            pairs.push([list[row.index], row.state === KEPT]);
+    const parted = separate(pairs);
+    if (parted)
+        return below(parted.threshold);
+    pairs.sort((a, b) => a[0] - b[0]);
+    return pairs.length ? below(pairs[Math.floor(pairs.length / 2)][0]) : range(name)[0];
+}
+
+function choose(name) {
+    active = name;
+    $('threshold').hidden = false;
+    $('limit-name').textContent = name;
+    for (const box of $('histograms').children)
+        box.classList.toggle('active', box.dataset.field === name);
+    setLimit(limits.has(name) ? limits.get(name) : firstLimit(name));
+    showProgress();
+}
+

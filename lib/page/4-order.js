@@ -1,0 +1,103 @@
+/* 4-order.js - which records are shown, in which order */
+
+let order = [];
+
+/* Words that all must stand in a text or a name; field:value and field>=1 look at one field. */
+function matcher(query) {
+    const tests = [];
+    for (const word of query.match(/"[^"]*"|\S+/g) || []) {
+        const compare = /^([\w.]+)(>=|<=|>|<)(-?[\d.]+(?:e-?\d+)?)$/i.exec(word), field = /^([\w.]+):(.*)$/.exec(word);
+        if (compare) {
+            const list = column(compare[1]), limit = Number(compare[3]);
+            tests.push({ '>=': (r) => list[r.index] >= limit, '<=': (r) => list[r.index] <= limit,
+                '>': (r) => list[r.index] > limit, '<': (r) => list[r.index] < limit }[compare[2]]);
+        } else if (field) {
+            const want = field[2].replace(/"/g, '').toLowerCase();
+            tests.push((r) => r.record[field[1]] !== undefined &&
+                (typeof r.record[field[1]] === 'string' ? r.record[field[1]] : JSON.stringify(r.record[field[1]])).toLowerCase().includes(want));
+        } else {
+            const want = word.replace(/"/g, '').toLowerCase();
+            tests.push((r) => nameOf(r).toLowerCase().includes(want) || textsOf(r).some((t) => t.text.toLowerCase().includes(want)));
+        }
+    }
+    return (row) => tests.every((t) => t(row));
+}
+
+function byNumber(list, name, down) {
+    const values = column(name);
+    const value = (row) => (Number.isNaN(values[row.index]) ? -Infinity : values[row.index]);
+    return list.sort((a, b) => (down ? value(b) - value(a) : value(a) - value(b)) || a.index - b.index);
+}
+
+function rankShare(name) {
+    const list = rows.filter((r) => !Number.isNaN(column(name)[r.index]));
+    byNumber(list, name, false);
+    const share = new Float64Array(rows.length).fill(NaN);
+    list.forEach((row, i) => { share[row.index] = i / Math.max(1, list.length - 1); });
+    return share;
+}
+
+/* The two scores whose ranks are compared: itm and itc, else the first two numeric fields. */
+function disagree() {
+    const one = numeric.find((n) => n === 'itm' || n.startsWith('itm.')) || numeric[0];
+    const two = numeric.find((n) => n === 'itc' || n === 'sim' || n.startsWith('itc.')) || numeric.find((n) => n !== one);
+    if (!one || !two)
+        return [];
+    const a = rankShare(one), b = rankShare(two);
+    return rows.filter((r) => judged(r) && !Number.isNaN(a[r.index]) && !Number.isNaN(b[r.index]))
+        .sort((r, s) => Math.abs(a[s.index] - b[s.index]) - Math.abs(a[r.index] - b[r.index]) || r.index - s.index);
+}
+
+const views = {
+    all: ['all records', () => rows.slice()],
+    kept: ['kept', () => rows.filter((r) => r.state === KEPT)],
+    dropped: ['dropped', () => rows.filter((r) => r.state === DROPPED)],
+    near: ['nearest to the threshold', () => {
+        const values = column(active), limit = limits.get(active);
+        const side = (above) => rows.filter((r) => judged(r) && (above ? values[r.index] >= limit : values[r.index] < limit))
+            .sort((a, b) => Math.abs(values[a.index] - limit) - Math.abs(values[b.index] - limit)).slice(0, NEAR);
+        return side(false).reverse().concat(side(true));
+    }, true],
+    surprise: ['surprises: best dropped, worst kept', () => {
+        const good = (r) => !Number.isNaN(column(active)[r.index]);
+        const dropped = byNumber(rows.filter((r) => r.state === DROPPED && good(r)), active, true).slice(0, NEAR);
+        const kept = byNumber(rows.filter((r) => r.state === KEPT && good(r)), active, false).slice(0, NEAR);
+        const out = [];
+        for (let i = 0; i < Math.max(kept.length, dropped.length); i++)
+            out.push(...[dropped[i], kept[i]].filter(Boolean));
+        return out;
+    }, true],
+    disagree: ['scores that disagree most', disagree],
+    same: ['one text on many pictures', () => rows.filter((r) => sameText.get(firstText(r)) > 1)
+        .sort((a, b) => sameText.get(firstText(b)) - sameText.get(firstText(a)) || (firstText(a) < firstText(b) ? -1 : firstText(a) > firstText(b) ? 1 : a.index - b.index))],
+    duplicates: ['near duplicates, by group', () => [...groups.values()].flat()],
+    clusters: ['clusters', () => rows.filter((r) => r.record.cluster !== undefined)
+        .sort((a, b) => (a.record.cluster < b.record.cluster ? -1 : a.record.cluster > b.record.cluster ? 1 : a.index - b.index))],
+    errors: ['errors', () => rows.filter((r) => r.state === ERROR)
+        .sort((a, b) => (errorCode(a) < errorCode(b) ? -1 : errorCode(a) > errorCode(b) ? 1 : a.index - b.index))],
+    open: ['not yet decided', () => rows.filter((r) => judged(r) && !decisions.has(keyOf(r)))],
+    decided: ['decided', () => rows.filter((r) => decisions.has(keyOf(r)))],
+};
+const errorCode = (row) => (row.record.error && String(row.record.error.code)) || '';
+const own = ['near', 'surprise', 'disagree', 'same', 'duplicates', 'clusters', 'errors']; /* have an order */
+
+function arrange() {
+    const view = $('view').value, search = $('search').value.trim();
+    let list = views[view][1]();
+    if (search)
+        list = list.filter(matcher(search));
+    $('sort').disabled = $('down').disabled = own.includes(view);
+    if (!own.includes(view) && $('sort').value)
+        byNumber(list, $('sort').value, $('down').checked);
+    order = list;
+    current = Math.max(0, Math.min(current, order.length - 1));
+    $('shown').textContent = `${order.length} of ${rows.length} shown`;
+    $('grid').scrollTop = 0;
+    current = 0;
+    for (const card of cards.values())
+        card.remove();
+    cards.clear();
+    layOut();
+    showProgress();
+}
+

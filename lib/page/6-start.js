@@ -1,0 +1,69 @@
+/* 6-start.js - the head of the page, and what its controls do */
+
+function listOf(title, counts) {
+    const box = make('div'), list = make('ul');
+    const names = Object.keys(counts).sort((a, b) => counts[b] - counts[a]);
+    if (!names.length)
+        return null;
+    for (const name of names)
+        list.append(make('li', '', `${counts[name]} × ${visible(name)}`));
+    box.append(make('h2', '', title), list);
+    return box;
+}
+
+function showHead() {
+    const { kept, dropped, errors } = head;
+    $('counts').textContent = `${kept + dropped + errors} records: ${kept} kept, ${dropped} dropped, ${errors} with errors` +
+        (head.sampled ? `; a sample of ${rows.length} is shown` : '');
+    const parts = [listOf('Dropped, by reason', head.reasons), listOf('Errors, by code', head.codes), listOf('Provenance', head.provenance)].filter(Boolean);
+    $('about-lists').append(...parts);
+    $('about').hidden = !parts.length;
+}
+
+for (const name in views) {
+    const empty = (name === 'duplicates' && !groups.size) || (name === 'errors' && !head.errors) || (views[name][2] && !active) ||
+        (name === 'clusters' && !rows.some((r) => r.record.cluster !== undefined)) || (name === 'dropped' && !head.dropped);
+    if (!empty)
+        $('view').append(Object.assign(make('option', '', views[name][0]), { value: name }));
+}
+$('sort').append(Object.assign(make('option', '', 'order of the input'), { value: '' }),
+    ...numeric.map((name) => Object.assign(make('option', '', name), { value: name })));
+$('histograms').append(...numeric.map(histogram));
+$('view').addEventListener('change', arrange);
+$('sort').addEventListener('change', arrange);
+$('down').addEventListener('change', arrange);
+let waiting = 0;
+$('search').addEventListener('input', () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(arrange, 150);
+});
+$('limit').addEventListener('input', () => {
+    const [least, most] = range(active);
+    setLimit(least + Number($('limit').value) / 1000 * (most - least));
+});
+$('limit-copy').addEventListener('click', () => copy($('limit-filter').textContent));
+$('copy-names').addEventListener('click', () => copy(order.map(nameOf).join('\n') + '\n'));
+$('save').addEventListener('click', save);
+$('forget').addEventListener('click', () => {
+    if (!decisions.size || confirm(`Forget ${decisions.size} decisions?`)) {
+        decisions.clear();
+        remember();
+        arrange();
+    }
+});
+$('blind').addEventListener('change', () => {
+    document.body.classList.toggle('blind', $('blind').checked);
+    showProgress();
+});
+let frame = 0;
+$('grid').addEventListener('scroll', () => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(draw);
+}, { passive: true });
+new ResizeObserver(layOut).observe($('grid'));
+showHead();
+if (active)
+    choose(active);
+arrange();
+window.vlmPage = { rows, decisionLines, cardsAlive: () => cards.size, setLimit, choose, wouldKeep };
+

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * row.c - a record as the page has it: its id as a text or null, else its hash, and its fields
+ *
+ * Fields that nobody reads by eye stay out: vectors, data: URIs, long lists.  Long texts are cut.
+ * In a script element `<` could begin a tag, so it is written as \u003c, which JSON reads as the
+ * same letter.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "page/parts.h"
+
+enum { TEXT_BYTES = 2000, LIST_BYTES = 2000, NUMBERS = 64, WORDS = 200 };
+
+static void add_cut(struct buffer *b, struct span value)
+{
+    size_t size, cut = TEXT_BYTES;
+    char *text = json_text_sized(value, &size);
+
+    if (!text) {
+        buffer_string(b, "null");
+        return;
+    }
+    while (cut > 0 && ((unsigned char)text[cut] & 0xc0) == 0x80)
+        cut--; /* not inside a character */
+    json_escape(b, text, cut);
+    b->size--; /* its closing quotation mark */
+    buffer_string(b, "\xe2\x80\xa6\"");
+    free(text);
+}
+
+static bool is_vector(struct span value)
+{
+    struct span none, item;
+    size_t at = 0;
+    int count = 0;
+
+    while (count <= NUMBERS && json_each(value, &at, &none, &item)) {
+        if (item.data[0] == '[' || item.data[0] == '"' || item.data[0] == '{')
+            return item.data[0] == '[';
+        count++;
+    }
+    return count > NUMBERS;
+}
+
+static void add_value(struct buffer *b, struct span value)
+{
+    if (value.data[0] == '"' && value.size > TEXT_BYTES)
+        add_cut(b, value);
+    else
+        buffer_add(b, value.data, value.size);
+}
+
+static bool is_shown(struct span value)
+{
+    if (value.data[0] == '"')
+        return value.size < 6 || memcmp(value.data, "\"data:", 6);
+    if (value.data[0] == '[' && is_vector(value))
+        return false;
+    return (value.data[0] != '[' && value.data[0] != '{') || value.size <= LIST_BYTES;
+}
+
+static void add_fields(struct buffer *b, const struct record *r)
+{
+    struct span object = { r->json.data, r->json.size }, name, value;
+    size_t at = 0;
+    int count = 0;
+
+    buffer_byte(b, '{');
+    while (json_each(object, &at, &name, &value)) {
+        if (!is_shown(value))
+            continue;
+        buffer_printf(b, "%s\"", count++ ? "," : "");
+        buffer_add(b, name.data, name.size);
+        buffer_string(b, "\":");
+        add_value(b, value);
+    }
+    buffer_byte(b, '}');
+}
+
+void row_write(struct buffer *b, const struct record *r)
+{
+    bool hashed;
+    char *key = record_key(r, &hashed);
+
+    if (hashed)
+        buffer_string(b, "null");
+    else
+        json_escape(b, key, strlen(key));
+    buffer_byte(b, ',');
+    json_escape(b, key, hashed ? strlen(key) : 0);
+    buffer_byte(b, ',');
+    add_fields(b, r);
+    free(key);
+    buffer_substitute(b, "<", "\\u003c");
+    buffer_substitute(b, "\n", " ");
+}
+
+void counts_add(struct counts *c, const char *word)
+{
+    for (int i = 0; i < c->used; i++)
+        if (!strcmp(c->words[i], word)) {
+            c->times[i]++;
+            return;
+        }
+    if (c->used == WORDS) { /* the last one stands for the rest */
+        c->times[WORDS - 1]++;
+        return;
+    }
+    c->words = xresize(c->words, (size_t)c->used + 1, sizeof *c->words);
+    c->times = xresize(c->times, (size_t)c->used + 1, sizeof *c->times);
+    c->words[c->used] = xstrdup(c->used == WORDS - 1 ? "others" : word);
+    c->times[c->used++] = 1;
+}

@@ -1,0 +1,94 @@
+#!/bin/sh
+# vlm-page.t - what the page holds, hostile texts, the sample, sprite sheets, decisions
+. "$(dirname "$0")/tap.sh"
+cp "$top/tests/golden/clip/picture.png" a.png
+cp a.png b.png
+
+cat >kept.jsonl <<'R'
+{"id":12345678901234567890,"image":"a.png","text":"a red dog","itm":0.9,"itc":0.31}
+{"image":"b.png","text":"</script><script>alert(1)</script>","itm":0.7,"image_embedding":[0.1,0.2,0.3]}
+{"id":"gone","image":"none.png","text":"a cat","itm":[0.2,0.6]}
+{"id":4,"image":"b.png","error":{"stage":"decode","code":"truncated","message":"b.png: truncated"}}
+R
+cat >dropped.jsonl <<'R'
+{"id":5,"image":"a.png","text":"sale","itm":0.1,"reason":"itm 0.1 is below 0.5"}
+{"id":6,"image":"a.png","text":"sale","itm":0.2,"reason":"itm 0.2 is below 0.5"}
+{"id":7,"image":"a.png","text":"sale","itm":0.3,"reason":"not: itc > 0.2"}
+R
+part() { # NAME FILE: the text of a script element
+    awk -v open="id=\"$1\">" '{ at = index($0, open) } at { on = 1; $0 = substr($0, at + length(open)) }
+        on { end = index($0, "</script>"); print end ? substr($0, 1, end - 1) : $0; if (end) exit }' "$2"
+}
+status 0 'a page of two files' vlm-page --dropped dropped.jsonl -o page.html kept.jsonl
+is "$(part head page.html | jq -c '[.kept,.dropped,.errors,.sampled,.codes,.reasons]')" \
+    '[3,3,1,false,{"truncated":1},{"itm … is below 0.5":2,"not: itc > 0.2":1}]' 'counts, codes and reasons'
+is "$(part records page.html | jq -c '[length, (map(.[0])), (map(.[3]))]')" \
+    '[7,[0,0,0,2,1,1,1],["12345678901234567890",null,"\"gone\"","4","5","6","7"]]' \
+    'states and ids, each id as it was spelt'
+is "$(part records page.html | jq -c '[.[2][1], .[0][1], .[0][2], .[1][5].image_embedding]')" '[-1,0,[],[0.1,0.2,0.3]]' \
+    'a picture that is gone has no number'
+is "$(part records page.html | jq -r '.[1][5].text')" '</script><script>alert(1)</script>' \
+    'a text comes back as it was'
+is "$(grep -c 'alert(1)<' page.html)" 0 'no tag of a record is a tag of the page'
+like "$(cat page.html)" "Content-Security-Policy\" content=\"default-src 'none'" 'a policy that forbids requests'
+is "$(grep -Eo '(src|href)="?(https?:)?//' page.html)" '' 'nothing is fetched'
+part pictures page.html | head -n 1 | base64 -d >small.jpg
+is "$(vlm-page -o again.html small.jpg; part head again.html | jq -c .kept)" 1 'small pictures are JPEG files that we read'
+
+vlm-page -j1 --batch 1 --dropped dropped.jsonl -o one.html kept.jsonl
+same page.html one.html 'the same bytes with one thread and other batches'
+vlm-page --dropped dropped.jsonl kept.jsonl >stdout.html
+same page.html stdout.html 'the same bytes on standard output'
+
+status 0 'sprite sheets beside the page' vlm-page --inline 0 --dropped dropped.jsonl -o far.html kept.jsonl
+is "$(ls far.sprites)" 0000.jpg 'in a folder of its name'
+is "$(part head far.html | jq -c .sprites)" '{"across":16,"side":128,"folder":"far.sprites"}' 'which the page knows'
+is "$(part pictures far.html)" '' 'and no picture inside'
+status 1 'sheets need a file beside which they lie' vlm-page --inline 0 kept.jsonl
+like "$(cat .err)" 'give --output' 'and this is said'
+
+awk 'BEGIN { for (i = 0; i < 400; i++) printf "{\"id\":%d,\"text\":\"t\",\"itm\":%.4f}\n", i, i < 360 ? 0.95 + i / 10000 : (i - 360) / 50 }' >many.jsonl
+vlm-page --sample 40 -o some.html many.jsonl
+is "$(part records some.html | jq length)" 40 '--sample: so many'
+is "$(part records some.html | jq '[.[] | select(.[5].itm < 0.9)] | length >= 30')" true 'of every range of the score'
+is "$(part head some.html | jq -c '[.kept,.sampled]')" '[400,true]' 'while counts are of all'
+vlm-page --sample 40 --batch 3 -j1 -o some2.html many.jsonl
+same some.html some2.html 'the same sample for other batches'
+is "$(part records some.html | md5sum; vlm-page --sample 40 --seed 7 many.jsonl >s7; part records s7 | md5sum | tail -n 1)" \
+    "$(part records some.html | md5sum; part records s7 | md5sum)" 'a seed chooses'
+[ "$(part records some.html | md5sum)" != "$(part records s7 | md5sum)" ]
+report $? 'and another seed others'
+
+: >empty.jsonl
+status 0 'no records: a page that says so' vlm-page -o empty.html empty.jsonl
+is "$(part records empty.html | jq -c .)" '[]' 'with an empty list'
+status 1 'a full disk is an error' sh -c 'vlm-page kept.jsonl >/dev/full'
+status 1 'a file of dropped records that is not there' vlm-page --dropped nope.jsonl -o x.html kept.jsonl
+[ ! -e x.html ]
+report $? 'leaves no page'
+
+# decisions
+cat >scored.jsonl <<'R'
+{"id":1,"text":"a","itm":0.9}
+{"id":2,"text":"b","itm":0.1}
+{"text":"no id","itm":0.8}
+{"text":"no id either","itm":0.2}
+{"id":1,"text":"another text of 1","itm":0.7}
+R
+vlm-filter --keep 'itm > 0.5' --dropped d.jsonl scored.jsonl >k.jsonl
+vlm-page --dropped d.jsonl -o p.html k.jsonl
+key() { part records p.html | jq -r ".[] | select(.[5].text == \"$1\") | .[4]"; }
+{
+    echo '{"id":1,"keep":false,"truth":false,"itm":0.9,"text":"a"}'
+    echo '{"id":2,"keep":true,"truth":true,"itm":0.1,"text":"b"}'
+    echo "{\"key\":\"$(key 'no id')\",\"keep\":false,\"truth\":false,\"itm\":0.8}"
+    echo "{\"key\":\"$(key 'no id either')\",\"keep\":true,\"truth\":true,\"itm\":0.2}"
+} >decisions.jsonl
+is "$(vlm-filter --keep 'itm > 0.5' --decisions decisions.jsonl --dropped d2.jsonl scored.jsonl | jq -r .text | tr '\n' ',')" \
+    'b,no id either,another text of 1,' 'decisions are applied over the rule'
+is "$(jq -r '.text + ": " + .reason' d2.jsonl | tr '\n' ',')" 'a: decision,no id: decision,' 'what they drop says so'
+is "$(vlm-eval --task itm decisions.jsonl | jq -c '[.auc, .records]')" '[0,4]' 'vlm-eval reads the same file'
+echo '{"keep":true}' >bad.jsonl
+status 3 'a decision on nothing' vlm-filter --decisions bad.jsonl scored.jsonl
+like "$(cat .err)" 'bad.jsonl: line 1' 'names its line'
+finish
