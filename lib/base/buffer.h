@@ -25,7 +25,7 @@ uint32_t utf8_next(const char **text, const char *end); /* bad bytes: U+FFFD, at
 void buffer_utf8(struct buffer *b, uint32_t code);
 
 /* base64.c - appends the bytes that a text spells; spaces and newlines are passed by */
-int base64_read(struct buffer *b, const char *text); /* 0, or -1 after fail() */
+int base64_read(struct buffer *b, const char *text);                 /* 0, or -1 after fail() */
 void base64_write(struct buffer *b, const void *bytes, size_t size); /* appends the letters */
 
 #endif

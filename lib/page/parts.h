@@ -14,9 +14,9 @@ struct picture {
     long long at; /* of its JPEG in the temporary file */
     int size, width, height;
 };
-struct entry { /* a record that the page shows */
+struct entry {                      /* a record that the page shows */
     uint64_t index, priority, hash; /* hash: of its row */
-    long long at; /* of its row in the temporary file */
+    long long at;                   /* of its row in the temporary file */
     int size, stratum;
     int picture, heat, heats; /* numbers of its picture, -1: none, and of its first heat map */
 };

@@ -19,8 +19,9 @@ static const size_t most_bytes = (size_t)1 << 30; /* of an encoded image */
 static const char *const ids[] = { "id",        "uid", "key", "__key__", "image_id",
                                    "SAMPLE_ID", "url", "URL", NULL };
 const char *const record_image_names[] = { "image",     "image_path", "path", "filename",
-                                      "file_name", "filepath",   NULL };
-const char *const record_text_names[] = { "text", "caption", "TEXT", "txt", "captions", "title", NULL };
+                                           "file_name", "filepath",   NULL };
+const char *const record_text_names[] = { "text",     "caption", "TEXT", "txt",
+                                          "captions", "title",   NULL };
 
 const char *const vector_fields[VECTOR_FIELDS] = { "image_embedding", "text_embedding" };
 
@@ -54,8 +55,8 @@ static bool is_among(const char *name, const char *const *names)
 
 bool field_is_text(const char *name)
 {
-    return is_among(name, record_image_names) || is_among(name, record_text_names) || !strcmp(name, "url") ||
-           !strcmp(name, "URL");
+    return is_among(name, record_image_names) || is_among(name, record_text_names) ||
+           !strcmp(name, "url") || !strcmp(name, "URL");
 }
 
 bool field_is_known(const char *name)
