@@ -198,5 +198,60 @@ TARGET void near_avx2(const struct near_tile *t)
     }
 }
 
-const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel, &panel, near_avx2);
+/* --- int8.c's tiles --- */
+
+INLINE void byte_rows(const struct byte_tile *t, const int rows)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i sum[BYTE_ROWS][2];
+    const int8_t *at = t->panel;
+
+    UNROLL(6)
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+    for (long k = 0; k < t->depth; k += BYTE_STEP, at += BYTE_STEP * BYTE_COLUMNS) {
+        __m256i low = _mm256_loadu_si256((const void *)at);
+        __m256i high = _mm256_loadu_si256((const void *)(at + 32));
+
+        UNROLL(6)
+        for (int i = 0; i < rows; i++) {
+            __m256i x = four_bytes(t->x + i * t->x_stride + k);
+
+            sum[i][0] =
+                _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(_mm256_maddubs_epi16(x, low), ones));
+            sum[i][1] =
+                _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(_mm256_maddubs_epi16(x, high), ones));
+        }
+    }
+    UNROLL(6)
+    for (int i = 0; i < rows; i++) {
+        _mm256_storeu_si256((void *)(t->sums + i * BYTE_COLUMNS), sum[i][0]);
+        _mm256_storeu_si256((void *)(t->sums + i * BYTE_COLUMNS + 8), sum[i][1]);
+    }
+}
+
+TARGET void byte_tile_avx2(const struct byte_tile *t)
+{
+    switch (t->rows) {
+    case 1:
+        byte_rows(t, 1);
+        break;
+    case 2:
+        byte_rows(t, 2);
+        break;
+    case 3:
+        byte_rows(t, 3);
+        break;
+    case 4:
+        byte_rows(t, 4);
+        break;
+    case 5:
+        byte_rows(t, 5);
+        break;
+    default:
+        byte_rows(t, BYTE_ROWS);
+    }
+}
+
+const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel, &panel, near_avx2, byte_tile_avx2);
 #endif

@@ -42,6 +42,17 @@ struct near_tile {
     uint16_t *hits; /* [rows]: a bit each */
 };
 
+/* Sums of products of bytes, see int8.c. */
+enum { BYTE_ROWS = 6, BYTE_COLUMNS = 16, BYTE_STEP = 4 };
+struct byte_tile {
+    const uint8_t *x; /* [rows, depth]: 0 .. 127 */
+    long x_stride;
+    int rows;            /* BYTE_ROWS at most */
+    const int8_t *panel; /* [depth / 4][BYTE_COLUMNS][4] */
+    long depth;          /* a multiple of BYTE_STEP */
+    int32_t *sums;       /* [rows, BYTE_COLUMNS], written */
+};
+
 /* dispatch.c - the table; kernels_start() runs once, by itself, before main */
 struct kernels {
     const char *name; /* "scalar" "avx2" "avx512" "vnni" "amx" */
@@ -67,6 +78,11 @@ struct kernels {
      * sums are added in order. */
     float (*dot_in_order)(const float *a, const float *b, long count);
     void (*near)(const struct near_tile *t);
+    void (*byte_tile)(const struct byte_tile *t);
+    /* One row of numbers as `pieces` rows of bytes, `stride` apart, and the row's scale; see
+     * int8.c. A row of numbers below 2^-103 is 0; one that is not finite has the scale NaN. */
+    void (*split_bytes)(uint8_t *to, long stride, int pieces, float *scale, const float *x,
+                        long count);
     void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */
     void (*narrow)(void *y, const float *x, enum dtype type, long count); /* f32 f16 bf16 */
 
@@ -93,6 +109,7 @@ struct matrix {
     enum dtype type;  /* f32, f16, bf16 or i8; the same in all parts */
     long rows;
     const float *scale; /* [rows], of i8, copied; else NULL */
+    int pieces;         /* of i8: bytes that a row's number is taken for, 1 to 3; 0: an f32 */
 };
 struct pack;
 struct pack *pack_weights(const struct matrix *parts, int count, long inputs,
@@ -109,6 +126,7 @@ struct product {
     long rows, x_stride;
     const float *bias[PACK_PARTS]; /* one a part, each may be NULL */
     enum activation activation;
+    int pieces;            /* 1 to 3 where the pack was made with some; else 0 */
     const float *residual; /* [rows, outputs], row stride y_stride, may be y; or NULL */
     float *y;              /* [rows, outputs], row stride y_stride */
     long y_stride;

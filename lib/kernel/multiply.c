@@ -228,6 +228,11 @@ void multiply_packed(const struct product *p)
     assert(p->rows >= 0 && p->y != p->x);
     if (!p->rows)
         return;
+    assert(pack->bytes == (p->pieces > 0));
+    if (pack->bytes) {
+        multiply_bytes(p);
+        return;
+    }
     if (pack->int8_rows) {
         multiply_int8(p);
         return;

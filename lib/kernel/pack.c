@@ -66,6 +66,23 @@ static void fill_int8(const struct packing *w, uint8_t *to, long first, int colu
         }
 }
 
+static void pack_bytes_panel(void *argument, long i, int worker)
+{
+    const struct packing *w = argument;
+    const struct pack *p = w->pack;
+    const int8_t *rows[BYTE_COLUMNS];
+    long first = i * BYTE_COLUMNS, left = p->outputs - first;
+    int columns = left < BYTE_COLUMNS ? (int)left : BYTE_COLUMNS;
+
+    (void)worker;
+    for (int j = 0; j < columns; j++) {
+        rows[j] = (const int8_t *)row_of(w, first + j);
+        for (long k = 0; k < p->inputs; k++)
+            p->column_sum[first + j] += rows[j][k];
+    }
+    bytes_fill((int8_t *)p->data + first * p->depth, rows, columns, p->inputs);
+}
+
 static void pack_panel(void *argument, long i, int worker)
 {
     struct packing *w = argument;
@@ -121,11 +138,20 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bo
     }
     p->outputs = p->first[count];
     copy_scales(p, parts);
+    p->bytes = p->type == DTYPE_I8 && parts[0].pieces;
+    if (p->bytes) {
+        p->depth = round_up(inputs, BYTE_STEP);
+        p->size = (size_t)(bytes_panels(p->outputs) * BYTE_COLUMNS * p->depth);
+        p->column_sum = xalloc((size_t)p->outputs, sizeof *p->column_sum);
+        p->data = pages_alloc(p->size);
+        pool_run(pack_bytes_panel, &w, bytes_panels(p->outputs));
+        return p;
+    }
     p->int8_rows = p->type == DTYPE_I8 && p->kernel->int8_rows;
     p->depth = p->int8_rows ? round_up(inputs, INT8_STEP) : inputs;
     p->panels = panels_of(p->kernel, p->outputs);
-    p->bytes = (size_t)panels_size(p->kernel, &p->panels, p->depth) * dtype_size(p->type);
-    p->data = pages_alloc(p->bytes);
+    p->size = (size_t)panels_size(p->kernel, &p->panels, p->depth) * dtype_size(p->type);
+    p->data = pages_alloc(p->size);
     pool_run(pack_panel, &w, p->panels.count);
     return p;
 }
@@ -136,6 +162,7 @@ void pack_free(struct pack *p)
         return;
     pages_free(p->data);
     free(p->scale);
+    free(p->column_sum);
     free(p);
 }
 
@@ -151,5 +178,5 @@ long pack_inputs(const struct pack *p)
 
 size_t pack_bytes(const struct pack *p)
 {
-    return p->bytes;
+    return p->size;
 }

@@ -152,6 +152,37 @@ static inline __attribute__((always_inline)) uint16_t near_hits(const struct nea
     return (uint16_t)hits;
 }
 
+/* See split_bytes in kernel.h. */
+static inline __attribute__((always_inline)) void
+split_row_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x, long count)
+{
+    static const float levels[] = { 63, 63 * 129, 63 * 16513 }; /* 63 of each piece */
+    float most = 0, odd = 0, by;
+
+    for (long i = 0; i < count; i++) {
+        float size = x[i] < 0 ? -x[i] : x[i];
+
+        most = size > most ? size : most;
+        odd += x[i] * 0; /* NaN where one is not finite */
+    }
+    by = most > 0x1p-103f && odd == 0 ? levels[pieces - 1] / most : 0;
+    *scale = (most > 0x1p-103f ? most / levels[pieces - 1] : 0) + odd;
+    for (long i = 0; i < count; i++) {
+        int32_t t = (int32_t)__builtin_rintf(by > 0 ? x[i] * by : 0);
+
+        for (int p = pieces - 1; p > 0; p--) {
+            int32_t rest = (t + 64) >> 7;
+
+            to[p * stride + i] = (uint8_t)(t - (rest << 7) + 64);
+            t = rest;
+        }
+        to[i] = (uint8_t)(t + 64);
+    }
+    for (int p = 0; p < pieces; p++)
+        for (long i = count; i % BYTE_STEP; i++)
+            to[p * stride + i] = 64;
+}
+
 /* panel.c - cutting columns into panels of nearly one width, and products with them */
 struct panels {
     long columns, vectors, count;
@@ -221,12 +252,19 @@ struct pack {
     long first[PACK_PARTS + 1]; /* output at which a part begins */
     long inputs, outputs;
     bool int8_rows; /* see struct int8_kernel */
+    bool bytes;     /* see int8.c: neither panels nor the kernel's columns */
     long depth;     /* of a panel: inputs, rounded up to whole INT8_STEP for int8_rows */
     struct panels panels;
     char *data; /* of pages_alloc() */
-    size_t bytes;
-    float *scale; /* [outputs], of i8; else NULL */
+    size_t size;
+    float *scale;        /* [outputs], of i8; else NULL */
+    int32_t *column_sum; /* [outputs], of bytes; else NULL */
 };
+
+/* int8.c - panels of bytes, and products with them */
+long bytes_panels(long outputs);
+void bytes_fill(int8_t *to, const int8_t *const *rows, int columns, long inputs);
+void multiply_bytes(const struct product *p);
 
 /* attention.c - one (sequence, head): pointers at the head's columns of the first row */
 struct span {
@@ -268,6 +306,8 @@ extern const struct unit unit_amx;
 extern const struct int8_kernel int8_vnni;
 void near_avx2(const struct near_tile *t);
 void near_vnni(const struct near_tile *t);
+void byte_tile_avx2(const struct byte_tile *t);
+void byte_tile_vnni(const struct byte_tile *t);
 bool have_amx(void);
 #endif
 

@@ -164,6 +164,25 @@ static void near(const struct near_tile *t)
     }
 }
 
+static void byte_tile(const struct byte_tile *t)
+{
+    for (int i = 0; i < t->rows; i++) {
+        int32_t *sums = t->sums + i * BYTE_COLUMNS;
+
+        memset(sums, 0, BYTE_COLUMNS * sizeof *sums);
+        for (long k = 0; k < t->depth; k++)
+            for (int j = 0; j < BYTE_COLUMNS; j++)
+                sums[j] += t->x[i * t->x_stride + k] *
+                           t->panel[(k / BYTE_STEP * BYTE_COLUMNS + j) * BYTE_STEP + k % BYTE_STEP];
+    }
+}
+
+static void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,
+                        long count)
+{
+    split_row_bytes(to, stride, pieces, scale, x, count);
+}
+
 static void widen(float *y, const void *x, enum dtype type, long count)
 {
     const uint16_t *half = x;
@@ -261,6 +280,8 @@ const struct kernels kernels_scalar = {
     .dot = dot,
     .dot_in_order = dot_in_order,
     .near = near,
+    .byte_tile = byte_tile,
+    .split_bytes = split_bytes,
     .widen = widen,
     .narrow = narrow,
     .panel = &panel,

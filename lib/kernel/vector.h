@@ -73,8 +73,7 @@ static TARGET void activate(float *y, const float *x, long count, enum activatio
 }
 
 static TARGET void activate_backward(float *dx, const float *dy, const float *x, long count,
-                                     enum activation which)
-{
+                                     enum activation which){
 #define SLOPE(act) activate_backward_all(dx, dy, x, count, act)
     FOR_EACH_ACTIVATION(which, SLOPE)
 }
@@ -141,6 +140,17 @@ static TARGET float dot_in_order(const float *a, const float *b, long count)
         all = k ? all + sum : sum;
     }
     return all;
+}
+
+static TARGET void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,
+                               long count)
+{
+    if (pieces == 1)
+        split_row_bytes(to, stride, 1, scale, x, count);
+    else if (pieces == 2)
+        split_row_bytes(to, stride, 2, scale, x, count);
+    else
+        split_row_bytes(to, stride, 3, scale, x, count);
 }
 
 static TARGET float row_sum(const float *x, long count)

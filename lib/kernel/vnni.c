@@ -270,5 +270,63 @@ TARGET void near_vnni(const struct near_tile *t)
     }
 }
 
+/* --- int8.c's tiles --- */
+
+INLINE void byte_rows(const struct byte_tile *t, const int rows)
+{
+    __m512i sum[BYTE_ROWS][2];
+    const int8_t *at = t->panel;
+    int32_t bytes;
+
+    UNROLL(6)
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+    for (long k = 0; k < t->depth; k += BYTE_STEP, at += LINE) {
+        __m512i w = _mm512_loadu_si512(at);
+
+        UNROLL(6)
+        for (int i = 0; i < rows; i++) {
+            memcpy(&bytes, t->x + i * t->x_stride + k, sizeof bytes);
+            sum[i][0] = add_fours(sum[i][0], _mm512_set1_epi32(bytes), w);
+        }
+        k += BYTE_STEP;
+        at += LINE;
+        if (k >= t->depth)
+            break;
+        w = _mm512_loadu_si512(at);
+        UNROLL(6)
+        for (int i = 0; i < rows; i++) {
+            memcpy(&bytes, t->x + i * t->x_stride + k, sizeof bytes);
+            sum[i][1] = add_fours(sum[i][1], _mm512_set1_epi32(bytes), w);
+        }
+    }
+    UNROLL(6)
+    for (int i = 0; i < rows; i++)
+        _mm512_storeu_si512(t->sums + i * BYTE_COLUMNS, _mm512_add_epi32(sum[i][0], sum[i][1]));
+}
+
+TARGET void byte_tile_vnni(const struct byte_tile *t)
+{
+    switch (t->rows) {
+    case 1:
+        byte_rows(t, 1);
+        break;
+    case 2:
+        byte_rows(t, 2);
+        break;
+    case 3:
+        byte_rows(t, 3);
+        break;
+    case 4:
+        byte_rows(t, 4);
+        break;
+    case 5:
+        byte_rows(t, 5);
+        break;
+    default:
+        byte_rows(t, BYTE_ROWS);
+    }
+}
+
 const struct int8_kernel int8_vnni = { split, tile };
 #endif

@@ -158,7 +158,9 @@ static struct pack *window_pack(const struct tensor *weight, const struct window
 {
     size_t size = dtype_size(weight->type);
     char *arranged = xalloc((size_t)tensor_count(weight), size);
-    struct matrix part = { arranged, weight->type, at->out, weight->scale };
+    struct matrix part = {
+        .data = arranged, .type = weight->type, .rows = at->out, .scale = weight->scale
+    };
     struct pack *pack;
 
     arrange_weight(arranged, weight->bytes, at, size);

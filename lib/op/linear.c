@@ -154,13 +154,29 @@ bool linear_learns(const struct linear *l)
     return weights_learn(l);
 }
 
+/* Bytes that a number of x is taken for: the most that a part asks for; 0 where one asks for f32.
+ */
+static int layer_pieces(const struct linear *l)
+{
+    int most = 0;
+
+    for (int i = 0; i < l->parts; i++) {
+        int pieces = l->weight[i]->type == DTYPE_I8 ? l->weight[i]->pieces : 0;
+
+        if (!pieces)
+            return 0;
+        most = pieces > most ? pieces : most;
+    }
+    return most;
+}
+
 static void pack_layer(struct linear *l)
 {
     struct matrix parts[PACK_PARTS];
 
     for (int i = 0; i < l->parts; i++)
         parts[i] = (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]),
-                                    l->weight[i]->scale };
+                                    l->weight[i]->scale, layer_pieces(l) };
     l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]), l->memory_bound);
     for (int i = 0; i < l->parts; i++)
         let_go(l->weight[i]);
@@ -175,6 +191,7 @@ void linear_packed(struct tape *t, struct linear *l, const struct tensor *x, str
         pack_layer(l);
     assert(pack_inputs(l->pack) == width(x) && pack_outputs(l->pack) == width(y));
     p.weights = l->pack;
+    p.pieces = layer_pieces(l);
     p.activation = act;
     p.residual = residual;
     p.y = y->data;
@@ -250,7 +267,7 @@ static void forward_unpacked(struct tape *t, const struct linear *l, const struc
 
     for (int i = 0; i < l->parts; i++) {
         parts[i] = (struct matrix){ tensor_floats(t, l->weight[i]), DTYPE_F32,
-                                    outputs(l->weight[i]), NULL };
+                                    outputs(l->weight[i]), NULL, 0 };
         p.bias[i] = tensor_floats(t, l->bias[i]);
     }
     if (!multiply_unpacked(&p, parts, l->parts, width(x)))

@@ -26,6 +26,7 @@ struct tensor {
         void *bytes; /* any type */
     };
     const float *scale; /* i8: [shape[0]], each number counts scale[i] times; else NULL */
+    int pieces;         /* i8: bytes that what it multiplies is taken for, 1 to 3; 0: an f32 */
     /* Rows as in data.  A parameter that learns has it always, what an operation made only while
      * backward needs it. */
     float *grad;
