@@ -12,9 +12,11 @@ enum { LAYOUT_BY_NAME, LAYOUT_HF, LAYOUT_ORIGINAL };
 static const char *const layouts[] = { "name", "hf", "original", NULL };
 static const char *const types[] = { "same", "f32", "f16", "bf16", "int8", NULL };
 
-static const char *tokenizer;
+static const char *tokenizer, *calibrate;
 static struct vlm_options opened;
 static int layout, type;
+static long pieces;
+static float accuracy;
 static bool once, info, verify;
 
 static const struct option_spec options[] = {
@@ -22,6 +24,12 @@ static const struct option_spec options[] = {
                   "hf, a folder; original, a file [name: original where OUT ends in .pth or .pt]"),
     OPTION_CHOICE(0, "dtype", "TYPE", &type, types,
                   "type of the matrices: same, f32, f16, bf16 or int8 [same]"),
+    OPTION_LONG(0, "pieces", "N", &pieces, 1, 3,
+                "with int8: multiply by bytes, N of 7 bits for a number [exactly, as f32]"),
+    OPTION_FILE(0, "calibrate", "FILE", &calibrate,
+                "with int8: choose the pieces of each layer by the records of FILE"),
+    OPTION_FLOAT(0, "accuracy", "C", &accuracy, 0, 1,
+                 "with --calibrate: least cosine with what MODEL says of a record [0.999]"),
     OPTION_FLAG(0, "once", &once, "store tensors that have two names once; for these programs"),
     OPTION_FILE(0, "tokenizer", "FILE", &tokenizer,
                 "the tokenizer's file or folder [beside the model]"),
@@ -53,11 +61,50 @@ static int convert(const char *model, const char *out)
         .type = type ? types[type] : NULL,
         .original = wants_original(out),
         .once = once,
+        .pieces = calibrate ? 3 : (int)pieces,
         .tokenizer = tokenizer,
         .opened = &opened,
     };
 
     return vlm_convert(model, out, &how);
+}
+
+static int read_samples(struct vlm_samples *samples, const char *model)
+{
+    struct vlm *m = vlm_open(model, &opened);
+    int result = m ? samples_read(samples, m, calibrate) : -1;
+
+    vlm_close(m);
+    return result;
+}
+
+/* What was chosen and measured is in the folder, and said. */
+static int convert_calibrated(const char *model, const char *out)
+{
+    struct vlm_samples samples = { 0 };
+    double least = accuracy > 0 ? (double)accuracy : 0.999;
+    char *report = NULL;
+
+    if (read_samples(&samples, model) == 0 && convert(model, out) == 0)
+        report = vlm_choose_pieces(model, out, &opened, &samples, least);
+    samples_free(&samples);
+    if (!report)
+        return -1;
+    puts(report);
+    free(report);
+    return 0;
+}
+
+static void check_options(void)
+{
+    bool int8 = !strcmp(types[type], "int8");
+
+    if ((pieces || calibrate) && !int8)
+        options_mistake("--pieces and --calibrate go with --dtype=int8");
+    if (pieces && calibrate)
+        options_mistake("--pieces and --calibrate exclude each other");
+    if (accuracy > 0 && !calibrate)
+        options_mistake("--accuracy goes with --calibrate");
 }
 
 static int say(char *line)
@@ -104,7 +151,11 @@ int main(int argc, char **argv)
         return say_all(argv + first, argc - first);
     if (argc - first != 2)
         options_mistake("MODEL and OUT are needed, or --info or --verify");
-    if (convert(argv[first], argv[first + 1]) == 0)
+    check_options();
+    if (calibrate && wants_original(argv[first + 1]))
+        options_mistake("--calibrate writes a folder");
+    vlm_threads(0);
+    if ((calibrate ? convert_calibrated : convert)(argv[first], argv[first + 1]) == 0)
         return 0;
     warn("%s", error_text());
     return 1;

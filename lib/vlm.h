@@ -184,13 +184,28 @@ int vlm_fill(struct vlm *m, const float *features, int images, const char *const
 
 /* Files.  A model, named as in vlm_open, written as `out`: see vlm-convert(1). */
 struct vlm_conversion {
-    const char *type;      /* of matrices: "f32" "f16" "bf16" "int8"; NULL: each as it is */
-    bool original;         /* the authors' file; else a folder as Hugging Face lays it out */
-    bool once;             /* tensors with two names stored once, for this library alone */
-    const char *tokenizer; /* NULL: beside the model */
+    const char *type; /* of matrices: "f32" "f16" "bf16" "int8"; NULL: each as it is */
+    bool original;    /* the authors' file; else a folder as Hugging Face lays it out */
+    bool once;        /* tensors with two names stored once, for this library alone */
+    /* With int8: bytes that a number is taken for where it is multiplied by such a matrix, 1 to 3;
+     * 0: as the model has it, an f32 where it is not int8 yet. */
+    int pieces;
+    const char *tokenizer;            /* NULL: beside the model */
     const struct vlm_options *opened; /* how the model is opened; or NULL */
 };
 int vlm_convert(const char *model, const char *out, const struct vlm_conversion *how);
+/* Records that int8 is measured with, as vlm_read_image and vlm_read_text give them. */
+struct vlm_samples {
+    int images, texts;
+    float *pixels;     /* [images, vlm_pixels(m)] */
+    int *ids, *counts; /* as of vlm_embed_texts */
+};
+/* Gives each layer of an int8 folder, that vlm_convert wrote from `model` with pieces, as few as
+ * leave each sample's cosine with what `model` says of it at `accuracy` or more, and writes them
+ * and the report, int8.json, into the folder.  Where three for all do not suffice, that is taken
+ * and reported.  The report, a line of JSON, to free. */
+char *vlm_choose_pieces(const char *model, const char *folder, const struct vlm_options *opened,
+                        const struct vlm_samples *samples, double accuracy);
 /* A line of JSON, to free: what a model is; or that every byte of it was read and is in order. */
 char *vlm_inform(const char *model, const struct vlm_options *options);
 char *vlm_verify(const char *model, const struct vlm_options *options);

@@ -22,7 +22,9 @@ static int read_type(const char *word, enum dtype *type)
 
 int vlm_convert(const char *model, const char *out, const struct vlm_conversion *how)
 {
-    struct save_options o = { .once = how->once, .tokenizer = how->tokenizer };
+    struct save_options o = { .once = how->once,
+                              .tokenizer = how->tokenizer,
+                              .pieces = how->pieces };
     struct model *m;
     int status;
 

@@ -55,6 +55,24 @@ static const struct stored *scales_of(const struct weights *w, const struct stor
                : NULL;
 }
 
+/* For how many bytes a number is taken that the tensor's bytes multiply: NAME.pieces, 1 to 3; NULL:
+ * nothing says it. */
+static const struct stored *pieces_of(const struct weights *w, const struct stored *s, int *pieces)
+{
+    char *name = xprintf("%s.pieces", s->name);
+    const struct stored *found = weights_find(w, name);
+    int64_t value = 0;
+
+    free(name);
+    *pieces = 0;
+    if (found && found->type == DTYPE_I64 && stored_count(found) == 1)
+        memcpy(&value, found->data, sizeof value);
+    if (value < 1 || value > 3)
+        return NULL;
+    *pieces = (int)value;
+    return found;
+}
+
 static bool is_number(const struct weights *w, const struct stored *s, const struct place *place)
 {
     if (s->type == DTYPE_I8)
@@ -138,8 +156,10 @@ static struct tensor *bind(struct binding *b, const struct param *p, const struc
         stored_copy(s, place->transpose, x->bytes);
     }
     x->bytes = (char *)x->bytes + (size_t)(place->part * tensor_count(x)) * size;
-    if (s->type == DTYPE_I8)
+    if (s->type == DTYPE_I8) {
         x->scale = (const float *)scales_of(b->weights, s)->data + place->part * x->shape[0];
+        pieces_of(b->weights, s, &x->pieces);
+    }
     if (param_wide(p) || s->type == DTYPE_F64)
         tensor_widen(x, b->memory);
     return x;
@@ -176,6 +196,7 @@ static void bind_one(struct binding *b, const struct params *all, struct param *
 {
     struct place place, first = { 0 };
     const struct stored *s = NULL;
+    int pieces;
 
     for (int i = 0; i < b->source_count && !s; i++) {
         b->weights = b->sources[i].weights;
@@ -189,8 +210,10 @@ static void bind_one(struct binding *b, const struct params *all, struct param *
         return;
     }
     mark_used(b, s);
-    if (s->type == DTYPE_I8)
+    if (s->type == DTYPE_I8) {
         mark_used(b, scales_of(b->weights, s));
+        mark_used(b, pieces_of(b->weights, s, &pieces));
+    }
     if (fits(b->weights, s, p, &place))
         *p->slot = bind(b, p, s, &place);
     else

@@ -39,7 +39,8 @@ uint64_t model_tower_hash(const struct model *m)
         hash = hash_bytes(p->name, strlen(p->name), hash + (uint64_t)x->type);
         hash = hash_bytes(x->bytes, (size_t)tensor_count(x) * dtype_size(x->type), hash);
         if (x->scale)
-            hash = hash_bytes(x->scale, (size_t)x->shape[0] * sizeof *x->scale, hash);
+            hash = hash_bytes(x->scale, (size_t)x->shape[0] * sizeof *x->scale,
+                              hash + (uint64_t)x->pieces);
     }
     return hash;
 }

@@ -12,6 +12,9 @@ struct save_options {
      * of positions are f32.  With i8 a matrix [out, in] has one f32 factor a row beside it,
      * NAME.scale; what is no matrix is f16, and so are matrices of few rows. */
     enum dtype type;
+    /* Beside i8: NAME.pieces, for how many bytes a number is taken that the row multiplies, 1 to 3.
+     * 0: as the model has it, nothing where it is not i8 yet. */
+    int pieces;
     /* Tensors that are one under two names, or equal, are stored under the first alone.  What a
      * BLIP decoder shares with its encoder is then found by these programs, not by others. */
     bool once;

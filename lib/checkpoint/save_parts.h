@@ -20,6 +20,7 @@ struct pieces {
     struct saving *list;  /* data NULL where pieces_make() has something to do */
     struct piece *pieces; /* one each */
     int count, capacity;
+    int int8_pieces; /* of save_options */
     struct arena names;
 };
 /* The parameter before p that has its numbers and that the layout ties it to; or NULL. */

@@ -114,6 +114,18 @@ static void add_scales(struct pieces *p, int rows)
     p->pieces[at].parts = p->pieces[rows].parts;
 }
 
+static void add_pieces(struct pieces *p, int rows, const struct tensor *x)
+{
+    int pieces = p->int8_pieces ? p->int8_pieces : x->type == DTYPE_I8 ? x->pieces : 0;
+    char *name;
+
+    if (!pieces)
+        return;
+    name = xprintf("%s.pieces", p->list[rows].name);
+    pieces_number(p, name, pieces);
+    free(name);
+}
+
 /* The first part of a tensor makes its entry; the others are behind it. */
 static void add_first(struct pieces *p, const struct param *one, const struct place *place,
                       enum dtype type)
@@ -126,10 +138,12 @@ static void add_first(struct pieces *p, const struct param *one, const struct pl
     p->pieces[at].parts = place->parts;
     p->pieces[at].transpose = place->transpose;
     p->pieces[at].form = type == DTYPE_I8 ? PIECE_ROWS : PIECE_NUMBERS;
-    if (type == DTYPE_I8)
+    if (type == DTYPE_I8) {
         add_scales(p, at);
-    else if (place->parts == 1 && !place->transpose && x->type == type)
+        add_pieces(p, at, x);
+    } else if (place->parts == 1 && !place->transpose && x->type == type) {
         p->list[at].data = x->bytes;
+    }
 }
 
 static int find_piece(const struct pieces *p, const char *name)
@@ -184,7 +198,7 @@ static int place_part(struct pieces *p, const struct param *one, const struct pl
 int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
                   const struct save_options *o)
 {
-    *p = (struct pieces){ 0 };
+    *p = (struct pieces){ .int8_pieces = o->pieces };
     for (int i = 0; i < m->params.count; i++) {
         const struct param *one = &m->params.list[i];
         const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;

@@ -177,6 +177,11 @@ void vector_cosines(const float *rows, int count, const float *targets, long tar
 /* The same from the rows' dot products with the targets: [count, target_count]. */
 void vector_closest(const float *dots, int count, long target_count, float *scores);
 
+/* calibrate.c - at most 64 records of a file; those that cannot be read are passed over */
+int samples_read(struct vlm_samples *s, const struct vlm *m,
+                 const char *path); /* -1 after fail() */
+void samples_free(struct vlm_samples *s);
+
 /* labels.c */
 int lines_read(const char *path, struct option_list *list); /* appends; empty lines are left out */
 /* [labels, vlm_width(m)], each of length 1; to free.  A template's {} is the label's place; NULL or

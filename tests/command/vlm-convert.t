@@ -54,6 +54,35 @@ ok 'int8 is small' test "$(stat -c %s int8/model.safetensors)" -lt "$(($(stat -c
 ok '--once' vlm-convert --once "$blip/pretrain.pth" once
 ok '... is smaller' test "$(stat -c %s once/model.safetensors)" -lt "$(stat -c %s folder/model.safetensors)"
 is "$(numbers once)" "$(numbers folder)" '... with the same numbers'
+cosines() { # of FOLDER's embeddings with the model's own: the least
+    vlm-embed -m "$1" both | jq -s '[.[] | .image_embedding, .text_embedding]' >a
+    vlm-embed -m folder both | jq -s '[.[] | .image_embedding, .text_embedding]' >b
+    jq -n --slurpfile a a --slurpfile b b '[$a[0], $b[0]] | transpose | map(transpose | map(.[0] * .[1]) | add) | min'
+}
+for i in 1 2 3 4 5; do
+    awk -v n=$i 'BEGIN { srand(n); print "P3 9 9 255"; for (i = 0; i < 243; i++) print int(255 * rand()) }' >noise$i.ppm
+    printf '{"image":"noise%d.ppm","text":"a cat and %d dogs"}\n' $i $i
+done >both
+for n in 1 2 3; do
+    ok "int8 with $n pieces" vlm-convert --dtype int8 --pieces $n folder pieces$n
+    vlm-embed -m pieces$n both >at-once
+    vlm-embed -m pieces$n --batch 1 --threads 1 both >one-by-one
+    same one-by-one at-once '... the same bytes whatever the batch and the threads'
+done
+ok '... the more, the nearer' sh -c "[ $(jq -n "[$(cosines pieces1) > 0.98, $(cosines pieces2) > 0.999, $(cosines pieces3) >= $(cosines pieces2) - 1e-6] | all") = true ]"
+ok 'pieces go along' vlm-convert pieces1 again
+same again/model.safetensors pieces1/model.safetensors '... unchanged'
+ok 'pieces are chosen' vlm-convert --dtype int8 --calibrate both --accuracy 0.9995 folder chosen
+jq . .out >/dev/null && cp .out report
+is "$(jq -c '[.images, .texts, .cosine_least >= 0.9995, (.pieces | length > 3 and all(. >= 1 and . <= 3))]' report)" \
+    '[5,5,true,true]' '... and reported'
+same chosen/int8.json report '... in the folder too'
+is "$(cosines chosen | jq '. >= 0.9994')" true '... and it is so'
+for o in '--pieces 1' '--dtype int8 --pieces 4' '--calibrate both' '--dtype int8 --pieces 1 --calibrate both' \
+    '--dtype int8 --accuracy 0.9'; do
+    status 2 "a mistake: $o" vlm-convert $o folder nowhere
+done
+status 1 'nothing to calibrate with' vlm-convert --dtype int8 --calibrate /dev/null folder nowhere
 ok 'int8 becomes f32 again' vlm-convert --dtype f32 int8 wide
 is "$(numbers wide)" "$(numbers int8)" '... with what it said'
 
