@@ -52,6 +52,7 @@ static const struct option_spec options[] = {
                 "tell the words that are [MASK] in the record's text, or prompt"),
     OPTION_STRING(0, "reject", "PHRASES", &reject,
                   "no caption that holds one of these, separated by '|'"),
+    OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,

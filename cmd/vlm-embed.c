@@ -26,6 +26,7 @@ static const struct option_spec options[] = {
     OPTION_FLAG(0, "text-tokens", &text_tokens, "add text_tokens, the number of a text's tokens"),
     OPTION_FILE(0, "npy", "FILE", &npy_path,
                 "write vectors as the rows of FILE, and their records' ids to standard output"),
+    OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,

@@ -32,6 +32,7 @@ static const struct option_spec options[] = {
                 "with --queries, --candidates: judge the K with the highest itc [16]"),
     OPTION_FOLDER(0, "heatmap", "DIR", &heatmap,
                   "write into DIR a picture a pair: where in the image the text is"),
+    OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,

@@ -40,6 +40,7 @@ static const struct option_spec options[] = {
                  "mark records whose cosine with an earlier one is T or more"),
     OPTION_CHOICE(0, "by", "SIDE", &by, by_names,
                   "which vector counts: image, text or any [any: the image's if there is one]"),
+    OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,

@@ -25,6 +25,9 @@ struct vlm; /* a model; opaque */
 struct vlm_options {
     const char *tokenizer; /* a file or folder; NULL: beside the model */
     const char *compat;    /* "original" or "hf" where traditions differ; NULL: the file's own */
+    /* Of products with f32 matrices by AMX, from then on, for all models: "highest", f32; "high",
+     * 16 bits; "medium", bf16.  NULL: highest.  Not with int8. */
+    const char *precision;
     bool clean_text; /* texts as BLIP's training cleaned captions, before they are tokenised */
     /* How pictures are looked at; NULL: as the model's authors do.  orient: "apply" turns a picture
      * as its EXIF says, "ignore" takes it as stored.  background: what has alpha is laid on

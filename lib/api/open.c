@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "family/registry.h"
 #include "api/api.h"
+#include "checkpoint/save_parts.h"
 #include "op/op.h"
 
 enum { IMAGES = 8, TEXTS = 64 }; /* of one pass; more bring nothing and take memory */
@@ -56,6 +57,23 @@ static void describe(struct vlm *v)
                            m->reading.kind->files, m->folder);
 }
 
+static int choose_precision(const struct model *m, const char *word)
+{
+    static const char *const words[] = {
+        [PRECISION_HIGHEST] = "highest", [PRECISION_HIGH] = "high", [PRECISION_MEDIUM] = "medium"
+    };
+    int at = 0;
+
+    if (word && save_type(m) == DTYPE_I8)
+        return fail_as("unsupported", "%s: an int8 model has its own precision", m->path);
+    while (word && at < COUNT(words) && strcmp(word, words[at]))
+        at++;
+    if (at == COUNT(words))
+        return fail("no precision \"%s\"", word);
+    packed_precision((enum precision)at);
+    return 0;
+}
+
 struct vlm *vlm_open(const char *path, const struct vlm_options *options)
 {
     static const struct vlm_options none;
@@ -68,6 +86,10 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
     free(found);
     if (!m)
         return NULL;
+    if (choose_precision(m, options->precision)) {
+        model_free(m);
+        return NULL;
+    }
     if (options->tokenizer && !path_exists(options->tokenizer)) {
         fail_as("not_found", "%s: no such tokenizer", options->tokenizer);
         model_free(m);

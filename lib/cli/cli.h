@@ -56,6 +56,7 @@ struct option_spec {
 #define OPTION_LIST(l, n, a, v, h)       { .kind = OPTION_KIND_LIST, .letter = l, .name = n, .argument = a, .value = v, .help = h }
 #define OPTION_CALL(l, n, a, f, h)       { .kind = OPTION_KIND_CALL, .letter = l, .name = n, .argument = a, .call = f, .help = h }
 #define OPTIONS_STREAM                   { .kind = OPTION_GROUP, .name = "Records in and out", .group = stream_options }
+#define OPTION_PRECISION OPTION_CALL(0, "precision", "HOW", set_precision, "of products by AMX: highest (f32), high (16 bits) or medium (bf16) [highest]")
 #define OPTIONS_MODEL                    { .kind = OPTION_GROUP, .name = "Model", .group = model_options }
 #define OPTIONS_END                      { .kind = OPTION_END }
 /* clang-format on */
@@ -74,6 +75,7 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
     const char *model, *tokenizer, *vision, *language, *compat, *output, *resume, *shard;
+    const char *precision; /* NULL: not said */
     struct fields fields;
     bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
@@ -83,6 +85,7 @@ struct settings { /* what the common options say; read-only for commands */
     double max_percent; /* -1: no limit */
 };
 extern struct settings settings;
+int set_precision(const char *text); /* for OPTION_PRECISION; -1 after fail() */
 extern const struct option_spec stream_options[], model_options[];
 
 /* filter.c - the loop over records

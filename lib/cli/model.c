@@ -32,6 +32,7 @@ struct vlm *model_open(unsigned wanted)
                                          .vision = settings.vision,
                                          .language = settings.language,
                                          .compat = settings.compat,
+                                         .precision = settings.precision,
                                          .clean_text = settings.clean_text,
                                          .image_size = (int)settings.image_size };
     struct vlm *m = vlm_open(settings.model, &options);
@@ -40,7 +41,8 @@ struct vlm *model_open(unsigned wanted)
     if (!m)
         return NULL;
     if (settings.verbose)
-        warn("%s", vlm_describe(m));
+        warn("%s; precision %s", vlm_describe(m),
+             settings.precision ? settings.precision : "highest");
     if (!(wanted & ~vlm_abilities(m)))
         return m;
     describe(&lacks, wanted & ~vlm_abilities(m));

@@ -42,6 +42,14 @@ static int set_compat(const char *text)
     return 0;
 }
 
+int set_precision(const char *text)
+{
+    if (strcmp(text, "highest") && strcmp(text, "high") && strcmp(text, "medium"))
+        return fail("must be highest, high or medium");
+    settings.precision = text;
+    return 0;
+}
+
 const struct option_spec model_options[] = {
     OPTION_MODEL('m', "model", "MODEL", &settings.model,
                  "a model's folder, file or name [$VLM_MODEL, else the built-in one]"),

@@ -27,7 +27,7 @@ static struct {
     sgemm_function *sgemm; /* NULL: no BLAS here; plain loops */
     char name[96];
 } blas;
-static enum precision precision;
+static enum precision precision, of_packed;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Kernels of OpenBLAS that suit the processor, best first; `core` is one that it may report. */
@@ -137,6 +137,16 @@ const char *blas_name(void)
 void gemm_precision(enum precision p)
 {
     precision = p;
+}
+
+void packed_precision(enum precision p)
+{
+    of_packed = p;
+}
+
+int packed_pieces(void)
+{
+    return 3 - (int)of_packed;
 }
 
 int gemm_pieces(void)

@@ -150,6 +150,7 @@ enum precision {
     PRECISION_MEDIUM,  /* 8 bits: bf16 */
 };
 void gemm_precision(enum precision p);
+void packed_precision(enum precision p); /* the same of multiply_packed() with f32 weights */
 /* As multiply_packed, with the f32 weights of `parts`, which change too often to
  * be packed; as exact as gemm(), and p->weights is not used.  False, and nothing done, where BLAS
  * multiplies. */

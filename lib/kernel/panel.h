@@ -239,6 +239,7 @@ struct gemm {
 };
 void gemm_unit(const struct gemm *g);
 bool gemm_by_unit(void); /* or by BLAS */
+int packed_pieces(void); /* the same for packed weights of f32 */
 int gemm_pieces(void);   /* that count of an f32, by the precision */
 
 /* multiply.c - biases of the columns from `first` on; 0 where there are none */

@@ -183,6 +183,12 @@ void unit_run(const struct unit_work *w)
 
 /* --- y = activation(x W^T + bias) + residual; weights lie in memory as they do for vectors --- */
 
+/* Shorter numbers have few pieces by themselves, and are multiplied exactly. */
+static int pieces_of(const struct pack *pack)
+{
+    return pack->type == DTYPE_F32 ? packed_pieces() : 0;
+}
+
 static struct unit_panel packed_panel(const struct unit_work *w, long index, long k)
 {
     const struct product *p = w->self;
@@ -194,6 +200,7 @@ static struct unit_panel packed_panel(const struct unit_work *w, long index, lon
     return (struct unit_panel){ .x = pack->data + (size_t)from * dtype_size(pack->type),
                                 .x_stride = stride,
                                 .type = pack->type,
+                                .pieces = pieces_of(pack),
                                 .columns = columns };
 }
 
@@ -225,7 +232,7 @@ void multiply_unit(const struct product *p)
 {
     unit_run(&(struct unit_work){
         .unit = p->weights->kernel->unit,
-        .left = { p->x, p->x_stride, false, 0 },
+        .left = { p->x, p->x_stride, false, pieces_of(p->weights) },
         .rows = p->rows,
         .depth = p->weights->inputs,
         .panels = p->weights->panels.count,

@@ -104,4 +104,18 @@ same out sorted 'four shards are the whole'
 head -c $(($(wc -c <wanted) / 2)) wanted >out
 ok 'resumed in the middle of a record' vlm-embed -q --resume out in
 same out wanted 'the same file'
+
+echo '{"text":"a dog on a beach"}' >one-text
+vlm-embed one-text >wanted
+for how in highest high medium; do
+    vlm-embed -v --precision $how one-text >out 2>err
+    like "$(cat err)" "precision $how" "--precision $how is said"
+done
+is "$(vlm-embed --precision highest one-text | cmp - wanted && echo same)" same '... highest is the default'
+is "$(jq -n --slurpfile a out --slurpfile b wanted \
+    '[$a[0].text_embedding, $b[0].text_embedding] | transpose | map(.[0] * .[1]) | add > 0.99')" true '... medium is near'
+status 2 '... another word' vlm-embed --precision low one-text
+vlm-convert --dtype int8 "$top/lib/share/default" int8
+status 3 '... not with an int8 model' vlm-embed --precision high -m int8 one-text
+like "$(cat .err)" 'int8' '... which is said'
 finish
