@@ -74,7 +74,8 @@ def main():
     program = os.path.join(build, "tests/bench/albef")
     with torch.inference_mode():
         for name, own, their in in_turns([program, "-"], names, Peer().seconds, rounds):
-            print(f"{name} {1 / own:.2f} {1 / their:.2f} pairs/s {their / own:.2f}", flush=True)
+            print(f"{name}: vlm {1 / own:.2f} pairs/s | PyTorch {1 / their:.2f}, "
+                  f"vlm {their / own:.2f}x", flush=True)
 
 
 main()

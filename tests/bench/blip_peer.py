@@ -116,7 +116,8 @@ def beside(program, peer, names, rounds):
         return pass_(peer, count, tokens)
     for name, own, their in in_turns([program, "-"], names, step, rounds):
         unit = WORKLOADS[name][3]
-        print(name, spell(own, unit), spell(their, unit), unit, f"{their / own:.2f}", flush=True)
+        print(f"{name}: vlm {spell(own, unit)} {unit} | PyTorch {spell(their, unit)}, "
+              f"vlm {their / own:.2f}x", flush=True)
 
 
 def main():

@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/thread.h"
 #include "kernel/kernel.h"
 
 enum { AT_ONCE = 128, SAMPLES = 100 };

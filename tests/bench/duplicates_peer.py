@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Near duplicates beside faiss's flat index, on the same vectors, taking turns.
 
-    duplicates_peer.py BUILD [COUNT:WIDTH:CENTRES ...]
+    duplicates_peer.py BUILD [COUNT:WIDTH:CENTRES ...]        or PEER_WORKLOADS
 
 faiss looks for all pairs at the threshold or above among a block of vectors and all before them
 (range_search of an IndexFlatIP that grows by the block), the least work that it can do for the
@@ -50,7 +50,7 @@ def main():
     faiss.omp_set_num_threads(THREADS)
     print(f"# {THREADS} threads, load {os.getloadavg()[0]:.1f}, faiss {faiss.__version__}")
     ours = subprocess.Popen([program, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    for workload in sys.argv[2:] or ["100000:512:1000"]:
+    for workload in sys.argv[2:] or os.environ.get("PEER_WORKLOADS", "100000:512:1000").split():
         count, width, centres = workload.split(":")
         with tempfile.NamedTemporaryFile() as file:
             subprocess.run([program, count, width, centres, file.name], check=True)

@@ -80,8 +80,8 @@ class Peer:
 
 def beside(program, peer, precision, kind, rounds):
     for name, own, their in in_turns([program, "-", kind], WORKLOADS, peer.step, rounds):
-        print(f"{kind} {precision} {name} {1e3 * own:.0f} {1e3 * their:.0f} ms {their / own:.2f}",
-              flush=True)
+        print(f"{kind} {precision} {name}: vlm {1e3 * own:.0f} ms | PyTorch {1e3 * their:.0f} ms, "
+              f"vlm {their / own:.2f}x", flush=True)
 
 
 def main():

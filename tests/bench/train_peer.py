@@ -120,8 +120,8 @@ class Peer:
 
 def beside(program, peer, names, rounds):
     for name, own, their in in_turns([program, "-"], names, peer.step, rounds):
-        print(f"{name} {peer.count / own:.2f} {peer.count / their:.2f} pairs/s {their / own:.2f}",
-              flush=True)
+        print(f"{name}: vlm {peer.count / own:.2f} pairs/s | PyTorch {peer.count / their:.2f}, "
+              f"vlm {their / own:.2f}x", flush=True)
 
 
 def main():
