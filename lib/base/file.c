@@ -320,6 +320,7 @@ int new_file_commit(struct new_file *f)
         if (fsync(f->fd) || rename(f->temporary, f->path))
             result = fail_errno("%s", f->path);
         else {
+            temporary_forget(f->temporary);
             free(f->temporary); /* the name is another's now */
             f->temporary = NULL;
             if (sync_above(f->path))
@@ -335,8 +336,10 @@ int new_file_commit(struct new_file *f)
 
 void new_file_drop(struct new_file *f)
 {
-    if (f->temporary)
+    if (f->temporary) {
         unlink(f->temporary);
+        temporary_forget(f->temporary);
+    }
     if (f->fd >= 0)
         close(f->fd);
     free(f->temporary);

@@ -70,8 +70,10 @@ int folder_begin(struct folder *f, const char *path, const char *mark)
 
 void folder_drop(struct folder *f)
 {
-    if (f->temporary)
+    if (f->temporary) {
         folder_remove(f->temporary);
+        temporary_forget(f->temporary);
+    }
     if (f->fd >= 0)
         close(f->fd);
     free(f->temporary);
@@ -144,6 +146,7 @@ int folder_commit(struct folder *f, const char *const *own)
     if (result) {
         fail_errno("%s", f->path);
     } else {
+        temporary_forget(f->temporary);
         free(f->temporary);
         f->temporary = NULL;
         folder_sync(above);

@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -127,6 +129,48 @@ static int create(const char *name, bool folder)
     return mkdir(name, 0777) ? -1 : open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* What this process makes, so that an end at any place removes it. */
+
+enum { MOST = 16 };
+static char made[MOST]
+                [PATH_MAX]; /* no allocation: it may be one that fails that ends the process */
+static pthread_mutex_t made_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void remember(const char *name)
+{
+    static bool registered;
+    int i = 0;
+
+    pthread_mutex_lock(&made_lock);
+    if (!registered)
+        registered = atexit(temporary_remove_all) == 0;
+    while (i < MOST && *made[i])
+        i++;
+    if (i < MOST && strlen(name) < sizeof made[i])
+        strcpy(made[i], name);
+    pthread_mutex_unlock(&made_lock);
+}
+
+void temporary_forget(const char *name)
+{
+    pthread_mutex_lock(&made_lock);
+    for (int i = 0; i < MOST; i++)
+        if (!strcmp(made[i], name))
+            *made[i] = 0;
+    pthread_mutex_unlock(&made_lock);
+}
+
+void temporary_remove_all(void)
+{
+    pthread_mutex_lock(&made_lock);
+    for (int i = 0; i < MOST; i++) {
+        if (*made[i] && unlink(made[i]) && (errno == EISDIR || errno == EPERM))
+            folder_remove(made[i]);
+        *made[i] = 0;
+    }
+    pthread_mutex_unlock(&made_lock);
+}
+
 int temporary_create(const char *path, bool folder, char **name)
 {
     temporary_sweep(path);
@@ -139,8 +183,10 @@ int temporary_create(const char *path, bool folder, char **name)
         why = fd < 0 ? errno : EAGAIN;
         /* A file system without locks is one where nothing is swept either. */
         if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
-            leads_to(AT_FDCWD, *name, fd))
+            leads_to(AT_FDCWD, *name, fd)) {
+            remember(*name);
             return fd;
+        }
         if (fd >= 0)
             close(fd);
         free(*name);
