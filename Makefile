@@ -147,13 +147,15 @@ demo: all
 	@BUILD=$(BUILD) sh tests/demo
 
 pages = $(wildcard man/*.[157])
+# fish looks below /usr and in /etc, not below /usr/local
+fish = $(if $(filter /usr/local,$(PREFIX)),/etc/fish/completions,$(PREFIX)/share/fish/vendor_completions.d)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
 	    $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$(s)) \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
-	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
+	    $(DESTDIR)$(fish) \
 	    $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	install -m 755 $(commands) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(PREFIX)/lib
@@ -168,14 +170,14 @@ install: all
 	    install -m 644 completions/vlm.bash \
 	        $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$c; \
 	    install -m 644 completions/vlm.fish \
-	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$c.fish; done
+	        $(DESTDIR)$(fish)/$$c.fish; done
 	install -m 644 completions/_vlm $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vlm
 
 uninstall:
 	for c in $(notdir $(commands)); do \
 	    rm -f $(DESTDIR)$(PREFIX)/bin/$$c \
 	        $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$c \
-	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$c.fish; done
+	        $(DESTDIR)$(fish)/$$c.fish; done
 	for p in $(notdir $(pages)); do \
 	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/vlm/models/default
