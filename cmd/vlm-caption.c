@@ -23,40 +23,53 @@ static struct vlm_answers *answers;
 static struct option_list answer_list;
 
 static const struct option_spec options[] = {
-    OPTION_LONG('n', "number", "N", &sequences, 1, 1000, "write N captions, as `captions`"),
-    OPTION_LONG(0, "beam", "N", &beams, 1, 100,
-                "search with N beams; 1 is greedy (default 3, BLIP-2's language models 5)"),
-    OPTION_FLAG('s', "sample", &sample, "draw words by chance instead of searching"),
-    OPTION_FLOAT(0, "top-p", "P", &top_p, 0, 1,
-                 "with --sample: from the likeliest P of the words (default 0.9)"),
-    OPTION_LONG(0, "top-k", "K", &top_k, 0, 1000000,
-                "with --sample: from the K likeliest words (default 50, as BLIP's)"),
+    OPTION_LONG('n', "number", "N", &sequences, 1, 1000, "write N captions, as `captions`",
+                .standard = "1"),
+    OPTION_LONG(0, "beam", "N", &beams, 1, 100, "search with N beams; 1 is greedy",
+                .standard = "3, BLIP-2's language models 5", .without = "sample fill-mask answers"),
+    OPTION_FLAG('s', "sample", &sample, "draw words by chance instead of searching",
+                .without = "fill-mask answers"),
+    OPTION_FLOAT(0, "top-p", "P", &top_p, 0, 1, "draw from the likeliest P of the words",
+                 .standard = "0.9", .with = "sample"),
+    OPTION_LONG(0, "top-k", "K", &top_k, 0, 1000000, "draw from the K likeliest words",
+                .standard = "50, as BLIP's", .with = "sample"),
     OPTION_FLOAT(0, "temperature", "T", &temperature, 0.01, 100,
-                 "with --sample: above 1 bolder, below 1 safer (default 1)"),
+                 "draw more boldly above 1, more safely below 1", .standard = "1",
+                 .with = "sample"),
     OPTION_LONG(0, "min-length", "N", &min_length, 1, 10000,
-                "at least N tokens, the prompt's among them"),
+                "write at least N tokens, the prompt's among them", .without = "fill-mask answers"),
     OPTION_LONG(0, "max-length", "N", &max_length, 2, 10000,
-                "at most N tokens, the prompt's among them"),
+                "write at most N tokens, the prompt's among them", .without = "fill-mask answers"),
     OPTION_FLOAT(0, "length-penalty", "X", &length_penalty, -100, 100,
-                 "beams: above 0 favours long captions (default 1)"),
+                 "favour long captions above 0 when searching with beams", .standard = "1",
+                 .without = "sample fill-mask answers"),
     OPTION_FLOAT(0, "repetition-penalty", "X", &repetition_penalty, 0.01, 100,
-                 "above 1 discourages what was said"),
-    OPTION_STRING('p', "prompt", "TEXT", &prompt, "go on from TEXT, which is cut off the caption"),
+                 "discourage words that were written, above 1", .without = "fill-mask answers"),
+    OPTION_STRING('p', "prompt", "TEXT", &prompt, "continue TEXT, which is cut off the caption",
+                  .without = "prompt-field"),
     OPTION_STRING(0, "prompt-field", "NAME", &prompt_field,
                   "take each record's prompt, or question, from NAME"),
     OPTION_FILE(0, "answers", "FILE", &answers_path,
-                "choose the answer from the lines of FILE, instead of writing it"),
+                "choose the answer from the lines of FILE, instead of writing it",
+                .without = "fill-mask"),
     OPTION_LONG(0, "candidates", "K", &keep, 1, 1000000,
-                "with --answers: judge the K of likeliest beginnings [128]"),
+                "score the K answers whose first token is likeliest", .standard = "128",
+                .with = "answers"),
     OPTION_FLAG(0, "fill-mask", &fill_mask,
-                "tell the words that are [MASK] in the record's text, or prompt"),
+                "predict the words that are [MASK] in the record's text, or prompt"),
     OPTION_STRING(0, "reject", "PHRASES", &reject,
-                  "no caption that holds one of these, separated by '|'"),
+                  "write no caption that holds one of these, separated by '|'"),
     OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
 };
+
+static unsigned uses(void)
+{
+    return USES_IMAGES | USES_IMAGE_NAMES | USES_TOKENIZER | (sample ? USES_CHANCE : 0) |
+           (fill_mask && !prompt && !prompt_field ? USES_TEXTS : 0);
+}
 
 static struct vlm *model;
 
@@ -66,7 +79,9 @@ struct work {
     uint64_t seed;
 };
 
-static const char *const writes[] = { "caption", "captions", "logprob", "prob", "truncated", NULL };
+static const char *const writes[] = { "caption",   "captions",   "caption_source",
+                                      "synthetic", "synthetics", "logprob",
+                                      "prob",      "truncated",  NULL };
 
 static int read_answers(void)
 {
@@ -82,10 +97,10 @@ static int read_answers(void)
 
 static int begin(void)
 {
-    if (fill_mask && (sample || beams || answers_path))
-        options_mistake("--fill-mask writes nothing: without --sample, --beam and --answers");
-    if (answers_path && (sample || beams))
-        options_mistake("--answers are chosen: without --sample and --beam");
+    if (beams == 1 && option_given("length-penalty"))
+        options_mistake("--length-penalty has no effect: it needs more than one --beam");
+    if (min_length && max_length && min_length > max_length)
+        options_mistake("--min-length %ld is above --max-length %ld", min_length, max_length);
     model = model_open(fill_mask ? VLM_FILL : answers_path ? VLM_ANSWER : VLM_CAPTION);
     if (!model)
         return -1;
@@ -116,7 +131,7 @@ static void read_prompt(struct record *r, struct work *w)
     if (record_text(r, &settings.fields, &value, NULL))
         w->prompt = json_text(value);
     if (!w->prompt)
-        record_fail(r, "read", "no_text", "the record has no text whose words are to be told");
+        record_fail(r, "read", "no_text", "the record has no text whose words are to be predicted");
 }
 
 static void prepare(struct record *r)
@@ -147,8 +162,23 @@ static bool rejected(const char *text)
     return found;
 }
 
+static bool has(const struct record *r, const char *name)
+{
+    struct span value;
+
+    return record_find(r, name, &value) && !(value.size == 4 && !memcmp(value.data, "null", 4));
+}
+
+/* A caption that came in is the web's: it stays, and ours is `synthetic` beside it. */
+static bool has_foreign_caption(const struct record *r)
+{
+    return (has(r, "caption") && !record_is_synthetic(r, "caption")) ||
+           (has(r, "captions") && !record_is_synthetic(r, "captions"));
+}
+
 static void set_captions(struct record *r, const struct vlm_text *texts)
 {
+    bool foreign = has_foreign_caption(r);
     struct buffer list = { 0 };
     float *logprobs = xalloc((size_t)sequences, sizeof *logprobs);
     int kept = 0;
@@ -164,14 +194,16 @@ static void set_captions(struct record *r, const struct vlm_text *texts)
     }
     buffer_byte(&list, ']');
     if (sequences > 1) {
-        record_set_json(r, "captions", list.data, list.size);
+        record_set_json(r, foreign ? "synthetics" : "captions", list.data, list.size);
         record_set_numbers(r, "logprob", logprobs, kept);
     } else if (kept) {
-        record_set_json(r, "caption", list.data + 1, list.size - 2);
+        record_set_json(r, foreign ? "synthetic" : "caption", list.data + 1, list.size - 2);
         record_set_number(r, "logprob", logprobs[0]);
     } else {
-        record_set_json(r, "caption", "null", 4);
+        record_set_json(r, foreign ? "synthetic" : "caption", "null", 4);
     }
+    if (!foreign)
+        record_set_string(r, "caption_source", "vlm");
     buffer_free(&list);
     free(logprobs);
 }
@@ -215,7 +247,7 @@ static int write_texts(const float *features, int count, const char *const *prom
     return vlm_write(model, features, count, prompts, seeds, &how, texts);
 }
 
-static int batch(struct record *records[], int count)
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     struct image_work **images = xalloc((size_t)count, sizeof *images);
     const char **prompts = xalloc((size_t)count, sizeof *prompts);
@@ -234,6 +266,7 @@ static int batch(struct record *records[], int count)
     features = image_work_features(model, images, count);
     status = features ? write_texts(features, count, prompts, seeds, texts, prob) : -1;
     for (int i = 0; i < count && !status; i++) {
+        outcomes[i] = COMPUTED;
         set_captions(records[i], texts + (size_t)i * (size_t)sequences);
         if (answers && sequences > 1)
             record_set_numbers(records[i], "prob", prob + (size_t)i * (size_t)sequences, sequences);
@@ -250,7 +283,7 @@ static int batch(struct record *records[], int count)
     free(seeds);
     free(texts);
     free(prob);
-    return status ? fail("%s", vlm_error()) : 0;
+    return RUN_GOES_ON;
 }
 
 static void release(struct record *r)
@@ -276,8 +309,9 @@ int main(int argc, char **argv)
     static struct filter filter = {
         .name = "vlm-caption",
         .args = "[FILE...]",
-        .about = "write what each image shows",
+        .about = "Write what each image shows.",
         .options = options,
+        .uses = uses,
         .begin = begin,
         .prepare = prepare,
         .batch = batch,

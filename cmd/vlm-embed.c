@@ -18,19 +18,28 @@ static struct npy *npy;
 static struct filter filter;
 
 static const struct option_spec options[] = {
-    OPTION_FLAG(0, "image", &only_image, "embed images only"),
-    OPTION_FLAG(0, "text", &only_text, "embed texts only"),
+    OPTION_FLAG(0, "image", &only_image, "embed images only", .without = "text"),
+    OPTION_FLAG(0, "text", &only_text, "embed texts only", .without = "image features"),
     OPTION_FLAG(0, "raw", &raw, "leave vectors as the model makes them, not of length 1"),
     OPTION_FLAG(0, "features", &features,
-                "image_features, the vision tower's tokens, instead of image_embedding"),
-    OPTION_FLAG(0, "text-tokens", &text_tokens, "add text_tokens, the number of a text's tokens"),
+                "add image_features, the vision tower's tokens, instead of image_embedding"),
+    OPTION_FLAG(0, "text-tokens", &text_tokens, "add text_tokens, the number of a text's tokens",
+                .without = "image npy"),
     OPTION_FILE(0, "npy", "FILE", &npy_path,
-                "write vectors as the rows of FILE, and their records' ids to standard output"),
+                "write vectors as the rows of FILE, and their records' ids to standard output",
+                .without = "features binary resume reuse"),
     OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
 };
+
+static unsigned uses(void)
+{
+    return (only_text ? 0 : USES_IMAGES) |
+           (only_image ? 0 : USES_TEXTS | USES_TOKENIZER | USES_CLEANED) |
+           (only_text && !npy_path ? 0 : USES_IMAGE_NAMES); /* rows are named by their images */
+}
 
 static const char *const writes[] = { "image_embedding",
                                       "text_embedding",
@@ -42,13 +51,9 @@ static const char *const writes[] = { "image_embedding",
 
 static int begin(void)
 {
-    if (only_image && only_text)
-        options_mistake("--image and --text: without either, both sides are embedded");
-    if (features && only_text)
-        options_mistake("--features are of images: they do not go with --text");
-    if (npy_path && (features || settings.binary || settings.resume))
-        options_mistake("--npy does not go with --features, --binary or --resume");
-    /* Asked for neither side, a model without one, or without its tokenizer, does what it can. */
+    if (raw && features && only_image)
+        options_mistake("--raw has no effect: with --features and --image no vector is written");
+    /* Without --image or --text, embed whichever side the model supports. */
     model = model_open(features     ? VLM_FEATURES
                        : only_image ? VLM_EMBED_IMAGE
                        : only_text  ? VLM_EMBED_TEXT
@@ -65,8 +70,6 @@ static int begin(void)
     filter.drops_failed = npy_path; /* no row, so no id */
     if (npy_path && !(npy = npy_create(npy_path, vlm_width(model))))
         return 1;
-    if (npy && npy_temporary(npy))
-        cleanup_file(npy_temporary(npy));
     return 0;
 }
 
@@ -173,9 +176,10 @@ static int add_rows(struct record *r, const struct embedding *e)
     return result;
 }
 
-static int embed(struct record *records[], int count)
+static enum run embed(struct record *records[], enum outcome outcomes[], int count)
 {
     struct embedding **list = xalloc((size_t)count, sizeof *list);
+    enum run run = RUN_GOES_ON;
     int result = 0;
 
     for (int i = 0; i < count; i++)
@@ -184,23 +188,22 @@ static int embed(struct record *records[], int count)
         result = add_features(records, list, count);
     if (!result)
         result = embed_batch(model, list, count, !raw);
-    for (int i = 0; i < count && !result; i++) {
-        if (npy)
-            result = add_rows(records[i], list[i]);
-        else
-            add_vectors(records[i], list[i]);
+    for (int i = 0; i < count && !result && run == RUN_GOES_ON; i++) {
+        if (npy && add_rows(records[i], list[i])) {
+            run = RUN_ENDS;
+        } else {
+            if (!npy)
+                add_vectors(records[i], list[i]);
+            outcomes[i] = COMPUTED;
+        }
     }
     free(list);
-    return result;
+    return run;
 }
 
 static int finish(void)
 {
-    if (!npy)
-        return 0;
-    if (npy_temporary(npy))
-        cleanup_forget(npy_temporary(npy));
-    return npy_close(npy);
+    return npy ? npy_close(npy) : 0;
 }
 
 static void release(struct record *r)
@@ -218,6 +221,7 @@ static struct filter filter = {
     .args = "[FILE...]",
     .about = "Add the embeddings of each record's image and text.",
     .options = options,
+    .uses = uses,
     .begin = begin,
     .prepare = prepare,
     .batch = embed,

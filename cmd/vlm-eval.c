@@ -20,23 +20,36 @@ static bool tokenized, ranked;
 static float threshold = 0.5f;
 
 static const struct option_spec options[] = {
-    OPTION_CHOICE('t', "task", "TASK", &task, task_names, "what is measured; to be given"),
-    OPTION_STRING('f', "field", "NAME", &field, "what is judged [caption, label or itm]"),
-    OPTION_STRING(0, "truth", "NAME", &truth,
-                  "what it is judged by [truth; captions: references, captions or text]"),
-    OPTION_STRING(0, "id-field", "NAME", &id_field, "the field that says which image it is"),
+    OPTION_CHOICE('t', "task", "TASK", &task, task_names,
+                  "measure retrieval, classify, caption or itm; has to be given"),
+    OPTION_STRING('f', "field", "NAME", &field, "measure the field NAME",
+                  .standard = "caption, label or itm"),
+    OPTION_STRING(0, "truth", "NAME", &truth, "compare with the field NAME",
+                  .standard = "truth; captions: references, captions or text",
+                  .without = "references"),
+    OPTION_STRING(0, "id-field", "NAME", &id_field, "tell images apart by the field NAME",
+                  .without = "ranked"),
     OPTION_FILE(0, "references", "FILE", &references_path,
-                "captions: a data set's, by COCO, Karpathy or BLIP"),
+                "captions: compare with a data set's, by COCO, Karpathy or BLIP"),
     OPTION_FILE(0, "results", "FILE", &results_path,
-                "captions: judge COCO results, FILE, instead of records"),
-    OPTION_STRING(0, "split", "NAME", &split, "only this split of Karpathy's references"),
-    OPTION_FLAG(0, "tokenized", &tokenized, "captions: words are separated by blanks already"),
+                "captions: measure COCO results, FILE, instead of records", .with = "references",
+                .without = "field id-field"),
+    OPTION_STRING(0, "split", "NAME", &split, "use only this split of Karpathy's references",
+                  .with = "references"),
+    OPTION_FLAG(0, "tokenized", &tokenized, "captions: take words as they are separated by blanks"),
     OPTION_FLAG(0, "ranked", &ranked,
-                "retrieval: records are what vlm-itm --queries or --candidates writes"),
-    OPTION_FLOAT(0, "threshold", "P", &threshold, -1e6, 1e6, "itm: least score of a yes [0.5]"),
+                "retrieval: read what vlm-itm --queries or --candidates writes"),
+    OPTION_FLOAT(0, "threshold", "P", &threshold, -1e6, 1e6,
+                 "itm: count a score of P or more as a yes", .standard = "0.5"),
     OPTIONS_STREAM,
     OPTIONS_END,
 };
+
+static unsigned uses(void)
+{
+    return (references_path && !id_field && !results_path ? USES_IMAGE_NAMES : 0) |
+           (ranked && !truth ? USES_TEXTS : 0);
+}
 
 /* What a record holds, and what all have held */
 
@@ -324,9 +337,10 @@ static void prepare(struct record *r)
         not_usable(r, "read");
 }
 
-static int batch(struct record *records[], int count)
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     for (int i = 0; i < count; i++) {
+        outcomes[i] = COMPUTED;
         if (tasks[task].add(records[i]->work)) {
             not_usable(records[i], "measure");
         } else {
@@ -334,7 +348,7 @@ static int batch(struct record *records[], int count)
             all.records++;
         }
     }
-    return 0;
+    return RUN_GOES_ON;
 }
 
 static void release(struct record *r)
@@ -357,16 +371,12 @@ static void check_options(void)
         options_mistake("--task is needed: retrieval, classify, caption or itm");
     if ((references_path || results_path || split || tokenized) && task != CAPTION)
         options_mistake("--references, --results, --split and --tokenized go with --task=caption");
-    if ((results_path || split) && !references_path)
-        options_mistake("--results and --split go with --references");
-    if (references_path && truth)
-        options_mistake("--references and --truth exclude each other");
-    if (results_path && (field || id_field))
-        options_mistake("--results are no records: without --field and --id-field");
+    if (option_given("threshold") && task != ITM)
+        options_mistake("--threshold goes with --task=itm");
     if (id_field && task != RETRIEVAL && !references_path)
         options_mistake("--id-field goes with --task=retrieval or --references");
-    if (ranked && (task != RETRIEVAL || id_field))
-        options_mistake("--ranked goes with --task=retrieval, without --id-field");
+    if (ranked && task != RETRIEVAL)
+        options_mistake("--ranked goes with --task=retrieval");
     if (task == RETRIEVAL && (field || (truth && !ranked)))
         options_mistake("--task=retrieval looks at image_embedding and text_embedding");
 }
@@ -432,8 +442,9 @@ static void end(void)
 static struct filter filter = {
     .name = "vlm-eval",
     .args = "[FILE...]",
-    .about = "measure captions, retrieval, classes and matching over all records",
+    .about = "Measure captions, retrieval, classes and matching over all records.",
     .options = options,
+    .uses = uses,
     .begin = begin,
     .prepare = prepare,
     .batch = batch,

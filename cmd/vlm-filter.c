@@ -15,29 +15,41 @@
 #include "cli/select.h"
 
 static struct option_list keeps;
-static const char *top, *by = "itm", *dropped_path, *merge = "all", *decisions_path;
+static const char *top, *by = "itm", *merge = "all", *decisions_path;
 static bool lowest, capfilt, histogram;
 static float threshold = 0.5f;
+
+static const char *const error_choices[] = { "drop", "pass", NULL };
+static int errors;
 
 static const struct option_spec options[] = {
     OPTION_LIST('k', "keep", "EXPR", &keeps, "keep the records for which EXPR holds (repeatable)"),
     OPTION_STRING('t', "top", "N|P%", &top, "keep the N, or P percent, with the highest --by"),
-    OPTION_STRING(0, "by", "EXPR", &by, "what --top and --histogram look at (default itm)"),
-    OPTION_FLAG(0, "lowest", &lowest, "with --top: keep the lowest instead"),
+    OPTION_STRING(0, "by", "EXPR", &by, "rank by EXPR", .standard = "itm", .with = "top histogram"),
+    OPTION_FLAG(0, "lowest", &lowest, "keep the lowest instead of the highest", .with = "top"),
     OPTION_FLAG('c', "capfilt", &capfilt,
-                "judge each text alone; each that passes leaves as a pair"),
-    OPTION_FLOAT(0, "threshold", "P", &threshold, -100, 100,
-                 "capfilt: least itm of a text (default 0.5)"),
-    OPTION_STRING(0, "merge", "RULE", &merge,
-                  "capfilt: all, best, topk:K or fallback (default all)"),
-    OPTION_FILE(0, "dropped", "FILE", &dropped_path,
-                "write what is dropped to FILE, with its reason"),
+                "score each text alone; each that passes is written as a pair"),
+    OPTION_FLOAT(0, "threshold", "P", &threshold, -100, 100, "keep texts whose itm is P or more",
+                 .standard = "0.5", .with = "capfilt"),
+    OPTION_STRING(0, "merge", "RULE", &merge, "keep all, best, topk:K or fallback of the texts",
+                  .standard = "all", .with = "capfilt"),
+    OPTION_FILE(0, "dropped", "FILE", &settings.dropped,
+                "write what is dropped to FILE, with its reason", .neutral = true),
     OPTION_FILE(0, "decisions", "FILE", &decisions_path,
                 "keep and drop what a person decided, as vlm-page saves it, over all rules"),
-    OPTION_FLAG(0, "histogram", &histogram, "print the distribution of --by on standard error"),
+    OPTION_CHOICE(0, "errors", "WHAT", &errors, error_choices,
+                  "with --keep, --top or --capfilt: drop records with an error, or pass them on",
+                  .standard = "drop", .with = "keep top capfilt"),
+    OPTION_FLAG(0, "histogram", &histogram, "print the distribution of --by on standard error",
+                .neutral = true),
     OPTIONS_STREAM,
     OPTIONS_END,
 };
+
+static unsigned uses(void)
+{
+    return capfilt ? USES_TEXTS : 0;
+}
 
 static struct expression **conditions, *order;
 static struct selection *selection;
@@ -46,8 +58,6 @@ static struct capfilt rule;
 static struct decisions *decisions;
 static double share = -1; /* of --top, in percent; < 0: a count */
 static uint64_t most;
-static FILE *dropped;
-static bool bad_write;
 
 /* "100" or "30%". */
 static int read_top(const char *text)
@@ -68,7 +78,8 @@ static struct filter filter;
 
 static int begin(void)
 {
-    filter.whole = top || capfilt;
+    filter.whole = top;
+    filter.diverts_failed = (keeps.count || top || capfilt) && !errors;
     conditions = xalloc((size_t)keeps.count + 1, sizeof *conditions);
     for (int i = 0; i < keeps.count; i++)
         if (!(conditions[i] = expression_parse(keeps.items[i])))
@@ -81,8 +92,6 @@ static int begin(void)
         return -1;
     if (decisions_path && !(decisions = decisions_read(decisions_path)))
         return -1;
-    if (dropped_path && !(dropped = fopen(dropped_path, "we")))
-        return fail_errno("%s", dropped_path);
     return 0;
 }
 
@@ -104,32 +113,19 @@ static enum decision decided(const struct record *r)
     return decisions ? decisions_on(decisions, r, &settings.fields) : DECISION_NONE;
 }
 
-static void fall(struct record *r, const char *reason)
-{
-    if (dropped) {
-        struct buffer line = { 0 };
-
-        record_set_string(r, "reason", reason);
-        record_write(&line, r, settings.binary);
-        bad_write |= fwrite(line.data, 1, line.size, dropped) != line.size;
-        buffer_free(&line);
-    }
-    record_free(r);
-}
-
 /* What the rules say, unless a person has decided otherwise. */
 static void drop(struct record *r, const char *reason)
 {
     if (decided(r) == DECISION_KEEP)
         emit(r);
     else
-        fall(r, reason);
+        emit_dropped(r, reason);
 }
 
 static void leave(struct record *r)
 {
     if (decided(r) == DECISION_DROP)
-        fall(r, "decision");
+        emit_dropped(r, "decision");
     else
         emit(r);
 }
@@ -172,20 +168,14 @@ static int pass(struct record *r)
 
 static int filter_texts(struct record *r)
 {
-    struct record *pairs[CAPFILT_TEXTS];
-    struct capfilt_drop drops[CAPFILT_TEXTS];
-    int kept = 0, fallen = 0, status = 0;
+    static const struct capfilt_to to = { pass, drop };
+    int status = capfilt_apply(&rule, r, &to);
 
-    capfilt_apply(&rule, r, pairs, &kept, drops, &fallen);
-    for (int i = 0; i < kept; i++)
-        status |= pass(pairs[i]);
-    for (int i = 0; i < fallen; i++)
-        drop(drops[i].record, drops[i].reason);
     record_free(r);
     return status;
 }
 
-static int batch(struct record *records[], int count)
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     for (int i = 0; i < count; i++) {
         struct record *r = records[i];
@@ -205,10 +195,11 @@ static int batch(struct record *records[], int count)
             drop(r, reason);
             free(reason);
         } else if (capfilt ? filter_texts(r) : pass(r)) {
-            return -1;
+            return RUN_ENDS;
         }
+        outcomes[i] = COMPUTED;
     }
-    return bad_write ? fail_errno("%s", dropped_path) : 0;
+    return RUN_GOES_ON;
 }
 
 static int finish(void)
@@ -221,8 +212,6 @@ static int finish(void)
         return -1;
     if (histogram)
         histogram_print(&seen, by, stderr);
-    if (dropped && (bad_write | (fclose(dropped) != 0)))
-        return fail_errno("%s", dropped_path);
     return 0;
 }
 
@@ -239,14 +228,16 @@ static void end(void)
 static struct filter filter = {
     .name = "vlm-filter",
     .args = "[FILE...]",
-    .about = "keep, drop and merge records by their scores",
+    .about = "Keep, drop and merge records by their scores.",
     .options = options,
+    .uses = uses,
     .begin = begin,
     .prepare = examine,
     .batch = batch,
     .finish = finish,
     .end = end,
     .keeps_records = true,
+    .one_by_one = true,
     .drops = true,
 };
 

@@ -23,20 +23,31 @@ static struct filter filter;
 
 static const struct option_spec options[] = {
     OPTION_STRING('f', "fields", "NAMES", &fields,
-                  "score each of these fields, separated by commas"),
+                  "score each of these fields, separated by commas",
+                  .without = "queries candidates"),
     OPTION_FILE(0, "queries", "FILE", &queries,
-                "the images that match each line of FILE best, instead"),
-    OPTION_FILE(0, "candidates", "FILE", &candidates,
-                "the lines of FILE that match each image best, instead of its own texts"),
+                "write the images that match each line of FILE best",
+                .without = "candidates heatmap"),
+    OPTION_FILE(
+        0, "candidates", "FILE", &candidates,
+        "add the lines of FILE that match each image best, instead of its own texts' scores",
+        .without = "heatmap"),
     OPTION_LONG(0, "rerank", "K", &rerank_count, 1, 100000,
-                "with --queries, --candidates: judge the K with the highest itc [16]"),
+                "score the K with the highest itc by itm", .standard = "16",
+                .with = "queries candidates"),
     OPTION_FOLDER(0, "heatmap", "DIR", &heatmap,
-                  "write into DIR a picture a pair: where in the image the text is"),
+                  "write a picture for each pair into DIR: where in the image the text is"),
     OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
 };
+
+static unsigned uses(void)
+{
+    return USES_IMAGES | USES_IMAGE_NAMES | USES_TOKENIZER | USES_CLEANED |
+           (fields || queries || candidates ? 0 : USES_TEXTS);
+}
 
 /* The texts of one field, as the model reads them. */
 struct scored {
@@ -60,8 +71,6 @@ static int begin(void)
 {
     bool ranks = queries || candidates;
 
-    if ((heatmap && ranks) || (queries && candidates) || (fields && ranks))
-        options_mistake("--queries, --candidates, --fields and --heatmap: one of them at a time");
     model = model_open(VLM_MATCH | (ranks ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                        (heatmap ? VLM_GROUND : 0));
     if (!model || (heatmap && heatmap_folder(heatmap)))
@@ -114,6 +123,7 @@ static void read_field(struct record *r, struct work *w, const char *name)
 /* Without --fields: the record's text, and the captions written beside it. */
 static void read_usual(struct record *r, struct work *w)
 {
+    static const char *const others[] = { "caption", "captions", "synthetic", "synthetics" };
     struct span value;
     const char *name = NULL;
     struct texts t;
@@ -127,10 +137,9 @@ static void read_usual(struct record *r, struct work *w)
     read_texts(r, w, &t, NULL);
     texts_free(&t);
     record_text(r, &settings.fields, &value, &name);
-    if (strcmp(name, "caption") && strcmp(name, "captions")) {
-        read_field(r, w, "caption");
-        read_field(r, w, "captions");
-    }
+    for (int i = 0; i < COUNT(others); i++)
+        if (strcmp(name, others[i]) && (strncmp(name, "caption", 7) || i > 1))
+            read_field(r, w, others[i]);
 }
 
 static void prepare(struct record *r)
@@ -236,8 +245,8 @@ static void set_field(struct record *r, const struct scored *s, const float *log
     free(itm);
 }
 
-/* One picture a text; their paths into the record.  -1 after fail(): none can be written. */
-static int draw_field(struct record *r, const struct scored *s, const float *features)
+/* One picture a text; their paths into the record. */
+static void draw_field(struct record *r, const struct scored *s, const float *features)
 {
     char *name = s->field ? xprintf("heatmap.%s", s->field) : xstrdup("heatmap");
     struct buffer list = { 0 };
@@ -260,15 +269,19 @@ static int draw_field(struct record *r, const struct scored *s, const float *fea
         record_set_json(r, name, list.data + 1, list.size - 2);
     buffer_free(&list);
     free(name);
-    return drawn || r->failed ? 0 : -1;
+    if (!drawn && !r->failed) {
+        char *code = xstrdup(error_code()), *message = xstrdup(error_text());
+
+        record_fail(r, "heatmap", code, message);
+        free(code);
+        free(message);
+    }
 }
 
-static int draw_all(struct record *r, const struct work *w, const float *features)
+static void draw_all(struct record *r, const struct work *w, const float *features)
 {
     for (int i = 0; i < w->count && !r->failed; i++)
-        if (draw_field(r, &w->fields[i], features))
-            return -1;
-    return 0;
+        draw_field(r, &w->fields[i], features);
 }
 
 static void set_all(struct record *r, const struct work *w, const float *logits, const float *itc)
@@ -285,7 +298,7 @@ static void set_all(struct record *r, const struct work *w, const float *logits,
     }
 }
 
-static int batch_of_pairs(struct record *records[], int count)
+static void batch_of_pairs(struct record *records[], enum outcome outcomes[], int count)
 {
     int texts = 0, ids = 0, *all, *counts, *image_of, n = 0, at = 0, status;
     int classes = vlm_classes(model), tokens, width;
@@ -325,19 +338,19 @@ static int batch_of_pairs(struct record *records[], int count)
         const struct work *w = records[i]->work;
 
         set_all(records[i], w, logits + classes * done, itc + done);
+        outcomes[i] = COMPUTED;
         for (int f = 0; f < w->count; f++)
             done += w->fields[f].count;
     }
     vlm_features_shape(model, &tokens, &width);
     for (int i = 0; heatmap && i < count && !status; i++)
-        status = draw_all(records[i], records[i]->work,
-                          features + (size_t)i * (size_t)tokens * (size_t)width);
+        draw_all(records[i], records[i]->work,
+                 features + (size_t)i * (size_t)tokens * (size_t)width);
     free(features);
     free(logits);
     free(counts);
     free(all);
     free(images);
-    return status ? fail("%s", vlm_error()) : 0;
 }
 
 static void release(struct record *r)
@@ -363,7 +376,7 @@ static void release(struct record *r)
 }
 
 /* The images' embeddings alone; the texts are the queries. */
-static int batch_of_images(struct record *records[], int count)
+static void batch_of_images(struct record *records[], enum outcome outcomes[], int count)
 {
     struct image_work **images = xalloc((size_t)count, sizeof *images);
     size_t each = (size_t)vlm_image_vectors(model) * (size_t)vlm_width(model);
@@ -378,40 +391,41 @@ static int batch_of_images(struct record *records[], int count)
         release(records[i]);
         queries_add(search, records[i], vectors + (size_t)i * each);
         records[i] = NULL;
+        outcomes[i] = COMPUTED;
     }
     free(features);
     free(vectors);
     free(images);
-    return status ? fail("%s", vlm_error()) : 0;
 }
 
 /* Of all texts the best for each image. */
-static int batch_of_lists(struct record *records[], int count)
+static void batch_of_lists(struct record *records[], enum outcome outcomes[], int count)
 {
     struct image_work **images = xalloc((size_t)count, sizeof *images);
-    int tokens, width, status;
+    int tokens, width;
     float *features;
 
     for (int i = 0; i < count; i++)
         images[i] = &((struct work *)records[i]->work)->image;
     features = image_work_features(model, images, count);
     vlm_features_shape(model, &tokens, &width);
-    status = features ? 0 : -1;
-    for (int i = 0; i < count && !status; i++)
-        status = candidates_rank(ranking, records[i],
-                                 features + (size_t)i * (size_t)tokens * (size_t)width);
+    for (int i = 0; features && i < count; i++)
+        if (candidates_rank(ranking, records[i],
+                            features + (size_t)i * (size_t)tokens * (size_t)width) == 0)
+            outcomes[i] = COMPUTED;
     free(features);
     free(images);
-    return status ? fail("%s", vlm_error()) : 0;
 }
 
-static int batch(struct record *records[], int count)
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     if (candidates)
-        return batch_of_lists(records, count);
-    if (queries)
-        return batch_of_images(records, count);
-    return batch_of_pairs(records, count);
+        batch_of_lists(records, outcomes, count);
+    else if (queries)
+        batch_of_images(records, outcomes, count);
+    else
+        batch_of_pairs(records, outcomes, count);
+    return RUN_GOES_ON;
 }
 
 static int finish(void)
@@ -429,8 +443,9 @@ static void end(void)
 static struct filter filter = {
     .name = "vlm-itm",
     .args = "[FILE...]",
-    .about = "score how well each text describes its image",
+    .about = "Score how well each text describes its image.",
     .options = options,
+    .uses = uses,
     .begin = begin,
     .prepare = prepare,
     .batch = batch,

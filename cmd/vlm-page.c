@@ -15,15 +15,16 @@ static struct page *page;
 static const struct option_spec options[] = {
     OPTION_FILE(0, "dropped", "FILE", &dropped_path,
                 "show the records of FILE as dropped: what vlm-filter --dropped wrote"),
-    OPTION_STRING(
-        0, "score", "NAME", &score,
-        "the field whose threshold is shown first, and of --sample's ranges (default itm)"),
-    OPTION_STRING(0, "title", "TEXT", &title, "the page's heading (default Pictures and texts)"),
+    OPTION_STRING(0, "score", "NAME", &score,
+                  "the field whose threshold is shown first, and of --sample's ranges",
+                  .standard = "itm"),
+    OPTION_STRING(0, "title", "TEXT", &title, "the page's heading",
+                  .standard = "Pictures and texts"),
     OPTION_LONG(0, "sample", "N", &sample, 1, 10000000,
-                "show N records, as many of each range of the score (default all)"),
-    OPTION_LONG(0, "side", "PIXELS", &side, 16, 512, "longest side of pictures (default 128)"),
+                "show N records, as many of each range of the score", .standard = "all"),
+    OPTION_LONG(0, "side", "PIXELS", &side, 16, 512, "longest side of pictures", .standard = "128"),
     OPTION_LONG(0, "inline", "MIB", &inline_mib, 0, 1024,
-                "most mebibytes of pictures inside the page; more lie beside it (default 16)"),
+                "most mebibytes of pictures inside the page; more lie beside it", .standard = "16"),
     OPTIONS_STREAM,
     OPTIONS_END,
 };
@@ -47,15 +48,16 @@ static int begin(void)
     return page ? 0 : 1;
 }
 
-static int batch(struct record *records[], int count)
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     if (page_add(page, records, count, false))
-        return -1;
+        return RUN_ENDS;
     for (int i = 0; i < count; i++) {
+        outcomes[i] = COMPUTED;
         record_free(records[i]);
         records[i] = NULL;
     }
-    return 0;
+    return RUN_GOES_ON;
 }
 
 /* The file of dropped records, read as an operand is. */
@@ -106,7 +108,7 @@ int main(int argc, char **argv)
     static struct filter filter = {
         .name = "vlm-page",
         .args = "[FILE...]",
-        .about = "write one page to see, sort, compare and decide in a browser",
+        .about = "Write one page to see, sort, compare and decide in a browser.",
         .options = options,
         .begin = begin,
         .batch = batch,

@@ -28,23 +28,41 @@ static struct duplicates kept;
 static const char *const by_names[] = { "any", "image", "text", NULL };
 
 static const struct option_spec options[] = {
-    OPTION_LIST(0, "query", "TEXT", &queries, "the records closest to TEXT; may be repeated"),
-    OPTION_FILE(0, "queries", "FILE", &queries_path, "the same for every line of FILE"),
+    OPTION_LIST(0, "query", "TEXT", &queries, "write the records closest to TEXT (repeatable)",
+                .without = "labels near-duplicates"),
+    OPTION_FILE(0, "queries", "FILE", &queries_path,
+                "write the records closest to each line of FILE",
+                .without = "labels near-duplicates"),
     OPTION_LONG(0, "top", "K", &top, 1, 1000000,
-                "records for a query [10], or labels for a record [1]"),
-    OPTION_FILE(0, "labels", "FILE", &labels_path, "add the likeliest of the lines of FILE"),
+                "write K records for a query, or labels for a record",
+                .standard = "10 records, 1 label", .with = "query queries labels"),
+    OPTION_FILE(0, "labels", "FILE", &labels_path, "add the likeliest of the lines of FILE",
+                .without = "near-duplicates"),
     OPTION_LIST(0, "template", "TEXT", &templates,
-                "a label in a sentence, such as 'a photo of a {}'; if repeated, their mean [{}]"),
-    OPTION_FLOAT(0, "scale", "X", &scale, 0, 1e6, "what cosines are multiplied by [the model's]"),
+                "put each label into TEXT, such as 'a photo of a {}'; if repeated, take their mean",
+                .standard = "{}", .with = "labels"),
+    OPTION_FLOAT(0, "scale", "X", &scale, 0, 1e6, "multiply cosines by X",
+                 .standard = "the model's", .with = "labels"),
     OPTION_FLOAT(0, "near-duplicates", "T", &threshold, -1, 1,
                  "mark records whose cosine with an earlier one is T or more"),
-    OPTION_CHOICE(0, "by", "SIDE", &by, by_names,
-                  "which vector counts: image, text or any [any: the image's if there is one]"),
+    OPTION_CHOICE(0, "by", "SIDE", &by, by_names, "compare the vector of image, text or any",
+                  .standard = "any, the image's if there is one",
+                  .with = "query queries labels near-duplicates"),
     OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
 };
+
+static unsigned uses(void)
+{
+    bool asks = queries.count || queries_path || labels_path, pairs = !asks && threshold < -1;
+    unsigned images = pairs || by != BY_TEXT ? USES_IMAGES : 0;
+    unsigned texts = pairs || by != BY_IMAGE ? USES_TEXTS : 0;
+
+    return images | texts | (texts || asks ? USES_TOKENIZER | USES_CLEANED : 0) |
+           (images || threshold >= -1 ? USES_IMAGE_NAMES : 0); /* duplicates are named by images */
+}
 
 static const char *const writes[] = {
     "sim", "label", "prob", "labels", "probs", "truncated", NULL
@@ -238,7 +256,7 @@ static void compare_with_targets(struct record *records[], struct embedding **li
     free(all.dots);
 }
 
-static int batch(struct record *records[], int count)
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     struct embedding **list = xalloc((size_t)count, sizeof *list);
     int result;
@@ -247,6 +265,7 @@ static int batch(struct record *records[], int count)
         list[i] = records[i]->work;
     result = model ? embed_batch(model, list, count, true) : 0;
     for (int i = 0; i < count && !result; i++) {
+        outcomes[i] = COMPUTED;
         if (!is_fit(records[i], list[i]) || targets)
             continue;
         if (threshold >= -1)
@@ -259,7 +278,7 @@ static int batch(struct record *records[], int count)
     if (!result && threshold >= -1)
         duplicates_mark(&kept, threshold);
     free(list);
-    return result;
+    return RUN_GOES_ON;
 }
 
 static void release(struct record *r)
@@ -269,17 +288,8 @@ static void release(struct record *r)
 
 static void check_options(void)
 {
-    bool asks = queries.count || queries_path, classifies = labels_path;
-    bool deduplicates = threshold >= -1;
+    bool asks = queries.count || queries_path, deduplicates = threshold >= -1;
 
-    if (asks + classifies + deduplicates > 1)
-        options_mistake("--query, --labels and --near-duplicates exclude each other");
-    if ((templates.count || scale > 0) && !classifies)
-        options_mistake("--template and --scale go with --labels");
-    if (top && !asks && !classifies)
-        options_mistake("--top goes with --query or --labels");
-    if (by != BY_ANY && !asks && !classifies && !deduplicates)
-        options_mistake("--by goes with --query, --labels or --near-duplicates");
     if (settings.resume && (asks || deduplicates))
         options_mistake("--resume does not go with %s, which depends on the whole input",
                         asks ? "--query" : "--near-duplicates");
@@ -336,6 +346,7 @@ static struct filter filter = {
     .args = "[FILE...]",
     .about = "Compare vectors: pairs, queries, labels, near duplicates.",
     .options = options,
+    .uses = uses,
     .begin = begin,
     .prepare = prepare,
     .batch = batch,

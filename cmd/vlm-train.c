@@ -182,9 +182,10 @@ static int status_of(enum training_end end)
 
 int main(int argc, char **argv)
 {
-    const struct option_usage usage = { "vlm-train", "[FILE...]",
-                                        "Teach a model with pairs of image and text.",
-                                        groups[GROUP_RUN].rows };
+    const struct option_usage usage = { .name = "vlm-train",
+                                        .args = "[FILE...]",
+                                        .about = "Teach a model with pairs of image and text.",
+                                        .options = groups[GROUP_RUN].rows };
     struct vlm_options of_model;
     int operands, status;
 

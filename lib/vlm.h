@@ -82,6 +82,9 @@ int vlm_embed_images(struct vlm *m, const float *pixels, int count, bool normali
 /* Tokens of the vision tower after its last layer, for the filters after this one:
  * [count, tokens, width]; *tokens and *width are set; to free. */
 float *vlm_image_features(struct vlm *m, const float *pixels, int count, int *tokens, int *width);
+/* Of the whole model: names, types, shapes and a sample of every tensor's numbers, so that it is
+ * soon done; two models of different numbers differ but by chance. */
+uint64_t vlm_hash(const struct vlm *m);
 uint64_t vlm_tower_hash(const struct vlm *m); /* of the vision tower's weights and preprocessing */
 
 /* Texts.  Token ids of a text, framed; any thread; *ids is to be freed. */

@@ -165,6 +165,11 @@ bool vlm_ranks_by_match(const struct vlm *v)
     return v->model->matching.without_cosine;
 }
 
+uint64_t vlm_hash(const struct vlm *v)
+{
+    return model_hash_sampled(v->model);
+}
+
 uint64_t vlm_tower_hash(const struct vlm *v)
 {
     return model_tower_hash(v->model);

@@ -44,3 +44,32 @@ uint64_t model_tower_hash(const struct model *m)
     }
     return hash;
 }
+
+enum { SAMPLES = 16, SAMPLE = 256 }; /* of a tensor, and the bytes of one */
+
+static uint64_t hash_sample(const struct tensor *x, uint64_t hash)
+{
+    size_t size = (size_t)tensor_count(x) * dtype_size(x->type), step = size / SAMPLES;
+    const char *bytes = (const void *)x->bytes;
+
+    hash = hash_bytes(x->shape, sizeof x->shape, hash + (uint64_t)x->type);
+    if (size <= SAMPLES * SAMPLE)
+        return hash_bytes(bytes, size, hash);
+    for (size_t i = 0; i < SAMPLES; i++)
+        hash = hash_bytes(bytes + i * step, SAMPLE, hash);
+    return hash;
+}
+
+uint64_t model_hash_sampled(const struct model *m)
+{
+    uint64_t hash = hash_preprocess(&m->image.preprocess, 0);
+
+    hash = hash_bytes(m->about, strlen(m->about), hash);
+    for (int i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.list[i];
+
+        if (*p->slot)
+            hash = hash_sample(*p->slot, hash_bytes(p->name, strlen(p->name), hash));
+    }
+    return hash;
+}

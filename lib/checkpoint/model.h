@@ -179,6 +179,7 @@ int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const
 int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts);
 
 /* hash.c - of the vision tower's numbers and of the preparation of images */
+uint64_t model_hash_sampled(const struct model *m);
 uint64_t model_tower_hash(const struct model *m);
 
 #endif

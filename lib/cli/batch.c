@@ -10,6 +10,7 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "cli/loop.h"
@@ -59,9 +60,43 @@ static bool take(struct loop *l, struct batch *b, bool wait)
     return b->count > 0;
 }
 
+/* Some of the records that batch() gets. */
+static enum run compute_some(struct loop *l, int first, int count)
+{
+    enum run run;
+
+    for (int i = first; i < first + count; i++)
+        l->outcomes[i] = NOT_COMPUTED;
+    l->in_batch = true;
+    run = l->filter->batch(l->records + first, l->outcomes + first, count);
+    l->in_batch = false;
+    return run;
+}
+
+/* A record that could not be computed, alone or beside others, fails; its neighbours do not. */
+static enum run compute_each(struct loop *l, int count)
+{
+    enum run run = RUN_GOES_ON;
+
+    for (int i = 0; i < count && run == RUN_GOES_ON; i++) {
+        if (l->outcomes[i] == NOT_COMPUTED && count > 1)
+            run = compute_some(l, i, 1);
+        if (l->outcomes[i] == NOT_COMPUTED && run == RUN_GOES_ON) {
+            char *code = xstrdup(error_code()), *message = xstrdup(error_text());
+
+            record_fail(l->records[i], "compute", code, message);
+            l->outcomes[i] = COMPUTED;
+            free(code);
+            free(message);
+        }
+    }
+    return run;
+}
+
 static int compute(struct loop *l, struct batch *b)
 {
-    int count = 0, result;
+    int count = 0;
+    enum run run;
 
     for (int i = 0; i < b->count; i++) {
         if (!b->items[i].ready && (!b->items[i].record->failed || l->filter->takes_failed)) {
@@ -71,12 +106,28 @@ static int compute(struct loop *l, struct batch *b)
     }
     if (!count || !l->filter->batch)
         return 0;
-    l->in_batch = true;
-    result = l->filter->batch(l->records, count);
-    l->in_batch = false;
-    for (int i = 0; i < count; i++)
+    run = compute_some(l, 0, count);
+    if (run == RUN_GOES_ON)
+        run = compute_each(l, count);
+    for (int i = 0; i < count; i++) {
         b->items[l->places[i]].record = l->records[i];
-    return result;
+        b->items[l->places[i]].lost = l->outcomes[i] == NOT_COMPUTED;
+    }
+    return run == RUN_ENDS ? -1 : 0;
+}
+
+/* Nothing is written any more. */
+static bool is_over(const struct loop *l)
+{
+    return l->ended || l->report->stopped;
+}
+
+static void put(struct loop *l, struct record *r, bool to_dropped)
+{
+    if (to_dropped)
+        output_drop(l->output, r);
+    else
+        output_put(l->output, r);
 }
 
 /* What batch() emitted for the records up to `index` leaves. */
@@ -84,54 +135,124 @@ static void put_emitted(struct loop *l, uint64_t index)
 {
     int n = 0;
 
-    for (; n < l->emitted_count && l->emitted[n]->index <= index; n++) {
-        if (l->report->stopped)
-            record_free(l->emitted[n]);
+    for (; n < l->emitted_count && l->emitted[n].index <= index; n++) {
+        if (is_over(l))
+            record_free(l->emitted[n].record);
         else
-            output_put(l->output, l->emitted[n]);
+            put(l, l->emitted[n].record, l->emitted[n].to_dropped);
     }
     l->emitted_count -= n;
     for (int i = 0; n && i < l->emitted_count; i++)
         l->emitted[i] = l->emitted[i + n];
 }
 
+static bool was_failure(const struct item *item)
+{
+    return item->result.kind == RESULT_FAILED || item->result.kind == RESULT_SKIPPED;
+}
+
+/* An earlier run has its bytes. */
+static void retire_known(struct loop *l, struct item *item)
+{
+    l->report->bytes = item->bytes;
+    if (!is_over(l))
+        report_known(l->report, was_failure(item) && !item->record->failed_before);
+    if (!is_over(l))
+        output_end(l->output, item);
+    record_free(item->record);
+}
+
+static char *error_reason(const struct record *r)
+{
+    struct span error, value;
+    char *code = NULL, *reason;
+
+    if (record_find(r, "error", &error) && json_find(error.data, error.size, "code", &value))
+        code = json_text(value);
+    reason = xprintf("error: %s", code ? code : "unknown");
+    free(code);
+    return reason;
+}
+
+/* A set that was chosen holds no record that failed. */
+static void divert(struct loop *l, struct record *r)
+{
+    char *reason = error_reason(r);
+
+    l->report->diverted++;
+    record_set_string(r, "reason", reason);
+    output_drop(l->output, r);
+    free(reason);
+}
+
 static void retire(struct loop *l, struct item *item)
 {
     struct record *r = item->record;
-    bool failed;
+    bool failed = r && r->failed && !item->came_failed && !item->ready;
 
+    l->ended |= item->lost;
     put_emitted(l, item->index);
     l->report->bytes = item->bytes;
-    if (!r) { /* taken over */
-        if (!l->report->stopped)
-            report_record(l->report, NULL, false);
+    if (r && l->filter->release && r->work)
+        l->filter->release(r);
+    if (is_over(l)) {
+        record_free(r);
         return;
     }
-    failed = r->failed && !item->came_failed && !item->ready;
-    if (l->filter->release && r->work)
-        l->filter->release(r);
-    if (!l->report->stopped) {
-        report_record(l->report, r, failed);
-        if ((failed && settings.on_error == ON_ERROR_FAIL) ||
-            (r->failed && settings.on_error == ON_ERROR_SKIP))
-            r->dropped = true;
-        if (l->filter->drops_failed && r->failed)
-            r->dropped = true;
-    } else {
+    item->result.kind = r && r->failed ? RESULT_FAILED : RESULT_KEPT;
+    report_record(l->report, r, failed);
+    if (r && ((failed && settings.on_error == ON_ERROR_FAIL) ||
+              (r->failed && settings.on_error == ON_ERROR_SKIP) ||
+              (l->filter->drops_failed && r->failed)))
         r->dropped = true;
-    }
-    if (r->dropped)
+    if (r && r->dropped)
         record_free(r);
-    else
+    else if (r && r->failed && l->filter->diverts_failed)
+        divert(l, r);
+    else if (r)
         output_put(l->output, r);
+    if (!(failed && settings.on_error == ON_ERROR_FAIL))
+        output_end(l->output, item);
+}
+
+static void retire_any(struct loop *l, struct item *item)
+{
+    if (item->ready && item->result.record && l->input->reuse)
+        retire_known(l, item);
+    else
+        retire(l, item);
 }
 
 static void retire_all(struct loop *l, struct batch *b)
 {
     for (int i = 0; i < b->count; i++)
-        retire(l, &b->items[i]);
+        retire_any(l, &b->items[i]);
     put_emitted(l, UINT64_MAX);
     report_progress(l->report);
+}
+
+/* What a record becomes leaves before the next is computed, so that many copies of a large one do
+ * not wait for its neighbours. */
+static int compute_one_by_one(struct loop *l, struct batch *b)
+{
+    enum run run = RUN_GOES_ON;
+
+    for (int i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+
+        if (!item->ready && !is_over(l) && (!item->record->failed || l->filter->takes_failed)) {
+            l->records[0] = item->record;
+            l->outcomes[0] = NOT_COMPUTED;
+            run = l->filter->batch(l->records, l->outcomes, 1);
+            if (run == RUN_GOES_ON)
+                run = compute_each(l, 1);
+            item->record = l->records[0];
+            item->lost = l->outcomes[0] == NOT_COMPUTED;
+        }
+        retire_any(l, item);
+    }
+    report_progress(l->report);
+    return run == RUN_ENDS ? -1 : 0;
 }
 
 static void discard(struct loop *l, struct batch *b)
@@ -154,13 +275,18 @@ int loop_run(struct loop *l)
     b.items = xalloc((size_t)l->size, sizeof *b.items);
     l->records = xalloc((size_t)l->size, sizeof(struct record *));
     l->places = xalloc((size_t)l->size, sizeof *l->places);
+    l->outcomes = xalloc((size_t)l->size, sizeof *l->outcomes);
     while (!result && !l->report->stopped && !atomic_load(&l->output->failed)) {
         if (!now->count && !take(l, now, true))
             break;
         pool_finish(now->job);
         take(l, next, false);
-        result = compute(l, now);
-        retire_all(l, now);
+        if (l->filter->one_by_one) {
+            result = compute_one_by_one(l, now);
+        } else {
+            result = compute(l, now);
+            retire_all(l, now);
+        }
         now->count = 0;
         other = now;
         now = next;
@@ -170,6 +296,7 @@ int loop_run(struct loop *l)
         discard(l, now);
     free(l->records);
     free(l->places);
+    free(l->outcomes);
     free(a.items);
     free(b.items);
     free(l->emitted);
@@ -177,12 +304,17 @@ int loop_run(struct loop *l)
     return result;
 }
 
-void loop_emit(struct loop *l, struct record *r)
+void loop_emit(struct loop *l, struct record *r, bool to_dropped)
 {
+    const struct item item = { .record = r, .index = r->index, .to_dropped = to_dropped };
+    int at;
+
     if (!l->in_batch) {
-        output_put(l->output, r);
+        put(l, r, to_dropped);
         return;
     }
-    l->emitted = xresize(l->emitted, (size_t)l->emitted_count + 1, sizeof(struct record *));
-    l->emitted[l->emitted_count++] = r;
+    l->emitted = xresize(l->emitted, (size_t)l->emitted_count + 1, sizeof *l->emitted);
+    for (at = l->emitted_count++; at && l->emitted[at - 1].index > r->index; at--)
+        l->emitted[at] = l->emitted[at - 1]; /* that one was tried again later */
+    l->emitted[at] = item;
 }

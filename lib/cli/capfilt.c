@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * capfilt.c - BLIP's caption filter: every text of a record is judged alone
+ * capfilt.c - BLIP's caption filter: every text of a record is scored alone
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,17 +10,25 @@
 #include "cli/capfilt.h"
 #include "cli/cli.h"
 
+static const char *const scores[] = { "itm",   "itm_logit", "itc",    "logprob",
+                                      "label", "prob",      "heatmap" };
+enum { ITM };
+
 struct text {
     struct span json; /* the string as it stands in the record */
     bool synthetic, passes, kept;
     bool scored;
     double itm;
-    struct span itm_json;
+    struct span scores[COUNT(scores)]; /* its own; size 0: none */
 };
 
+enum { MOST_FIELDS = 8 };
 struct texts_of {
     struct text *list;
     int count;
+    const char *web;                 /* the field of the record's own text; NULL: none */
+    const char *fields[MOST_FIELDS]; /* that hold texts */
+    int field_count;
 };
 
 int capfilt_rule(struct capfilt *c, const char *merge, float threshold)
@@ -43,79 +51,107 @@ int capfilt_rule(struct capfilt *c, const char *merge, float threshold)
     return 0;
 }
 
-static void add_text(struct texts_of *all, struct span json, bool synthetic, const struct span *itm)
+static bool same_text(struct span a, struct span b)
+{
+    char *x = json_text(a), *y = json_text(b);
+    bool same = x && y && !strcmp(x, y);
+
+    free(x);
+    free(y);
+    return same;
+}
+
+static struct text *add_text(struct texts_of *all, struct span json, bool synthetic)
 {
     struct text *t;
-    char *number;
 
     if (all->count == CAPFILT_TEXTS || !json.size || json.data[0] != '"')
-        return;
+        return NULL;
+    if (!synthetic) /* one text of the web may stand in two fields */
+        for (int i = 0; i < all->count; i++)
+            if (!all->list[i].synthetic && same_text(all->list[i].json, json))
+                return NULL;
     t = &all->list[all->count++];
     *t = (struct text){ .json = json, .synthetic = synthetic };
-    if (!itm || !itm->size || !strchr("-0123456789", itm->data[0]))
-        return;
-    number = xmemdup(itm->data, itm->size);
-    t->itm = strtod(number, NULL);
-    t->itm_json = *itm;
-    t->scored = true;
-    free(number);
+    return t;
+}
+
+/* The score NAME.FIELD; of the record's own text and of logprob, NAME. */
+static bool find_score(const struct record *r, const char *score, const char *field, bool own,
+                       struct span *value)
+{
+    char *name = xprintf("%s.%s", score, field);
+    bool found = record_find(r, name, value) ||
+                 ((own || !strcmp(score, "logprob")) && record_find(r, score, value));
+
+    free(name);
+    return found;
+}
+
+/* The k-th of a list of scores, or the one of a text that stands alone. */
+static struct span score_of(struct span scores_value, bool list, int k)
+{
+    struct span item = { 0 };
+    size_t at = 0;
+
+    if (!list)
+        return scores_value;
+    if (scores_value.data[0] != '[')
+        return item;
+    for (int i = 0; i <= k; i++)
+        if (!json_each(scores_value, &at, NULL, &item))
+            return (struct span){ 0 };
+    return item;
+}
+
+static void set_scores(struct text *t, const struct span *values, bool list, int k, bool own)
+{
+    const struct span *itm = &t->scores[ITM];
+
+    for (int i = 0; i < COUNT(scores); i++)
+        if (values[i].size && (t->synthetic || own || strcmp(scores[i], "logprob")))
+            t->scores[i] = score_of(values[i], list, k);
+    if (itm->size && strchr("-0123456789", itm->data[0]))
+        t->scored = json_double(*itm, &t->itm);
 }
 
 /* One text or a list of texts, beside one score or a list of scores. */
 static void add_field(struct texts_of *all, const struct record *r, const char *name,
-                      const char *score, bool synthetic)
+                      bool synthetic)
 {
-    struct span value, scores = { 0 }, item, itm;
-    size_t at = 0, at_score = 0;
+    struct span value, item, values[COUNT(scores)] = { 0 };
+    bool own = all->web && !strcmp(name, all->web), list;
+    size_t at = 0;
+    int k = 0;
+    struct text *t;
 
-    if (!record_find(r, name, &value) || !value.size)
+    for (int i = 0; i < all->field_count; i++)
+        if (!strcmp(all->fields[i], name))
+            return;
+    if (!record_find(r, name, &value) || !value.size || !strchr("[\"", value.data[0]))
         return;
-    record_find(r, score, &scores);
-    if (value.data[0] != '[') {
-        add_text(all, value, synthetic, scores.size ? &scores : NULL);
-        return;
-    }
-    while (json_each(value, &at, NULL, &item)) {
-        bool scored =
-            scores.size && scores.data[0] == '[' && json_each(scores, &at_score, NULL, &itm);
-
-        add_text(all, item, synthetic, scored ? &itm : NULL);
-    }
-}
-
-static const char *web_field(const struct record *r, bool *generated)
-{
-    struct span value;
-    const char *name = NULL;
-
-    *generated = false;
-    if (!record_text(r, &settings.fields, &value, &name))
-        return NULL;
-    *generated = !settings.fields.text && (!strcmp(name, "caption") || !strcmp(name, "captions"));
-    return name;
+    all->fields[all->field_count++] = name;
+    for (int i = 0; i < COUNT(scores); i++)
+        find_score(r, scores[i], name, own, &values[i]);
+    list = value.data[0] == '[';
+    if (!list && (t = add_text(all, value, synthetic)))
+        set_scores(t, values, false, 0, own && synthetic);
+    for (; list && json_each(value, &at, NULL, &item); k++)
+        if ((t = add_text(all, item, synthetic)))
+            set_scores(t, values, true, k, own && synthetic);
 }
 
 static void collect(struct texts_of *all, const struct record *r)
 {
-    static const char *const synthetic[] = { "caption", "captions" };
+    static const char *const others[] = { "caption", "captions", "synthetic", "synthetics" };
     struct span value;
-    bool generated;
-    const char *web = web_field(r, &generated);
 
-    if (web && !generated) {
-        char *own = xprintf("itm.%s", web);
-
-        add_field(all, r, web, record_find(r, own, &value) ? own : "itm", false);
-        free(own);
-    }
-    for (int i = 0; i < COUNT(synthetic); i++) {
-        char *own = xprintf("itm.%s", synthetic[i]);
-        bool alone = generated && !strcmp(web, synthetic[i]) && !record_find(r, own, &value);
-
-        if (!web || generated || strcmp(web, synthetic[i]))
-            add_field(all, r, synthetic[i], alone ? "itm" : own, true);
-        free(own);
-    }
+    if (!record_text(r, &settings.fields, &value, &all->web))
+        all->web = NULL;
+    if (all->web)
+        add_field(all, r, all->web, record_is_synthetic(r, all->web));
+    for (int i = 0; i < COUNT(others); i++)
+        add_field(all, r, others[i], record_is_synthetic(r, others[i]));
 }
 
 static void keep_best(struct texts_of *all, int most)
@@ -149,37 +185,38 @@ static void choose(const struct capfilt *c, struct texts_of *all)
             all->list[i].passes && (c->merge == MERGE_ALL || !web || !all->list[i].synthetic);
 }
 
-/* A record of its own for one text: the other texts and their scores are taken out. */
-static struct record *pair(const struct record *r, const struct text *t)
+/* The record without its texts and their scores. */
+static struct record *without_texts(const struct record *r, const struct texts_of *all)
 {
-    static const char *const out[] = { "caption",
-                                       "captions",
-                                       "itm.text",
-                                       "itm.caption",
-                                       "itm.captions",
-                                       "itm_logit",
-                                       "itm_logit.text",
-                                       "itm_logit.caption",
-                                       "itm_logit.captions",
-                                       "itc",
-                                       "itc.text",
-                                       "itc.caption",
-                                       "itc.captions",
-                                       "logprob" };
-    struct record *p = record_new(r->json.data, r->json.size);
-    bool generated;
-    const char *web = web_field(r, &generated);
+    struct record *p = record_copy(r);
 
-    p->source = r->source;
-    p->line = r->line;
-    p->index = r->index;
-    for (int i = 0; i < COUNT(out); i++)
-        if (!web || generated || strcmp(web, out[i]))
-            record_remove(p, out[i]);
-    record_set_json(p, web && !generated ? web : "text", t->json.data, t->json.size);
+    for (int f = 0; f < all->field_count; f++) {
+        if (!all->web || strcmp(all->fields[f], all->web) || record_is_synthetic(r, all->fields[f]))
+            record_remove(p, all->fields[f]);
+        for (int i = 0; i < COUNT(scores); i++) {
+            char *name = xprintf("%s.%s", scores[i], all->fields[f]);
+
+            record_remove(p, name);
+            free(name);
+        }
+    }
+    record_remove(p, "caption_source");
+    return p;
+}
+
+/* A record of its own for one text.  Its scores take the plain names. */
+static struct record *pair(const struct record *base, const struct text *t, const char *field)
+{
+    struct record *p = record_copy(base);
+
+    record_set_json(p, field, t->json.data, t->json.size);
     record_set_string(p, "source", t->synthetic ? "synthetic" : "web");
-    if (t->scored)
-        record_set_json(p, "itm", t->itm_json.data, t->itm_json.size);
+    for (int i = 0; i < COUNT(scores); i++) {
+        if (t->scores[i].size)
+            record_set_json(p, scores[i], t->scores[i].data, t->scores[i].size);
+        else
+            record_remove(p, scores[i]);
+    }
     return p;
 }
 
@@ -194,24 +231,31 @@ static void explain(const struct capfilt *c, const struct text *t, char reason[s
                  c->merge == MERGE_FALLBACK ? "the web text was kept" : "a better text was kept");
 }
 
-void capfilt_apply(const struct capfilt *c, const struct record *r, struct record *kept[],
-                   int *kept_count, struct capfilt_drop fallen[], int *fallen_count)
+int capfilt_apply(const struct capfilt *c, const struct record *r, const struct capfilt_to *to)
 {
     struct texts_of all = { .list = xalloc(CAPFILT_TEXTS, sizeof *all.list) };
+    struct record *base;
+    const char *field;
+    char reason[120];
+    int status = 0;
 
     collect(&all, r);
     choose(c, &all);
-    for (int i = 0; i < all.count; i++) {
-        if (all.list[i].kept) {
-            kept[(*kept_count)++] = pair(r, &all.list[i]);
-            continue;
+    base = without_texts(r, &all);
+    field = all.web && !record_is_synthetic(r, all.web) ? all.web : "text";
+    for (int i = 0; i < all.count && !status; i++) {
+        const struct text *t = &all.list[i];
+
+        if (t->kept) {
+            status = to->keep(pair(base, t, field));
+        } else if (settings.dropped) {
+            explain(c, t, reason);
+            to->drop(pair(base, t, field), reason);
         }
-        fallen[*fallen_count].record = pair(r, &all.list[i]);
-        explain(c, &all.list[i], fallen[(*fallen_count)++].reason);
     }
-    if (!all.count) {
-        fallen[*fallen_count].record = record_new(r->json.data, r->json.size);
-        snprintf(fallen[(*fallen_count)++].reason, 120, "the record has no text");
-    }
+    if (!all.count)
+        to->drop(record_copy(r), "the record has no text");
+    record_free(base);
     free(all.list);
+    return status;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * capfilt.h - BLIP's caption filter: every text of a record is judged alone
+ * capfilt.h - BLIP's caption filter: every text of a record is scored alone
  *
- * The web text is `text` (or whatever --text-field names); synthetic ones are `caption` and
- * `captions`.  A text's score is `itm.FIELD`, or for the web text `itm`.  Each text that is kept
- * leaves as a pair {.., "text":, "source": "web"|"synthetic", "itm":} with the record's other
- * fields.  Source: arXiv 2201.12086, section 3.3; see capfilt(7).
+ * A text of the web is in the record's text field, or in `caption` or `captions` where
+ * `caption_source` does not say that vlm-caption wrote them; what that wrote is synthetic, and so
+ * are `synthetic` and `synthetics`.  A text's score is `itm.FIELD`, or for the record's text `itm`.
+ * Each text that is kept leaves as a pair {.., "text":, "source": "web"|"synthetic", "itm":} with
+ * all that the record has beside its texts and their scores.  Source: arXiv 2201.12086, section
+ * 3.3; see capfilt(7).
  */
 #ifndef CLI_CAPFILT_H
 #define CLI_CAPFILT_H
@@ -23,14 +25,13 @@ struct capfilt {
     int most;
     float threshold;
 };
-struct capfilt_drop {
-    struct record *record;
-    char reason[120];
-};
 /* "all", "best", "topk:3", "fallback"; -1 after fail(). */
 int capfilt_rule(struct capfilt *c, const char *merge, float threshold);
-/* Fills kept and fallen with new records (to free), in the order of the record's texts. */
-void capfilt_apply(const struct capfilt *c, const struct record *r, struct record *kept[],
-                   int *kept_count, struct capfilt_drop fallen[], int *fallen_count);
+struct capfilt_to { /* each takes its record; -1 after fail() ends the run */
+    int (*keep)(struct record *pair);
+    void (*drop)(struct record *pair, const char *reason);
+};
+/* Hands over one record for each text, in the order of the texts.  -1 after fail(). */
+int capfilt_apply(const struct capfilt *c, const struct record *r, const struct capfilt_to *to);
 
 #endif

@@ -32,33 +32,48 @@ struct option_list {
     const char **items;
     int count;
 };
+/* What a run makes use of.  A row may need one of these; an option that cannot act is refused. */
+enum option_use {
+    USES_IMAGES = 1,
+    USES_TEXTS = 2,        /* the record's own: --text-field */
+    USES_TOKENIZER = 4,    /* reads or writes words */
+    USES_CHANCE = 8,       /* random choices */
+    USES_IMAGE_NAMES = 16, /* images, or their names alone */
+    USES_CLEANED = 32      /* texts that can be cleaned before they are tokenised */
+};
 struct option_spec {
     enum option_kind kind;
-    char letter;          /* 0: none */
-    const char *name;     /* without dashes */
-    const char *argument; /* shown in help; NULL: none */
-    void *value;          /* bool, const char *, long, float, struct option_list, int */
-    const char *help;
+    char letter;                   /* 0: none */
+    const char *name;              /* without dashes */
+    const char *argument;          /* shown in help; NULL: none */
+    void *value;                   /* bool, const char *, long, float, struct option_list, int */
+    const char *help;              /* begins with a verb, or with a noun for what the value is */
     const char *const *choices;    /* OPTION_KIND_CHOICE: NULL-terminated; value is an int index */
     double least, most;            /* LONG, FLOAT: bounds, both 0: none */
     int (*call)(const char *text); /* OPTION_KIND_CALL: -1 after fail() */
     const struct option_spec *group; /* OPTION_GROUP: another table, shown under a heading */
+    /* The macros below take these as further arguments: .standard = "16" */
+    const char *standard; /* shown as the default */
+    const char *with;     /* names, separated by blanks: acts only beside one of these */
+    const char *without;  /* names: does not act beside any of these */
+    enum option_use needs;
+    bool neutral; /* does not change what is written for a record: --threads */
 };
 /* clang-format off */
-#define OPTION_FLAG(l, n, v, h)          { .kind = OPTION_KIND_FLAG, .letter = l, .name = n, .value = v, .help = h }
-#define OPTION_STRING(l, n, a, v, h)     { .kind = OPTION_KIND_STRING, .letter = l, .name = n, .argument = a, .value = v, .help = h }
-#define OPTION_FILE(l, n, a, v, h)       { .kind = OPTION_KIND_FILE, .letter = l, .name = n, .argument = a, .value = v, .help = h }
-#define OPTION_FOLDER(l, n, a, v, h)     { .kind = OPTION_KIND_FOLDER, .letter = l, .name = n, .argument = a, .value = v, .help = h }
-#define OPTION_MODEL(l, n, a, v, h)      { .kind = OPTION_KIND_MODEL, .letter = l, .name = n, .argument = a, .value = v, .help = h }
-#define OPTION_LONG(l, n, a, v, lo, hi, h)  { .kind = OPTION_KIND_LONG, .letter = l, .name = n, .argument = a, .value = v, .least = lo, .most = hi, .help = h }
-#define OPTION_FLOAT(l, n, a, v, lo, hi, h) { .kind = OPTION_KIND_FLOAT, .letter = l, .name = n, .argument = a, .value = v, .least = lo, .most = hi, .help = h }
-#define OPTION_CHOICE(l, n, a, v, c, h)  { .kind = OPTION_KIND_CHOICE, .letter = l, .name = n, .argument = a, .value = v, .choices = c, .help = h }
-#define OPTION_LIST(l, n, a, v, h)       { .kind = OPTION_KIND_LIST, .letter = l, .name = n, .argument = a, .value = v, .help = h }
-#define OPTION_CALL(l, n, a, f, h)       { .kind = OPTION_KIND_CALL, .letter = l, .name = n, .argument = a, .call = f, .help = h }
-#define OPTIONS_STREAM                   { .kind = OPTION_GROUP, .name = "Records in and out", .group = stream_options }
-#define OPTION_PRECISION OPTION_CALL(0, "precision", "HOW", set_precision, "of products by AMX: highest (f32), high (16 bits) or medium (bf16) [highest]")
-#define OPTIONS_MODEL                    { .kind = OPTION_GROUP, .name = "Model", .group = model_options }
-#define OPTIONS_END                      { .kind = OPTION_END }
+#define OPTION_FLAG(l, n, v, ...)          { .kind = OPTION_KIND_FLAG, .letter = l, .name = n, .value = v, .help = __VA_ARGS__ }
+#define OPTION_STRING(l, n, a, v, ...)     { .kind = OPTION_KIND_STRING, .letter = l, .name = n, .argument = a, .value = v, .help = __VA_ARGS__ }
+#define OPTION_FILE(l, n, a, v, ...)       { .kind = OPTION_KIND_FILE, .letter = l, .name = n, .argument = a, .value = v, .help = __VA_ARGS__ }
+#define OPTION_FOLDER(l, n, a, v, ...)     { .kind = OPTION_KIND_FOLDER, .letter = l, .name = n, .argument = a, .value = v, .help = __VA_ARGS__ }
+#define OPTION_MODEL(l, n, a, v, ...)      { .kind = OPTION_KIND_MODEL, .letter = l, .name = n, .argument = a, .value = v, .help = __VA_ARGS__ }
+#define OPTION_LONG(l, n, a, v, lo, hi, ...)  { .kind = OPTION_KIND_LONG, .letter = l, .name = n, .argument = a, .value = v, .least = lo, .most = hi, .help = __VA_ARGS__ }
+#define OPTION_FLOAT(l, n, a, v, lo, hi, ...) { .kind = OPTION_KIND_FLOAT, .letter = l, .name = n, .argument = a, .value = v, .least = lo, .most = hi, .help = __VA_ARGS__ }
+#define OPTION_CHOICE(l, n, a, v, c, ...)  { .kind = OPTION_KIND_CHOICE, .letter = l, .name = n, .argument = a, .value = v, .choices = c, .help = __VA_ARGS__ }
+#define OPTION_LIST(l, n, a, v, ...)       { .kind = OPTION_KIND_LIST, .letter = l, .name = n, .argument = a, .value = v, .help = __VA_ARGS__ }
+#define OPTION_CALL(l, n, a, f, ...)       { .kind = OPTION_KIND_CALL, .letter = l, .name = n, .argument = a, .call = f, .help = __VA_ARGS__ }
+#define OPTIONS_STREAM                     { .kind = OPTION_GROUP, .name = "Records in and out", .group = stream_options }
+#define OPTION_PRECISION OPTION_CALL(0, "precision", "HOW", set_precision, "multiply by AMX with highest (f32), high (16 bits) or medium (bf16) precision", .standard = "highest")
+#define OPTIONS_MODEL                      { .kind = OPTION_GROUP, .name = "Model", .group = model_options }
+#define OPTIONS_END                        { .kind = OPTION_END }
 /* clang-format on */
 
 /* Sets *operands to the first operand; exits for --help, --version, --list-options (0) and for a
@@ -66,18 +81,23 @@ struct option_spec {
 struct option_usage {
     const char *name, *args, *about;
     const struct option_spec *options;
+    unsigned (*uses)(void); /* enum option_use of this run, after parsing; NULL: all of them */
 };
 void options_parse(const struct option_usage *usage, int argc, char **argv, int *operands);
+bool option_given(const char *name);
+unsigned options_uses(void);         /* enum option_use of this run */
+void options_list(struct buffer *b); /* those that were given and matter, as strings of JSON */
 /* For options that do not go together; from begin().  Reason and usage line, then exit(2). */
 _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *vision, *language, *compat, *output, *resume, *shard;
+    const char *model, *tokenizer, *vision, *language, *compat, *output, *resume, *reuse, *dropped,
+        *shard;
     const char *precision; /* NULL: not said */
     struct fields fields;
-    bool clean_text, binary, null, retry_errors, line_buffered, progress, quiet, verbose;
+    bool clean_text, binary, null, retry_errors, checksum, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
     int from;           /* enum stream_format */
     int on_error;       /* enum on_error */
@@ -94,13 +114,21 @@ extern const struct option_spec stream_options[], model_options[];
  * batch before is computed) -> batch (one call, may use the pool) -> writer thread.  Order out is
  * order in.
  */
+/* What became of a record in batch(), and of the run: two types, so that neither is taken for the
+ * other.  A record that is not COMPUTED is never written. */
+enum outcome { NOT_COMPUTED, COMPUTED };
+enum run { RUN_GOES_ON, RUN_ENDS };
+
 struct filter {
     const char *name, *args, *about;
     const struct option_spec *options;
+    unsigned (*uses)(void); /* as in struct option_usage */
     int (*begin)(void); /* after the options; after fail() -1: exit 3, or the status; may be NULL */
     void (*prepare)(struct record *r); /* any thread; may record_fail(); may be NULL */
-    /* The records of a batch that have not failed, in order; -1 after fail(): exit 1. */
-    int (*batch)(struct record *records[], int count);
+    /* The records of a batch that have not failed, in order; all outcomes are NOT_COMPUTED.  Those
+     * that are left so, after fail(), are tried again, each alone; one that is left so again has
+     * that error.  RUN_ENDS after fail(), such as a disk that is full: exit 1. */
+    enum run (*batch)(struct record *records[], enum outcome outcomes[], int count);
     /* After the last record: records a command kept leave through emit().  May be NULL. */
     int (*finish)(void);
     void (*release)(struct record *r); /* frees r->work; may be NULL */
@@ -108,28 +136,30 @@ struct filter {
     /* Fields that this command writes, NULL-terminated: --resume does not compare them.  A name
      * that ends in '.' stands for all that begin with it. */
     const char *const *writes;
-    bool keeps_records; /* batch takes over records by setting records[i] = NULL */
-    bool takes_failed;  /* batch gets the records that failed, too */
-    bool drops;         /* sets r->dropped: not every record leaves */
-    bool drops_failed;  /* records that fail, or came with an error, do not leave either */
-    bool no_input;      /* begin() has read it: no operands, and standard input is left alone */
-    bool whole;         /* output depends on the whole input: no --resume */
-    int most;           /* records in a batch where the user does not say; 0: 16 */
+    bool keeps_records;  /* batch takes over records by setting records[i] = NULL */
+    bool takes_failed;   /* batch gets the records that failed, too */
+    bool one_by_one;     /* batch gets one record; what it emits leaves at once */
+    bool drops;          /* sets r->dropped: not every record leaves */
+    bool diverts_failed; /* records with an error go to --dropped */
+    bool drops_failed;   /* records that fail, or came with an error, do not leave either */
+    bool no_input;       /* begin() has read it: no operands, and standard input is left alone */
+    bool whole;          /* output depends on the whole input: no --resume */
+    int most;            /* records in a batch where the user does not say; 0: 16 */
 };
 /* Options may change `f` until begin() returns. */
 int filter_main(struct filter *f, int argc, char **argv);
 /* Writes r and frees it.  From batch(): in the place of the record that has the same index, so a
  * command that replaces a record by others gives them its index.  From finish(): now. */
 void emit(struct record *r);
+/* The same to --dropped, with the field `reason`; frees r. */
+void emit_dropped(struct record *r, const char *reason);
 void emit_line(const char *line);                /* now: for commands that write no records */
 void emit_bytes(const void *bytes, size_t size); /* the same, as they are */
 long records_seen(void); /* how many came in, failed ones among them; from finish() */
-/* A temporary file that is to be removed if the run is broken off, or no longer. */
-void cleanup_file(const char *path);
-void cleanup_forget(const char *path);
 
 /* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */
 struct vlm *model_open(unsigned abilities);
+uint64_t model_hash(void); /* of the model that was opened; 0: none was */
 
 /* embed.c - a record's image and texts on their way through a model
  *

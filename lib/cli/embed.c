@@ -123,6 +123,8 @@ static int embed_images(struct vlm *m, struct embedding *list[], int count, bool
         if (list[i]->pixels) {
             list[i]->image = (void *)xmemdup(out + (size_t)row++ * each, each * sizeof *out);
             list[i]->images = vectors;
+            free(list[i]->pixels);
+            list[i]->pixels = NULL;
             list[i]->width = (long)width;
             free(list[i]->pixels);
             list[i]->pixels = NULL;

@@ -13,11 +13,26 @@
 enum { BATCH = 16 }; /* records; larger ones compute no faster */
 enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_MODEL, STATUS_FORMAT };
 
+struct filter_run { /* one run of a command */
+    struct filter *filter;
+    struct input input;
+    struct output output;
+    struct report report;
+    struct resume resume;
+    struct reuse reuse;
+};
+
 static struct loop *running; /* for emit() */
 
 void emit(struct record *r)
 {
-    loop_emit(running, r);
+    loop_emit(running, r, false);
+}
+
+void emit_dropped(struct record *r, const char *reason)
+{
+    record_set_string(r, "reason", reason);
+    loop_emit(running, r, true);
 }
 
 void emit_line(const char *line)
@@ -57,39 +72,58 @@ static void check_settings(const struct filter *f, struct shard *shard)
 {
     if (shard_parse(shard, settings.shard))
         options_mistake("--shard=%s: %s", settings.shard, error_text());
-    if (settings.resume && settings.output)
-        options_mistake("--resume writes to its own file: it does not go with --output");
+    if (settings.null && settings.from != FORMAT_ANY && settings.from != FORMAT_NAMES)
+        options_mistake("--null has no effect: it is for lists of names");
     if (settings.resume && f->whole)
         options_mistake("--resume does not go with output that depends on the whole input");
+    if (settings.reuse && f->whole)
+        options_mistake("--reuse does not go with output that depends on the whole input");
     if (settings.binary && !settings.output && !settings.resume && isatty(STDOUT_FILENO))
         options_mistake("the binary form is not for terminals: give --output or a pipe");
 }
 
 /* The output, and where in the input to begin. */
-static int open_ends(struct input *in, struct output *out, struct resume *resume,
-                     const struct filter *f)
+static int open_ends(struct filter_run *run)
 {
-    if (!settings.resume)
-        return output_open(out, settings.output);
-    if (resume_open(resume, f))
-        return -1;
-    if (settings.retry_errors) {
-        in->resume = resume;
-        return output_open(out, settings.resume);
+    struct input *in = &run->input;
+    const struct filter *f = run->filter;
+    bool by_side;
+
+    in->stamps = settings.reuse || settings.resume;
+    if (settings.reuse) {
+        in->reuse = &run->reuse;
+        return reuse_open(&run->reuse, settings.reuse, false, f)
+                   ? -1
+                   : output_open(&run->output, settings.output, true, f->name);
     }
-    return input_skip(in, resume) ? -1 : output_append(out, settings.resume, resume->at);
+    if (!settings.resume)
+        return output_open(&run->output, settings.output, false, f->name);
+    if (resume_open(&run->resume, f))
+        return -1;
+    if (!settings.retry_errors)
+        return input_skip(in, &run->resume) ? -1
+                                            : output_append(&run->output, &run->resume, f->name);
+    by_side = run->resume.lines >= 0;
+    if (by_side && reuse_open(&run->reuse, settings.resume, true, f))
+        return -1;
+    in->reuse = by_side ? &run->reuse : NULL;
+    in->resume = by_side ? NULL : &run->resume;
+    return output_open(&run->output, settings.resume, true, f->name);
 }
 
 /* All is set up; nothing has been written. */
-static int run(struct filter *f, struct input *in, struct output *out, struct report *report)
+static int run_loop(struct filter_run *run)
 {
+    struct filter *f = run->filter;
+    struct input *in = &run->input;
+    struct output *out = &run->output;
+    struct report *report = &run->report;
     struct loop loop = {
         .filter = f, .input = in, .output = out, .report = report, .size = (int)settings.batch
     };
     int status = STATUS_OK;
     bool ended;
 
-    signals_watch(out, report);
     output_start(out);
     input_start(in);
     running = &loop;
@@ -101,14 +135,14 @@ static int run(struct filter *f, struct input *in, struct output *out, struct re
         warn("%s", in->reason ? in->reason : reader_message(in->reader));
     }
     report_close(report, ended && !status);
+    if (settings.verbose && in->reuse)
+        warn("%zu of %ld results are those of the earlier run", in->reuse->used, report->records);
     if (report->stopped)
         status = STATUS_FAILED;
     if (!status && !atomic_load(&out->failed) && f->finish && f->finish())
         status = complain(STATUS_FAILED);
     if (output_close(out, !status))
         status = complain(STATUS_FAILED);
-    if (status)
-        cleanup_files();
     if (!ended)
         exit(status); /* the reader may be waiting for its input for ever */
     return status;
@@ -116,43 +150,43 @@ static int run(struct filter *f, struct input *in, struct output *out, struct re
 
 int filter_main(struct filter *f, int argc, char **argv)
 {
-    const struct option_usage usage = { f->name, f->args, f->about, f->options };
-    struct input in = { 0 };
-    struct output out = { .fd = -1 };
-    struct report report;
-    struct resume resume = { 0 };
+    const struct option_usage usage = { f->name, f->args, f->about, f->options, f->uses };
+    static struct filter_run run; /* the thread that awaits signals may outlive this function */
     char *nothing[] = { "/dev/null" }, **inputs;
+    struct input *in = &run.input;
     int operands, status, count;
 
     options_parse(&usage, argc, argv, &operands);
-    check_settings(f, &in.shard);
+    check_settings(f, &in->shard);
     guard_descriptors();
-    signals_block();
+    signals_start();
     vlm_threads((int)settings.threads);
     if (settings.verbose)
         warn("%s", vlm_hardware());
     status = f->begin ? f->begin() : 0;
     if (status)
         return complain(status < 0 ? STATUS_MODEL : status);
-    check_settings(f, &in.shard);
+    check_settings(f, &in->shard);
     if (!settings.batch)
         settings.batch = f->most ? f->most : BATCH;
-    report_open(&report);
-    in.report = &report;
+    run.filter = f;
+    run.resume.fd = -1;
+    output_init(&run.output);
+    report_open(&run.report);
+    in->report = &run.report;
     inputs = f->no_input ? nothing : argv + operands;
     count = f->no_input ? 1 : argc - operands;
     if (f->no_input && operands < argc)
         options_mistake("%s: no records are read", argv[operands]);
     if (!count && isatty(STDIN_FILENO) && !settings.quiet)
         warn("reading records from the terminal");
-    if (input_open(&in, inputs, count) || open_ends(&in, &out, &resume, f)) {
-        cleanup_files();
-        return complain(in.status ? in.status : STATUS_FAILED);
-    }
-    status = run(f, &in, &out, &report);
-    signals_unwatch();
-    input_close(&in);
-    resume_close(&resume);
+    if (input_open(in, inputs, count) || open_ends(&run))
+        return complain(in->status ? in->status : STATUS_FAILED);
+    signals_watch(&run.output, &run.report);
+    status = run_loop(&run);
+    input_close(in);
+    resume_close(&run.resume);
+    reuse_close(&run.reuse);
     if (f->end)
         f->end();
     pool_stop();

@@ -2,6 +2,7 @@
  * input.c - the reader, shards and resumption, on a thread of their own
  */
 #include <stdlib.h>
+#include "base/random.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/loop.h"
@@ -75,9 +76,18 @@ static void *read_all(void *argument)
     bool would_wait = false;
     struct item item = { 0 };
 
-    while ((item.record = next_record(in, &would_wait, &item.bytes))) {
-        item.index = item.record->index;
-        item.ready = false;
+    long long bytes;
+
+    while ((item.record = next_record(in, &would_wait, &bytes))) {
+        struct record *r = item.record;
+
+        item = (struct item){
+            .record = r, .index = r->index, .bytes = bytes, .result.record = record_hash(r)
+        };
+        if (in->stamps)
+            item.result.picture = picture_stamp(r);
+        if (in->reuse)
+            reuse_find(in->reuse, &item);
         if ((in->resume && replace(in, &item)) ||
             (queue_starve(&in->queue, would_wait), !queue_put(&in->queue, item))) {
             record_free(item.record);
@@ -88,6 +98,11 @@ static void *read_all(void *argument)
         in->status = reader_failed(in->reader);
         if (in->waiting && !in->status) {
             resume_mismatch(in->resume, NULL);
+            refuse(in);
+        }
+        if (in->reuse && in->reuse->retry && in->reuse->used < in->reuse->usable && !in->status) {
+            fail("%s was not made from this input: %zu of its records do not come from it",
+                 settings.resume, in->reuse->usable - in->reuse->used);
             refuse(in);
         }
     }
@@ -104,18 +119,70 @@ static void count(struct input *in, const struct record *out, const struct recor
     in->report->errors += failed;
 }
 
-int input_skip(struct input *in, struct resume *s)
+/* By the lines of OUT.vlm: each is of the next record. */
+static int skip_lines(struct input *in, struct resume *s)
+{
+    bool would_wait;
+
+    for (long i = 0; i < s->lines; i++) {
+        size_t before = s->side.at;
+        struct result line;
+        struct record *r = next_record(in, &would_wait, &in->report->first_bytes);
+        bool same;
+
+        side_next(&s->side, &line);
+        same = r && record_hash(r) == line.record;
+        s->records = i + 1;
+        if (!same) {
+            s->side.at = before;
+            in->status = r ? 0 : reader_failed(in->reader);
+            if (in->status)
+                fail("the input ends before what %s holds", s->path);
+            else
+                resume_mismatch(s, r);
+            record_free(r);
+            return -1;
+        }
+        in->report->records++;
+        in->report->errors += (line.kind == RESULT_FAILED && (r->raw || !record_has_error(r))) ||
+                              (line.kind == RESULT_SKIPPED && !r->failed_before);
+        s->at += line.bytes;
+        s->dropped += line.dropped;
+        record_free(r);
+    }
+    return 0;
+}
+
+/* What OUT.vlm would have said. */
+static void rebuild(struct resume *s, const struct record *r, const struct record *out, size_t from)
+{
+    struct result line = { .record = record_hash(r), .kind = RESULT_DROPPED };
+
+    if (out) {
+        line.kind = record_has_error(out) ? RESULT_FAILED : RESULT_KEPT;
+        line.bytes = s->at - from;
+        line.content = hash_bytes(s->file.data + from, line.bytes, 0);
+    } else {
+        line.content = hash_bytes("", 0, 0);
+    }
+    side_line(&s->rebuilt, &line);
+}
+
+/* By comparing the records. */
+static int skip_records(struct input *in, struct resume *s)
 {
     struct record *out = NULL;
     bool would_wait;
     long long *bytes = &in->report->first_bytes;
+    size_t from = 0;
 
-    while ((out = resume_next(s))) {
+    for (; (out = resume_next(s)); from = s->at) {
         struct record *r = next_record(in, &would_wait, bytes);
 
         while (r && !resume_matches(s, out, r) && s->may_drop) {
             in->report->records++;
             in->report->errors += settings.on_error == ON_ERROR_SKIP && !r->failed_before;
+            rebuild(s, r, NULL, 0);
             record_free(r);
             r = next_record(in, &would_wait, bytes);
         }
@@ -131,11 +198,19 @@ int input_skip(struct input *in, struct resume *s)
             return -1;
         }
         count(in, out, r);
+        rebuild(s, r, out, from);
         record_free(out);
         record_free(r);
     }
-    in->report->first = in->report->records;
     return *error_text() ? -1 : 0;
+}
+
+int input_skip(struct input *in, struct resume *s)
+{
+    int result = s->lines >= 0 ? skip_lines(in, s) : skip_records(in, s);
+
+    in->report->first = in->report->records;
+    return result;
 }
 
 void input_start(struct input *in)

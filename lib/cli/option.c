@@ -2,23 +2,29 @@
  * option.c - one table drives parsing, --help and completion
  */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/random.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/cli.h"
 
 static const struct option_usage *current; /* for options_mistake() */
 static bool wants_help, wants_version, wants_list;
+static bool given[256]; /* by the option's place in the table */
+static struct option_list values[256];
 
 static const struct option_spec common[] = {
-    OPTION_FLAG(0, "help", &wants_help, "print this and exit"),
-    OPTION_FLAG(0, "version", &wants_version, "print the version and exit"),
+    OPTION_FLAG('h', "help", &wants_help, "print this and exit"),
+    OPTION_FLAG('V', "version", &wants_version, "print the version and exit"),
     OPTION_FLAG(0, "list-options", &wants_list, "print the options for a shell's completion"),
     OPTIONS_END,
 };
@@ -99,7 +105,7 @@ static void take_float(const struct option_spec *o, const char *text)
 
     if (end == text || *end || !isfinite(value))
         options_mistake("--%s=%s: not a number", o->name, text);
-    if (!within(o, value))
+    if (!within(o, value) && value != (float)o->least && value != (float)o->most)
         options_mistake("--%s=%s: must lie between %g and %g", o->name, text, o->least, o->most);
     *(float *)o->value = value;
 }
@@ -181,15 +187,86 @@ static struct option *translate(const struct option_spec *table, char letters[st
     return longs;
 }
 
-static const struct option_spec *with_letter(const struct option_spec *table, int letter)
+static int place_of(const char *name, int letter)
 {
     const struct option_spec *o;
     const char *heading;
 
-    for (int i = 0; (o = option_at(table, i, &heading)); i++)
-        if (o->letter == letter)
-            break;
-    return o;
+    for (int i = 0; (o = option_at(current->options, i, &heading)); i++)
+        if (name ? !strcmp(o->name, name) : o->letter == letter)
+            return i;
+    assert(false);
+    return 0;
+}
+
+bool option_given(const char *name)
+{
+    return given[place_of(name, 0)];
+}
+
+/* The first of some names that was given, in *found; all of them in words. */
+static bool any_given(const char *names, char found[static 40], struct buffer *words)
+{
+    bool any = false;
+
+    for (const char *at = names; *at; at += strspn(at, " ")) {
+        int n = (int)strcspn(at, " ");
+        char name[40];
+
+        snprintf(name, sizeof name, "%.*s", n, at);
+        at += n;
+        buffer_printf(words, "%s--%s", !words->size ? "" : at[0] ? ", " : " or ", name);
+        if (!any && option_given(name)) {
+            strcpy(found, name);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void check_use(const struct option_spec *o, unsigned uses)
+{
+    static const struct {
+        enum option_use use;
+        const char *lack;
+    } lacks[] = {
+        { USES_IMAGES, "reads no images" },    { USES_IMAGE_NAMES, "reads no images" },
+        { USES_TEXTS, "reads no text field" }, { USES_TOKENIZER, "reads and writes no words" },
+        { USES_CLEANED, "cleans no texts" },   { USES_CHANCE, "makes no random choices" },
+    };
+
+    for (int i = 0; i < COUNT(lacks); i++)
+        if (o->needs & lacks[i].use && !(uses & lacks[i].use))
+            options_mistake("--%s has no effect: with these options %s %s", o->name, current->name,
+                            lacks[i].lack);
+}
+
+unsigned options_uses(void)
+{
+    return current->uses ? current->uses() : ~0u;
+}
+
+/* Every option that was given can act beside the others. */
+static void check_given(void)
+{
+    unsigned uses = options_uses();
+    const struct option_spec *o;
+    const char *heading;
+
+    for (int i = 0; (o = option_at(current->options, i, &heading)); i++) {
+        struct buffer words = { 0 }, others = { 0 };
+        char found[40];
+
+        if (!given[i])
+            continue;
+        if (o->with && !any_given(o->with, found, &words))
+            options_mistake("--%s goes with %s", o->name, words.data);
+        if (o->without && any_given(o->without, found, &others))
+            options_mistake("--%s does not go with --%s", o->name, found);
+        check_use(o, uses);
+        buffer_free(&words);
+        buffer_free(&others);
+    }
 }
 
 /* The option table for people, and for a shell's completion */
@@ -215,8 +292,15 @@ static void wrap(const char *text)
     putchar('\n');
 }
 
+/* With its default, always in the same form. */
+static char *help_of(const struct option_spec *o)
+{
+    return xprintf(o->standard ? "%s (default: %s)" : "%s", o->help, o->standard);
+}
+
 static void print_option(const struct option_spec *o)
 {
+    char *text;
     int at;
 
     if (o->letter)
@@ -231,7 +315,9 @@ static void print_option(const struct option_spec *o)
         at = 0;
     }
     printf("%*s", COLUMN - at, "");
-    wrap(o->help);
+    text = help_of(o);
+    wrap(text);
+    free(text);
 }
 
 static void print_help(const struct option_usage *usage)
@@ -273,6 +359,7 @@ static void list_options(const struct option_spec *table)
 {
     const struct option_spec *o;
     const char *heading;
+    char *text;
 
     for (int i = 0; (o = option_at(table, i, &heading)); i++) {
         printf("--%s\t", o->name);
@@ -281,7 +368,46 @@ static void list_options(const struct option_spec *table)
         printf("\t%s\t%s\t", o->argument ? o->argument : "", kind_name(o->kind));
         for (int c = 0; o->choices && o->choices[c]; c++)
             printf("%s%s", c ? "|" : "", o->choices[c]);
-        printf("\t%s\n", o->help);
+        text = help_of(o);
+        printf("\t%s\n", text);
+        free(text);
+    }
+}
+
+static void remember_value(struct option_list *list, const char *text)
+{
+    list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
+    list->items[list->count++] = text;
+}
+
+/* The last value of each; all of a list's.  A file stands with a hash of what it holds. */
+static void list_value(struct buffer *b, const struct option_spec *o, const char *text)
+{
+    struct buffer word = { 0 }, content = { 0 };
+
+    buffer_printf(&word, "--%s", o->name);
+    if (text)
+        buffer_printf(&word, "=%s", text);
+    if (o->kind == OPTION_KIND_FILE && !path_is_folder(text) && file_read(&content, text) == 0)
+        buffer_printf(&word, "#%016llx",
+                      (unsigned long long)hash_bytes(content.data, content.size, 0));
+    if (b->data[b->size - 1] == '"')
+        buffer_byte(b, ',');
+    json_escape(b, word.data, word.size);
+    buffer_free(&word);
+    buffer_free(&content);
+}
+
+void options_list(struct buffer *b)
+{
+    const struct option_spec *o;
+    const char *heading;
+
+    for (int i = 0; (o = option_at(current->options, i, &heading)); i++) {
+        int first = o->kind == OPTION_KIND_LIST ? 0 : values[i].count - 1;
+
+        for (int k = first; given[i] && !o->neutral && k < values[i].count; k++)
+            list_value(b, o, values[i].items[k]);
     }
 }
 
@@ -299,9 +425,10 @@ void options_parse(const struct option_usage *usage, int argc, char **argv, int 
     while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (got == '?')
             usage_exit();
-        take(got < 256 ? with_letter(usage->options, got)
-                       : option_at(usage->options, got - 256, &heading),
-             optarg);
+        got = got < 256 ? place_of(NULL, got) : got - 256;
+        given[got] = true;
+        remember_value(&values[got], optarg);
+        take(option_at(usage->options, got, &heading), optarg);
     }
     free(longs);
     *operands = optind;
@@ -311,8 +438,10 @@ void options_parse(const struct option_usage *usage, int argc, char **argv, int 
         printf("%s (vlm) %s\n", usage->name, VERSION);
     else if (wants_list)
         list_options(usage->options);
-    else
+    else {
+        check_given();
         return;
+    }
     if (fflush(stdout) || ferror(stdout)) {
         fail_errno("standard output");
         warn("%s", error_text());

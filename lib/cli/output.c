@@ -1,83 +1,127 @@
 /* SPDX-License-Identifier: MIT
- * output.c - the writer's thread, and the file: standard output, a new file, or one to go on with
+ * output.c - the writer's thread, and the files: records, what is dropped, and OUT.vlm
  *
- * A new file is written under a temporary name beside it and renamed when all is well.  Whatever is
- * no regular file (/dev/null, a named pipe) is written in place.
+ * Records go to standard output, to a new file, or to the end of one.  With OUT.vlm, a record's
+ * line there follows its bytes, so the lines never say more than OUT has.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "base/random.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/loop.h"
 
 enum { QUEUE_ITEMS = 256, QUEUE_BYTES = 64 << 20, FLUSH_BYTES = 1 << 20 };
+static const uint64_t AS_IT_IS = UINT64_MAX; /* a size */
 
-static void prepare(struct output *o, int fd, const char *name)
+void output_init(struct output *o)
 {
-    *o = (struct output){ .fd = fd, .name = name };
-    o->each_record = settings.line_buffered || (fd >= 0 && isatty(fd));
+    *o = (struct output){ 0 };
+    o->records.fd = o->dropped.fd = o->side.fd = -1;
+    o->records.file.fd = o->dropped.file.fd = o->side.file.fd = -1;
     queue_open(&o->queue, QUEUE_ITEMS, QUEUE_BYTES);
     queue_starve(&o->queue, true); /* the writer takes what is there */
     pthread_mutex_init(&o->lock, NULL);
     pthread_cond_init(&o->idle, NULL);
 }
 
-int output_open(struct output *o, const char *path)
+static int make(struct sink *s, const char *path)
 {
-    struct stat status;
-    bool there;
+    if (new_file_open(&s->file, path))
+        return -1;
+    s->fd = s->file.fd;
+    s->name = path;
+    return 0;
+}
+
+/* The path is kept in messages, so it has to stay. */
+static int append(struct sink *s, int fd, const char *path, uint64_t size)
+{
+    s->fd = fd >= 0 ? fd : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    s->name = path;
+    if (s->fd < 0 || (size != AS_IT_IS && ftruncate(s->fd, (off_t)size)))
+        return fail_errno("%s", path);
+    return 0;
+}
+
+static int make_side(struct output *o, const char *out, const char *command)
+{
+    char *path = side_path(out);
+
+    if (new_file_open(&o->side.file, path)) {
+        free(path);
+        return -1;
+    }
+    o->side.fd = o->side.file.fd;
+    o->side.name = o->side.file.path;
+    side_header(&o->side.buffer, command);
+    buffer_byte(&o->side.buffer, '\n');
+    free(path);
+    return 0;
+}
+
+static void set_flushing(struct output *o)
+{
+    o->each_record = settings.line_buffered || (o->records.fd >= 0 && isatty(o->records.fd));
+}
+
+int output_open(struct output *o, const char *path, bool side, const char *command)
+{
+    int result = 0;
 
     if (!path || !strcmp(path, "-")) {
-        prepare(o, STDOUT_FILENO, "standard output");
-        return 0;
+        o->records.fd = STDOUT_FILENO;
+        o->records.name = "standard output";
+    } else {
+        result = make(&o->records, path);
+        if (!result && side && o->records.file.temporary)
+            result = make_side(o, path, command);
     }
-    there = stat(path, &status) == 0;
-    prepare(o, -1, path);
-    if (there && !S_ISREG(status.st_mode)) {
-        o->fd = open(path, O_WRONLY | O_CLOEXEC);
-        return o->fd < 0 ? fail_errno("%s", path) : 0;
-    }
-    o->path = there ? realpath(path, NULL) : xstrdup(path); /* through a symbolic link */
-    if (!o->path)
-        return fail_errno("%s", path);
-    o->temporary = xprintf("%s.%ld.tmp", o->path, (long)getpid());
-    o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (o->fd < 0)
-        return fail_errno("%s", o->temporary);
-    cleanup_file(o->temporary);
-    if (there)
-        fchmod(o->fd, status.st_mode & 0777);
-    return 0;
+    if (!result && settings.dropped)
+        result = make(&o->dropped, settings.dropped);
+    set_flushing(o);
+    return result;
 }
 
-int output_append(struct output *o, const char *path, size_t size)
+int output_append(struct output *o, struct resume *s, const char *command)
 {
-    prepare(o, open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), path);
-    if (o->fd < 0)
-        return fail_errno("%s", path);
-    if (flock(o->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        return fail("%s: another process is writing it", path);
-    if (ftruncate(o->fd, (off_t)size))
-        return fail_errno("%s", path);
-    return 0;
+    bool anew = s->lines < 0 || !s->side.at;
+    int result = append(&o->records, s->fd, s->path, s->at);
+
+    if (!result && anew) {
+        result = make_side(o, s->path, command);
+        buffer_add(&o->side.buffer, s->rebuilt.data, s->rebuilt.size);
+        if (!result && new_file_write(&o->side.file, o->side.buffer.data, o->side.buffer.size))
+            result = -1;
+        buffer_clear(&o->side.buffer);
+        if (!result) { /* there from the beginning, and written to its end from now on */
+            result = new_file_commit(&o->side.file);
+            o->side.fd = -1;
+        }
+    }
+    if (!result && o->side.fd < 0) {
+        o->side.file.path = side_path(s->path);
+        result = append(&o->side, -1, o->side.file.path, anew ? AS_IT_IS : s->side.at);
+    }
+    if (!result && settings.dropped)
+        result = append(&o->dropped, -1, settings.dropped, s->dropped);
+    set_flushing(o);
+    return result;
 }
 
-static void flush(struct output *o)
+static void flush_sink(struct output *o, struct sink *s)
 {
-    const char *at = o->buffer.data;
-    size_t left = o->buffer.size;
+    const char *at = s->buffer.data;
+    size_t left = s->buffer.size;
 
     while (left && !atomic_load(&o->failed)) {
-        ssize_t put = write(o->fd, at, left);
+        ssize_t put = write(s->fd, at, left);
 
         if (put >= 0) {
             at += put;
@@ -85,22 +129,67 @@ static void flush(struct output *o)
         } else if (errno == EPIPE) {
             die_of_pipe();
         } else if (errno != EINTR) {
-            fail_errno("%s", o->name);
+            fail_errno("%s", s->name);
             o->reason = xstrdup(error_text());
             atomic_store(&o->failed, true);
         }
     }
-    buffer_clear(&o->buffer);
+    buffer_clear(&s->buffer);
 }
 
-static void add(struct output *o, const struct item *item)
+static void flush(struct output *o)
 {
-    if (item->record)
-        record_write(&o->buffer, item->record, settings.binary);
+    flush_sink(o, &o->dropped);
+    flush_sink(o, &o->records);
+    flush_sink(o, &o->side);
+    o->begun = o->begun_dropped = 0;
+}
+
+/* What an earlier run made of the record. */
+static void copy_bytes(struct output *o, const struct item *item)
+{
+    buffer_add(&o->records.buffer, item->kept.data, item->kept.size);
+    if (o->dropped.fd >= 0)
+        buffer_add(&o->dropped.buffer, item->dropped.data, item->dropped.size);
+}
+
+/* The bytes of one record are complete. */
+static void end_record(struct output *o, struct item *item)
+{
+    struct result *r = &item->result;
+    struct buffer *b = &o->records.buffer;
+
+    copy_bytes(o, item);
+    r->bytes = b->size - o->begun;
+    r->content = hash_bytes(b->data + o->begun, r->bytes, 0);
+    r->dropped = o->dropped.buffer.size - o->begun_dropped;
+    if (!r->bytes && (r->kind == RESULT_KEPT || r->kind == RESULT_FAILED))
+        r->kind = r->kind == RESULT_KEPT ? RESULT_DROPPED : RESULT_SKIPPED;
+    side_line(&o->side.buffer, r);
+    o->begun = b->size;
+    o->begun_dropped = o->dropped.buffer.size;
+}
+
+static void add(struct output *o, struct item *item)
+{
+    if (item->ends && o->side.fd >= 0)
+        end_record(o, item);
+    else if (item->ends)
+        copy_bytes(o, item);
+    else if (item->record && item->to_dropped)
+        record_write(&o->dropped.buffer, item->record, settings.binary);
+    else if (item->record)
+        record_write(&o->records.buffer, item->record, settings.binary);
     else if (item->size)
-        buffer_add(&o->buffer, item->line, item->size);
+        buffer_add(&o->records.buffer, item->line, item->size);
     else
-        buffer_printf(&o->buffer, "%s\n", item->line);
+        buffer_printf(&o->records.buffer, "%s\n", item->line);
+}
+
+/* With OUT.vlm, the bytes of one record are written together. */
+static bool may_flush(const struct output *o, const struct item *item)
+{
+    return o->side.fd < 0 || item->ends;
 }
 
 static void *write_all(void *argument)
@@ -110,14 +199,24 @@ static void *write_all(void *argument)
     int count;
 
     while ((count = queue_take(&o->queue, items, QUEUE_ITEMS, true))) {
+        bool whole = false;
+
         for (int i = 0; i < count; i++) {
             add(o, &items[i]);
-            item_free(&items[i]);
-            if (o->each_record || o->buffer.size >= FLUSH_BYTES)
+            whole = may_flush(o, &items[i]);
+            if (whole && (o->each_record || o->records.buffer.size >= FLUSH_BYTES ||
+                          o->dropped.buffer.size >= FLUSH_BYTES))
                 flush(o);
+            item_free(&items[i]);
         }
-        flush(o);
+        if (whole)
+            flush(o);
     }
+    if (o->side.fd >= 0) { /* what no line describes is not written: the run was broken off */
+        o->records.buffer.size = o->begun;
+        o->dropped.buffer.size = o->begun_dropped;
+    }
+    flush(o);
     pthread_mutex_lock(&o->lock);
     o->finished = true;
     pthread_cond_broadcast(&o->idle);
@@ -131,29 +230,48 @@ void output_start(struct output *o)
         warn("cannot start a thread");
         exit(1);
     }
+    pthread_mutex_lock(&o->lock);
     o->started = true;
+    pthread_mutex_unlock(&o->lock);
 }
 
-void output_put(struct output *o, struct record *r)
+static void put(struct output *o, struct item item)
 {
-    if (!queue_put(&o->queue, (struct item){ .record = r }))
-        record_free(r);
-}
-
-void output_line(struct output *o, const char *line)
-{
-    struct item item = { .line = xstrdup(line) };
-
     if (!queue_put(&o->queue, item))
         item_free(&item);
 }
 
+void output_put(struct output *o, struct record *r)
+{
+    put(o, (struct item){ .record = r });
+}
+
+void output_drop(struct output *o, struct record *r)
+{
+    if (o->dropped.fd < 0)
+        record_free(r);
+    else
+        put(o, (struct item){ .record = r, .to_dropped = true });
+}
+
+void output_end(struct output *o, const struct item *item)
+{
+    if (o->side.fd >= 0 || item->kept.size || item->dropped.size)
+        put(o, (struct item){ .ends = true,
+                              .kept = item->kept,
+                              .dropped = item->dropped,
+                              .result = item->result });
+}
+
+void output_line(struct output *o, const char *line)
+{
+    put(o, (struct item){ .line = xstrdup(line) });
+}
+
 void output_bytes(struct output *o, const void *bytes, size_t size)
 {
-    struct item item = { .line = xmemdup(bytes, size), .size = size };
-
-    if (!size || !queue_put(&o->queue, item))
-        item_free(&item);
+    if (size)
+        put(o, (struct item){ .line = xmemdup(bytes, size), .size = size });
 }
 
 void output_drain(struct output *o)
@@ -172,6 +290,27 @@ void output_drain(struct output *o)
     pthread_mutex_unlock(&o->lock);
 }
 
+static int close_sink(struct sink *s, bool keep)
+{
+    int result = 0;
+
+    if (s->file.fd >= 0 && keep) {
+        result = new_file_commit(&s->file);
+    } else if (s->file.fd >= 0) {
+        new_file_drop(&s->file);
+    } else if (s->fd >= 0) {
+        if (s->fd != STDOUT_FILENO && fsync(s->fd) && errno != EINVAL && errno != EROFS &&
+            errno != ENOTSUP)
+            result = fail_errno("%s", s->name);
+        if (close(s->fd) && !result)
+            result = fail_errno("%s", s->name);
+        free(s->file.path);
+    }
+    buffer_free(&s->buffer);
+    s->fd = -1;
+    return result;
+}
+
 int output_close(struct output *o, bool keep)
 {
     int result = 0;
@@ -182,20 +321,13 @@ int output_close(struct output *o, bool keep)
     }
     if (atomic_load(&o->failed))
         result = fail("%s", o->reason);
-    else if (keep && o->temporary && fsync(o->fd))
-        result = fail_errno("%s", o->name);
-    if (o->fd >= 0 && close(o->fd) && !result)
-        result = fail_errno("%s", o->name);
-    if (!result && keep && o->temporary && rename(o->temporary, o->path))
-        result = fail_errno("%s", o->name);
-    if (o->temporary && (result || !keep))
-        unlink(o->temporary);
-    if (o->temporary)
-        cleanup_forget(o->temporary);
-    queue_free(&o->queue);
-    buffer_free(&o->buffer);
-    free(o->path);
-    free(o->temporary);
+    keep = keep && !result;
+    if (close_sink(&o->dropped, keep) && !result)
+        result = -1;
+    if (close_sink(&o->records, keep && !result) && !result)
+        result = -1;
+    if (close_sink(&o->side, keep && !result) && !result)
+        result = -1;
     free(o->reason);
     return result;
 }

@@ -77,21 +77,6 @@ struct queries *queries_open(struct vlm *m, const char *path, int keep)
     return NULL;
 }
 
-static struct record *copy_of(const struct record *r)
-{
-    struct buffer b = { 0 };
-    struct record *copy;
-    size_t used;
-
-    record_write(&b, r, true);
-    copy = cbor_read_record(b.data, b.size, &used);
-    copy->source = r->source;
-    copy->line = r->line;
-    copy->index = r->index;
-    buffer_free(&b);
-    return copy;
-}
-
 void queries_add(struct queries *k, struct record *r, const float *embedding)
 {
     float *scores = xalloc((size_t)k->count, sizeof *scores);
@@ -102,7 +87,7 @@ void queries_add(struct queries *k, struct record *r, const float *embedding)
         struct top *best = &k->queries[i].best;
 
         if (top_wants(best, scores[i], r->index))
-            record_free(top_add(best, (struct ranked){ scores[i], r->index, copy_of(r) }));
+            record_free(top_add(best, (struct ranked){ scores[i], r->index, record_copy(r) }));
     }
     free(scores);
     record_free(r);

@@ -17,10 +17,12 @@ void queue_open(struct queue *q, int capacity, size_t most_bytes)
 static size_t item_bytes(const struct item *item)
 {
     const struct record *r = item->record;
-    size_t sum = item->size   ? item->size
-                 : item->line ? strlen(item->line)
-                              : sizeof *r + r->json.size;
+    size_t sum = sizeof *item + item->kept.size + item->dropped.size;
 
+    if (item->line)
+        sum += item->size ? item->size : strlen(item->line);
+    if (r)
+        sum += sizeof *r + r->json.size;
     for (int i = 0; r && i < r->member_count; i++)
         sum += r->members[i].size;
     return sum;

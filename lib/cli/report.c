@@ -77,6 +77,15 @@ void report_record(struct report *p, const struct record *r, bool failed)
         p->stopped = true;
 }
 
+void report_known(struct report *p, bool failed)
+{
+    p->records++;
+    p->errors += failed;
+    p->known += failed;
+    if (too_many(p))
+        p->stopped = true;
+}
+
 static void print_time(double seconds)
 {
     long s = (long)seconds;
@@ -121,7 +130,13 @@ void report_close(struct report *p, bool finished)
         print_progress(p, true);
     if (finished && too_many(p))
         p->stopped = true;
-    if (p->errors && !settings.quiet)
+    if (p->diverted && !settings.quiet)
+        warn("%ld records with an error %s%s%s", p->diverted,
+             settings.dropped ? "went to " : "were left out",
+             settings.dropped ? settings.dropped : "",
+             settings.dropped ? ""
+                              : ": --dropped=FILE keeps them, --errors=pass lets them through");
+    if (p->errors > p->known && !settings.quiet)
         warn("%ld of %ld records failed%s", p->errors, p->records,
              p->stopped && settings.on_error != ON_ERROR_FAIL ? ": too many" : "");
 }

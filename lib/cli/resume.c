@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT
  * resume.c - what the output file holds already
  *
- * A command keeps its input's bytes, so a record of the file belongs to a record of the input if
- * every member of the input's is found in it, in the same order, under the same name and with the
- * same bytes - but for the fields that the command writes, and `error`.  Both are compared as they
- * are written, whatever form the input had.
+ * OUT.vlm says it, if it is there and its hashes are those of OUT's bytes.  Without it, records are
+ * compared.  A command keeps its input's bytes, so a record of the file belongs to a record of the
+ * input if every member of the input's is found in it, in the same order, under the same name and
+ * with the same bytes - but for the fields that the command writes, and `error`.  Both are compared
+ * as they are written, whatever form the input had.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/random.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -16,17 +23,122 @@
 
 enum { RELEASE_EVERY = 64 << 20 }; /* bytes */
 
+static bool is_file(int fd, const char *path)
+{
+    struct stat by_fd, by_name;
+
+    return fstat(fd, &by_fd) == 0 && stat(path, &by_name) == 0 && by_fd.st_dev == by_name.st_dev &&
+           by_fd.st_ino == by_name.st_ino;
+}
+
+/* A run that rewrites OUT gives its name to another file: then that one is to be locked. */
+static int open_locked(const char *path)
+{
+    struct stat status;
+    int fd;
+
+    for (;;) {
+        fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+        if (fd < 0)
+            return fail_errno("%s", path);
+        if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+            close(fd);
+            return fail("%s: not a regular file", path);
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+            close(fd);
+            return fail("%s: another process is writing it", path);
+        }
+        if (is_file(fd, path))
+            return fd;
+        close(fd);
+    }
+}
+
+static uint64_t size_of(const char *path)
+{
+    struct stat status;
+
+    return path && stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+/* How many lines of OUT.vlm describe what is in OUT.  One whose bytes are there, but are others,
+ * was not written with this OUT: -1. */
+static long count_lines(const struct resume *s, struct side *side)
+{
+    uint64_t at = 0, dropped = 0, dropped_size = size_of(settings.dropped);
+    struct result r;
+    long lines = 0;
+
+    for (; side_next(side, &r); lines++) {
+        if (r.bytes > s->file.size - at || (settings.dropped && dropped + r.dropped > dropped_size))
+            break; /* written no more */
+        if (hash_bytes(s->file.data + at, r.bytes, 0) != r.content)
+            return -1;
+        at += r.bytes;
+        dropped += r.dropped;
+    }
+    return lines;
+}
+
+/* OUT has to come from the same options, the same model and the same version. */
+static int check_header(const struct resume *s, const struct filter *f)
+{
+    struct buffer b = { 0 };
+    int result = 0;
+
+    side_header(&b, f->name);
+    if (b.size != s->side.header.size || memcmp(b.data, s->side.header.data, b.size)) {
+        if (settings.retry_errors)
+            warn("%s was made by other options, another model or version", s->path);
+        else
+            result =
+                fail("%s was made by other options, another model or version: it says %.*s, "
+                     "and this run is %s; without %s its records are compared instead",
+                     s->path, (int)s->side.header.size, s->side.header.data, b.data, s->side.path);
+    }
+    buffer_free(&b);
+    return result;
+}
+
+static int open_side(struct resume *s, const struct filter *f)
+{
+    if (side_open(&s->side, s->path))
+        return -1;
+    s->lines = s->side.header.size ? count_lines(s, &s->side) : -1;
+    if (s->lines >= 0) {
+        side_rewind(&s->side);
+        return check_header(s, f);
+    }
+    if (!s->file.size)
+        return 0;
+    if (!settings.quiet)
+        warn(s->side.header.size ? "%s does not belong to %s: its records are compared instead"
+                                 : "there is no %s: the records of %s are compared instead",
+             s->side.path, s->path);
+    if (settings.dropped && size_of(settings.dropped))
+        return fail("%s cannot be continued without %s, which says what of it belongs to %s",
+                    settings.dropped, s->side.path, s->path);
+    return 0;
+}
+
 int resume_open(struct resume *s, const struct filter *f)
 {
+    bool anew = !path_exists(settings.resume);
+
     *s = (struct resume){
         .path = settings.resume,
         .binary = settings.binary,
         .may_drop = f->drops || settings.on_error == ON_ERROR_SKIP || settings.retry_errors,
         .writes = f->writes,
+        .lines = -1,
     };
-    if (path_exists(s->path) && file_map(&s->file, s->path))
+    s->fd = open_locked(s->path);
+    if (s->fd < 0 || (!anew && file_map(&s->file, s->path)))
         return -1;
-    if (s->file.size && (s->file.data[0] == '{') == s->binary)
+    if (!anew && open_side(s, f))
+        return -1;
+    if (s->lines < 0 && s->file.size && (s->file.data[0] == '{') == s->binary)
         return fail("%s holds %s records: %s", s->path, s->binary ? "JSONL" : "binary",
                     s->binary ? "resume without --binary" : "resume with --binary");
     return 0;
@@ -174,4 +286,6 @@ int resume_mismatch(const struct resume *s, const struct record *in)
 void resume_close(struct resume *s)
 {
     file_unmap(&s->file);
+    side_close(&s->side);
+    buffer_free(&s->rebuilt);
 }

@@ -47,26 +47,13 @@ bool search_offer(struct search *s, struct record *r, const float *scores)
     return true;
 }
 
-/* By way of the binary form. */
-static struct record *copy(const struct record *r)
-{
-    struct buffer b = { 0 };
-    struct record *same;
-    size_t used;
-
-    cbor_write_record(&b, r);
-    same = cbor_read_record(b.data, b.size, &used);
-    buffer_free(&b);
-    return same;
-}
-
 void search_emit(struct search *s, const struct option_list *queries)
 {
     for (int q = 0; q < s->queries; q++) {
         top_sort(&s->best[q]);
         for (int i = 0; i < s->best[q].count; i++) {
             struct found *f = s->best[q].heap[i].item;
-            struct record *r = copy(f->record);
+            struct record *r = record_copy(f->record);
 
             record_set_number(r, "sim", s->best[q].heap[i].score);
             if (s->queries > 1)

@@ -37,6 +37,7 @@ struct decoding {
     int top_k;    /* 0: off */
     double temperature, repetition_penalty, length_penalty;
     int min_length, max_length; /* of all ids, the prompt's among them */
+    int positions;              /* places that the model has; 0: no limit */
     int end;                    /* the id that ends a text */
     enum beam_version version;
     enum early_stopping early;

@@ -276,6 +276,8 @@ int decode(const struct language_model *m, const struct decoding *d, const struc
     int *row = xalloc(rows, 4 * sizeof *row), *counts = row + rows, *ids = counts + rows;
     int status = 0;
 
+    if (d->positions && d->max_length > d->positions)
+        status = fail("a text of %d tokens: the model has %d places", d->max_length, d->positions);
     for (int i = 0; i < count && !status; i++)
         if (prompts[i].count < 1 || prompts[i].count >= d->max_length)
             status = fail("a prompt of %d tokens leaves no room for a text of at most %d",

@@ -70,9 +70,32 @@ bool record_image(const struct record *r, const struct fields *f, struct span *v
     return find_first(r, f->image, record_image_names, value, name);
 }
 
+bool record_is_synthetic(const struct record *r, const char *name)
+{
+    char *source;
+    bool ours;
+
+    if (!strcmp(name, "synthetic") || !strcmp(name, "synthetics"))
+        return true;
+    if (strcmp(name, "caption") && strcmp(name, "captions"))
+        return false;
+    source = record_string(r, "caption_source");
+    ours = source && !strcmp(source, "vlm");
+    free(source);
+    return ours;
+}
+
+/* A text that came in is preferred to one that vlm-caption wrote. */
 bool record_text(const struct record *r, const struct fields *f, struct span *value,
                  const char **name)
 {
+    for (const char *const *n = record_text_names; !f->text && *n; n++) {
+        if (find(r, *n, value) && !record_is_synthetic(r, *n)) {
+            if (name)
+                *name = *n;
+            return true;
+        }
+    }
     return find_first(r, f->text, record_text_names, value, name);
 }
 

@@ -88,6 +88,28 @@ struct record *record_new(const char *json, size_t size)
     return r ? r : record_parse("{}", 2);
 }
 
+struct record *record_copy(const struct record *r)
+{
+    struct record *c = xalloc(1, sizeof *c);
+
+    *c = *r;
+    c->json = (struct buffer){ 0 };
+    buffer_add(&c->json, r->json.data, r->json.size);
+    c->fields.list = xresize(NULL, (size_t)r->fields.count + 1, sizeof *c->fields.list);
+    if (r->fields.count)
+        memcpy(c->fields.list, r->fields.list, (size_t)r->fields.count * sizeof *c->fields.list);
+    c->fields.capacity = r->fields.count + 1;
+    c->members = r->member_count ? xalloc((size_t)r->member_count, sizeof *c->members) : NULL;
+    for (int i = 0; i < r->member_count; i++) {
+        c->members[i] = r->members[i];
+        c->members[i].name = xstrdup(r->members[i].name);
+        c->members[i].data = xmemdup(r->members[i].data, r->members[i].size);
+        c->members[i].ending = r->members[i].ending ? xstrdup(r->members[i].ending) : NULL;
+    }
+    c->work = NULL;
+    return c;
+}
+
 void record_free(struct record *r)
 {
     if (!r)

@@ -95,6 +95,7 @@ struct record *record_new(const char *json, size_t size); /* must be an object: 
 /* NULL after fail(): no object.  Newlines between values become spaces; NaN and Infinity, which are
  * no JSON but are written by many, become null. */
 struct record *record_parse(const char *json, size_t size);
+struct record *record_copy(const struct record *r); /* all but its `work` */
 void record_free(struct record *r);
 struct json_field *record_field(const struct record *r, const char *name); /* or NULL; the last */
 bool record_find(const struct record *r, const char *name, struct span *value);
@@ -156,6 +157,8 @@ bool record_image(const struct record *r, const struct fields *f, struct span *v
                   const char **name);
 bool record_text(const struct record *r, const struct fields *f, struct span *value,
                  const char **name);
+/* Whether the field's text was written by vlm-caption: caption_source says so, or its name. */
+bool record_is_synthetic(const struct record *r, const char *name);
 bool record_id(const struct record *r, struct span *value, const char **name);
 /* An encoded image that travels in the record; NULL: none. */
 const struct member *record_image_member(const struct record *r, const struct fields *f);

@@ -7,9 +7,15 @@ picture a.ppm 1
 caption() { vlm-caption -m "$blip/caption.pth" "$@"; }
 
 caption a.ppm >out
-like "$(cat out)" '^\{"image":"a.ppm","caption":".*","logprob":-[0-9.]+\}$' 'a caption and its logprob'
+like "$(cat out)" '^\{"image":"a.ppm","caption":".*","logprob":-[0-9.]+,"caption_source":"vlm"\}$' 'a caption and its logprob'
 like "$(echo '{"image":"a.ppm","text":"web","n":1.10}' | caption)" \
     '^\{"image":"a.ppm","text":"web","n":1.10,"caption":' 'the web text stays'
+is "$(echo '{"image":"a.ppm","caption":"web"}' | caption | jq -c '[.caption, has("synthetic"), has("caption_source")]')" \
+    '["web",true,false]' 'a caption that came in stays: ours is synthetic'
+is "$(echo '{"image":"a.ppm","captions":["web"]}' | caption -n 2 | jq -c '[.captions, (.synthetics | length)]')" \
+    '[["web"],2]' '... and so do captions'
+is "$(caption a.ppm | caption --beam 1 | jq -c '[.caption_source, has("synthetic")]')" '["vlm",false]' \
+    'a second run replaces what the first wrote'
 caption -n 3 a.ppm >out
 is "$(jq -c '[(.captions|length),(.logprob|length),has("caption")]' out)" '[3,3,false]' '-n 3'
 is "$(jq -c '.captions|unique|length' out)" 3 '... three different ones'

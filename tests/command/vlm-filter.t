@@ -14,26 +14,35 @@ R
 }
 ids() { jq -r .id | tr '\n' ' '; }
 kept() { # EXPR IDS
-    is "$(records | vlm-filter --keep "$1" | ids)" "$2" "--keep '$1'"
+    is "$(records | vlm-filter -q --keep "$1" | ids)" "$2" "--keep '$1'"
 }
 
 is "$(records | vlm-filter)" "$(records)" 'nothing to choose: everything passes, byte for byte'
-kept 'itm >= 0.5' '1 3 4 6 '
-kept 'itm >= 0.5 && itc > 0.2' '1 6 '
-kept 'all(itm >= 0.5)' '1 3 6 '
-kept '!(itm >= 0.5)' '2 5 6 '
-kept 'itm < 0.5 || itc < 0' '2 3 4 6 '
-kept 'min(itm) + 0.1 < 0.31' '2 4 6 '
-kept '-itc * 2 == 0.2' '3 6 '
-kept 'text =~ "^[aA] "' '1 3 6 '
-kept 'words(text) == 3' '1 3 6 '
-kept 'len(text) == 3' '2 6 '
-kept 'lower(text) =~ "cat"' '3 6 '
-kept 'text == "z"' '4 6 '
-kept 'has(itm)' '1 2 3 4 6 '
-kept 'itm == null' '5 6 '
-kept 'text != null && itm / 2 > 0.4' '1 6 '
-kept '`itm` > abs(0 - 0.5) && true' '1 3 4 6 '
+kept 'itm >= 0.5' '1 3 4 '
+kept 'itm >= 0.5 && itc > 0.2' '1 '
+kept 'all(itm >= 0.5)' '1 3 '
+kept '!(itm >= 0.5)' '2 5 '
+kept 'itm < 0.5 || itc < 0' '2 3 4 '
+kept 'min(itm) + 0.1 < 0.31' '2 4 '
+kept '-itc * 2 == 0.2' '3 '
+kept 'text =~ "^[aA] "' '1 3 '
+kept 'words(text) == 3' '1 3 '
+kept 'len(text) == 3' '2 '
+kept 'lower(text) =~ "cat"' '3 '
+kept 'text == "z"' '4 '
+kept 'has(itm)' '1 2 3 4 '
+kept 'itm == null' '5 '
+kept 'text != null && itm / 2 > 0.4' '1 '
+kept '`itm` > abs(0 - 0.5) && true' '1 3 4 '
+is "$(records | vlm-filter -q -k 'itm > 0.5' -k 'itc > 0' | ids)" '1 4 ' 'all of several --keep must hold'
+records | vlm-filter --keep 'itm >= 0.5' --dropped out >/dev/null 2>err
+is "$(jq -c 'select(.id == 6) | [.reason, .error.code]' out)" '["error: truncated","truncated"]' \
+    'a record with an error is dropped with that reason'
+like "$(cat err)" '1 records with an error went to out' 'and counted'
+records | vlm-filter --top 1 >out 2>err
+is "$(ids <out)" '1 ' '--top chooses no record with an error'
+like "$(cat err)" '1 records with an error were left out' 'and says what it left out'
+is "$(records | vlm-filter --keep 'itm >= 0.5' --errors=pass | ids)" '1 3 4 6 ' '--errors=pass'
 letters() { # EXPR COUNT
     is "$(printf '{"t":"\303\251"}\n{"t":"\303\244\303\266"}\n{"t":"\303\204B"}\n' | vlm-filter --keep "$1" | wc -l | tr -d ' ')" "$2" \
         "letters beyond ASCII: $1"
@@ -46,7 +55,7 @@ fi
 letters 'len(t) == 2' 2
 letters 'lower(t) == "äb"' 1
 is "$(awk 'BEGIN { printf "{\"t\":\""; for (i = 0; i < 70000; i++) printf "y"; print "\"}" }' |
-    vlm-filter -q --keep 't =~ "y.*[0-9]"' | jq -r '.error | .stage, .code' | tr '\n' ' ')" 'filter too_complex ' \
+    vlm-filter -q --errors=pass --keep 't =~ "y.*[0-9]"' | jq -r '.error | .stage, .code' | tr '\n' ' ')" 'filter too_complex ' \
     'a pattern that would take the square of a text'"'"'s length'
 is "$(printf '{"t":"a\\nb"}\n' | vlm-filter --keep 't =~ "a.b$"' | wc -l | tr -d ' ')" 1 'a point matches a newline'
 awk 'BEGIN { printf "1"; for (i = 0; i < 30000; i++) printf "+1"; print " == 30001" }' >sum
@@ -54,8 +63,7 @@ is "$(echo '{}' | vlm-filter --keep "$(cat sum)")" '{}' 'a long sum'
 awk 'BEGIN { printf "id==0"; for (i = 1; i < 10000; i++) printf "||id==%d", i }' >any
 is "$(printf '{"id":9999}\n{"id":10000}\n' | vlm-filter --keep "$(cat any)")" '{"id":9999}' 'a long choice'
 is "$(awk 'BEGIN { for (i = 0; i < 2000; i++) s = s (i ? "," : "") i; print "{\"a\":[" s "],\"b\":[" s "]}" }' |
-    vlm-filter -q --keep 'a == b' | jq -r .error.code)" too_complex 'two long lists'
-is "$(records | vlm-filter -k 'itm > 0.5' -k 'itc > 0' | ids)" '1 4 6 ' 'all of several --keep must hold'
+    vlm-filter -q --errors=pass --keep 'a == b' | jq -r .error.code)" too_complex 'two long lists'
 is "$(echo '{"a":{"b":3},"itm.text":0.4}' | vlm-filter --keep 'a.b == 3 && itm.text < 0.5')" \
     '{"a":{"b":3},"itm.text":0.4}' 'members of objects, and names with a dot'
 
@@ -97,18 +105,18 @@ status 3 'a --top that is no number' vlm-filter --top many </dev/null
 status 3 'a percentage above 100' vlm-filter --top 101% </dev/null
 
 records | vlm-filter --keep 'itm >= 0.5' --dropped out >/dev/null
-is "$(jq -c '[.id,.reason]' out | tr '\n' ' ')" '[2,"not: itm >= 0.5"] [5,"not: itm >= 0.5"] ' \
+is "$(jq -c '[.id,.reason]' out | tr '\n' ' ')" '[2,"not: itm >= 0.5"] [5,"not: itm >= 0.5"] [6,"error: truncated"] ' \
     'what is dropped has its reason'
 records | head -n 2 | vlm-filter --top 1 --by itc --dropped out >/dev/null
 is "$(jq -c '[.id,.reason]' out)" '[1,"not among the 1 with the highest itc"]' '... of --top too'
 
 pairs() {
     cat <<'R'
-{"id":1,"text":"good","caption":"fine","n":1.10,"itm":0.9,"itm.caption":0.6}
-{"id":2,"text":"bad","caption":"fine","itm":0.1,"itm.caption":0.6}
-{"id":3,"text":"bad","caption":"worse","itm":0.1,"itm.caption":0.2}
-{"id":4,"text":"good","captions":["a","b","c"],"itm":0.7,"itm.captions":[0.8,0.4,0.9]}
-{"id":5,"caption":"alone","itm":0.5}
+{"id":1,"text":"good","caption_source":"vlm","caption":"fine","n":1.10,"itm":0.9,"itm.caption":0.6}
+{"id":2,"text":"bad","caption_source":"vlm","caption":"fine","itm":0.1,"itm.caption":0.6}
+{"id":3,"text":"bad","caption_source":"vlm","caption":"worse","itm":0.1,"itm.caption":0.2}
+{"id":4,"text":"good","caption_source":"vlm","captions":["a","b","c"],"itm":0.7,"itm.captions":[0.8,0.4,0.9]}
+{"id":5,"caption_source":"vlm","caption":"alone","itm":0.5}
 R
 }
 cap() { # ARGUMENTS EXPECTED
@@ -126,6 +134,33 @@ is "$(pairs | head -n 1 | vlm-filter --capfilt | head -n 1)" \
 pairs | vlm-filter --capfilt --dropped out >/dev/null
 is "$(jq -r .reason out | sort | uniq -c | tr -s ' ' | tr '\n' ';')" \
     ' 2 itm 0.1 is below 0.5; 1 itm 0.2 is below 0.5; 1 itm 0.4 is below 0.5;' 'texts that fall have their reason'
+# texts of the web in other fields, beside what vlm-caption wrote
+one='{"TEXT":"web","caption":"ours","caption_source":"vlm","itm":0.9,"itm.caption":0.8,"logprob":-1,"n":1}'
+is "$(echo "$one" | vlm-filter --capfilt | tr '\n' ' ')" \
+    '{"TEXT":"web","itm":0.9,"n":1,"source":"web"} {"TEXT":"ours","itm":0.8,"logprob":-1,"n":1,"source":"synthetic"} ' \
+    'a web text in TEXT; logprob is the written one'"'"'s'
+two='{"caption":"web","synthetic":"ours","itm":0.9,"itm_logit":2,"itm.synthetic":0.8,"itm_logit.synthetic":1,"itc.synthetic":0.3}'
+is "$(echo "$two" | vlm-filter --capfilt | tr '\n' ' ')" \
+    '{"caption":"web","itm":0.9,"itm_logit":2,"source":"web"} {"caption":"ours","itm":0.8,"itm_logit":1,"source":"synthetic","itc":0.3} ' \
+    'a caption that came in is the web'"'"'s'
+is "$(echo '{"text":"web","caption":"web","itm":0.9,"itm.caption":0.9}' | vlm-filter --capfilt)" \
+    '{"text":"web","itm":0.9,"source":"web"}' 'the same text in two fields is one'
+cp "$top/tests/golden/clip/picture.png" a.png
+printf '{"text":"x","caption":"a bike","caption_source":"vlm","itm":0.9,"itm.caption":0.8}' >a.json
+tar cf a.tar a.png a.json
+vlm-filter -b --capfilt a.tar | vlm-filter | jq -r .image | sed 's/^[^,]*,//' >pictures
+is "$(sort -u pictures | wc -l | tr -d ' ') $(wc -l <pictures | tr -d ' ')" '1 2' "both pairs have the shard's picture"
+ok '... byte for byte' sh -c 'head -n 1 pictures | base64 -d | cmp - a.png'
+many() { # a large record of 200 texts: copies do not pile up
+    awk 'BEGIN {
+        printf "{\"pad\":\"%02000000d\",\"caption_source\":\"vlm\",\"captions\":[", 0
+        for (i = 0; i < 200; i++) printf "%s\"%d\"", i ? "," : "", i
+        printf "],\"itm\":["
+        for (i = 0; i < 200; i++) printf "%s1", i ? "," : ""
+        print "]}"
+    }'
+}
+is "$(many | sh -c 'ulimit -v 500000; vlm-filter --capfilt -j1' | wc -l | tr -d ' ')" 200 'many texts of a large record'
 status 3 'a merge rule that is none' vlm-filter --capfilt --merge most </dev/null
 
 records | vlm-filter --histogram --by itc >/dev/null 2>out

@@ -17,6 +17,10 @@ echo '{"image":"a.ppm","text":["a red dog","two cats","a red dog"],"caption":"a 
     vlm-itm -m "$blip/itm.pth" >list
 is "$(jq -c '[(.itm|length),(.itc|length),.itm[0]==.itm[2]]' list)" '[3,3,true]' 'a list of texts gets lists'
 is "$(jq '.itm[0]' list)" "$(jq '.itm' out)" 'a text scores alike alone and among others'
+is "$(echo '{"image":"a.ppm","TEXT":"a red dog","caption":"two cats","caption_source":"vlm"}' | vlm-itm -m "$blip/itm.pth" |
+    jq -c '[.itm, has("itm.caption")]')" "[$(jq .itm out),true]" "the web's text has the plain name wherever it is"
+is "$(echo '{"image":"a.ppm","caption":"a red dog","synthetic":"two cats"}' | vlm-itm -m "$blip/itm.pth" |
+    jq -c '[.itm, has("itm.synthetic")]')" "[$(jq .itm out),true]" 'synthetic is scored beside it'
 like "$(cat list)" '"itm.caption":0\.[0-9]+' 'the caption beside a text is scored too'
 echo '{"image":"a.ppm","a":"a red dog","b":["two cats"]}' | vlm-itm -m "$blip/itm.pth" --fields a,b,c >fields
 is "$(jq -c '[.["itm.a"],(.["itm.b"]|length),has("itm"),has("itm.c")]' fields)" "[$(jq .itm out),1,false,false]" '--fields'

@@ -135,6 +135,7 @@ static int open(struct model *m)
     set_texts(m, &c);
     set_abilities(m, &c);
     set_writing(m);
+    m->writing.rules.positions = (int)c.decoder.positions;
     describe(m, a);
     return 0;
 }

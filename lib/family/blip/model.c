@@ -143,6 +143,7 @@ static int open(struct model *m)
     m->reading.kind = &tokenizer_kind_bert;
     m->reading.clean = original ? CLEAN_OPENAI : CLEAN_HF;
     set_writing(m, &c, original);
+    m->writing.rules.positions = (int)c.text.positions;
     describe(m, b);
     return 0;
 }

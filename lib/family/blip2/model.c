@@ -171,6 +171,8 @@ static int open(struct model *m)
     m->image.width = c.vision.width;
     set_texts(m, &c, original);
     set_writing(m, &c, original, tuned);
+    if (!c.language)
+        m->writing.rules.positions = (int)c.qformer.positions;
     describe(m, b);
     return 0;
 }
