@@ -141,13 +141,21 @@ static void stop(int number)
     stopped_by = number;
 }
 
-/* The first signal saves; the second ends the process as usual. */
+/* The first signal saves; the second ends the process as usual, but that of a reader that left: the
+ * reports that follow raise it too.  What is ignored, as by nohup, stays so. */
 static void watch_signals(void)
 {
-    struct sigaction action = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND };
+    static const int numbers[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+    struct sigaction before;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (int i = 0; i < COUNT(numbers); i++) {
+        struct sigaction action = { .sa_handler = stop };
+
+        if (numbers[i] != SIGPIPE)
+            action.sa_flags = (int)SA_RESETHAND;
+        if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
 }
 
 static void check_options(void)
@@ -158,6 +166,8 @@ static void check_options(void)
         options_mistake("--init begins anew, --model goes on: not both");
     if (training.learn.momentum >= 1)
         options_mistake("--momentum=1: the momentum encoders would never move");
+    if (training.data.words && !settings.clean_text)
+        options_mistake("--max-words needs --clean-text");
     if (training_check(&training))
         options_mistake("%s", error_text());
 }

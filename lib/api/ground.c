@@ -41,7 +41,7 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
 
     if (!(m->abilities & VLM_GROUND))
         return fail_as("unsupported", "%s cannot find texts in images", v->about);
-    if (model_check_ids(m, ids, &count, 1))
+    if (model_check_ids(m, ids, &count, 1, 0))
         return -1;
     tape_clear(&v->tape);
     x = tensor_from(&v->tape, (float *)(uintptr_t)features, 3,

@@ -100,7 +100,7 @@ int vlm_match(struct vlm *v, const float *features, int images, const int *ids, 
         return fail_as("unsupported", "%s cannot match texts and images", v->about);
     if (itc && !(v->model->abilities & VLM_EMBED_IMAGE))
         return fail_as("unsupported", "%s has no cosines", v->about);
-    if (model_check_ids(v->model, ids, counts, texts))
+    if (model_check_ids(v->model, ids, counts, texts, 0))
         return -1;
     r.image_of = xalloc((size_t)texts, sizeof *r.image_of);
     while (at < texts) { /* as many texts as one pass takes, of neighbouring images */

@@ -321,7 +321,7 @@ int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts,
 
     if (!(m->abilities & VLM_EMBED_TEXT))
         return fail_as("unsupported", "%s cannot embed texts", v->about);
-    if (model_check_ids(m, ids, counts, texts))
+    if (model_check_ids(m, ids, counts, texts, 0))
         return -1;
     for (int i = 0; i < texts; i += TEXTS) {
         int some = texts - i < TEXTS ? texts - i : TEXTS;

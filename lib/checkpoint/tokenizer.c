@@ -88,12 +88,13 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path)
     return t;
 }
 
-int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts)
+int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts, int most)
 {
+    if (!most)
+        most = m->reading.context;
     for (int i = 0; i < texts; ids += counts[i++]) {
-        if (counts[i] < 1 || counts[i] > m->reading.context)
-            return fail("a text of %d tokens; the model takes 1 to %d", counts[i],
-                        m->reading.context);
+        if (counts[i] < 1 || counts[i] > most)
+            return fail("a text of %d tokens; the model takes 1 to %d", counts[i], most);
         for (int k = 0; k < counts[i]; k++)
             if (ids[k] < 0 || ids[k] >= m->reading.vocabulary)
                 return fail("token id %d; the model knows %d", ids[k], m->reading.vocabulary);
@@ -164,7 +165,17 @@ static void configure_clip(cJSON *o, const struct tokenizer *t)
     config_word(o, "pad_token", end);
 }
 
-static int write_all(const struct model *m, const struct tokenizer *t, const char *folder)
+static void configure_t5(cJSON *o, const struct tokenizer *t)
+{
+    (void)t;
+    config_word(o, "tokenizer_class", "T5Tokenizer");
+    config_word(o, "eos_token", "</s>");
+    config_word(o, "unk_token", "<unk>");
+    config_word(o, "pad_token", "<pad>");
+    config_whole(o, "extra_ids", 100); /* as transformers' T5Tokenizer has them */
+}
+
+static int write_settings(const struct model *m, const struct tokenizer *t, const char *folder)
 {
     const struct tokenizer_kind *kind = m->reading.kind;
     cJSON *o = cJSON_CreateObject();
@@ -174,9 +185,14 @@ static int write_all(const struct model *m, const struct tokenizer *t, const cha
         kind->configure(o, t);
     config_word(o, "processor_class", m->family->processor);
     config_whole(o, "model_max_length", kind->longest ? kind->longest : m->reading.context);
-    status = tokenizer_save(t, folder) || save_json(folder, "tokenizer_config.json", o) ? -1 : 0;
+    status = save_json(folder, "tokenizer_config.json", o);
     cJSON_Delete(o);
     return status;
+}
+
+static int write_all(const struct model *m, const struct tokenizer *t, const char *folder)
+{
+    return tokenizer_save(t, folder) || write_settings(m, t, folder) ? -1 : 0;
 }
 
 /* Settings that somebody put beside a plain vocabulary stay. */
@@ -192,11 +208,21 @@ static int save_vocabulary(const struct model *m, const struct tokenizer *t, con
     return status;
 }
 
-static bool is_json(const char *path)
+static bool ends(const char *path, const char *with)
 {
-    size_t length = strlen(path);
+    size_t length = strlen(path), tail = strlen(with);
 
-    return length > 5 && !strcmp(path + length - 5, ".json");
+    return length > tail && !strcmp(path + length - tail, with);
+}
+
+/* SentencePiece's file is copied, with settings by which transformers opens it. */
+static int save_pieces(const struct model *m, const struct tokenizer *t, const char *from,
+                       const char *folder)
+{
+    int status =
+        path_is_folder(from) ? copy_all(from, folder) : copy_file(from, folder, "spiece.model");
+
+    return status || has(folder, "tokenizer_config.json") ? status : write_settings(m, t, folder);
 }
 
 int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
@@ -204,8 +230,10 @@ int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const
 {
     if (path_is_folder(from) && (has(from, "tokenizer.json") || has(from, "vocab.json")))
         return copy_all(from, folder);
-    if (!path_is_folder(from) && is_json(from) && m->reading.kind->one_json)
+    if (!path_is_folder(from) && ends(from, ".json") && m->reading.kind->one_json)
         return copy_file(from, folder, "tokenizer.json");
+    if (path_is_folder(from) ? has(from, "spiece.model") : ends(from, ".model"))
+        return save_pieces(m, t, from, folder);
     return save_vocabulary(m, t, from, folder);
 }
 
@@ -233,5 +261,5 @@ const struct tokenizer_kind tokenizer_kind_opt = {
 const struct tokenizer_kind tokenizer_kind_t5 = {
     .files = byte_pairs,
     .open = open_t5,
-    .configure = configure_clip,
+    .configure = configure_t5,
 };

@@ -3,11 +3,11 @@
  *
  *     candidates = [batch, queue]                the teacher's embeddings; or the batch's own
  *     z = u candidates^T / temperature
- *     y = (1 - alpha) alike + alpha softmax(u' candidates^T / temperature)
+ *     y = (1 - alpha) positives + alpha softmax(u' candidates^T / temperature)
  *     loss = (CE(y, z) of images + CE(y, z) of texts) / 2
  *
- * Source: salesforce/BLIP models/blip_retrieval.py, models/blip_pretrain.py (where all pairs
- * differ); arXiv 2107.07651.
+ * Source: salesforce/BLIP models/blip_retrieval.py (a picture's pairs belong together),
+ * models/blip_pretrain.py (a pair is alone); arXiv 2107.07651.
  */
 #include <assert.h>
 #include <string.h>
@@ -33,15 +33,27 @@ static int64_t group_of(const struct pairs *b, const struct loss_options *l, lon
     return b->group ? b->group[candidate] : NO_GROUP;
 }
 
-/* Evenly over the candidates that are like the pair, itself among them. */
+/* Does candidate j belong to pair i? */
+static bool belongs(const struct pairs *b, const struct loss_options *l, const bool *alike, long i,
+                    long j)
+{
+    int64_t own = group_of(b, l, i);
+
+    if (i == j || l->positives == POSITIVES_PAIR)
+        return i == j;
+    if (j < b->count && l->positives == POSITIVES_ALIKE)
+        return alike[i * b->count + j];
+    return own != NO_GROUP && group_of(b, l, j) == own;
+}
+
+/* Evenly over the candidates that belong to pair i. */
 static void positives(float *y, const struct pairs *b, const struct loss_options *l,
                       const bool *alike, long i, long candidates)
 {
-    int64_t own = group_of(b, l, i);
     long same = 0;
 
     for (long j = 0; j < candidates; j++) {
-        y[j] = j < b->count ? alike[i * b->count + j] : own != NO_GROUP && group_of(b, l, j) == own;
+        y[j] = belongs(b, l, alike, i, j);
         same += y[j] > 0;
     }
     for (long j = 0; j < candidates && same > 1; j++)

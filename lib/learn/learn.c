@@ -2,6 +2,7 @@
  * learn.c - a batch of pairs in, losses out, whatever the family
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
 #include "learn/learn.h"
@@ -22,10 +23,15 @@ unsigned model_objectives(const struct model *m)
     return m->family->learn ? m->family->learn->objectives(m) : 0;
 }
 
-void model_begin_learning(struct model *m)
+void model_begin_learning(struct model *m, const char *tokenizer)
 {
+    char *path = tokenizer ? xstrdup(tokenizer) : model_tokenizer_path(m);
+    struct tokenizer *t = path ? model_tokenizer(m, path) : NULL;
+
     if (m->family->learn && m->family->learn->begin)
-        m->family->learn->begin(m);
+        m->family->learn->begin(m, t);
+    tokenizer_close(t);
+    free(path);
 }
 
 void model_clamp(struct model *m)
@@ -82,7 +88,7 @@ static int check(const struct model *m, const struct pairs *b, const struct loss
         return fail("no objective to learn by");
     if (b->count < 1)
         return fail("a batch of no pairs");
-    return model_check_ids(m, b->ids, b->counts, b->count);
+    return model_check_ids(m, b->ids, b->counts, b->count, l->context);
 }
 
 int model_learn(struct tape *t, struct model *m, const struct pairs *b,

@@ -5,7 +5,7 @@
  *     struct model *teacher = momentum_model_new(m);
  *     struct learning *learning;
  *
- *     model_begin_learning(m);
+ *     model_begin_learning(m, NULL);
  *     learning = params_learn(&m->params, NULL);
  *     for each batch:
  *         tape_clear(&t); learning_zero(learning);
@@ -65,6 +65,13 @@ void feature_queue_add(struct feature_queue *q, const float *images, const float
                        const int64_t *group, int count);
 void feature_queue_free(struct feature_queue *q); /* NULL is nothing */
 
+/* Which candidates of ITC belong to a pair besides its own. */
+enum positives {
+    POSITIVES_ALIKE,   /* of the same picture, the queue's too, or the same text in the batch */
+    POSITIVES_PICTURE, /* of the same picture, the queue's too: ALBEF and BLIP, tuned for retrieval
+                        */
+    POSITIVES_PAIR     /* none: CLIP; ALBEF, BLIP and BLIP-2, pre-trained */
+};
 struct loss_options { /* of a batch; what lives across batches is the trainer's */
     unsigned objectives;
     const float *weight;         /* [LOSSES] what each counts in the total; NULL: 1 */
@@ -72,6 +79,8 @@ struct loss_options { /* of a batch; what lives across batches is the trainer's 
     float smoothing;             /* of LM's targets; BLIP: 0.1 */
     float dropout, drop_path;    /* as struct tape has them; BLIP: 0.1, 0 */
     float easy;                  /* share of ITM's negatives that are drawn evenly; BLIP: 0 */
+    enum positives positives;    /* of ITC */
+    int context;                 /* most ids of a text; 0: as when the model is used */
     int prompt;                  /* ids at a text's start that LM does not learn */
     struct model *teacher;       /* followed before the batch; NULL: none, alpha is not used */
     struct feature_queue *queue; /* needs a teacher; added to by model_learn(); NULL: none */
@@ -88,9 +97,10 @@ struct losses { /* scalars */
 /* learn.c */
 unsigned model_objectives(const struct model *m); /* that the model has the parts for */
 const char *loss_name(enum loss which);           /* "itc" .. */
-/* Adds what a checkpoint may lack (a temperature), and lets parts that are shared in training and
- * have the same numbers be one tensor.  Before params_learn(). */
-void model_begin_learning(struct model *m);
+/* Adds what a checkpoint may lack (a temperature), lets parts that are shared in training and have
+ * the same numbers be one tensor, and finds the ids that objectives need.  tokenizer: its file or
+ * folder; NULL: beside the model, where there is one.  Before params_learn(). */
+void model_begin_learning(struct model *m, const char *tokenizer);
 /* All losses of a batch in one pass over the image tower.  -1 after fail(). */
 int model_learn(struct tape *t, struct model *m, const struct pairs *b,
                 const struct loss_options *l, struct losses *out);
@@ -116,6 +126,14 @@ enum { /* what a learner may read of struct loss_options, beyond the objectives 
        READS_SMOOTHING = 8,  /* smoothing */
        READS_DROPOUT = 16,   /* dropout */
        READS_DROP_PATH = 32, /* drop_path */
+       READS_POSITIVES = 64  /* positives */
+};
+struct learning_texts {
+    int context;        /* most ids of a text; 0: as when the model is used */
+    int longest;        /* .. that the model has places for */
+    bool behind_prompt; /* .. a prompt aside */
+    int words;          /* of a cleaned caption */
+    enum positives positives;
 };
 struct learner { /* `learn` of struct family */
     unsigned (*objectives)(const struct model *m);
@@ -125,7 +143,10 @@ struct learner { /* `learn` of struct family */
                  const struct loss_options *l,
                  struct losses *out); /* fills each[] and temperature */
     void (*clamp)(struct model *m);
-    void (*begin)(struct model *m); /* model_begin_learning; may be NULL */
+    /* model_begin_learning; t: the tokenizer, or NULL; may be NULL */
+    void (*begin)(struct model *m, const struct tokenizer *t);
+    /* How the authors cut and compare texts under these objectives. */
+    struct learning_texts (*texts)(const struct model *m, unsigned objectives);
     /* A new model's parameters that are one tensor: slots are set equal, before numbers are
      * there.  May be NULL. */
     void (*share)(struct model *m);

@@ -28,14 +28,16 @@ struct dataset_options {
     bool null;                                   /* names are separated by NUL */
     long max_pixels;                             /* of an image; 0: no limit */
     const char *tokenizer;                       /* a file or folder; NULL: beside the model */
-    const char *prefix; /* what every text begins with, as it stands; NULL: nothing */
-    bool clean_text;    /* captions as the training scripts of BLIP clean them */
-    int words;          /* of a cleaned caption; 0: 30, as there */
-    int context;        /* ids of a text; 0: what the model takes */
+    const char *prefix; /* what every text begins with, a blank behind it; NULL: nothing */
+    bool clean_text;    /* captions as the authors' training scripts clean them */
+    int words;          /* of a cleaned caption */
+    int context;        /* most ids of a text; 0: as when the model is used */
+    bool behind_prefix; /* .. those of the prefix aside */
     uint64_t seed;
-    bool quiet;    /* bad records are left out without a word */
-    bool features; /* records bring what the image tower makes: image_features */
-    bool shuffle;  /* every epoch in an order of its own; false: as they came */
+    bool quiet;               /* bad records are left out without a word */
+    bool features;            /* records bring what the image tower makes: image_features */
+    volatile const int *stop; /* no more is read once it is set; NULL: never */
+    bool shuffle;             /* every epoch in an order of its own; false: as they came */
     struct augment augment;
 };
 
@@ -56,7 +58,8 @@ long dataset_count(const struct dataset *d);    /* pairs */
 long dataset_pictures(const struct dataset *d); /* different images */
 long dataset_bad(const struct dataset *d);      /* records and texts left out */
 long dataset_cut(const struct dataset *d);      /* texts that were cut to the context */
-int dataset_prefix(const struct dataset *d); /* ids that every text begins with, the frame's too */
+int dataset_prefix(const struct dataset *d);  /* ids that every text begins with, the frame's too */
+int dataset_context(const struct dataset *d); /* most ids of a text */
 uint64_t dataset_hash(const struct dataset *d); /* of texts and image references, in order */
 void dataset_close(struct dataset *d);          /* after its batches; NULL is nothing */
 

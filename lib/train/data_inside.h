@@ -38,7 +38,7 @@ struct dataset {
     struct buffer kept; /* paths, and encoded images that lie in no file */
     struct buffer ids;  /* seven bits a byte, the last byte of an id below 128 */
     long bad, cut;
-    int prefix;
+    int prefix, context;
     uint64_t hash;
     /* batch.c: the order of one epoch */
     uint32_t *order;

@@ -16,7 +16,6 @@
 #include "vlm.h"
 
 enum { BLOCK = 256, BLOCK_BYTES = 64 << 20 }; /* records in hand, and their images' bytes */
-enum { BLIP_WORDS = 30 };
 
 struct reading { /* a record in hand */
     struct record *record;
@@ -29,24 +28,47 @@ struct opening {
     const struct dataset_options *options;
     struct fields fields;
     struct tokenizer *tokenizer;
+    enum caption_style style;
+    const char *prefix;
+    size_t prefix_size;
     int context, nothing; /* ids of a text that says nothing */
     struct picture_table table;
     struct reading block[BLOCK];
     int count;
 };
 
+static bool is_blank(int byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static bool all_blank(const char *text, size_t size)
+{
+    while (size && is_blank((unsigned char)text[size - 1]))
+        size--;
+    return !size;
+}
+
+/* The prefix without blanks behind it, then one blank, then the text.  A byte-pair tokenizer takes
+ * that blank into the text's first word, so the prefix alone is tokenised without it. */
 static void tokenise(const struct opening *o, const char *text, size_t size, struct token_ids *ids)
 {
-    struct buffer whole = { 0 };
+    struct buffer whole = { 0 }, clean = { 0 };
 
-    buffer_string(&whole, o->options->prefix ? o->options->prefix : "");
-    if (o->options->clean_text)
-        clean_caption(&whole, text, size, CAPTION_BLIP,
-                      o->options->words ? o->options->words : BLIP_WORDS);
-    else
+    if (o->options->clean_text) {
+        clean_caption(&clean, text, size, o->style, o->options->words);
+        text = clean.data;
+        size = clean.size;
+    }
+    buffer_add(&whole, o->prefix, o->prefix_size);
+    if (!all_blank(text, size)) {
+        if (whole.size && !is_blank((unsigned char)*text))
+            buffer_byte(&whole, ' ');
         buffer_add(&whole, text, size);
+    }
     tokenizer_encode(o->tokenizer, whole.data, whole.size, o->context, ids);
     buffer_free(&whole);
+    buffer_free(&clean);
 }
 
 /* What an earlier filter said. */
@@ -190,7 +212,7 @@ static int read_all(struct opening *o, char *const *operands, int count)
     struct reader *reader = reader_open(operands, count, &options);
     int result = 0;
 
-    while (!result && read_block(o, reader)) {
+    while (!result && !(o->options->stop && *o->options->stop) && read_block(o, reader)) {
         pool_run(examine, o, o->count);
         for (int i = 0; i < o->count; i++) {
             take_in(o, &o->block[i]);
@@ -218,6 +240,9 @@ static int measure_prefix(struct opening *o)
     o->d->prefix = prefix.count - ends;
     free(bare.ids);
     free(prefix.ids);
+    if (o->options->behind_prefix)
+        o->context += o->d->prefix;
+    o->d->context = o->context;
     if (o->nothing >= o->context)
         return fail("a context of %d ids has no room for a text", o->context);
     return 0;
@@ -233,9 +258,12 @@ static int open_tokenizer(struct opening *o, const struct model *m)
     free(path);
     if (!o->tokenizer)
         return -1;
-    o->context = m->reading.context;
-    if (o->options->context > 0 && o->options->context < m->reading.context)
-        o->context = o->options->context;
+    o->context = o->options->context ? o->options->context : m->reading.context;
+    o->style = m->reading.caption_style;
+    o->prefix = o->options->prefix ? o->options->prefix : "";
+    o->prefix_size = strlen(o->prefix);
+    while (o->prefix_size && is_blank((unsigned char)o->prefix[o->prefix_size - 1]))
+        o->prefix_size--;
     return measure_prefix(o);
 }
 
@@ -326,6 +354,11 @@ long dataset_cut(const struct dataset *d)
 int dataset_prefix(const struct dataset *d)
 {
     return d->prefix;
+}
+
+int dataset_context(const struct dataset *d)
+{
+    return d->context;
 }
 
 uint64_t dataset_hash(const struct dataset *d)

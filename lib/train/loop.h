@@ -27,7 +27,9 @@ struct training_data {     /* where the pairs are */
     int from;      /* enum stream_format */
     bool features; /* records bring what the image tower made of them, and the tower stays */
     long max_pixels;
-    bool quiet;                    /* say nothing of bad records */
+    long context; /* most ids of a text; 0: as when the model is used; -1: as it was trained */
+    long words;   /* of a cleaned text; 0: as it was trained */
+    bool quiet;   /* say nothing of bad records */
     struct training_list held_out; /* files of pairs to validate on when the folder is written */
 };
 struct training_goal {           /* what is learnt */
@@ -36,7 +38,8 @@ struct training_goal {           /* what is learnt */
     float momentum;              /* of the momentum encoders; 0: none */
     long queue;                  /* features that wait in it; 0: none */
     float alpha, alpha_epochs;   /* soft targets' share, and over what it rises from 0 */
-    float easy;                  /* share of itm's negatives that are drawn evenly */
+    int positives;      /* of itc: 0: as the authors had it; 1: all that are alike; 2: the pair */
+    float easy;         /* share of itm's negatives that are drawn evenly */
     const char *prompt; /* before every text, not learnt; NULL: lm alone has the model's own */
     float smoothing;    /* of labels, in lm and itg */
     float dropout, drop_path; /* shares: of numbers in text transformers; of the image tower */

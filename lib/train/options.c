@@ -25,6 +25,7 @@ static const char *const decay_names[] = { [DECAY_FAMILY] = "family",
 static const char *const precision_names[] = {
     [PRECISION_HIGHEST] = "highest", [PRECISION_HIGH] = "high", [PRECISION_MEDIUM] = "medium", NULL
 };
+static const char *const positives_names[] = { "original", "alike", "pair", NULL };
 static const char *const format_names[] = { [FORMAT_ANY] = "any",
                                             [FORMAT_JSONL] = "jsonl",
                                             [FORMAT_CBOR] = "cbor",
@@ -158,7 +159,7 @@ static const struct training_option table[] = {
       .help = "of the numbers between a BERT's layers, left out by chance [0]" },
     { "drop-path", "SHARE", FLOAT(learn.drop_path, 0, 0.95, 0), IN_LEARN, .key = "drop_path",
       .later = 1, .reads = READS_DROP_PATH, .without = "features",
-      .help = "of the pictures that pass by the image tower's last layer, by chance [0]" },
+      .help = "of the pictures for which the last image layer is skipped, by chance [0]" },
 
     { "features", NULL, FLAG(data.features), IN_RECORDS, .key = "features", .later = 2,
       .help = "learn from image_features of vlm-embed --features; the image tower stays" },
@@ -173,6 +174,16 @@ static const struct training_option table[] = {
       .help = "N random changes of strength M out of 10: RandAugment [0,0]" },
     { "background", NULL, FLAG(pictures.background), IN_PICTURES, .key = "background",
       .without = "features", .help = "put pictures with transparency on random backgrounds" },
+
+    { "context", "N", LONG(data.context, -1, 1e6, -1), IN_RECORDS, .key = "context", .later = 3,
+      .was = 0,
+      .help = "most tokens of a text [-1: as its authors trained; 0: as when the model is used]" },
+    { "max-words", "N", LONG(data.words, 0, 1e6, 0), IN_RECORDS, .key = "max_words", .later = 4,
+      .was = 30,
+      .help = "most words of a text that --clean-text cleans [0: as its authors trained]" },
+    { "positives", "WHAT", CHOICE(learn.positives, positives_names), IN_LEARN, .key = "positives",
+      .later = 5, .was = 1, .reads = READS_POSITIVES,
+      .help = "what itc takes as belonging together: original, alike or pair [original]" },
 
     { "init-from", "FILE", LIST(init_from), .key = "adopt", .with = "init",
       .help = "with --init: take the weights of BERT, or of a vision transformer; repeatable" },
@@ -361,12 +372,44 @@ static void print_value(struct buffer *b, const struct training *t, const struct
     }
 }
 
-static bool is_given_later(const struct training *t, int later)
+/* A number, choice or flag. */
+static double number_of(const struct training *t, const struct training_option *o)
+{
+    const void *v = value_of(t, o);
+
+    return o->kind == TRAINING_FLAG     ? *(const bool *)v
+           : o->kind == TRAINING_CHOICE ? *(const int *)v
+           : o->kind == TRAINING_LONG   ? (double)*(const long *)v
+                                        : (double)*(const float *)v;
+}
+
+static void set_number(struct training *t, const struct training_option *o, double value)
+{
+    void *v = training_value(t, o);
+
+    if (o->kind == TRAINING_FLAG)
+        *(bool *)v = value;
+    else if (o->kind == TRAINING_CHOICE)
+        *(int *)v = (int)value;
+    else if (o->kind == TRAINING_LONG)
+        *(long *)v = (long)value;
+    else
+        *(float *)v = (float)value;
+}
+
+static bool is_news(const struct training *t, int later)
 {
     for (int i = 0; i < COUNT(table); i++)
-        if (table[i].later == later && is_given(t, &table[i]))
+        if (table[i].later == later && number_of(t, &table[i]) != (double)(float)table[i].was)
             return true;
     return false;
+}
+
+void training_go_on(struct training *t, const cJSON *had)
+{
+    for (int i = 0; i < COUNT(table); i++)
+        if (table[i].later && !json_get(had, table[i].key) && !is_given(t, &table[i]))
+            set_number(t, &table[i], table[i].was);
 }
 
 static void print_all(struct buffer *b, const struct training *t, const struct training_facts *f,
@@ -375,7 +418,7 @@ static void print_all(struct buffer *b, const struct training *t, const struct t
     for (int i = 0; i < COUNT(table); i++) {
         const struct training_option *o = &table[i];
 
-        if (!o->key || (o->later && !whole && !is_given_later(t, o->later)))
+        if (!o->key || (o->later && !whole && !is_news(t, o->later)))
             continue;
         buffer_printf(b, "%s\"%s\":", b->size ? "," : "{", o->key);
         if (o->kind == TRAINING_FACT)
@@ -394,17 +437,17 @@ char *training_describe(const struct training *t, const struct training_facts *f
     return b.data;
 }
 
-/* What came later and is not in the file was as by default. */
 static void add_later(cJSON *options)
 {
-    struct training standard;
+    struct training before;
 
-    training_defaults(&standard);
+    training_defaults(&before);
     for (int i = 0; i < COUNT(table); i++)
         if (table[i].later && !json_get(options, table[i].key)) {
             struct buffer b = { 0 };
 
-            print_value(&b, &standard, &table[i]);
+            set_number(&before, &table[i], table[i].was);
+            print_value(&b, &before, &table[i]);
             cJSON_AddItemToObject(options, table[i].key, cJSON_Parse(b.data));
             buffer_free(&b);
         }

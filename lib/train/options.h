@@ -50,9 +50,11 @@ struct training_option {
     /* In training.json; NULL: the bytes do not depend on it. */
     const char *key;
     bool numbered; /* a choice is there by its number */
-    /* Rows that came after the first release share a number if they are written together: only
-     * where one of them is not the default.  What a file lacks is the default. */
+    /* Rows that came after the first release, and what they were before there was a choice: what a
+     * training.json lacks is that.  Rows with one number are written together, where one of them
+     * is anything else. */
     int later;
+    double was;
     void (*print)(struct buffer *b, const struct training_facts *f); /* of a fact */
     /* What must be so for another value than the default to have an effect; else it is refused. */
     unsigned reads;      /* READS_*: one of them is read by the model under its objectives */
@@ -69,6 +71,9 @@ int training_numbers(const char *text, int numbers[2]);
 int training_check(const struct training *t);
 /* Does the model read them?  reads: READS_*; about: the model, by name. */
 int training_check_reads(const struct training *t, unsigned reads, const char *about);
+/* Goes on as a training began: what `had`, the options in its training.json, lacks and the user did
+ * not ask for is what it was. */
+void training_go_on(struct training *t, const cJSON *had);
 /* All that the bytes depend on, but the kind of processor: a JSON object; to free. */
 char *training_describe(const struct training *t, const struct training_facts *f);
 /* Was the training that `had` describes begun with the same options and pairs? */

@@ -49,6 +49,8 @@ int validate(struct training_report *out, const struct validation *v)
                                        .weight = v->loss->weight,
                                        .smoothing = v->loss->smoothing,
                                        .easy = v->loss->easy,
+                                       .positives = v->loss->positives,
+                                       .context = v->loss->context,
                                        .prompt = v->loss->prompt,
                                        .draw = draw_uniform,
                                        .draw_self = &random };
@@ -56,7 +58,7 @@ int validate(struct training_report *out, const struct validation *v)
     int status = -1;
 
     if (m) {
-        model_begin_learning(m);
+        model_begin_learning(m, v->options->tokenizer);
         status = batches(out, m, v, &loss);
     }
     out->held_out = true;

@@ -141,7 +141,7 @@ static void begin(const char *name)
         fprintf(stderr, "train: %s\n", error_text());
         exit(1);
     }
-    model_begin_learning(bench.model);
+    model_begin_learning(bench.model, NULL);
     bench.learning = params_learn(&bench.model->params, NULL);
     bench.adamw = (struct adamw){
         .rate = 1e-4f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.05f

@@ -160,6 +160,13 @@ like "$(vlm-itm -v -m taught web.jsonl 2>&1 | grep -v broken | head -n 3)" 'ALBE
 like "$(vlm-itm -m taught web.jsonl 2>/dev/null | head -n 1)" '"itm":0' '... which matches'
 is "$(vlm-caption -m taught --fill-mask masked | jq -r '.caption|contains("MASK")')" false '... and tells words'
 ok '... and learns on' vlm-train -m taught --objective itc,itm --batch 4 --steps 3 -q -o further web.jsonl
+# texts are cleaned as ALBEF's training scripts did: punctuation is deleted, '-' and '/' separate
+printf '%s\n' '{"image":"a.ppm","text":"A dog-house (the #best), two/three cats!"}' '{"image":"b.ppm","text":"It'"'"'s a cat."}' >raw.jsonl
+printf '%s\n' '{"image":"a.ppm","text":"a dog house the best two three cats"}' '{"image":"b.ppm","text":"its a cat"}' >clean.jsonl
+[ -e b.ppm ] || cp a.ppm b.ppm
+ok 'vlm-train --clean-text' vlm-train -q -m "$albef/pretrain.pth" --objective itc,itm,mlm --batch 2 --clean-text -o cleaned raw.jsonl
+ok 'cleaned by hand' vlm-train -q -m "$albef/pretrain.pth" --objective itc,itm,mlm --batch 2 -o by-hand clean.jsonl
+same cleaned/model.safetensors by-hand/model.safetensors 'as ALBEF cleans'
 status 3 'the classifiers are not taught' vlm-train -m "$albef/ve.pth" --objective itc -q -o no web.jsonl
 status 3 '--adopt needs what fits' teach --adopt "$top/tests/golden/clip/hf-vit" -o no
 like "$(cat .err)" 'neither BERT nor an image tower' '... and says so'

@@ -148,4 +148,26 @@ for run in 'vlm-embed stage1/blip2_pretrained.pth' 'vlm-itm stage1/blip2_pretrai
     $command -m "$model" --resume part web.jsonl 2>/dev/null
     same a part '... and resumed behind a torn record'
 done
+# the second stage learns as LAVIS's Blip2OPT.forward does: the end of the line ends a text, and a prompt and the first
+# word behind it stay apart
+pairs=$top/tests/golden/learning/opt
+for kind in prompted plain; do
+    [ $kind = prompted ] && prompt='a photo of' || prompt=
+    ok "OPT learns, $kind" vlm-train -q -m "$blip2/opt/blip2.pth" --objective lm --prompt "$prompt" --batch 6 --epochs 15 \
+        --schedule constant --warmup 0 --lr 1e-3 --log-every 1 --root "$pairs" -o learnt-$kind "$pairs/records.jsonl"
+    is "$(jq -s --slurpfile theirs "$pairs/losses.json" "[map(.loss), \$theirs[0].$kind] | transpose | map(.[0] - .[1] | fabs < 1e-4) | [length, all]" .out | jq -c .)" \
+        '[15,true]' 'the losses of 15 steps are LAVIS'"'"'s'
+done
+same learnt-plain/tokenizer.json "$blip2/opt/opt-2.7b/tokenizer.json" 'the tokenizer stays as it is'
+# T5 with SentencePiece's own file: it is copied, and opened again
+mkdir pieces
+cp "$blip2"/t5/*.pth pieces
+cp -r "$blip2/t5/flan-t5-xl" pieces/flan-t5-xl
+rm pieces/flan-t5-xl/tokenizer.json
+cp "$top/tests/golden/tokenizer/t5/spiece.model" pieces/flan-t5-xl
+T5="vlm-train -q -m pieces/blip2.pth --objective lm --batch 2 --steps 1 --root $pairs"
+ok 'T5 with spiece.model alone learns' $T5 -o pieces-learnt "$pairs/records.jsonl"
+same pieces-learnt/spiece.model pieces/flan-t5-xl/spiece.model 'its file is copied'
+is "$(jq -r .tokenizer_class pieces-learnt/tokenizer_config.json)" T5Tokenizer 'with settings'
+ok 'and it writes' vlm-caption -m pieces-learnt "$pairs/0.ppm"
 finish

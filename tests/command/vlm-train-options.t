@@ -15,13 +15,39 @@ sed -i 's/"BlipForImageTextRetrieval"/"BlipForImageTextRetrieval", "BlipForCondi
 vlm-train -q --init both --objective itc,itm,lm --steps 1 --batch 2 -o blip web.jsonl >/dev/null
 
 # option, another value than the default, what it needs to have an effect
-cat >values <<END_OF_VALUES
+cat >own <<END_OF_VALUES
 init new
 features
+objective itc:2
+decays matrices --weight-decay 10
+decays all --weight-decay 10
+momentum 0.9
+queue 4 --momentum 0.9
+alpha 0.9 --momentum 0.9 --alpha-epochs 0
+alpha-epochs 0 --momentum 0.9
+prompt a
+easy-negatives 1
+label-smoothing 0.5
+dropout 0.3
+drop-path 0.9
+freeze vision
+context 5
+max-words 2 --clean-text
+positives alike --momentum 0.9 --queue 8 --alpha 0
+positives pair
+tokenizer none
+vision none
+language none
+compat original
+compat hf
+clean-text
+image-size 48
+END_OF_VALUES
+# These act on records, pictures, steps and reports, before and behind what a family does: one family shows them.
+cat >common <<END_OF_VALUES
 log-every 1
 save-every 1 --held-out web.jsonl
 held-out web.jsonl
-objective itc:2
 epochs 1
 steps 1
 batch 4
@@ -37,24 +63,12 @@ beta2 0.5
 eps 1e-2
 clip 1e-3
 weight-decay 1
-decays matrices --weight-decay 10
-decays all --weight-decay 10
-momentum 0.9
-queue 4 --momentum 0.9
-alpha 0.9 --momentum 0.9 --alpha-epochs 0
-alpha-epochs 0 --momentum 0.9
-prompt a
-easy-negatives 1
-label-smoothing 0.5
-dropout 0.3
-drop-path 0.9
 crop 0.3
 flip
 randaugment 4,9
 background
 init-from web.jsonl
 adopt web.jsonl
-freeze vision
 from cbor
 root none
 image-field none
@@ -67,14 +81,8 @@ progress
 quiet
 verbose
 model none
-tokenizer none
-vision none
-language none
-compat original
-compat hf
-clean-text
-image-size 48
 END_OF_VALUES
+cat own common >values
 mkdir there
 
 # Not seen in what is written: speed, a processor's AMX, and what ends before the first pair.
@@ -82,18 +90,16 @@ exempt='threads precision help version list-options'
 
 # What a run of a family says and writes; a sum.
 outcome() { # OPTIONS...
-    rm -rf out .all
+    rm -rf out there
+    mkdir there
     # shellcheck disable=SC2086 # options, separated by blanks
     vlm-train -j 1 --epochs 2 --batch 3 --lr 1e-3 -o out $family "$@" web.jsonl >.said 2>.err
-    status=$?
-    { echo $status; sed 's/"seconds.*//' .said; cat .err out/[!t]*.* 2>/dev/null; ls there; } >.all
-    rm -rf there
-    mkdir there
-    echo "$status $(cksum <.all)"
+    echo "$? $(cat .err out/[!t]*.* 2>/dev/null | sed 's/"seconds.*//' .said - | cksum) $(ls there)"
 }
 
-every() { # FAMILY'S OPTIONS
-    family=$1
+every() { # FILE OF VALUES, FAMILY'S OPTIONS
+    list=$1
+    family=$2
     seen=' '
     silent=
     without=$(outcome)
@@ -111,17 +117,17 @@ every() { # FAMILY'S OPTIONS
         # shellcheck disable=SC2086
         after=$(outcome $needs --$option${value:+=$value})
         [ "$before" = "$after" ] || seen="$seen$option "
-    done <values
-    for option in $(cut -d ' ' -f 1 values | sort -u); do
+    done <"$list"
+    for option in $(cut -d " " -f 1 "$list" | sort -u); do
         case $seen in *" $option "*) ;; *) silent="$silent --$option" ;; esac
     done
     is "$silent" '' "every option, with $family"
 }
-every "-m $golden/clip/hf-vit --objective itc"
-every "-m $golden/albef/pretrain.pth --objective itc,itm,mlm"
-every '-m blip --objective itc,itm,lm'
-every "-m $golden/blip2/stage1/blip2_pretrained.pth --objective itc,itm,itg"
-every "-m $golden/blip2/hf-opt --objective lm"
+every values "-m $golden/clip/hf-vit --objective itc"
+every own "-m $golden/albef/pretrain.pth --objective itc,itm,mlm"
+every own '-m blip --objective itc,itm,lm'
+every own "-m $golden/blip2/stage1/blip2_pretrained.pth --objective itc,itm,itg"
+every own "-m $golden/blip2/hf-opt --objective lm"
 
 is "$(vlm-train --list-options | cut -f 1 | sed 's/--//' | while read -r option; do
     grep -q "^$option\( \|\$\)" values || case " $exempt " in *" $option "*) ;; *) echo "$option" ;; esac

@@ -136,7 +136,7 @@ static void losses(struct fixture *f, struct ragged *r)
 {
     struct learning *learning_of;
 
-    model_begin_learning(f->model);
+    model_begin_learning(f->model, NULL);
     learning_of = params_learn(&f->model->params, NULL);
     learning(f, r, "", false);
     tape_clear(&f->tape);
@@ -177,7 +177,7 @@ static void speech(struct fixture *f, bool opt, int prompt)
     ragged_read(f, &r, "text_", -1);
     if (opt)
         f->model->writing.rules.end = 202;
-    model_begin_learning(f->model);
+    model_begin_learning(f->model, NULL);
     learning_of = params_learn(&f->model->params, NULL);
     const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL };
 

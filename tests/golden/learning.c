@@ -83,7 +83,7 @@ static bool begin(struct fixture *s, const char *name, const char *path)
     s->loss_tolerance = loss_tolerance;
     s->batch = (int)planned(s, "image")->shape[1];
     s->options = (struct loss_options){ .smoothing = 0.1f, .draw = next_draw, .draw_self = s };
-    model_begin_learning(s->model);
+    model_begin_learning(s->model, NULL);
     return true;
 }
 
@@ -417,7 +417,7 @@ static void alone(const char *name, unsigned objective, const char *loss)
                 list[used++] = ((const int *)ids->data)[i];
                 counts[i / ids->shape[1]]++;
             }
-        model_begin_learning(m);
+        model_begin_learning(m, NULL);
         ok((model_objectives(m) & objective) && !model_learn(&t, m, &pairs, &options, &losses) &&
                relative((double)losses.total->data[0], weights_find(plan, loss), 0) < 1e-5,
            "%s: %s agrees", name, loss);

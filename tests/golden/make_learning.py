@@ -5,6 +5,7 @@
     make_learning.py dropout BLIP_CHECKOUT TRANSFORMERS_4_15
     make_learning.py albef ALBEF_CHECKOUT TRANSFORMERS_4_8    salesforce/ALBEF
     make_learning.py blip2 LAVIS_CHECKOUT                     salesforce/LAVIS on transformers 4.33.2
+    make_learning.py opt LAVIS_CHECKOUT                       the same, from records: learning/opt
     make_learning.py clip                                     the transformers that is installed
 
 BLIP begins with blip/pretrain.pth and the queues in it, the momentum model as a copy, ALBEF likewise with
@@ -320,6 +321,57 @@ def speaker(torch, make_blip2, kind, seed):
     run(torch, "blip2-" + kind, m, out, losses, optimiser, lambda: torch.zeros(()))
 
 
+def opt(checkout):
+    """The second stage with OPT, from LAVIS's own file and from records: 15 steps over all of them, with a prompt
+    and without.  losses.json holds what Blip2OPT.forward said before each step."""
+    import json, torch
+    import make_blip2
+    from safetensors.torch import load_file
+    make_blip2.stubs(checkout)
+    folder = os.path.join(OUT, "opt")
+    os.makedirs(folder, exist_ok=True)
+    g = torch.Generator().manual_seed(81)
+    side = make_blip2.IMAGE
+    texts = ["two cats", "a red dog runs with the cat", "blue", "no man is on the car", "what is this ?",
+             "a small green house , red tree - and two cats sits in the big house with the man and the woman"]
+    images = torch.randint(0, 256, (len(texts), side, side, 3), generator=g).to(torch.uint8)
+    with open(os.path.join(folder, "records.jsonl"), "w") as f:
+        for i, text in enumerate(texts):
+            with open(os.path.join(folder, f"{i}.ppm"), "wb") as picture:
+                picture.write(b"P6 %d %d 255\n" % (side, side) + images[i].numpy().tobytes())
+            f.write(json.dumps({"image": f"{i}.ppm", "text": text}) + "\n")
+    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])
+    deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711])
+    pixels = ((images / 255 - mean) / deviation).permute(0, 3, 1, 2).contiguous()
+
+    losses = {}
+    for name, prompt in (("prompted", "a photo of"), ("plain", "")):
+        m = make_blip2.second_stage("opt", 61)
+        source = os.path.join(make_blip2.OUT, "opt")
+        state = torch.load(os.path.join(source, "blip2.pth"))["model"]
+        state |= {"visual_encoder." + k: v for k, v in torch.load(os.path.join(source, "eva_vit_g.pth")).items()}
+        state |= {"opt_model." + k: v
+                  for k, v in load_file(os.path.join(source, "opt-2.7b", "model.safetensors")).items()}
+        assert not m.load_state_dict(state, strict=False).unexpected_keys
+        m.train()
+        for p in list(m.visual_encoder.parameters()) + list(m.opt_model.parameters()):
+            p.requires_grad = False
+        m.prompt = prompt
+        m.prompt_length = m.opt_tokenizer(prompt, return_tensors="pt").attention_mask.sum(1)
+        optimiser = torch.optim.AdamW(m.get_optimizer_params(0.05), lr=1e-3)
+        losses[name] = []
+        for step in range(15):
+            loss = m({"image": pixels, "text_input": [(prompt + " " if prompt else "") + t for t in texts]})["loss"]
+            losses[name].append(float(loss))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        print(name, losses[name])
+    with open(os.path.join(folder, "losses.json"), "w") as f:
+        json.dump(losses, f)
+        f.write("\n")
+
+
 def clip():
     import torch
     from transformers import CLIPModel
@@ -344,4 +396,4 @@ def clip():
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    {"albef": albef, "blip": blip, "blip2": blip2, "clip": clip, "dropout": dropout}[sys.argv[1]](*sys.argv[2:4])
+    {"albef": albef, "blip": blip, "blip2": blip2, "clip": clip, "dropout": dropout, "opt": opt}[sys.argv[1]](*sys.argv[2:4])

@@ -234,7 +234,7 @@ static void learns(const char *name, struct model *m, unsigned objectives, bool 
 
     make_class(&c);
     options.draw_self = &c.random;
-    model_begin_learning(m);
+    model_begin_learning(m, NULL);
     if (taught) {
         options.teacher = momentum_model_new(m);
         options.queue = feature_queue_new(8, m->embedding.width, 3);
@@ -320,7 +320,7 @@ static void test_momentum_blip2(void)
 
         if (!ok(m != NULL, "%s is opened", paths[i]))
             continue;
-        model_begin_learning(m);
+        model_begin_learning(m, NULL);
         momentum = momentum_model_new(m);
         ok(momentum->params.count == m->params.count && !momentum->also_count,
            "its momentum model has no files");

@@ -33,9 +33,22 @@ static unsigned reads(const struct model *m, unsigned what)
 {
     (void)m;
     return READS_DROPOUT | READS_DROP_PATH |
-           (what & OBJECTIVE_ITC ? READS_MOMENTUM | READS_QUEUE : 0) |
+           (what & OBJECTIVE_ITC ? READS_POSITIVES | READS_MOMENTUM | READS_QUEUE : 0) |
            (what & OBJECTIVE_MLM ? READS_MOMENTUM : 0) |
            (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0);
+}
+
+/* Source: salesforce/ALBEF Pretrain.py, Retrieval.py (max_length), dataset/__init__.py. */
+static struct learning_texts texts(const struct model *m, unsigned what)
+{
+    bool pretrains = what & OBJECTIVE_MLM;
+
+    return (struct learning_texts){
+        .context = pretrains ? 25 : 30,
+        .longest = (int)((const struct albef *)m->self)->config.text.positions,
+        .words = 30,
+        .positives = pretrains ? POSITIVES_PAIR : POSITIVES_PICTURE,
+    };
 }
 
 /* --- a batch --- */
@@ -229,25 +242,21 @@ static void clamp(struct model *m)
 }
 
 /* [MASK] is where the vocabulary has it; in bert-base-uncased at 103. */
-static int find_mask(const struct model *m)
+static int find_mask(const struct model *m, const struct tokenizer *t)
 {
-    char *path = model_tokenizer_path(m);
-    struct tokenizer *t = path ? model_tokenizer(m, path) : NULL;
     int id = t ? tokenizer_id(t, "[MASK]") : -1;
 
-    tokenizer_close(t);
-    free(path);
     if (id < 0)
         id = m->reading.vocabulary > 103 ? 103 : m->reading.vocabulary - 1;
     return id;
 }
 
-static void begin(struct model *m)
+static void begin(struct model *m, const struct tokenizer *t)
 {
     struct albef *a = m->self;
 
     if (a->config.text.head)
-        a->mask_id = find_mask(m);
+        a->mask_id = find_mask(m, t);
     if (a->config.embedding && !a->temperature)
         a->temperature = model_scalar(m, albef_first_temperature);
 }
@@ -265,6 +274,7 @@ const struct learner albef_learner = {
     .objectives = objectives,
     .reads = reads,
     .decays = decays_unless_bias,
+    .texts = texts,
     .learn = learn,
     .clamp = clamp,
     .begin = begin,

@@ -31,9 +31,25 @@ static unsigned reads(const struct model *m, unsigned what)
 {
     (void)m;
     return READS_DROPOUT | READS_DROP_PATH |
-           (what & OBJECTIVE_ITC ? READS_MOMENTUM | READS_QUEUE : 0) |
+           (what & OBJECTIVE_ITC ? READS_POSITIVES | READS_MOMENTUM | READS_QUEUE : 0) |
            (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
            (what & OBJECTIVE_LM ? READS_SMOOTHING : 0);
+}
+
+/* Source: salesforce/BLIP models/blip_pretrain.py, blip.py, blip_retrieval.py (max_length);
+ * data/__init__.py and the datasets' max_words. */
+static struct learning_texts texts(const struct model *m, unsigned what)
+{
+    bool writes = what & OBJECTIVE_LM, matches = what & (OBJECTIVE_ITC | OBJECTIVE_ITM);
+
+    return (struct learning_texts){
+        .context = !writes   ? 35
+                   : matches ? 30
+                             : 40,
+        .longest = (int)((const struct blip *)m->self)->config.text.positions,
+        .words = 30,
+        .positives = writes ? POSITIVES_PAIR : POSITIVES_PICTURE,
+    };
 }
 
 /* --- a batch --- */
@@ -271,10 +287,11 @@ static void share(struct model *m)
     share_if(m, NULL);
 }
 
-static void begin(struct model *m)
+static void begin(struct model *m, const struct tokenizer *t)
 {
     struct blip *b = m->self;
 
+    (void)t;
     if (b->config.match && !b->temperature)
         b->temperature = model_scalar(m, blip_first_temperature);
     share_if(m, same_numbers);
@@ -292,6 +309,7 @@ static void build(struct model *copy, const struct model *m)
 const struct learner blip_learner = {
     .objectives = objectives,
     .reads = reads,
+    .texts = texts,
     .learn = learn,
     .clamp = clamp,
     .begin = begin,

@@ -34,8 +34,27 @@ static unsigned objectives(const struct model *m)
 static unsigned reads(const struct model *m, unsigned what)
 {
     (void)m;
-    return READS_DROPOUT | (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
+    return READS_DROPOUT | (what & OBJECTIVE_ITC ? READS_POSITIVES : 0) |
+           (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
            (what & OBJECTIVE_ITG ? READS_SMOOTHING : 0);
+}
+
+/* Source: salesforce/LAVIS models/blip2_models (max_txt_len), processors/blip_processors.py
+ * (max_words). */
+static struct learning_texts texts(const struct model *m, unsigned what)
+{
+    const struct blip2_config *c = &((const struct blip2 *)m->self)->config;
+    long places = c->language == LANGUAGE_OPT ? c->opt.positions - c->qformer.queries
+                  : c->language               ? m->reading.context
+                                              : c->qformer.positions;
+
+    return (struct learning_texts){
+        .context = 32,
+        .longest = (int)places,
+        .behind_prompt = c->language == LANGUAGE_T5,
+        .words = 50,
+        .positives = what & OBJECTIVE_ITG ? POSITIVES_PAIR : POSITIVES_PICTURE,
+    };
 }
 
 struct batch {
@@ -53,7 +72,7 @@ struct batch {
 static const float *smoothed(const struct batch *s)
 {
     int n = s->pairs->count;
-    const struct loss_options plain = { .alpha = 0 };
+    const struct loss_options plain = { .positives = s->options->positives };
     const float *hard = contrast_targets(s->t, s->pairs, &plain, NULL);
     float *soft = tape_floats(s->t, (long)n * n);
 
@@ -148,12 +167,13 @@ static void append_ids(struct text_buffer *to, int item, const int *ids, int cou
 static struct tensor *lm_opt(const struct batch *s, struct tensor *pictures)
 {
     const int *start = s->texts->start, *ids = s->pairs->ids;
+    int context = s->options->context ? s->options->context : s->m->reading.context;
     struct text_buffer to;
 
     text_buffer_open(&to, s->t, s->pairs);
     for (int i = 0; i < s->pairs->count; i++) {
         append_ids(&to, i, ids + start[i], s->pairs->counts[i]);
-        if (s->pairs->counts[i] < s->m->reading.context)
+        if (s->pairs->counts[i] < context)
             append_ids(&to, i, &s->m->writing.rules.end, 1);
     }
     return opt_loss(s->t, &s->blip2->opt, pictures, s->blip2->config.qformer.queries, &to.texts,
@@ -235,12 +255,14 @@ static bool begins(const char *name, const char *with)
 }
 
 /* Image tower and language model stay as they are; the norm behind the tower learns. */
-static void begin(struct model *m)
+static void begin(struct model *m, const struct tokenizer *t)
 {
     struct blip2 *b = m->self;
 
     if (b->config.embedding && !b->temperature)
         b->temperature = model_scalar(m, blip2_first_temperature);
+    if (t && b->config.language == LANGUAGE_OPT && m->writing.rules.end <= 0)
+        m->writing.rules.end = tokenizer_id(t, m->writing.end_word);
     params_freeze(&m->params, "vision.");
     params_freeze(&m->params, "opt.");
     params_freeze(&m->params, "t5.");
@@ -262,6 +284,7 @@ const struct learner blip2_learner = {
     .objectives = objectives,
     .reads = reads,
     .decays = decays_unless_bias,
+    .texts = texts,
     .learn = learn,
     .begin = begin,
     .build = build,

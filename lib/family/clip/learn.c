@@ -20,7 +20,16 @@ static unsigned reads(const struct model *m, unsigned what)
     bool resnet = ((const struct clip *)m->self)->config.is_resnet;
 
     (void)what;
-    return resnet ? 0 : READS_MOMENTUM | READS_QUEUE | READS_DROP_PATH;
+    return READS_POSITIVES | (resnet ? 0 : READS_MOMENTUM | READS_QUEUE | READS_DROP_PATH);
+}
+
+/* Source: mlfoundations/open_clip loss.py; --clean-text as BLIP's training scripts. */
+static struct learning_texts texts(const struct model *m, unsigned what)
+{
+    (void)what;
+    return (struct learning_texts){ .longest = m->reading.context,
+                                    .words = 30,
+                                    .positives = POSITIVES_PAIR };
 }
 
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)
@@ -82,6 +91,7 @@ const struct learner clip_learner = {
     .objectives = objectives,
     .reads = reads,
     .decays = decays_matrices,
+    .texts = texts,
     .learn = learn,
     .clamp = clamp,
     .build = build,
