@@ -90,13 +90,13 @@ ok 'the folder is whole' vlm-embed -m stopped p1.ppm
 
 # the terminal is gone, or who read the reports is: the folder is written first
 rm -f lines pid
-sh train -q --epochs 2000 --save-every 0 --resume hung-up >lines 2>.err &
+env --default-signal=HUP sh train -q --epochs 2000 --save-every 0 --resume hung-up >lines 2>.err &
 for i in $(seq 200); do [ -s lines ] || sleep 0.05; done
 kill -HUP "$(cat pid)"
 wait $!
 is $? 129 'SIGHUP: the status'
 ok 'the folder is whole' vlm-embed -m hung-up p1.ppm
-{ sh train -q --epochs 2000 --save-every 0 --resume unread 2>.err; echo $? >ended; } | head -n 1 >/dev/null
+{ env --default-signal=PIPE sh train -q --epochs 2000 --save-every 0 --resume unread 2>.err; echo $? >ended; } | head -n 1 >/dev/null
 is "$(cat ended)" 141 'a reader that leaves: the status'
 like "$(cat .err)" 'stopped; --resume=unread goes on' 'what it says'
 ok 'the folder is whole' vlm-embed -m unread p1.ppm
