@@ -95,8 +95,26 @@ static int read_answers(void)
     return 0;
 }
 
+static struct vlm_writing writing(void)
+{
+    return (struct vlm_writing){
+        .beams = (int)beams,
+        .sequences = (int)sequences,
+        .sample = sample,
+        .top_p = top_p,
+        .top_k = (int)top_k,
+        .temperature = temperature,
+        .min_length = (int)min_length,
+        .max_length = (int)max_length,
+        .length_penalty = length_penalty,
+        .repetition_penalty = repetition_penalty,
+    };
+}
+
 static int begin(void)
 {
+    const struct vlm_writing how = writing();
+
     if (beams == 1 && option_given("length-penalty"))
         options_mistake("--length-penalty has no effect: it needs more than one --beam");
     if (min_length && max_length && min_length > max_length)
@@ -111,7 +129,7 @@ static int begin(void)
                         vlm_describe(model));
     if (!sample && sequences > (beams ? beams : 3) && beams)
         options_mistake("-n %ld needs at least as many --beam, or --sample", sequences);
-    return answers_path ? read_answers() : 0;
+    return answers_path ? read_answers() : vlm_check_writing(model, &how);
 }
 
 /* The text of --prompt-field, or with --fill-mask the record's own. */
@@ -227,18 +245,7 @@ static int choose(const float *features, int count, const char *const *prompts,
 static int write_texts(const float *features, int count, const char *const *prompts,
                        const uint64_t *seeds, struct vlm_text *texts, float *prob)
 {
-    struct vlm_writing how = {
-        .beams = (int)beams,
-        .sequences = (int)sequences,
-        .sample = sample,
-        .top_p = top_p,
-        .top_k = (int)top_k,
-        .temperature = temperature,
-        .min_length = (int)min_length,
-        .max_length = (int)max_length,
-        .length_penalty = length_penalty,
-        .repetition_penalty = repetition_penalty,
-    };
+    const struct vlm_writing how = writing();
 
     if (fill_mask)
         return vlm_fill(model, features, count, prompts, (int)sequences, texts);

@@ -204,12 +204,7 @@ int main(int argc, char **argv)
     options_parse(&usage, argc, argv, &operands);
     take_lists();
     check_options();
-    of_model = (struct vlm_options){ .tokenizer = settings.tokenizer,
-                                     .compat = settings.compat,
-                                     .vision = settings.vision,
-                                     .language = settings.language,
-                                     .clean_text = settings.clean_text,
-                                     .image_size = (int)settings.image_size };
+    of_model = model_settings();
     training.options = &of_model;
     training.model = settings.model;
     training.folder = settings.output ? settings.output : settings.resume;

@@ -18,9 +18,23 @@ struct vlm {
     struct tokenizer *tokenizer;
 };
 
-/* Rows of x to out, scaled to unit length if asked. */
-void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out);
+/* open.c - all that a model may be able to do */
+struct ability {
+    unsigned bit;     /* 0 ends the table */
+    bool reads_texts; /* not without a tokenizer */
+    const char *word; /* in --info */
+    const char *verb; /* in sentences */
+};
+extern const struct ability vlm_ability_table[];
+int vlm_require(const struct vlm *v, unsigned ability); /* one; -1 after fail() */
 /* Opened by whoever needs it first: images alone never pay for it.  NULL after fail(). */
 const struct tokenizer *vlm_tokenizer(const struct vlm *v);
+
+/* embed.c */
+enum { VLM_IMAGES_AT_ONCE = 8 }; /* of one pass: more bring nothing and take memory */
+/* Features of `count` images, from the first-th on, as a tensor [pictures, tokens, width]. */
+struct tensor *vlm_features_at(struct vlm *v, const float *features, int first, int count);
+/* Rows of x to out, scaled to unit length if asked. */
+void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out);
 
 #endif

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * convert.c - a model's files written another way
+ * convert.c - a model's files written another way; what a model is, and whether its file is whole
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
+#include "api/api.h"
 #include "checkpoint/save_parts.h"
 #include "family/registry.h"
+
+/* --- conversion --- */
 
 static int read_type(const char *word, enum dtype *type)
 {
@@ -39,4 +43,184 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
     status = how->original ? model_save_original(m, out, &o) : model_save(m, out, &o);
     model_free(m);
     return status;
+}
+
+/* --- sums over parameters --- */
+
+static size_t bytes_of(const struct tensor *x)
+{
+    size_t scales = x->scale ? (size_t)x->shape[0] * sizeof *x->scale : 0;
+
+    return (size_t)tensor_count(x) * dtype_size(x->type) + scales;
+}
+
+/* --- information --- */
+
+static void add_text(struct buffer *b, const char *name, const char *value)
+{
+    buffer_printf(b, ",\"%s\":", name);
+    if (value)
+        json_escape(b, value, strlen(value));
+    else
+        buffer_string(b, "null");
+}
+
+static void add_number(struct buffer *b, const char *name, double value)
+{
+    buffer_printf(b, ",\"%s\":%.0f", name, value);
+}
+
+static void add_abilities(struct buffer *b, const struct model *m)
+{
+    int listed = 0;
+
+    buffer_string(b, ",\"can\":[");
+    for (const struct ability *a = vlm_ability_table; a->bit; a++)
+        if (m->abilities & a->bit)
+            buffer_printf(b, "%s\"%s\"", listed++ ? "," : "", a->word);
+    buffer_byte(b, ']');
+}
+
+/* Numbers under each first word of a name ("vision", "text", "decoder"), and in all; a tensor that
+ * two share is counted in both and once in all. */
+static void add_parameters(struct buffer *b, const struct model *m)
+{
+    const struct params *p = &m->params;
+    double all = 0, part = 0;
+
+    buffer_string(b, ",\"parameters\":{");
+    for (int i = 0; i < p->count; i++) {
+        const char *name = p->list[i].name;
+        size_t word = strcspn(name, ".");
+        bool last = i + 1 == p->count || strncmp(p->list[i + 1].name, name, word) ||
+                    (p->list[i + 1].name[word] && p->list[i + 1].name[word] != '.');
+        const struct tensor *x = *p->list[i].slot;
+
+        part += x ? (double)tensor_count(x) : 0;
+        all += x && !save_tied(m, m->layout, &p->list[i]) ? (double)tensor_count(x) : 0;
+        if (!last)
+            continue;
+        if (part > 0)
+            buffer_printf(b, "\"%.*s\":%.0f,", (int)word, name, part);
+        part = 0;
+    }
+    buffer_printf(b, "\"all\":%.0f}", all);
+}
+
+static double stored_bytes(const struct weights *w)
+{
+    double total = 0;
+
+    for (int i = 0; i < weights_count(w); i++)
+        total += (double)weights_at(w, i)->bytes;
+    return total;
+}
+
+/* Weights as products read them, each role's own, and what a pass over eight images makes: three
+ * copies of a layer's widest activation. */
+static double memory_needed(const struct model *m)
+{
+    enum { IMAGES = 8, COPIES = 3, WIDENING = 4 };
+    double total = 0;
+
+    for (int i = 0; i < m->params.count; i++) {
+        const struct tensor *x = *m->params.list[i].slot;
+
+        total += x ? (double)bytes_of(x) : 0;
+    }
+    return total + (double)sizeof(float) * IMAGES * COPIES * WIDENING * m->image.tokens *
+                       (double)m->image.width;
+}
+
+static void inform(const struct model *m, struct buffer *out)
+{
+    char *words = model_tokenizer_path(m);
+
+    buffer_string(out, "{\"model\":");
+    json_escape(out, m->path, strlen(m->path));
+    add_text(out, "family", m->family->name);
+    add_text(out, "about", m->about);
+    add_text(out, "container", weights_kind(m->weights));
+    add_text(out, "dtype", save_type(m) == DTYPE_I8 ? "int8" : dtype_name(save_type(m)));
+    add_abilities(out, m);
+    add_text(out, "tokenizer", words);
+    add_parameters(out, m);
+    add_number(out, "image_size", m->image.size);
+    add_number(out, "embedding", m->embedding.width);
+    add_number(out, "vocabulary", m->reading.vocabulary);
+    add_number(out, "context", m->reading.context);
+    add_number(out, "tensors", weights_count(m->weights));
+    add_number(out, "tensor_bytes", stored_bytes(m->weights));
+    add_number(out, "memory_bytes", memory_needed(m));
+    buffer_string(out, "}\n");
+    free(words);
+}
+
+/* --- checking --- */
+
+static int hash_param(const struct model *m, const struct param *p, uint64_t *hash)
+{
+    enum { BLOCK = 4096 };
+    float block[BLOCK];
+    const struct tensor *x = *p->slot;
+    long count = tensor_count(x);
+
+    *hash = hash_bytes(p->name, strlen(p->name), *hash);
+    for (long i = 0; i < count; i += BLOCK) {
+        long some = count - i < BLOCK ? count - i : BLOCK;
+
+        tensor_read(x, i, some, block);
+        for (long k = 0; k < some; k++)
+            if (!isfinite(block[k]))
+                return fail("%s: %s holds numbers that are not finite", m->path, p->name);
+        *hash = hash_bytes(block, (size_t)some * sizeof *block, *hash);
+    }
+    if (x->mapped)
+        file_release(x->bytes, bytes_of(x));
+    return 0;
+}
+
+static int verify(const struct model *m, struct buffer *out)
+{
+    const char *kind = weights_kind(m->weights);
+    bool zip = !strcmp(kind, "torch") || !strcmp(kind, "torchscript");
+    uint64_t hash = 0;
+
+    if (weights_verify(m->weights))
+        return -1;
+    for (int i = 0; i < m->params.count; i++)
+        if (*m->params.list[i].slot && hash_param(m, &m->params.list[i], &hash))
+            return -1;
+    buffer_string(out, "{\"model\":");
+    json_escape(out, m->path, strlen(m->path));
+    add_text(out, "about", m->about);
+    add_number(out, "tensors", weights_count(m->weights));
+    add_number(out, "tensor_bytes", stored_bytes(m->weights));
+    buffer_printf(out, ",\"finite\":true,\"checksums\":%s,\"numbers\":\"%016llx\"",
+                  zip ? "true" : "null", (unsigned long long)hash);
+    add_text(out, "compare", "PUBLISHED ANSWERS in vlm-convert(1)");
+    buffer_string(out, "}\n");
+    return 0;
+}
+
+char *vlm_inform(const char *model, const struct vlm_options *options)
+{
+    struct model *m = model_named(model, options);
+    struct buffer line = { 0 };
+
+    if (m)
+        inform(m, &line);
+    model_free(m);
+    return line.data;
+}
+
+char *vlm_verify(const char *model, const struct vlm_options *options)
+{
+    struct model *m = model_named(model, options);
+    struct buffer line = { 0 };
+
+    if (m)
+        verify(m, &line);
+    model_free(m);
+    return line.data;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * fill.c - the public call that tells hidden words
+ * fill.c - what the words may be that [MASK] hides
  *
- * The words of a text are told each by itself; of several hidden ones the best combinations are
- * those of the largest product.
+ * Each hidden word is predicted by itself.  Of several, the best combinations are those whose
+ * probabilities have the largest product.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -177,11 +177,9 @@ int vlm_fill(struct vlm *v, const float *features, int images, const char *const
              int sequences, struct vlm_text *out)
 {
     struct model *m = v->model;
-    const struct tokenizer *t = m->abilities & VLM_FILL ? vlm_tokenizer(v) : NULL;
+    const struct tokenizer *t = vlm_require(v, VLM_FILL) ? NULL : vlm_tokenizer(v);
     size_t each = (size_t)m->image.tokens * (size_t)m->image.width;
 
-    if (!(m->abilities & VLM_FILL))
-        return fail_as("unsupported", "%s cannot tell masked words", v->about);
     if (!t)
         return -1;
     for (int i = 0; i < images; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * ground.c - the public call that finds a text in an image
+ * ground.c - where in an image a text is
  *
  * One text at a time: while gradients flow, products are BLAS's, whose last bits may depend on how
  * many rows there are.
@@ -39,9 +39,7 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
     struct tensor *x;
     float *rows;
 
-    if (!(m->abilities & VLM_GROUND))
-        return fail_as("unsupported", "%s cannot find texts in images", v->about);
-    if (model_check_ids(m, ids, &count, 1, 0))
+    if (vlm_require(v, VLM_GROUND) || model_check_ids(m, ids, &count, 1, 0))
         return -1;
     tape_clear(&v->tape);
     x = tensor_from(&v->tape, (float *)(uintptr_t)features, 3,

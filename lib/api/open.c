@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * open.c - the public calls, over whichever family a model is of
+ * open.c - opening a model, and what it is and can do, whichever family it is of
  */
-#include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +12,6 @@
 #include "family/registry.h"
 #include "api/api.h"
 #include "checkpoint/save_parts.h"
-#include "op/op.h"
-
-enum { IMAGES = 8, TEXTS = 64 }; /* of one pass; more bring nothing and take memory */
-static const float length_floor = 1e-12f;
 
 void vlm_threads(int count)
 {
@@ -43,14 +37,63 @@ const char *vlm_hardware(void)
     return text;
 }
 
+/* --- abilities --- */
+
+const struct ability vlm_ability_table[] = {
+    { VLM_EMBED_IMAGE, false, "embed images", "embed images" },
+    { VLM_EMBED_TEXT, true, "embed texts", "embed texts" },
+    { VLM_MATCH, true, "match", "match images and texts" },
+    { VLM_CAPTION, true, "caption", "caption images" },
+    { VLM_ANSWER, true, "answer", "answer questions" },
+    { VLM_FEATURES, false, "features", "give features of images" },
+    { VLM_GROUND, true, "ground", "find texts in images" },
+    { VLM_FILL, true, "fill", "predict masked words" },
+    { 0 },
+};
+
+unsigned vlm_abilities(const struct vlm *v)
+{
+    unsigned all = v->model->abilities;
+
+    for (const struct ability *a = vlm_ability_table; a->bit; a++)
+        if (a->reads_texts && !v->tokenizer_path)
+            all &= ~a->bit;
+    return all;
+}
+
+char *vlm_list_abilities(unsigned set)
+{
+    struct buffer b = { 0 };
+
+    for (const struct ability *a = vlm_ability_table; a->bit; a++)
+        if (set & a->bit)
+            buffer_printf(&b, "%s%s", b.size ? ", " : "", a->verb);
+    if (!b.size)
+        buffer_string(&b, "nothing");
+    return b.data;
+}
+
+int vlm_require(const struct vlm *v, unsigned ability)
+{
+    const struct ability *a = vlm_ability_table;
+
+    if (v->model->abilities & ability)
+        return 0;
+    while (a[1].bit && a->bit != ability)
+        a++;
+    return fail_as("unsupported", "%s cannot %s", v->about, a->verb);
+}
+
 /* --- opening --- */
 
 static void describe(struct vlm *v)
 {
     const struct model *m = v->model;
+    bool reads_texts = false;
 
-    if (v->tokenizer_path ||
-        !(m->abilities & (VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_FILL)))
+    for (const struct ability *a = vlm_ability_table; a->bit; a++)
+        reads_texts |= a->reads_texts && m->abilities & a->bit;
+    if (v->tokenizer_path || !reads_texts)
         v->about = xstrdup(m->about);
     else
         v->about = xprintf("%s, without a tokenizer (%s belongs into %s)", m->about,
@@ -117,14 +160,6 @@ void vlm_close(struct vlm *v)
     free(v);
 }
 
-unsigned vlm_abilities(const struct vlm *v)
-{
-    unsigned texts = VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_ANSWER | VLM_GROUND | VLM_FILL;
-    unsigned all = v->model->abilities | (v->model->image.tokens ? VLM_FEATURES : 0u);
-
-    return all & ~(v->tokenizer_path ? 0u : texts);
-}
-
 const char *vlm_describe(const struct vlm *v)
 {
     return v->about;
@@ -175,106 +210,6 @@ uint64_t vlm_tower_hash(const struct vlm *v)
     return model_tower_hash(v->model);
 }
 
-/* --- images --- */
-
-size_t vlm_pixels(const struct vlm *v)
-{
-    return 3 * (size_t)v->model->image.size * (size_t)v->model->image.size;
-}
-
-int vlm_read_image(const struct vlm *v, const void *bytes, size_t size, long max_pixels,
-                   float *pixels)
-{
-    if (!v->model->image.size)
-        return fail_as("unsupported", "%s has no image tower", v->about);
-    return preprocess_bytes(&v->model->image.preprocess, bytes, size, max_pixels, pixels);
-}
-
-bool vlm_is_image(const void *head, size_t size)
-{
-    struct image_info info;
-    bool known = image_probe(head, size, &info) == 0 || strcmp(error_code(), "unknown_format");
-
-    error_clear();
-    return known && size;
-}
-
-size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels)
-{
-    size_t memory = image_memory(bytes, size, max_pixels);
-
-    error_clear();
-    return memory;
-}
-
-static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, int count)
-{
-    long size = v->model->image.size;
-    const float *at = pixels + (size_t)first * vlm_pixels(v);
-
-    return tensor_from(&v->tape, (float *)(uintptr_t)at, 4, (long[]){ count, 3, size, size });
-}
-
-void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out)
-{
-    if (normalized)
-        x = normalize(&v->tape, x, length_floor);
-    for (long i = 0; i < rows(x); i++)
-        memcpy(out + i * width(x), x->data + i * x->stride, (size_t)width(x) * sizeof *out);
-}
-
-static struct tensor *image_vectors(struct vlm *v, struct tensor *pixels)
-{
-    const struct family *f = v->model->family;
-
-    return f->image ? f->image(&v->tape, v->model, pixels)
-                    : f->image_of(&v->tape, v->model, f->features(&v->tape, v->model, pixels));
-}
-
-int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normalized, float *out)
-{
-    const struct model *m = v->model;
-    size_t each = (size_t)vlm_image_vectors(v) * (size_t)m->embedding.width;
-
-    if (!(m->abilities & VLM_EMBED_IMAGE))
-        return fail_as("unsupported", "%s cannot embed images", v->about);
-    for (int i = 0; i < count; i += IMAGES) {
-        int some = count - i < IMAGES ? count - i : IMAGES;
-        struct tensor *x;
-
-        tape_clear(&v->tape);
-        x = image_vectors(v, pixels_at(v, pixels, i, some));
-        vlm_copy_rows(v, x, normalized, out + (size_t)i * each);
-    }
-    return 0;
-}
-
-float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *tokens, int *width_)
-{
-    const struct model *m = v->model;
-    size_t each = (size_t)m->image.tokens * (size_t)m->image.width;
-    float *out;
-
-    if (!m->image.tokens) {
-        fail_as("unsupported", "%s has no image tower", v->about);
-        return NULL;
-    }
-    *tokens = m->image.tokens;
-    *width_ = (int)m->image.width;
-    out = xalloc((size_t)count * each, sizeof *out);
-    for (int i = 0; i < count; i += IMAGES) {
-        int some = count - i < IMAGES ? count - i : IMAGES;
-        struct tensor *x;
-
-        tape_clear(&v->tape);
-        x = m->family->features(&v->tape, v->model, pixels_at(v, pixels, i, some));
-        vlm_copy_rows(v, x, false, out + (size_t)i * each);
-    }
-    return out;
-}
-
-/* --- texts --- */
-
 const struct tokenizer *vlm_tokenizer(const struct vlm *v)
 {
     struct vlm *own = (struct vlm *)(uintptr_t)v;
@@ -290,48 +225,4 @@ const struct tokenizer *vlm_tokenizer(const struct vlm *v)
     t = own->tokenizer;
     pthread_mutex_unlock(&own->lock);
     return t;
-}
-
-int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids, int *count,
-                  bool *truncated)
-{
-    const struct tokenizer *t = vlm_tokenizer(v);
-    struct buffer cleaned = { 0 };
-    struct token_ids got;
-
-    if (!t)
-        return -1;
-    if (v->clean_text)
-        clean_caption(&cleaned, text, size, v->model->reading.caption_style,
-                      v->model->reading.caption_words);
-    tokenizer_encode(t, v->clean_text ? cleaned.data : text, v->clean_text ? cleaned.size : size,
-                     v->model->reading.context, &got);
-    buffer_free(&cleaned);
-    *ids = got.ids;
-    *count = got.count;
-    if (truncated)
-        *truncated = got.truncated;
-    return 0;
-}
-
-int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts, bool normalized,
-                    float *out)
-{
-    const struct model *m = v->model;
-
-    if (!(m->abilities & VLM_EMBED_TEXT))
-        return fail_as("unsupported", "%s cannot embed texts", v->about);
-    if (model_check_ids(m, ids, counts, texts, 0))
-        return -1;
-    for (int i = 0; i < texts; i += TEXTS) {
-        int some = texts - i < TEXTS ? texts - i : TEXTS;
-        struct tensor *x;
-
-        tape_clear(&v->tape);
-        x = m->family->text(&v->tape, v->model, ids, counts + i, some);
-        vlm_copy_rows(v, x, normalized, out + (size_t)i * (size_t)m->embedding.width);
-        for (int k = 0; k < some; k++)
-            ids += counts[i + k];
-    }
-    return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * rank.c - the public call that chooses an answer from a list
+ * rank.c - the best answer of a list
  *
  *     p      probability of each answer's first token, behind the decoder's begin
  *     kept   the answers of largest p

@@ -76,7 +76,10 @@ int fail_errno(const char *format, ...)
 
 int fail_in(const char *where)
 {
-    return fail_as(code, "%s: %s", where, text);
+    char same[sizeof code];
+
+    memcpy(same, code, sizeof same);
+    return fail_as(same, "%s: %s", where, text);
 }
 
 const char *error_text(void)

@@ -42,7 +42,7 @@ cJSON *json_read(const char *path)
     if (file_read(&b, path) == 0) {
         parsed = json_parse(b.data, b.size);
         if (!parsed)
-            fail("%s: %s", path, error_text());
+            fail_in(path);
     }
     buffer_free(&b);
     return parsed;

@@ -40,6 +40,13 @@ void *xresize(void *memory, size_t count, size_t size)
     return memory;
 }
 
+void *xcheck(void *memory)
+{
+    if (!memory)
+        gone(1, 1);
+    return memory;
+}
+
 char *xmemdup(const void *data, size_t size)
 {
     char *copy = xresize(NULL, size + 1, 1);

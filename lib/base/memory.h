@@ -10,6 +10,7 @@
 /* memory.c - memory that is there, or the process says so and exits with 1 */
 void *xalloc(size_t count, size_t size); /* zeroed; the product is checked */
 void *xresize(void *memory, size_t count, size_t size);
+void *xcheck(void *memory); /* what another library made; exits where that is NULL */
 char *xstrdup(const char *text);
 char *xmemdup(const void *data, size_t size); /* one NUL behind it */
 char *xprintf(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * config.c - values of a configuration, with defaults
+ * config.c - values of a configuration: read with defaults, written, and both by one table
  */
 #include <math.h>
 #include <string.h>
@@ -7,12 +7,30 @@
 #include "checkpoint/config.h"
 
 static const double largest = 1 << 24;
+static const struct {
+    const char *name; /* the first of a kind is the one that is written */
+    enum activation which;
+} activations[] = {
+    { "quick_gelu", ACTIVATION_QUICK_GELU },
+    { "gelu", ACTIVATION_GELU },
+    { "gelu_pytorch_tanh", ACTIVATION_GELU_TANH },
+    { "gelu_new", ACTIVATION_GELU_TANH },
+    { "relu", ACTIVATION_RELU },
+    { "relu6", ACTIVATION_RELU6 },
+};
+
+/* --- reading --- */
+
+static void refuse_as(struct reader *r, const char *code, const char *name, const char *why)
+{
+    if (!r->bad)
+        fail_as(code, "%s: %s %s", r->where, name, why);
+    r->bad = true;
+}
 
 static void refuse(struct reader *r, const char *name, const char *why)
 {
-    if (!r->bad)
-        fail("%s: %s %s", r->where, name, why);
-    r->bad = true;
+    refuse_as(r, "invalid", name, why);
 }
 
 static const cJSON *find(const struct reader *r, const char *name)
@@ -66,26 +84,16 @@ const char *read_word(struct reader *r, const char *name, const char *otherwise)
     return item ? item->valuestring : otherwise;
 }
 
-enum activation read_activation(struct reader *r, const char *name, const char *otherwise)
+static enum activation read_activation(struct reader *r, const char *name, enum activation usual)
 {
-    static const struct {
-        const char *name;
-        enum activation which;
-    } known[] = {
-        { "quick_gelu", ACTIVATION_QUICK_GELU },
-        { "gelu", ACTIVATION_GELU },
-        { "gelu_new", ACTIVATION_GELU_TANH },
-        { "gelu_pytorch_tanh", ACTIVATION_GELU_TANH },
-        { "relu", ACTIVATION_RELU },
-        { "relu6", ACTIVATION_RELU6 },
-    };
-    const char *word = read_word(r, name, otherwise);
+    const char *word = read_word(r, name, NULL);
 
-    for (int i = 0; i < COUNT(known); i++)
-        if (!strcmp(word, known[i].name))
-            return known[i].which;
-    refuse(r, name, "is an activation that is not known here");
-    return ACTIVATION_NONE;
+    for (int i = 0; word && i < COUNT(activations); i++)
+        if (!strcmp(word, activations[i].name))
+            return activations[i].which;
+    if (word)
+        refuse_as(r, "unsupported", name, "is an activation that is not known here");
+    return usual;
 }
 
 void read_refuse(struct reader *r, const char *name, const char *harmless)
@@ -95,5 +103,222 @@ void read_refuse(struct reader *r, const char *name, const char *harmless)
     if (!item || cJSON_IsFalse(item) || (cJSON_IsNumber(item) && item->valuedouble == 0))
         return;
     if (!harmless || !cJSON_IsString(item) || strcmp(item->valuestring, harmless))
-        refuse(r, name, "asks for something that is not supported");
+        refuse_as(r, "unsupported", name, "asks for something that is not supported");
+}
+
+static int read_choice(struct reader *r, const struct field *f)
+{
+    const char *word = read_word(r, f->name, f->words[(int)f->otherwise]);
+
+    for (int i = 0; f->words[i]; i++)
+        if (!strcmp(word, f->words[i]))
+            return i;
+    refuse_as(r, "unsupported", f->name, "has a value that is not known here");
+    return (int)f->otherwise;
+}
+
+static int read_square(struct reader *r, const struct field *f)
+{
+    const cJSON *item = find(r, f->name);
+    const cJSON *first = cJSON_GetArrayItem(item, 0), *second = cJSON_GetArrayItem(item, 1);
+
+    if (!cJSON_IsArray(item))
+        return (int)read_whole(r, f->name, (long)f->otherwise);
+    if (cJSON_IsNumber(first) && cJSON_IsNumber(second) && cJSON_GetArraySize(item) == 2 &&
+        first->valuedouble == second->valuedouble && first->valuedouble == first->valueint)
+        return first->valueint;
+    refuse_as(r, "unsupported", f->name, "is not a square");
+    return (int)f->otherwise;
+}
+
+static void demand(struct reader *r, const struct field *f, bool holds)
+{
+    if (!holds)
+        refuse_as(r, "unsupported", f->name, "has a value that is not supported");
+}
+
+static void read_field(struct reader *r, const struct field *f, void *place)
+{
+    switch (f->kind) {
+    case FIELD_INT:
+        *(int *)place = (int)read_whole(r, f->name, (long)f->otherwise);
+        break;
+    case FIELD_LONG:
+        *(long *)place = read_whole(r, f->name, (long)f->otherwise);
+        break;
+    case FIELD_REAL:
+        *(float *)place = (float)read_real(r, f->name, f->otherwise);
+        break;
+    case FIELD_FLAG:
+        *(bool *)place = read_flag(r, f->name, f->otherwise != 0);
+        break;
+    case FIELD_NOT:
+        *(bool *)place = !read_flag(r, f->name, f->otherwise == 0);
+        break;
+    case FIELD_ACTIVATION:
+        *(enum activation *)place = read_activation(r, f->name, (enum activation)f->otherwise);
+        break;
+    case FIELD_CHOICE:
+        *(int *)place = read_choice(r, f);
+        break;
+    case FIELD_SQUARE:
+        *(int *)place = read_square(r, f);
+        break;
+    case FIELD_SAME:
+        demand(r, f, read_whole(r, f->name, *(long *)place) == *(long *)place);
+        break;
+    case FIELD_IS_NUMBER:
+        demand(r, f, read_real(r, f->name, f->otherwise) == f->otherwise);
+        break;
+    case FIELD_IS_FLAG:
+        demand(r, f, read_flag(r, f->name, f->otherwise != 0) == (f->otherwise != 0));
+        break;
+    case FIELD_IS_WORD:
+        demand(r, f, !strcmp(read_word(r, f->name, f->word), f->word));
+        break;
+    case FIELD_REFUSED:
+        read_refuse(r, f->name, f->word);
+        break;
+    }
+}
+
+void config_read(struct reader *r, const struct field *fields, void *object)
+{
+    for (const struct field *f = fields; f->name; f++)
+        if (f->to != WRITE)
+            read_field(r, f, (char *)object + f->at);
+}
+
+/* --- writing --- */
+
+/* A configuration that lacks a field would be read with its default: no memory ends the process. */
+void config_put(cJSON *o, const char *name, cJSON *value)
+{
+    cJSON_bool done = cJSON_GetObjectItemCaseSensitive(o, name)
+                          ? cJSON_ReplaceItemInObjectCaseSensitive(o, name, xcheck(value))
+                          : cJSON_AddItemToObject(o, name, xcheck(value));
+
+    xcheck(done ? o : NULL);
+}
+
+static void append(cJSON *list, cJSON *value)
+{
+    xcheck(cJSON_AddItemToArray(list, xcheck(value)) ? list : NULL);
+}
+
+cJSON *config_begin(const char *type)
+{
+    cJSON *o = xcheck(cJSON_CreateObject());
+
+    config_word(o, "model_type", type);
+    return o;
+}
+
+cJSON *config_object(cJSON *o, const char *name)
+{
+    cJSON *item = cJSON_GetObjectItemCaseSensitive(o, name);
+
+    if (cJSON_IsObject(item))
+        return item;
+    item = xcheck(cJSON_CreateObject());
+    config_put(o, name, item);
+    return item;
+}
+
+void config_whole(cJSON *o, const char *name, long value)
+{
+    config_put(o, name, cJSON_CreateNumber((double)value));
+}
+
+void config_real(cJSON *o, const char *name, float value)
+{
+    char text[24];
+
+    float_format(value, text);
+    config_put(o, name, cJSON_CreateRaw(text));
+}
+
+void config_flag(cJSON *o, const char *name, bool value)
+{
+    config_put(o, name, cJSON_CreateBool(value));
+}
+
+void config_word(cJSON *o, const char *name, const char *value)
+{
+    config_put(o, name, cJSON_CreateString(value));
+}
+
+void config_words(cJSON *o, const char *name, const char *const *values)
+{
+    cJSON *list = xcheck(cJSON_CreateArray());
+
+    for (; *values; values++)
+        append(list, cJSON_CreateString(*values));
+    config_put(o, name, list);
+}
+
+void config_reals(cJSON *o, const char *name, const float *values, int count)
+{
+    cJSON *list = xcheck(cJSON_CreateArray());
+    char text[24];
+
+    for (int i = 0; i < count; i++) {
+        float_format(values[i], text);
+        append(list, cJSON_CreateRaw(text));
+    }
+    config_put(o, name, list);
+}
+
+static const char *activation_name(enum activation which)
+{
+    int i = 0;
+
+    while (i < COUNT(activations) - 1 && activations[i].which != which)
+        i++;
+    return activations[i].name;
+}
+
+static void write_field(cJSON *o, const struct field *f, const void *place)
+{
+    switch (f->kind) {
+    case FIELD_INT:
+    case FIELD_SQUARE:
+        config_whole(o, f->name, *(const int *)place);
+        break;
+    case FIELD_LONG:
+    case FIELD_SAME:
+        config_whole(o, f->name, *(const long *)place);
+        break;
+    case FIELD_REAL:
+        config_real(o, f->name, *(const float *)place);
+        break;
+    case FIELD_FLAG:
+    case FIELD_NOT:
+        config_flag(o, f->name, *(const bool *)place == (f->kind == FIELD_FLAG));
+        break;
+    case FIELD_ACTIVATION:
+        config_word(o, f->name, activation_name(*(const enum activation *)place));
+        break;
+    case FIELD_CHOICE:
+        config_word(o, f->name, f->words[*(const int *)place]);
+        break;
+    case FIELD_IS_NUMBER:
+        config_whole(o, f->name, (long)f->otherwise);
+        break;
+    case FIELD_IS_FLAG:
+        config_flag(o, f->name, f->otherwise != 0);
+        break;
+    case FIELD_IS_WORD:
+        config_word(o, f->name, f->word);
+        break;
+    case FIELD_REFUSED:
+        break;
+    }
+}
+
+void config_write(cJSON *o, const struct field *fields, const void *object)
+{
+    for (const struct field *f = fields; f->name; f++)
+        if (f->to != READ)
+            write_field(o, f, (const char *)object + f->at);
 }

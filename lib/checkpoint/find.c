@@ -75,6 +75,27 @@ static char *look_in_list(const char *list, const char *name, struct buffer *tri
     return path;
 }
 
+/* Where Hugging Face's cache keeps ORG/NAME, if it does; to free. */
+static char *look_in_hub(const char *name, struct buffer *tried)
+{
+    const char *hub = getenv("HF_HUB_CACHE"), *top = getenv("HF_HOME"), *home = getenv("HOME");
+    const char *slash = strchr(name, '/');
+    char *folder = NULL, *inside, *path;
+
+    if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/') || *name == '.')
+        return NULL;
+    if (hub && *hub)
+        folder = xstrdup(hub);
+    else if (top && *top)
+        folder = xprintf("%s/hub", top);
+    else if (home && *home)
+        folder = xprintf("%s/.cache/huggingface/hub", home);
+    inside = xprintf("models--%.*s--%s", (int)(slash - name), name, slash + 1);
+    path = look(folder, inside, tried);
+    free(inside);
+    return path;
+}
+
 static char *search(const char *name, struct buffer *tried)
 {
     char *path = look_in_list(getenv("VLM_MODELS"), name, tried);
@@ -100,8 +121,13 @@ char *model_find(const char *name)
         name = getenv("VLM_MODEL");
         unnamed = !name || !*name;
     }
-    if (!unnamed && (strchr(name, '/') || path_exists(name)))
+    if (!unnamed && path_exists(name))
         return xstrdup(name);
+    if (!unnamed && strchr(name, '/')) {
+        path = look_in_hub(name, &tried);
+        buffer_free(&tried);
+        return path ? path : xstrdup(name); /* opening it says that it is not there */
+    }
     path = search(unnamed ? "default" : name, &tried);
     if (!path && unnamed)
         fail_as("not_found",

@@ -38,7 +38,7 @@ struct place { /* where a parameter lies */
 };
 bool layout_place(const struct layout *l, const char *ours, struct place *place);
 
-/* layout_tables.c - BERT, OPT and T5 as Hugging Face spells them, timm's vision transformer,
+/* names.c - BERT, OPT and T5 as Hugging Face spells them, timm's vision transformer,
  * and EfficientNet-Lite as its released files do */
 extern const struct rename layout_bert[], layout_bert_layer[], layout_bert_head[];
 extern const struct rename layout_vit[], layout_vit_block[];

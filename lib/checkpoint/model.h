@@ -62,6 +62,8 @@ struct family {
      * its tokenizer, or NULL.  NULL after fail(). */
     cJSON *(*config)(const struct model *m, const struct tokenizer *t,
                      const struct layout **layout);
+    /* What processor_config.json says besides the class; NULL: there is no such file. */
+    void (*processor_config)(const struct model *m, cJSON *o);
     /* How the authors' own code wants the file; -1 after fail() where it could not be that model.
      */
     int (*original)(const struct model *m, struct original *o);
@@ -74,8 +76,9 @@ struct tokenizer_kind {
     struct tokenizer *(*open)(const struct model *m, const char *path); /* NULL after fail() */
     /* Settings for tokenizer_config.json where the source is a plain vocabulary; NULL: none. */
     void (*configure)(cJSON *settings, const struct tokenizer *t);
-    int longest;   /* "model_max_length" there; 0: the model's context */
-    bool one_json; /* a single .json file is copied as tokenizer.json */
+    int longest;         /* "model_max_length" there; 0: the model's context */
+    bool one_json;       /* a single .json file is copied as tokenizer.json */
+    bool needs_settings; /* beside copied files too: transformers cannot guess the class */
 };
 extern const struct tokenizer_kind tokenizer_kind_clip, tokenizer_kind_bert, tokenizer_kind_opt,
     tokenizer_kind_t5;
@@ -127,7 +130,7 @@ struct model_wanted {   /* what the caller asked for when it was opened; NULL an
     const char *compat; /* "original", "hf" */
     int image_size;     /* pixels a side */
     const char *orient, *background; /* only while it is opened, as are the next */
-    const char *vision, *language; /* BLIP-2's towers; until their files are read */
+    const char *vision, *language;   /* BLIP-2's towers; until their files are read */
 };
 struct model {
     const struct family *family;
@@ -163,9 +166,18 @@ void model_free(struct model *m);            /* NULL is nothing */
 /* Whether one with a config.json computes in the originals' way: --compat, else "vlm_compat". */
 bool model_is_original(const struct model *m);
 
-/* find.c - where a model lies; to free, NULL after fail().  A name without a slash that is no file
- * is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share) and the installation's
- * share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
+/* folder.c - a folder as one thing.  Where in it the model is: sentence-transformers' first module,
+ * a snapshot of Hugging Face's cache, a trainer's last checkpoint; else the path itself.  To free;
+ * NULL after fail(). */
+char *model_resolve(const char *path);
+/* The weights and the configuration that belong together; `alone`: a file that says everything by
+ * itself.  -1 after fail(). */
+int model_read_files(struct model *m, bool (*alone)(const struct weights *w));
+
+/* find.c - where a model lies; to free, NULL after fail().  ORG/NAME that is no path is looked for
+ * in Hugging Face's cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub).  A name without
+ * a slash that is no file is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share)
+ * and the installation's share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
 char *model_find(const char *name);
 
 /* tokenizer.c - the tokenizer that belongs to a model: found, opened, saved */
@@ -175,6 +187,7 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path);
 /* Into a folder: t, which was read from `from`.  -1 after fail(). */
 int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
                          const char *folder);
+int tokenizer_extra_ids(const struct tokenizer *t); /* that transformers' T5Tokenizer has */
 /* Every text has 1 to `most` ids (0: the model's context) below the vocabulary; -1 after fail(). */
 int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts, int most);
 

@@ -58,16 +58,17 @@ static void read_three(struct reader *r, const char *name, float out[3])
     }
 }
 
-/* A number, or {"shortest_edge": n}, or {"height": n, "width": n}; *squash for the last. */
+/* A number, or {"shortest_edge": n}, or {"height": n, "width": n}; *squash becomes true for the
+ * last, false for the second, and stays for a number. */
 static long read_size(struct reader *r, const char *name, long otherwise, bool *squash)
 {
     const cJSON *item = r->object ? json_get(r->object, name) : NULL;
     struct reader inner = { item, name, false };
     long height, width;
 
-    *squash = false;
     if (!cJSON_IsObject(item))
         return read_whole(r, name, otherwise);
+    *squash = false;
     height = read_whole(&inner, "height", 0);
     width = read_whole(&inner, "width", 0);
     if (!height && !width) {
@@ -115,10 +116,21 @@ static void look_as_hf(struct preprocess *p)
     memset(p->ground, 255, sizeof p->ground);
 }
 
+/* BLIP's processor takes a single number for both sides, CLIP's for the shorter one. */
+static bool is_blip(const cJSON *root)
+{
+    return !strncmp(json_string(root, "image_processor_type", ""), "Blip", 4);
+}
+
+void preprocess_as_stored(struct preprocess *p)
+{
+    p->orient = p->lay_on = false;
+}
+
 int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
 {
     struct reader r = { root, "preprocessor_config.json", false };
-    bool squash, ignored;
+    bool squash = is_blip(root), ignored;
 
     preprocess_clip(p, size);
     p->rounding = CROP_FLOOR;
@@ -207,27 +219,13 @@ int preprocess_choose(struct preprocess *p, const char *orient, const char *back
     return 0;
 }
 
-static cJSON *three(const float *numbers)
-{
-    cJSON *list = cJSON_CreateArray();
-    char text[24];
-
-    for (int i = 0; i < 3; i++) {
-        float_format(numbers[i], text);
-        cJSON_AddItemToArray(list, cJSON_CreateRaw(text));
-    }
-    return list;
-}
-
 /* {"height": n, "width": n}, or {"shortest_edge": n} */
-static cJSON *side(int n, bool square)
+static void set_side(cJSON *o, const char *name, int n, bool square)
 {
-    cJSON *o = cJSON_CreateObject();
-
-    cJSON_AddNumberToObject(o, square ? "height" : "shortest_edge", n);
+    o = config_object(o, name);
+    config_whole(o, square ? "height" : "shortest_edge", n);
     if (square)
-        cJSON_AddNumberToObject(o, "width", n);
-    return o;
+        config_whole(o, "width", n);
 }
 
 cJSON *preprocess_config(const struct preprocess *p, const char *processor)
@@ -243,37 +241,60 @@ cJSON *preprocess_config(const struct preprocess *p, const char *processor)
                                "into a square");
         return NULL;
     }
-    o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "image_processor_type", processor);
-    cJSON_AddBoolToObject(o, "do_resize", p->resize > 0);
-    cJSON_AddItemToObject(o, "size", side(p->resize ? p->resize : p->width, squash));
-    cJSON_AddNumberToObject(o, "resample", codes[p->filter]);
-    cJSON_AddBoolToObject(o, "do_center_crop", p->center_crop);
+    o = xcheck(cJSON_CreateObject());
+    config_word(o, "image_processor_type", processor);
+    config_flag(o, "do_resize", p->resize > 0);
+    set_side(o, "size", p->resize ? p->resize : p->width, squash);
+    config_whole(o, "resample", codes[p->filter]);
+    config_flag(o, "do_center_crop", p->center_crop);
     if (p->center_crop)
-        cJSON_AddItemToObject(o, "crop_size", side(p->width, true));
-    cJSON_AddBoolToObject(o, "do_rescale", true);
-    cJSON_AddNumberToObject(o, "rescale_factor", p->scale);
-    cJSON_AddBoolToObject(o, "do_normalize", true);
-    cJSON_AddItemToObject(o, "image_mean", three(p->mean));
-    cJSON_AddItemToObject(o, "image_std", three(p->std));
-    cJSON_AddBoolToObject(o, "do_convert_rgb", true);
+        set_side(o, "crop_size", p->width, true);
+    config_flag(o, "do_rescale", true);
+    config_put(o, "rescale_factor", cJSON_CreateNumber(p->scale));
+    config_flag(o, "do_normalize", true);
+    config_reals(o, "image_mean", p->mean, 3);
+    config_reals(o, "image_std", p->std, 3);
+    config_flag(o, "do_convert_rgb", true);
     return o;
+}
+
+/* What lies beside the model: transformers 5 keeps it in processor_config.json, older releases in a
+ * file of its own.  NULL: neither; *status is -1 after fail(). */
+static cJSON *read_beside(const struct model *m, int *status)
+{
+    static const char *const names[] = { "processor_config.json", "preprocessor_config.json" };
+    cJSON *found = NULL;
+
+    *status = 0;
+    for (int i = 0; i < COUNT(names) && !found && !*status; i++) {
+        char *path = path_join(m->folder, names[i]);
+        cJSON *root = path_exists(path) ? json_read(path) : NULL;
+
+        *status = path_exists(path) && !root ? -1 : 0;
+        found =
+            i || !root ? root : cJSON_DetachItemFromObjectCaseSensitive(root, "image_processor");
+        if (found != root)
+            cJSON_Delete(root);
+        free(path);
+    }
+    return found;
 }
 
 int preprocess_model(struct model *m, bool hf, int size)
 {
-    char *path = path_join(m->folder, "preprocessor_config.json");
-    cJSON *root = hf && path_exists(path) ? json_read(path) : NULL;
-    int status = hf && path_exists(path) && !root ? -1 : 0;
+    struct preprocess *p = &m->image.preprocess;
+    int status = 0;
+    cJSON *root = hf ? read_beside(m, &status) : NULL;
 
-    free(path);
-    preprocess_squash(&m->image.preprocess, size);
     if (hf)
-        look_as_hf(&m->image.preprocess);
+        look_as_hf(p);
     if (root)
-        status = preprocess_hf(&m->image.preprocess, root, size);
+        status = preprocess_hf(p, root, size);
     cJSON_Delete(root);
-    m->image.preprocess.resize = m->image.preprocess.width = m->image.preprocess.height =
-        m->image.size;
-    return status;
+    if (status || m->image.size == size || p->resize == 0)
+        return status;
+    if (p->resize != p->width)
+        return fail_as("unsupported", "the model's pictures are cropped: their size cannot change");
+    p->resize = p->width = p->height = m->image.size;
+    return 0;
 }

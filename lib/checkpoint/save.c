@@ -16,6 +16,7 @@ static const char *const own[] = {
     "config.json",
     "open_clip_",
     "preprocessor_config.json",
+    "processor_config.json",
     "model.safetensors",
     "model-0",
     "pytorch_model",
@@ -49,7 +50,7 @@ enum dtype save_type(const struct model *m)
 
 int save_json(const char *folder, const char *name, const cJSON *object)
 {
-    char *path = path_join(folder, name), *text = cJSON_Print(object);
+    char *path = path_join(folder, name), *text = xcheck(cJSON_Print(object));
     struct buffer b = { 0 };
     int status;
 
@@ -86,6 +87,18 @@ static const char *torch_name(enum dtype type)
     return type == DTYPE_F32 ? "float32" : type == DTYPE_BF16 ? "bfloat16" : "float16";
 }
 
+static int save_processor(const struct model *m, const char *folder)
+{
+    cJSON *o = xcheck(cJSON_CreateObject());
+    int status;
+
+    config_word(o, "processor_class", m->family->processor);
+    m->family->processor_config(m, o);
+    status = save_json(folder, "processor_config.json", o);
+    cJSON_Delete(o);
+    return status;
+}
+
 static int save_settings(const struct model *m, const struct tokenizer *t, const char *folder,
                          const struct save_options *o, const struct layout **layout)
 {
@@ -102,6 +115,8 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
         status = save_json(folder, "config.json", root);
     if (!status && images)
         status = save_json(folder, "preprocessor_config.json", images);
+    if (!status && m->family->processor_config)
+        status = save_processor(m, folder);
     cJSON_Delete(images);
     cJSON_Delete(root);
     return status;
@@ -158,6 +173,8 @@ int model_save(const struct model *m, const char *folder, const struct save_opti
 
 static void add_others(struct pieces *p, const struct original *about)
 {
+    if (about->position_ids)
+        pieces_positions(p);
     for (int i = 0; i < COUNT(about->aliases) && about->aliases[i].name; i++)
         pieces_alias(p, about->aliases[i].name, about->aliases[i].of);
     for (int i = 0; i < COUNT(about->numbers) && about->numbers[i].name; i++)

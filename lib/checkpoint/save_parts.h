@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/number.h"
+#include "checkpoint/config.h"
 #include "checkpoint/save.h"
 
 /* save_tensors.c - a model's parameters as a layout stores them: renamed, joined, turned, rounded
@@ -29,6 +30,9 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
                   const struct save_options *o); /* -1 after fail() */
 /* `name` has the numbers of `of`, which is there. */
 void pieces_alias(struct pieces *p, const char *name, const char *of);
+/* Beside each of BERT's tables of positions the buffer that its authors' strict loaders ask for:
+ * position_ids, [1, n], 0 to n - 1. */
+void pieces_positions(struct pieces *p);
 void pieces_number(struct pieces *p, const char *name, long value); /* an integer */
 void pieces_make(void *pieces, int index, void *out);
 void pieces_free(struct pieces *p);
@@ -37,6 +41,7 @@ void pieces_free(struct pieces *p);
 struct original {
     const struct layout *layout;
     const char *wrapper; /* {"wrapper": {..}}; or NULL */
+    bool position_ids;   /* pieces_positions() */
     struct alias {
         const char *name, *of;
     } aliases[4]; /* more names of stored tensors */
@@ -49,15 +54,5 @@ struct original {
 /* save.c */
 enum dtype save_type(const struct model *m); /* of most numbers in matrices */
 int save_json(const char *folder, const char *name, const cJSON *object); /* -1 after fail() */
-
-/* save_config.c - values of a configuration, set or put in place of what is there */
-cJSON *config_begin(const char *type);
-cJSON *config_object(cJSON *o, const char *name); /* the one of that name */
-void config_whole(cJSON *o, const char *name, long value);
-void config_real(cJSON *o, const char *name, float value); /* as short as reads back */
-void config_flag(cJSON *o, const char *name, bool value);
-void config_word(cJSON *o, const char *name, const char *value);
-void config_words(cJSON *o, const char *name, const char *const *values); /* NULL last */
-void config_activation(cJSON *o, const char *name, enum activation which);
 
 #endif

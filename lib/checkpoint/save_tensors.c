@@ -179,6 +179,33 @@ void pieces_number(struct pieces *p, const char *name, long value)
     p->list[at].data = data;
 }
 
+void pieces_positions(struct pieces *p)
+{
+    static const char table[] = ".embeddings.position_embeddings.weight";
+
+    for (int i = p->count - 1; i >= 0; i--) {
+        size_t size = strlen(p->list[i].name), tail = sizeof table - 1;
+        long count = p->list[i].shape[0];
+        char name[192];
+        int64_t *data;
+        int at;
+
+        if (size < tail || size >= sizeof name || strcmp(p->list[i].name + size - tail, table))
+            continue;
+        memcpy(name, p->list[i].name, size);
+        strcpy(name + size - tail, ".embeddings.position_ids");
+        data = arena_alloc(&p->names, (size_t)count * sizeof *data);
+        for (long k = 0; k < count; k++)
+            data[k] = k;
+        at = add(p, name, "");
+        p->list[at].type = DTYPE_I64;
+        p->list[at].rank = 2;
+        p->list[at].shape[0] = 1;
+        p->list[at].shape[1] = count;
+        p->list[at].data = data;
+    }
+}
+
 static int place_part(struct pieces *p, const struct param *one, const struct place *place,
                       enum dtype type)
 {

@@ -4,6 +4,7 @@
  * What Hugging Face's libraries wrote is copied; what the originals read (vocab.txt of BERT,
  * bpe_simple_vocab_16e6.txt) is written anew, so that those libraries read it too.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
@@ -165,20 +166,46 @@ static void configure_clip(cJSON *o, const struct tokenizer *t)
     config_word(o, "pad_token", end);
 }
 
-static void configure_t5(cJSON *o, const struct tokenizer *t)
+/* As Hugging Face's folders of BLIP-2 say it. */
+static void configure_opt(cJSON *o, const struct tokenizer *t)
 {
     (void)t;
+    config_word(o, "tokenizer_class", "GPT2Tokenizer");
+    config_flag(o, "add_bos_token", true);
+    config_flag(o, "add_prefix_space", false);
+    config_word(o, "bos_token", "</s>");
+    config_word(o, "eos_token", "</s>");
+    config_word(o, "unk_token", "</s>");
+    config_word(o, "pad_token", "<pad>");
+}
+
+/* T5's <extra_id_0> and on: tokenizer.json has them; spiece.model does not, transformers adds 100.
+ */
+int tokenizer_extra_ids(const struct tokenizer *t)
+{
+    enum { USUAL = 100 };
+    char name[24];
+    int count = 0;
+
+    do
+        snprintf(name, sizeof name, "<extra_id_%d>", count);
+    while (tokenizer_id(t, name) >= 0 && ++count < 1000);
+    return count ? count : USUAL;
+}
+
+static void configure_t5(cJSON *o, const struct tokenizer *t)
+{
     config_word(o, "tokenizer_class", "T5Tokenizer");
+    config_whole(o, "extra_ids", tokenizer_extra_ids(t));
     config_word(o, "eos_token", "</s>");
     config_word(o, "unk_token", "<unk>");
     config_word(o, "pad_token", "<pad>");
-    config_whole(o, "extra_ids", 100); /* as transformers' T5Tokenizer has them */
 }
 
 static int write_settings(const struct model *m, const struct tokenizer *t, const char *folder)
 {
     const struct tokenizer_kind *kind = m->reading.kind;
-    cJSON *o = cJSON_CreateObject();
+    cJSON *o = xcheck(cJSON_CreateObject());
     int status;
 
     if (kind->configure)
@@ -190,17 +217,12 @@ static int write_settings(const struct model *m, const struct tokenizer *t, cons
     return status;
 }
 
-static int write_all(const struct model *m, const struct tokenizer *t, const char *folder)
-{
-    return tokenizer_save(t, folder) || write_settings(m, t, folder) ? -1 : 0;
-}
-
 /* Settings that somebody put beside a plain vocabulary stay. */
 static int save_vocabulary(const struct model *m, const struct tokenizer *t, const char *from,
                            const char *folder)
 {
     char *settings = path_is_folder(from) ? path_join(from, "tokenizer_config.json") : NULL;
-    int status = write_all(m, t, folder);
+    int status = tokenizer_save(t, folder) || write_settings(m, t, folder) ? -1 : 0;
 
     if (!status && settings && path_exists(settings))
         status = copy_file(settings, folder, "tokenizer_config.json");
@@ -208,33 +230,30 @@ static int save_vocabulary(const struct model *m, const struct tokenizer *t, con
     return status;
 }
 
-static bool ends(const char *path, const char *with)
+static bool ends_in(const char *path, const char *ending)
 {
-    size_t length = strlen(path), tail = strlen(with);
+    size_t length = strlen(path), tail = strlen(ending);
 
-    return length > tail && !strcmp(path + length - tail, with);
-}
-
-/* SentencePiece's file is copied, with settings by which transformers opens it. */
-static int save_pieces(const struct model *m, const struct tokenizer *t, const char *from,
-                       const char *folder)
-{
-    int status =
-        path_is_folder(from) ? copy_all(from, folder) : copy_file(from, folder, "spiece.model");
-
-    return status || has(folder, "tokenizer_config.json") ? status : write_settings(m, t, folder);
+    return length > tail && !strcmp(path + length - tail, ending);
 }
 
 int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
                          const char *folder)
 {
-    if (path_is_folder(from) && (has(from, "tokenizer.json") || has(from, "vocab.json")))
-        return copy_all(from, folder);
-    if (!path_is_folder(from) && ends(from, ".json") && m->reading.kind->one_json)
-        return copy_file(from, folder, "tokenizer.json");
-    if (path_is_folder(from) ? has(from, "spiece.model") : ends(from, ".model"))
-        return save_pieces(m, t, from, folder);
-    return save_vocabulary(m, t, from, folder);
+    int status;
+
+    if (path_is_folder(from) &&
+        (has(from, "tokenizer.json") || has(from, "vocab.json") || has(from, "spiece.model")))
+        status = copy_all(from, folder);
+    else if (!path_is_folder(from) && ends_in(from, ".json") && m->reading.kind->one_json)
+        status = copy_file(from, folder, "tokenizer.json");
+    else if (!path_is_folder(from) && ends_in(from, ".model"))
+        status = copy_file(from, folder, "spiece.model");
+    else
+        return save_vocabulary(m, t, from, folder);
+    if (!status && m->reading.kind->needs_settings && !has(folder, "tokenizer_config.json"))
+        status = write_settings(m, t, folder);
+    return status;
 }
 
 /* --- kinds --- */
@@ -256,10 +275,16 @@ const struct tokenizer_kind tokenizer_kind_bert = {
 const struct tokenizer_kind tokenizer_kind_opt = {
     .files = byte_pairs,
     .open = open_opt,
-    .configure = configure_clip,
+    .configure = configure_opt,
+    .longest = 512,
+    .one_json = true,
+    .needs_settings = true,
 };
 const struct tokenizer_kind tokenizer_kind_t5 = {
     .files = byte_pairs,
     .open = open_t5,
     .configure = configure_t5,
+    .longest = 512,
+    .one_json = true,
+    .needs_settings = true,
 };

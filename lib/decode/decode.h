@@ -66,7 +66,7 @@ int decode(const struct language_model *m, const struct decoding *d, const struc
            int items, struct hypothesis *out);
 int decode_rows(const struct decoding *d); /* cache rows an item */
 
-/* decode_scores.c - what is done to the scores of one row before a token is chosen */
+/* scores.c - what is done to the scores of one row before a token is chosen */
 struct scoring {
     const struct decoding *rules;
     int vocabulary;
@@ -84,7 +84,7 @@ void scores_process(const struct scoring *s);         /* repetition penalty, min
 /* Draws an id by temperature, top-k, top-p and the uniform number u; scores are used up. */
 int scores_draw(const struct scoring *s, double u);
 
-/* decode_beam.c - one item's beams */
+/* beam.c - one item's beams */
 struct beam_search;
 struct beam_step { /* how the running beams of an item go on */
     int parent, token;

@@ -7,8 +7,8 @@
 #include "checkpoint/config.h"
 #include "family/registry.h"
 
-static const struct family *const families[] = { &family_clip, &family_albef, &family_blip,
-                                                 &family_blip2 };
+#define ROW(name) &family_##name,
+static const struct family *const families[] = { FAMILIES(ROW) };
 
 static bool says_all(const struct weights *w)
 {
@@ -16,14 +16,6 @@ static bool says_all(const struct weights *w)
         if (families[i]->alone && families[i]->alone(w))
             return true;
     return false;
-}
-
-static int read_files(struct model *m)
-{
-    m->weights = weights_open(m->path);
-    if (!m->weights)
-        return -1;
-    return says_all(m->weights) ? 0 : model_read_configs(m);
 }
 
 static int choose_family(struct model *m)
@@ -61,14 +53,23 @@ static int open_family(struct model *m)
                : -1;
 }
 
-struct model *model_load(const char *path, const struct vlm_options *options)
+static struct model *open_or_free(struct model *m, bool read)
 {
-    struct model *m = model_new(path, options);
-
-    if (read_files(m) == 0 && open_family(m) == 0)
+    if (read && open_family(m) == 0) {
+        m->abilities |= m->image.tokens ? VLM_FEATURES : 0u;
         return m;
+    }
     model_free(m);
     return NULL;
+}
+
+struct model *model_load(const char *path, const struct vlm_options *options)
+{
+    char *found = model_resolve(path);
+    struct model *m = found ? model_new(found, options) : NULL;
+
+    free(found);
+    return open_or_free(m, m && model_read_files(m, says_all) == 0);
 }
 
 struct model *model_create(const char *folder, uint64_t seed, const struct vlm_options *options)
@@ -76,10 +77,7 @@ struct model *model_create(const char *folder, uint64_t seed, const struct vlm_o
     struct model *m = model_new(folder, options);
 
     m->seed = seed;
-    if (model_read_description(m) == 0 && open_family(m) == 0)
-        return m;
-    model_free(m);
-    return NULL;
+    return open_or_free(m, model_read_description(m) == 0);
 }
 
 struct model *model_named(const char *name, const struct vlm_options *options)

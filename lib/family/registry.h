@@ -7,9 +7,15 @@
 #include "base/core.h"
 #include "learn/learn.h"
 
-/* FAMILY/model.c, FAMILY/learn.c: what the rows of registry.c name */
-extern const struct family family_clip, family_albef, family_blip, family_blip2;
-extern const struct learner clip_learner, albef_learner, blip_learner, blip2_learner;
+/* One row a family, in the order in which they are asked whether they know a checkpoint.
+ * NAME/model.c has family_NAME, NAME/learn.c NAME_learner. */
+#define FAMILIES(row) row(clip) row(albef) row(blip) row(blip2)
+
+#define DECLARE(name)                                                                              \
+    extern const struct family family_##name;                                                      \
+    extern const struct learner name##_learner;
+FAMILIES(DECLARE)
+#undef DECLARE
 
 /* All three: NULL after fail(); options may be NULL; model_free(). */
 struct model *model_load(const char *path, const struct vlm_options *options);

@@ -40,8 +40,7 @@ static void resized(const struct preprocess *p, const struct image *image, long 
     if (p->resize <= 0)
         return;
     if (p->geometry == GEOMETRY_SQUASH) {
-        *width = p->width;
-        *height = p->height;
+        *width = *height = p->resize;
     } else if (p->geometry == GEOMETRY_LONGEST ||
                (p->width != p->height && p->rounding == CROP_HALF_EVEN)) { /* open_clip's */
         double ratio = p->geometry == GEOMETRY_LONGEST ? most : least;

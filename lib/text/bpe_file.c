@@ -68,7 +68,7 @@ int read_merges(struct tokenizer *t, const char *path)
             continue;
         status = add_merge_line(t, rank++, line, size);
         if (status < 0)
-            fail("%s: %s", path, error_text());
+            fail_in(path);
     }
     buffer_free(&b);
     return status;

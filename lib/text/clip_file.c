@@ -159,7 +159,7 @@ static int read_clip(struct tokenizer *t, const char *path)
         if (status == 0 && (find_bytes(t, "</w>") < 0 || find_frame(t) < 0))
             status = -1;
         if (status < 0)
-            fail("%s: %s", path, error_text());
+            fail_in(path);
     }
     if (status == 0)
         set_specials(t);

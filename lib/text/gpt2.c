@@ -196,7 +196,7 @@ static int read_opt(struct tokenizer *t, const char *path)
         if (status == 0 && (find_bytes(t, "") < 0 || find_frame(t) < 0))
             status = -1;
         if (status < 0)
-            fail("%s: %s", path, error_text());
+            fail_in(path);
     }
     buffer_free(&b);
     return status;

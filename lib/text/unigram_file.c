@@ -178,7 +178,7 @@ static int read_t5(struct tokenizer *t, const char *path)
         if (status == 0 && t->end < 0)
             status = fail("</s> is missing");
         if (status < 0)
-            fail("%s: %s", path, error_text());
+            fail_in(path);
     }
     if (status == 0) {
         tokenizer_add(t, "</s>");

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "text/vocabulary.h"
 
@@ -81,9 +82,25 @@ static int read_bert(struct tokenizer *t, const char *path)
         if (status == 0)
             status = find_frame(t);
         if (status < 0)
-            fail("%s: %s", path, error_text());
+            fail_in(path);
     }
     buffer_free(&b);
+    return status;
+}
+
+/* In Hugging Face's libraries these win over the vocabulary's own file. */
+static int check_beside(const char *folder)
+{
+    char *path = path_join(folder, "tokenizer_config.json");
+    cJSON *root = path_exists(path) ? json_read(path) : NULL;
+    int status = path_exists(path) && !root ? -1 : 0;
+
+    if (!json_bool(root, "do_lower_case", true) || !json_bool(root, "strip_accents", true) ||
+        !json_bool(root, "tokenize_chinese_chars", true))
+        status =
+            fail_as("unsupported", "%s: texts are not folded as in BERT's uncased models", path);
+    cJSON_Delete(root);
+    free(path);
     return status;
 }
 
@@ -91,5 +108,7 @@ struct tokenizer *tokenizer_bert(const char *path, enum text_clean clean)
 {
     static const char *const names[] = { "tokenizer.json", "vocab.txt", NULL };
 
+    if (path_is_folder(path) && check_beside(path))
+        return NULL;
     return tokenizer_open(path, names, &wordpiece_kind, clean, read_bert);
 }

@@ -8,10 +8,11 @@
 #include "base/memory.h"
 #include "weights/container.h"
 
-/* The order in which a folder is searched: Hugging Face's, with open_clip's names between. */
+/* The order in which a folder is searched; open_clip's names before or behind the others. */
 static const char *const file_names[] = {
-    "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
-    "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin",
+    "model.safetensors",           "model.safetensors.index.json",
+    "pytorch_model.bin",           "pytorch_model.bin.index.json",
+    "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
 };
 
 /* What people have in hand when the download went wrong, or the file is another one. */
@@ -60,20 +61,44 @@ static int read_any(struct weights *w, bool index_allowed)
     return fail_as("unsupported", "neither a safetensors file nor a PyTorch checkpoint");
 }
 
-/* Every name has "module.", as training on many devices leaves it; BERT's first spelling. */
+/* What training puts before every name: devices in parallel, torch.compile, PEFT, the attribute
+ * under which a LightningModule keeps its model. */
+static const char *const wrappings[] = {
+    "module.", "_orig_mod.", "base_model.model.", "model.", "clip_model.", "clip.", "net.",
+};
+
+/* How much of every name is such wrapping, one around the other. */
+static size_t wrapping(const struct weights *w)
+{
+    size_t size = 0;
+
+    for (int k = 0; w->count && k < COUNT(wrappings); k++) {
+        size_t more = strlen(wrappings[k]);
+        bool all = true;
+
+        for (int i = 0; i < w->count && all; i++)
+            all = !strncmp(w->list[i].name + size, wrappings[k], more) &&
+                  w->list[i].name[size + more];
+        if (all) {
+            size += more;
+            k = -1;
+        }
+    }
+    return size;
+}
+
+/* Names without wrapping, and BERT's first spelling in today's. */
 static int tidy(struct weights *w)
 {
     static const char *const old[] = { "LayerNorm.gamma", "LayerNorm.beta" };
     static const char *const new[] = { "weight", "bias" };
-    bool wrapped = w->count > 0;
+    size_t wrapped = wrapping(w);
 
-    for (int i = 0; i < w->count && wrapped; i++)
-        wrapped = !strncmp(w->list[i].name, "module.", 7) && w->list[i].name[7];
     table_free(&w->names);
     for (int i = 0; i < w->count; i++) {
         struct stored *s = &w->list[i];
 
-        s->name += wrapped ? 7 : 0;
+        s->name += wrapped;
         for (int k = 0; k < COUNT(old); k++) {
             size_t size = strlen(s->name), tail = strlen(old[k]), keep = strlen("LayerNorm.");
             char *name;
@@ -130,15 +155,31 @@ struct weights *weights_load(const char *path, bool index_allowed)
     return read_any(w, index_allowed) ? failed(w) : w;
 }
 
-static char *find_in_folder(const char *folder)
+static char *find_file(const char *folder, bool open_clip)
 {
     for (int i = 0; i < COUNT(file_names); i++) {
         char *path = path_join(folder, file_names[i]);
 
-        if (path_exists(path))
+        if (!strncmp(file_names[i], "open_clip", 9) == open_clip && path_exists(path))
             return path;
         free(path);
     }
+    return NULL;
+}
+
+char *weights_in_folder(const char *folder, bool open_clip_first)
+{
+    char *path = find_file(folder, open_clip_first);
+
+    return path ? path : find_file(folder, !open_clip_first);
+}
+
+static char *find_in_folder(const char *folder)
+{
+    char *path = weights_in_folder(folder, false);
+
+    if (path)
+        return path;
     fail_as("not_found",
             "%s: no weights in this folder: neither model.safetensors nor pytorch_model.bin, "
             "their index, open_clip_model.safetensors or open_clip_pytorch_model.bin",

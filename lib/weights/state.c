@@ -119,13 +119,20 @@ static int add_module(struct walk *k, const struct object *module, int depth)
 /* The state dict in a training checkpoint, or the object itself. */
 static const struct object *unwrap(const struct object *root)
 {
-    static const char *const wrappers[] = { "state_dict", "model", "module" };
+    static const char *const wrappers[] = { "state_dict", "model_state_dict", "model",
+                                            "module",     "model_state",      "net" };
+    enum { NESTED = 3 }; /* {"model": {"state_dict": ..}} */
 
-    for (int i = 0; i < COUNT(wrappers); i++) {
+    for (int depth = 0, i = 0; depth < NESTED && i < COUNT(wrappers); i++) {
         const struct object *inner = object_get(root, wrappers[i]);
 
-        if (inner && (inner->kind == OBJECT_DICT || inner->kind == OBJECT_MODULE))
+        if (inner && inner->kind == OBJECT_MODULE)
             return inner;
+        if (inner && inner->kind == OBJECT_DICT) {
+            root = inner;
+            depth++;
+            i = -1;
+        }
     }
     return root;
 }

@@ -23,15 +23,19 @@ struct stored {
 struct weights;
 
 /* open.c - a file by its first bytes, or a folder: model.safetensors, model.safetensors.index.json,
- * open_clip_model.safetensors, pytorch_model.bin (.index.json), open_clip_pytorch_model.bin.
+ * pytorch_model.bin (.index.json), open_clip_model.safetensors, open_clip_pytorch_model.bin.
  *
- * A training checkpoint is looked into: {"model": ...}, {"state_dict": ...}, {"module": ...}.
- * "module." is stripped where every name has it; LayerNorm.gamma and LayerNorm.beta become weight
- * and bias.  A TorchScript archive gives the tensors of its module tree, without the scalars
+ * A training checkpoint is looked into: {"model": ...}, {"state_dict": ...}, {"model_state_dict":
+ * ...}, {"module": ...}.  "module.", "_orig_mod.", "model."
+ * and the like are stripped where every name has them; LayerNorm.gamma and LayerNorm.beta become
+ * weight and bias.  A TorchScript archive gives the tensors of its module tree, without the scalars
  * input_resolution, context_length and vocab_size; elsewhere integers and buffers are kept as they
  * are stored.  Fewer than 2^48 elements each: shape's product never overflows a long.
  * NULL after fail(). */
 struct weights *weights_open(const char *path);
+/* The file that a folder's weights are in; to free; NULL: it has none.  Of both kinds of names
+ * open_clip's come first if asked. */
+char *weights_in_folder(const char *folder, bool open_clip_first);
 /* The same from memory, which stays the caller's and must outlive it; `name` is for messages. */
 struct weights *weights_open_bytes(const char *name, const void *data, size_t size);
 void weights_close(struct weights *w); /* NULL is nothing; weights_find() finds nothing in it */

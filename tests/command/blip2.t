@@ -54,11 +54,14 @@ like "$(echo "$one" | vlm-itm -m "$model" --image-size 32)" '"itm":' '--image-si
 status 3 'no captions from a folder without the head' vlm-caption -m "$blip2/hf-itm" q1.ppm
 like "$(cat .err)" 'cannot caption images; it can embed images, embed texts, match images and texts' '... and says what it can'
 
+printf '%s\n' '{"image":"q1.ppm","text":"a red dog"}' '{"image":"q2.ppm","text":"two cats"}' >two
+ok 'vlm-train --vision' vlm-train -q -j1 -m alone/blip2_pretrained.pth --vision "$blip2/stage1/eva_vit_g.pth" \
+    --objective itc --steps 1 --batch 2 -o taught_alone two
 # a folder of all towers
 ok 'vlm-convert joins towers' vlm-convert alone/blip2_pretrained.pth joined --vision "$blip2/stage1/eva_vit_g.pth"
 is "$(echo "$one" | vlm-itm -m joined)" "$(cat itm)" '... and the folder says the same'
 is "$(vlm-convert --info --vision "$blip2/stage1/eva_vit_g.pth" alone/blip2_pretrained.pth | jq -c '[.can,.memory_bytes>0]')" \
-    '[["embed images","embed texts","match","caption"],true]' '--info'
+    '[["embed images","embed texts","match","caption","features"],true]' '--info'
 
 # second stage: a language model
 for kind in opt t5; do

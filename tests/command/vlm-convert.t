@@ -35,6 +35,11 @@ is "$(vlm-embed -m "$clip/hf-vit" a.ppm)" "$(vlm-convert "$clip/hf-vit" copy && 
 ok 'OpenAI'\''s file is written' vlm-convert "$clip/openai-vit.pt" out.pt
 is "$(vlm-embed -m out.pt a.ppm)" "$(vlm-embed -m "$clip/openai-vit.pt" a.ppm)" 'and is known as such'
 
+for m in blip2/hf-opt blip2/hf-itm blip/hf-itm clip/hf-vit; do
+    vlm-convert "$top/tests/golden/$m" copy
+    case $m in clip*) p=CLIPImageProcessor ;; *) p=BlipImageProcessor ;; esac
+    is "$(jq -r .image_processor_type copy/preprocessor_config.json)" $p "$m: its own image processor"
+done
 for m in pretrain retrieval vqa ve; do
     ok "ALBEF $m: a folder" vlm-convert "$top/tests/golden/albef/$m.pth" copy
     ok '... and the authors'\'' file again' vlm-convert copy copy.pth
@@ -87,7 +92,9 @@ ok 'int8 becomes f32 again' vlm-convert --dtype f32 int8 wide
 is "$(numbers wide)" "$(numbers int8)" '... with what it said'
 
 is "$(vlm-convert --info folder | jq -c '[.family,.can,.parameters.all,.image_size,.vocabulary,.tokenizer]')" \
-    '["blip",["embed images","embed texts","match","caption"],22240,16,117,"folder"]' --info
+    '["blip",["embed images","embed texts","match","caption","features","ground"],22240,16,117,"folder"]' --info
+is "$(vlm-convert --info "$top/tests/golden/albef/pretrain.pth" | jq -c .can)" \
+    '["embed images","embed texts","match","features","ground","fill"]' '--info names masked words too'
 is "$(vlm-convert --info "$blip/vqa.pth" "$clip/hf-vit" | jq -c '[.family,.container]')" '["blip","torch"]
 ["clip","safetensors"]' '--info of several'
 is "$(vlm-convert --verify folder | jq -c '[.finite,.checksums]')" '[true,null]' --verify

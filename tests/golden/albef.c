@@ -153,7 +153,7 @@ static void matcher(const char *name, const char *file)
 
     if (!open_fixture(&f, name, file))
         return;
-    ok((f.model->abilities & ~(unsigned)VLM_FILL) ==
+    ok((f.model->abilities & ~(unsigned)(VLM_FILL | VLM_FEATURES)) ==
            (VLM_EMBED_IMAGE | VLM_EMBED_TEXT | VLM_MATCH | VLM_GROUND),
        "%s: what it can do", name);
     x = features(&f);
@@ -255,7 +255,7 @@ static void classifier(const char *name, const char *file, int classes, int imag
 
     if (!open_fixture(&f, name, file))
         return;
-    ok((f.model->abilities & ~(unsigned)VLM_GROUND) == VLM_MATCH &&
+    ok((f.model->abilities & ~(unsigned)(VLM_GROUND | VLM_FEATURES)) == VLM_MATCH &&
            f.model->matching.classes == classes && f.model->image.per_text == images,
        "%s: %d classes, of %d pictures", name, classes, images);
     x = features(&f);
@@ -284,7 +284,7 @@ static void answerer(void)
 
     if (!open_fixture(&f, "vqa", "vqa.pth"))
         return;
-    ok(f.model->abilities == (VLM_CAPTION | VLM_ANSWER), "vqa: what it can do");
+    ok(f.model->abilities == (VLM_CAPTION | VLM_ANSWER | VLM_FEATURES), "vqa: what it can do");
     q = read_texts(&f, "ids", "mask");
     p = (struct albef_pairs){ .ids = q.ids,
                               .texts = spans_of(&f.tape, q.texts, q.counts),

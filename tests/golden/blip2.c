@@ -260,7 +260,7 @@ static void wordless(void)
 
     if (!fixture_open(&f, "hf-itm", "blip2", "hf-vision", NULL))
         return;
-    ok(f.model->abilities == VLM_EMBED_IMAGE, "hf-vision: embeds images alone");
+    ok(f.model->abilities == (VLM_EMBED_IMAGE | VLM_FEATURES), "hf-vision: embeds images alone");
     close_to(&f, f.model->family->image_of(&f.tape, f.model, features_of(&f)), "image_embedding");
     fixture_close(&f);
 }

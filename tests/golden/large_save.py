@@ -106,7 +106,7 @@ def answer(folder, names, p):
     for n in names:
         x = p(images=Image.open(n), text="how many cats", return_tensors="pt")
         with torch.no_grad():
-            y = m.generate(**x, num_beams=3, max_length=10)
+            y = m.generate(**x, num_beams=3, max_length=20)
         theirs.append(p.decode(y[0], skip_special_tokens=True).strip())
     ok([r["caption"] for r in ours] == theirs, f"{folder}: answers", f"{ours} {theirs}")
 
@@ -123,6 +123,49 @@ def clip(folder, names, p):
         near(r["text_embedding"], y.text_embeds[0].tolist(), f"{folder}: {t}")
 
 
+def speak(folder, names, p):
+    """BLIP-2 with a language model: what is written without a prompt, and behind one."""
+    m = load("Blip2ForConditionalGeneration", folder)
+    for prompt in (None, "a photo of"):
+        ours = run("vlm-caption", "--compat", "hf", "--beam", "1", "--max-length", "12", "-m", folder,
+                   *(["--prompt", prompt] if prompt else []), records=[{"image": n} for n in names])
+        theirs = []
+        for n in names:
+            x = p(images=Image.open(n), text=prompt, return_tensors="pt")
+            new = 11  # the first of ours is the begin
+            with torch.no_grad():
+                y = m.generate(**x, num_beams=1, do_sample=False, max_new_tokens=new)
+            theirs.append(p.tokenizer.decode(y[0], skip_special_tokens=True).strip())
+        theirs = [t[len(prompt):].strip() if prompt and t.startswith(prompt) else t for t in theirs]
+        ok([r["caption"] for r in ours] == theirs, f"{folder}: behind {prompt!r}",
+           f"{[r['caption'] for r in ours]} {theirs}")
+
+
+def match2(folder, names, p):
+    m = load("Blip2ForImageTextRetrieval", folder)
+    ours = run("vlm-itm", "--compat", "hf", "-m", folder,
+               records=[{"image": n, "text": t} for n, t in zip(names, TEXTS)])
+    itm, itc = [], []
+    tokenizer, images = p.tokenizer, p.image_processor
+    for n, t in zip(names, TEXTS):
+        x = {**images(images=Image.open(n), return_tensors="pt"), **tokenizer(t, return_tensors="pt")}
+        x.pop("token_type_ids", None)
+        with torch.no_grad():
+            itm.append(float(m(**x, use_image_text_matching_head=True).logits_per_image.softmax(-1)[0, 1]))
+            itc.append(float(m(**x, use_image_text_matching_head=False).logits_per_image[0, 0]))
+    near([r["itm"] for r in ours], itm, f"{folder}: match probabilities")
+    near([r["itc"] for r in ours], itc, f"{folder}: cosines")
+
+
+def special_tokens(folder):
+    """[DEC] and [ENC] are ids of their own, and no text spells them."""
+    t = transformers.AutoTokenizer.from_pretrained(folder)
+    size = json.load(open(os.path.join(folder, "config.json")))["text_config"]["vocab_size"]
+    ids = t("[DEC] a [ENC]", add_special_tokens=False).input_ids
+    ok(ids[0] == size - 2 and ids[-1] == size - 1 and {size - 2, size - 1} <= set(t.all_special_ids),
+       f"{folder}: [DEC] and [ENC] are special", f"{ids} of {size}, special {t.all_special_ids}")
+
+
 def same_state(file, original, wrapper):
     """Each tensor of ours is that of the file it was made from."""
     a = torch.load(file, weights_only=True)
@@ -133,7 +176,7 @@ def same_state(file, original, wrapper):
     a, b = (a[wrapper], b[wrapper]) if wrapper else (a, b)
     integers = {"input_resolution", "context_length", "vocab_size"}
     bad = [k for k in a if k not in integers and not (k in b and torch.equal(a[k].float(), b[k].float()))]
-    left = [k for k in b if k not in a and "position_ids" not in k and "_m." not in k and "queue" not in k
+    left = [k for k in b if k not in a and "_m." not in k and "queue" not in k
             and "num_batches_tracked" not in k and k not in integers and not k.endswith("attn_mask")]
     ok(not bad and not left, f"{os.path.basename(file)}: torch.load gives the tensors of the original",
        f"{bad[:4]} {left[:4]}")
@@ -150,6 +193,13 @@ def main():
         p = processor(folder)
         for task in tasks:
             task(folder, names, p)
+    for model, task, options in (("blip2/opt/blip2.pth", speak, []), ("blip2/t5/blip2.pth", speak, []),
+                                 ("blip2/hf-opt", speak, []), ("blip2/hf-t5", speak, []),
+                                 ("blip2/stage1/blip2_pretrained.pth", match2, [])):
+        folder = convert(model, model.replace("/", "-").replace(".", "-"), *options)
+        task(folder, names, processor(folder))
+    for model in ("blip/pretrain.pth", "blip/caption.pth"):
+        special_tokens(os.path.basename(model).replace(".", "-"))
     for dtype in ("f16", "bf16"):
         folder = convert("blip/pretrain.pth", dtype, "--dtype", dtype)
         m = transformers.BlipForConditionalGeneration.from_pretrained(folder)

@@ -246,7 +246,7 @@ static void test_one_tower(struct copy *all)
         if (!strncmp(all->list[i].name, "vis", 3))
             c.list[c.count++] = all->list[i];
     m = reopen(&c);
-    ok(m && m->abilities == VLM_EMBED_IMAGE, "a file of the image tower alone");
+    ok(m && m->abilities == (VLM_EMBED_IMAGE | VLM_FEATURES), "a file of the image tower alone");
     if (m)
         ok(strstr(m->about, "image tower alone"), "says so");
     else
@@ -319,6 +319,65 @@ static void test_configs(void)
     }
 }
 
+/* A cause that lies below keeps its code on the way up, and the model is named before it. */
+static void test_codes(void)
+{
+    static const struct {
+        const char *json, *code;
+    } rows[] = {
+        { "{\"model_cfg\":{\"vision_cfg\":{\"timm_model_name\":\"vit\"}}}", "unsupported" },
+        { "{\"model_cfg\":{\"vision_cfg\":{\"width\":-1}}}", "invalid" },
+    };
+    char *config = path_join(folder, "open_clip_config.json");
+    char *weights = path_join(folder, "m.safetensors");
+    struct buffer b = { 0 };
+
+    file_read(&b, GOLDEN "open_clip-gelu/open_clip_model.safetensors");
+    file_write_atomic(weights, b.data, b.size);
+    for (int i = 0; i < COUNT(rows); i++) {
+        file_write_atomic(config, rows[i].json, strlen(rows[i].json));
+        ok(!vlm_open(weights, NULL) && says(weights) && !strcmp(vlm_error_code(), rows[i].code),
+           "%s: %s", rows[i].json, vlm_error_code());
+    }
+    remove(config);
+    remove(weights);
+    buffer_free(&b);
+    free(weights);
+    free(config);
+}
+
+/* A state dict with OpenAI's names says everything but the activation. */
+static void test_shapes_alone(void)
+{
+    enum { MOST = 512 };
+    static struct saving list[MOST];
+    const struct vlm_options original = { .compat = "original" };
+    struct weights *w = weights_open(GOLDEN "openai-vit.pt");
+    char *path = path_join(folder, "state.safetensors");
+    struct vlm *v;
+    int count = 0;
+
+    for (int i = 0; i < weights_count(w) && count < MOST; i++) {
+        const struct stored *s = weights_at(w, i);
+
+        if (!s->rank && s->type == DTYPE_I64) /* input_resolution and the like */
+            continue;
+        list[count] =
+            (struct saving){ .name = s->name, .type = s->type, .rank = s->rank, .data = s->data };
+        memcpy(list[count++].shape, s->shape, sizeof s->shape);
+    }
+    ok(count && weights_save(path, list, count, NULL) == 0, "a state dict of %d tensors", count);
+    ok(!vlm_open(path, NULL) && says("--compat=original") &&
+           !strcmp(vlm_error_code(), "unsupported"),
+       "is not guessed");
+    v = vlm_open(path, &original);
+    ok(v && vlm_abilities(v) & VLM_EMBED_IMAGE, "is OpenAI's if the user says so");
+    vlm_close(v);
+    remove(path);
+    free(path);
+    weights_close(w);
+}
+
 static void test_preprocess(void)
 {
     static const char *const bad[] = {
@@ -345,6 +404,15 @@ static void test_preprocess(void)
     cJSON_Delete(json);
     json = json_parse("{\"size\":{\"height\":224,\"width\":224},\"do_center_crop\":false}", 58);
     ok(preprocess_hf(&p, json, 224) == 0 && p.geometry == GEOMETRY_SQUASH, "a squashed square");
+    cJSON_Delete(json);
+    json = json_parse("{\"size\":{\"height\":256,\"width\":256},\"crop_size\":224}", 51);
+    ok(preprocess_hf(&p, json, 224) == 0 && p.geometry == GEOMETRY_SQUASH && p.resize == 256 &&
+           p.width == 224 && p.center_crop,
+       "squashed, then cropped");
+    cJSON_Delete(json);
+    json = json_parse("{\"image_processor_type\":\"BlipImageProcessor\",\"size\":224}", 56);
+    ok(preprocess_hf(&p, json, 224) == 0 && p.geometry == GEOMETRY_SQUASH,
+       "a number is both sides to BLIP");
     cJSON_Delete(json);
 }
 
@@ -415,6 +483,8 @@ int main(void)
     test_layout();
     test_checkpoints();
     test_configs();
+    test_codes();
+    test_shapes_alone();
     test_preprocess();
     test_find();
     test_abilities();

@@ -418,6 +418,54 @@ static const struct {
 };
 /* clang-format on */
 
+/* Wrapping around every name. */
+static void wrapped_names(void)
+{
+    static const char *const names[] = { "module.a", "_orig_mod.module.a", "model.a",
+                                         "base_model.model.a", "clip_model.a" };
+
+    for (int i = 0; i < COUNT(names); i++) {
+        const float number = 1;
+        struct saving s = { names[i], DTYPE_F32, 1, { 1 }, &number, 0 };
+        char path[] = "/tmp/vlm-weights-XXXXXX";
+        int fd = mkstemp(path);
+        struct weights *w = NULL;
+
+        close(fd);
+        if (weights_save(path, &s, 1, NULL) == 0)
+            w = weights_open(path);
+        ok(w && weights_find(w, "a"), "%s is a", names[i]);
+        weights_close(w);
+        remove(path);
+    }
+}
+
+/* Dictionaries around the state dict. */
+static void wrappers(void)
+{
+    static const struct {
+        const char *name, *pickle;
+        size_t size;
+    } rows[] = {
+#define INSIDE(before, behind)                                                                     \
+    P("\x80\2}" before "}X\1\0\0\0a" V S "K\0K\2\x85K\1\x85\x89)tRs" behind ".")
+        { "model_state_dict", INSIDE("X\20\0\0\0model_state_dict", "s") },
+        { "model, state_dict", INSIDE("X\5\0\0\0model}X\12\0\0\0state_dict", "ss") },
+    };
+
+    for (int i = 0; i < COUNT(rows); i++) {
+        struct archive a = { 0 };
+        struct weights *w;
+
+        archive_checkpoint(&a, rows[i].pickle, rows[i].size);
+        w = weights_open_bytes("x", a.file.data, a.file.size);
+        if (!ok(w && weights_find(w, "a"), "looks into %s", rows[i].name))
+            note("%s", error_text());
+        weights_close(w);
+        archive_free(&a);
+    }
+}
+
 /* What stands beside the weights of a training: a set, a counter, a default dict, a frozen set, an
  * object with attributes, an array, bytes.  None of it is made, and nothing of it is in the way. */
 static void check_side_data(void)
@@ -562,6 +610,8 @@ static void check_bombs(void)
 
 static void pickles(void)
 {
+    wrapped_names();
+    wrappers();
     check_side_data();
     check_bombs();
     check_npz();

@@ -14,7 +14,10 @@
 #include "base/memory.h"
 #include "family/albef/files.h"
 #include "checkpoint/config.h"
+#include "checkpoint/save_parts.h"
 #include "checkpoint/sizes.h"
+
+#define AT(member) .at = offsetof(struct albef_config, member)
 
 const char *const albef_ignored[] = {
     "*visual_encoder_m.",
@@ -126,38 +129,28 @@ int albef_config_read(const struct weights *w, const cJSON *root, struct albef_c
     return (root && read_heads(root, c)) || check(c) ? -1 : 0;
 }
 
-static void read_vision(struct reader *r, struct vit_config *c)
-{
-    *c = (struct vit_config){
-        .image = (int)read_whole(r, "image_size", 256),
-        .patch = (int)read_whole(r, "patch_size", 16),
-        .width = read_whole(r, "hidden_size", 768),
-        .mlp = read_whole(r, "intermediate_size", 3072),
-        .layers = (int)read_whole(r, "num_hidden_layers", 12),
-        .heads = (int)read_whole(r, "num_attention_heads", 12),
-        .eps = 1e-6f,
-        .activation = ACTIVATION_GELU,
-        .patch_bias = true,
-        .norm_after = true,
-    };
-}
+static const struct field text_fields[] = {
+    FIELD("vocab_size", LONG, AT(text.vocabulary), .otherwise = 30522),
+    FIELD("hidden_size", LONG, AT(text.width), .otherwise = 768),
+    FIELD("intermediate_size", LONG, AT(text.mlp), .otherwise = 3072),
+    FIELD("num_hidden_layers", INT, AT(text.layers), .otherwise = 12),
+    FIELD("num_attention_heads", INT, AT(text.heads), .otherwise = 12),
+    FIELD("max_position_embeddings", LONG, AT(text.positions), .otherwise = 512),
+    FIELD("type_vocab_size", LONG, AT(text.token_types), .otherwise = 2),
+    FIELD("fusion_layer", INT, AT(text.cross_from), .otherwise = 6),
+    FIELD("encoder_width", SAME, AT(text.cross_width)), /* the image tower's */
+    { 0 },
+};
 
-static void read_text(struct reader *r, struct bert_config *c, long looks_at)
-{
-    *c = (struct bert_config){
-        .vocabulary = read_whole(r, "vocab_size", 30522),
-        .positions = read_whole(r, "max_position_embeddings", 512),
-        .width = read_whole(r, "hidden_size", 768),
-        .mlp = read_whole(r, "intermediate_size", 3072),
-        .token_types = read_whole(r, "type_vocab_size", 2),
-        .layers = (int)read_whole(r, "num_hidden_layers", 12),
-        .heads = (int)read_whole(r, "num_attention_heads", 12),
-        .eps = 1e-12f,
-        .cross_width = looks_at,
-        .cross_from = (int)read_whole(r, "fusion_layer", 6),
-        .cross_every = 1,
-    };
-}
+static const struct field vision_fields[] = {
+    FIELD("image_size", INT, AT(vision.image), .otherwise = 256),
+    FIELD("patch_size", INT, AT(vision.patch), .otherwise = 16),
+    FIELD("hidden_size", LONG, AT(vision.width), .otherwise = 768),
+    FIELD("intermediate_size", LONG, AT(vision.mlp), .otherwise = 3072),
+    FIELD("num_hidden_layers", INT, AT(vision.layers), .otherwise = 12),
+    FIELD("num_attention_heads", INT, AT(vision.heads), .otherwise = 12),
+    { 0 },
+};
 
 int albef_config_new(const cJSON *root, struct albef_config *c)
 {
@@ -166,9 +159,18 @@ int albef_config_new(const cJSON *root, struct albef_config *c)
     struct reader text = { json_get(root, "text_config"), "config.json: text_config", false };
     const cJSON *kind = cJSON_GetArrayItem(json_get(root, "architectures"), 0);
 
-    *c = (struct albef_config){ .images = 1, .match = true };
-    read_vision(&vision, &c->vision);
-    read_text(&text, &c->text, c->vision.width);
+    *c = (struct albef_config){
+        .images = 1,
+        .match = true,
+        .vision = { .eps = 1e-6f,
+                    .activation = ACTIVATION_GELU,
+                    .patch_bias = true,
+                    .norm_after = true },
+        .text = { .eps = 1e-12f, .cross_every = 1 },
+    };
+    config_read(&vision, vision_fields, c);
+    c->text.cross_width = c->vision.width;
+    config_read(&text, text_fields, c);
     c->embedding = read_whole(&r, "projection_dim", 256);
     c->text.head = !cJSON_IsString(kind) || !strcmp(kind->valuestring, "AlbefForPretraining");
     c->lavis = !c->text.token_types;
@@ -179,5 +181,58 @@ int albef_config_new(const cJSON *root, struct albef_config *c)
     if (c->text.cross_from < 1 || c->text.cross_from >= c->text.layers)
         return fail("config.json: fusion_layer is %d of %d layers", c->text.cross_from,
                     c->text.layers);
+    return 0;
+}
+
+/* --- saving: names of values are as in transformers, which has no class for ALBEF; tensors keep
+ * the authors' names --- */
+
+static const char *architecture(const struct albef_config *c)
+{
+    return c->decoder.layers ? "AlbefForQuestionAnswering"
+           : c->images == 2  ? "AlbefForTwoImages"
+           : c->classes      ? "AlbefForVisualEntailment"
+           : c->text.head    ? "AlbefForPretraining"
+                             : "AlbefForRetrieval";
+}
+
+cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
+                         const struct layout **layout)
+{
+    const struct albef *a = m->self;
+    struct albef_config c = a->config;
+    cJSON *root = config_begin("albef");
+
+    (void)t;
+    c.vision = a->vision.config;
+    *layout = m->layout;
+    config_words(root, "architectures", (const char *const[]){ architecture(&c), NULL });
+    if (c.embedding)
+        config_whole(root, "projection_dim", c.embedding);
+    config_write(config_object(root, "text_config"), text_fields, &c);
+    config_write(config_object(root, "vision_config"), vision_fields, &c);
+    return root;
+}
+
+int albef_save_original(const struct model *m, struct original *o)
+{
+    const struct albef_config *c = &((const struct albef *)m->self)->config;
+
+    if (c->vision.heads != sizes_heads(c->vision.width) ||
+        c->text.heads != sizes_heads(c->text.width))
+        return fail_as("unsupported", "the authors' file cannot say that heads are not 64 wide");
+    *o = (struct original){
+        .layout = m->layout,
+        .wrapper = "model",
+        .position_ids = true,
+        .aliases = { { "text_encoder.cls.predictions.decoder.weight",
+                       "text_encoder.bert.embeddings.word_embeddings.weight" },
+                     { "text_encoder.cls.predictions.decoder.bias",
+                       "text_encoder.cls.predictions.bias" },
+                     { "text_decoder.cls.predictions.decoder.weight",
+                       "text_decoder.bert.embeddings.word_embeddings.weight" },
+                     { "text_decoder.cls.predictions.decoder.bias",
+                       "text_decoder.cls.predictions.bias" } },
+    };
     return 0;
 }

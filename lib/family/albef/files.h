@@ -25,7 +25,7 @@ const struct layout *albef_layout(const struct weights *w);
 struct model;
 struct tokenizer;
 struct original;
-/* albef_save.c - as family's config() and original(); see model.h */
+/* config.c - as family's config() and original(); see model.h */
 cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
                          const struct layout **layout);
 int albef_save_original(const struct model *m, struct original *o);

@@ -115,7 +115,7 @@ static int open(struct model *m)
         return fail_as("unsupported", "--compat=hf: %s: Hugging Face's transformers has no ALBEF",
                        m->path);
     if (m->weights ? albef_config_read(m->weights, m->config, &c) : albef_config_new(m->config, &c))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
     m->layout = m->weights    ? albef_layout(m->weights)
                 : c.text.head ? &albef_layout_pretraining
                               : &albef_layout_task;
@@ -124,7 +124,7 @@ static int open(struct model *m)
     if (model_bind(m, albef_ignored))
         return -1;
     if (position_fit(&a->vision, m->wanted.image_size, &m->memory))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
     m->image.size = a->config.vision.image = a->vision.config.image;
     preprocess_squash(&m->image.preprocess, m->image.size);
     m->embedding.width = (int)c.embedding;

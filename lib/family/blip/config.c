@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * config.c - what a BLIP checkpoint is: from config.json, or from the shapes of its tensors
+ * config.c - what a BLIP checkpoint is: from config.json, or from the shapes of its tensors; and
+ * its config.json, written
  *
+ * All roles go into one folder: each of transformers' classes takes the tensors that it knows.
  * Ids: [DEC] and [ENC] were appended to the vocabulary in this order, so they are the last two.
  */
 #include <string.h>
 #include "base/error.h"
 #include "family/blip/files.h"
+#include "checkpoint/config.h"
+#include "checkpoint/save_parts.h"
 #include "checkpoint/sizes.h"
+
+#define AT(member) .at = offsetof(struct blip_config, member)
+
+enum { BERT_END = 102 }; /* [SEP] of bert-base-uncased */
 
 const char *const blip_ignored[] = {
     "*visual_encoder_m.",
@@ -104,7 +112,6 @@ static void ids(struct blip_config *c)
     c->encode = (int)c->text.vocabulary - 1;
     c->pad = 0;
     c->text.cross_every = 1;
-    c->text.eps = 1e-12f;
 }
 
 int blip_config_original(const struct weights *w, struct blip_config *c)
@@ -117,67 +124,152 @@ int blip_config_original(const struct weights *w, struct blip_config *c)
     return check(c);
 }
 
-static int read_vision(const cJSON *v, struct vit_config *c)
-{
-    const char *act = json_string(v, "hidden_act", "gelu");
+/* --- Hugging Face: missing fields have the defaults of transformers' BlipConfig --- */
 
-    *c = (struct vit_config){
-        .image = (int)json_number(v, "image_size", 384),
-        .patch = (int)json_number(v, "patch_size", 16),
-        .width = (long)json_number(v, "hidden_size", 768),
-        .mlp = (long)json_number(v, "intermediate_size", 3072),
-        .layers = (int)json_number(v, "num_hidden_layers", 12),
-        .heads = (int)json_number(v, "num_attention_heads", 12),
-        .eps = (float)json_number(v, "layer_norm_eps", 1e-5),
-        .activation = ACTIVATION_GELU,
-        .patch_bias = true,
-        .norm_after = true,
-    };
-    return strcmp(act, "gelu") ? fail("hidden_act \"%s\" is not BLIP's gelu", act) : 0;
-}
+static const struct field vision_fields[] = {
+    FIELD("hidden_size", LONG, AT(vision.vit.width), .otherwise = 768),
+    FIELD("intermediate_size", LONG, AT(vision.vit.mlp), .otherwise = 3072),
+    FIELD("num_hidden_layers", INT, AT(vision.vit.layers), .otherwise = 12),
+    FIELD("num_attention_heads", INT, AT(vision.vit.heads), .otherwise = 12),
+    FIELD("image_size", INT, AT(vision.vit.image), .otherwise = 384),
+    FIELD("patch_size", INT, AT(vision.vit.patch), .otherwise = 16),
+    FIELD("hidden_act", IS_WORD, .word = "gelu"),
+    FIELD("layer_norm_eps", REAL, AT(vision.vit.eps), .otherwise = 1e-5),
+    { 0 },
+};
+
+static const struct field text_fields[] = {
+    FIELD("vocab_size", LONG, AT(text.vocabulary), .otherwise = 30524),
+    FIELD("hidden_size", LONG, AT(text.width), .otherwise = 768),
+    FIELD("encoder_hidden_size", LONG, AT(text.cross_width), .otherwise = 768),
+    FIELD("intermediate_size", LONG, AT(text.mlp), .otherwise = 3072),
+    FIELD("num_hidden_layers", INT, AT(text.layers), .otherwise = 12),
+    FIELD("num_attention_heads", INT, AT(text.heads), .otherwise = 8),
+    FIELD("max_position_embeddings", LONG, AT(text.positions), .otherwise = 512),
+    FIELD("hidden_act", IS_WORD, .word = "gelu"),
+    FIELD("layer_norm_eps", REAL, AT(text.eps), .otherwise = 1e-12),
+    FIELD("position_embedding_type", REFUSED, .word = "absolute"),
+    { 0 },
+};
 
 /* Ours: EfficientNet-Lite, which stays as it is, and what is between it and the text side. */
-static void read_net(const cJSON *v, struct tower_config *c)
-{
-    c->convolves = true;
-    c->net = (struct efficientnet_config){
-        .image = (int)json_number(v, "image_size", 224),
-        .width = (float)json_number(v, "width_coefficient", 1),
-        .depth = (float)json_number(v, "depth_coefficient", 1),
-        .stem = (long)json_number(v, "stem_size", 32),
-        .head = (long)json_number(v, "hidden_size", 1280),
-        .eps = (float)json_number(v, "batch_norm_eps", 1e-3),
-    };
-}
+static const char net_type[] = "efficientnet_lite";
+static const struct field net_fields[] = {
+    FIELD("image_size", INT, AT(vision.net.image), .otherwise = 224),
+    FIELD("width_coefficient", REAL, AT(vision.net.width), .otherwise = 1),
+    FIELD("depth_coefficient", REAL, AT(vision.net.depth), .otherwise = 1),
+    FIELD("stem_size", LONG, AT(vision.net.stem), .otherwise = 32),
+    FIELD("hidden_size", LONG, AT(vision.net.head), .otherwise = 1280),
+    FIELD("batch_norm_eps", REAL, AT(vision.net.eps), .otherwise = 1e-3),
+    { 0 },
+};
 
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c)
 {
-    const cJSON *text = json_get(root, "text_config"), *vision = json_get(root, "vision_config");
+    struct reader vision = { json_get(root, "vision_config"), "config.json: vision_config", false };
+    struct reader text = { json_get(root, "text_config"), "config.json: text_config", false };
+    struct reader top = { root, "config.json", false };
 
     *c = (struct blip_config){ 0 };
     if (w)
         roles(w, c);
     else
         roles_wanted(root, c);
-    c->text = (struct bert_config){
-        .vocabulary = (long)json_number(text, "vocab_size", 30524),
-        .positions = (long)json_number(text, "max_position_embeddings", 512),
-        .width = (long)json_number(text, "hidden_size", 768),
-        .mlp = (long)json_number(text, "intermediate_size", 3072),
-        .layers = (int)json_number(text, "num_hidden_layers", 12),
-        .heads = (int)json_number(text, "num_attention_heads", 8),
-        .cross_width = (long)json_number(text, "encoder_hidden_size", 768),
-    };
-    if (!strcmp(json_string(vision, "model_type", ""), "efficientnet_lite"))
-        read_net(vision, &c->vision);
-    else if (read_vision(vision, &c->vision.vit))
-        return -1;
-    c->neck = (long)json_number(root, "bridge_hidden_size", 0);
-    c->text_mean = !strcmp(json_string(text, "pooling", ""), "mean");
-    c->text.token_types = (long)json_number(text, "type_vocab_size", 0);
+    c->neck = read_whole(&top, "bridge_hidden_size", 0);
+    c->vision.convolves = !strcmp(json_string(vision.object, "model_type", ""), net_type);
+    config_read(&vision, c->vision.convolves ? net_fields : vision_fields, c);
+    c->vision.vit.activation = ACTIVATION_GELU;
+    c->vision.vit.patch_bias = c->vision.vit.norm_after = true;
+    config_read(&text, text_fields, c);
+    c->text_mean = !strcmp(read_word(&text, "pooling", ""), "mean");
+    c->text.token_types = read_whole(&text, "type_vocab_size", 0);
     ids(c);
-    c->text.eps = (float)json_number(text, "layer_norm_eps", 1e-12);
-    c->begin = (int)json_number(text, "bos_token_id", c->begin);
-    c->end = (int)json_number(text, "sep_token_id", 102);
-    return check(c);
+    c->begin = (int)read_whole(&text, "bos_token_id", c->begin);
+    c->end = (int)read_whole(&text, "sep_token_id", BERT_END);
+    return top.bad || vision.bad || text.bad ? -1 : check(c);
+}
+
+static void set_architectures(cJSON *root, const struct blip_config *c)
+{
+    static const char *const pooled[] = { "BlipModel", NULL };
+    static const char *const answers[] = { "BlipForQuestionAnswering", NULL };
+    static const char *const both[] = { "BlipForConditionalGeneration", "BlipForImageTextRetrieval",
+                                        NULL };
+    static const char *const writes[] = { "BlipForConditionalGeneration", NULL };
+    static const char *const matches[] = { "BlipForImageTextRetrieval", NULL };
+
+    config_words(root, "architectures",
+                 c->contrastive             ? pooled
+                 : c->answers               ? answers
+                 : c->decoder && c->encoder ? both
+                 : c->decoder               ? writes
+                                            : matches);
+}
+
+static void write_text(cJSON *o, const struct blip_config *c, int end)
+{
+    config_word(o, "model_type", "blip_text_model");
+    config_write(o, text_fields, c);
+    config_whole(o, "bos_token_id", c->begin);
+    config_whole(o, "sep_token_id", end);
+    config_whole(o, "pad_token_id", c->pad);
+    if (c->contrastive)
+        config_whole(o, "projection_dim", c->embedding);
+    if (c->text_mean)
+        config_word(o, "pooling", "mean");
+    if (c->text.token_types)
+        config_whole(o, "type_vocab_size", c->text.token_types);
+}
+
+cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
+                        const struct layout **layout)
+{
+    const struct blip *b = m->self;
+    struct blip_config c = b->config;
+    cJSON *root = config_begin("blip"), *vision;
+    int end = m->writing.rules.end;
+
+    if (!end)
+        end = t ? tokenizer_id(t, "[SEP]") : BERT_END;
+    c.vision = b->vision.config;
+    *layout = c.contrastive ? &blip_layout_hf_pooled : &blip_layout_hf;
+    set_architectures(root, &c);
+    if (c.contrastive)
+        config_whole(root, "projection_dim", c.embedding);
+    else if (c.match)
+        config_whole(root, "image_text_hidden_size", c.embedding);
+    write_text(config_object(root, "text_config"), &c, end);
+    if (c.neck)
+        config_whole(root, "bridge_hidden_size", c.neck);
+    vision = config_object(root, "vision_config");
+    config_word(vision, "model_type", c.vision.convolves ? net_type : "blip_vision_model");
+    config_write(vision, c.vision.convolves ? net_fields : vision_fields, &c);
+    return root;
+}
+
+/* --- the authors' file --- */
+
+/* What the authors' code takes for granted. */
+int blip_save_original(const struct model *m, struct original *o)
+{
+    const struct blip_config *c = &((const struct blip *)m->self)->config;
+
+    if (c->contrastive)
+        return fail_as("unsupported", "BLIP's authors have no model of two pooled towers");
+    if (c->vision.convolves || c->neck || c->text_mean || c->text.token_types)
+        return fail_as("unsupported", "BLIP's authors have no such image tower or text encoder");
+    if (c->vision.vit.heads != sizes_heads(c->vision.vit.width) ||
+        c->text.heads != sizes_heads(c->text.width) || c->begin != c->text.vocabulary - 2)
+        return fail_as("unsupported", "the authors' file cannot say that heads are not 64 wide, or "
+                                      "that [DEC] is not the last id but one");
+    *o = (struct original){
+        .layout = &blip_layout_original,
+        .wrapper = "model",
+        .position_ids = true,
+        .aliases = { { "text_decoder.cls.predictions.decoder.weight",
+                       "text_decoder.bert.embeddings.word_embeddings.weight" },
+                     { "text_decoder.cls.predictions.decoder.bias",
+                       "text_decoder.cls.predictions.bias" } },
+    };
+    return 0;
 }

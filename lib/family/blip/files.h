@@ -25,7 +25,7 @@ bool blip_is_original(const struct weights *w); /* by its tensors */
 int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_config *c);
 int blip_config_original(const struct weights *w, struct blip_config *c);
 
-/* blip_save.c - as family's config() and original(); see model.h */
+/* config.c - as family's config() and original(); see model.h */
 cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
                         const struct layout **layout);
 int blip_save_original(const struct model *m, struct original *o);

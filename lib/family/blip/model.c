@@ -66,7 +66,7 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
         .temperature = 1,
         .repetition_penalty = 1,
         .length_penalty = 1,
-        .max_length = c->answers ? 10 : 20,
+        .max_length = c->answers && original ? 10 : 20,
         .min_length = !original    ? 0
                       : c->answers ? 1
                                    : 5,
@@ -110,6 +110,14 @@ static int fit_size(struct model *m, struct blip *b)
     return 0;
 }
 
+/* Cosine to logit; transformers' matcher keeps no temperature, and takes the cosine as it is. */
+static float scale_of(const struct blip *b)
+{
+    if (b->logit_scale)
+        return expf(b->logit_scale->data[0]);
+    return b->temperature && b->temperature->data[0] > 0 ? 1 / b->temperature->data[0] : 1;
+}
+
 static int open(struct model *m)
 {
     struct blip *b = xalloc(1, sizeof *b);
@@ -119,7 +127,7 @@ static int open(struct model *m)
 
     m->self = b;
     if (configure(m, &c))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
     if (m->wanted.compat && (original || !is_hf(m)))
         c.vision.vit.eps = original ? 1e-6f : 1e-5f;
     blip_init(b, &c);
@@ -127,9 +135,12 @@ static int open(struct model *m)
     if (model_bind(m, blip_ignored))
         return -1;
     if (fit_size(m, b))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
+    preprocess_squash(&m->image.preprocess, tower_image(&c.vision));
     if (preprocess_model(m, is_hf(m), tower_image(&c.vision)))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
+    if (original)
+        preprocess_as_stored(&m->image.preprocess);
     m->abilities = (c.match || c.contrastive ? VLM_EMBED_IMAGE | VLM_EMBED_TEXT : 0) |
                    (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |
                    (c.answers ? VLM_ANSWER : 0);
@@ -138,8 +149,7 @@ static int open(struct model *m)
     m->image.width = tower_width(&b->vision.config);
     m->reading.context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
     m->reading.vocabulary = (int)c.text.vocabulary;
-    m->embedding.scale =
-        b->logit_scale ? expf(b->logit_scale->data[0]) : 1; /* the cosine, as it is */
+    m->embedding.scale = scale_of(b);
     m->reading.kind = &tokenizer_kind_bert;
     m->reading.clean = original ? CLEAN_OPENAI : CLEAN_HF;
     set_writing(m, &c, original);

@@ -82,7 +82,7 @@ void blip2_writer_open(struct blip2_writer *w, struct blip2 *m, struct tensor *i
                        const struct spans *images, const struct decoding *d);
 void blip2_writer_close(struct blip2_writer *w);
 
-/* blip2_speak.c - the language model at work: a text for each image and prompt, as decode() has it.
+/* write.c - the language model at work: a text for each image and prompt, as decode() has it.
  * What is written begins with config.begin, which lengths count; of the prompt they count nothing.
  * `heeds`: a penalty of repetition knows the prompt. */
 int blip2_speak(struct tape *t, struct blip2 *m, struct tensor *pictures,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * config.c - what a BLIP-2 checkpoint is: from config.json, or from the shapes of its tensors
+ * config.c - what a BLIP-2 checkpoint is: from config.json, or from the shapes of its tensors; and
+ * its config.json, written
  *
  * LAVIS has two image towers: EVA-CLIP's ViT-g/14 without its last layer, heads 88 wide, no bias of
  * keys; and CLIP's ViT-L/14 without its last layer.  [DEC] was appended to BERT's vocabulary.
@@ -10,7 +11,10 @@
 #include "base/error.h"
 #include "family/blip2/files.h"
 #include "checkpoint/config.h"
+#include "checkpoint/save_parts.h"
 #include "checkpoint/sizes.h"
+
+#define AT(member) .at = offsetof(struct blip2_config, member)
 
 enum { EVA_LAYERS = 39, CLIP_LAYERS = 23, EVA_HEAD = 88, HEAD = 64 };
 
@@ -160,39 +164,136 @@ int blip2_config_lavis(const struct weights *w, const struct weights *vision,
     return check(c);
 }
 
-static void read_vision(const cJSON *root, struct vit_config *c, struct reader *r)
+/* --- Hugging Face: missing fields have the defaults of transformers' Blip2Config --- */
+
+static const struct field vision_fields[] = {
+    FIELD("hidden_size", LONG, AT(vision.width), .otherwise = 1408),
+    FIELD("intermediate_size", LONG, AT(vision.mlp), .otherwise = 6144),
+    FIELD("num_hidden_layers", INT, AT(vision.layers), .otherwise = EVA_LAYERS),
+    FIELD("num_attention_heads", INT, AT(vision.heads), .otherwise = 16),
+    FIELD("image_size", INT, AT(vision.image), .otherwise = 224),
+    FIELD("patch_size", INT, AT(vision.patch), .otherwise = 14),
+    FIELD("hidden_act", ACTIVATION, AT(vision.activation), .otherwise = ACTIVATION_GELU),
+    FIELD("layer_norm_eps", REAL, AT(vision.eps), .otherwise = 1e-6),
+    FIELD("qkv_bias", IS_FLAG, .otherwise = true),
+    { 0 },
+};
+
+static const struct field qformer_words[] = {
+    /* of one that reads texts */
+    FIELD("vocab_size", LONG, AT(qformer.vocabulary), .otherwise = 30522),
+    FIELD("max_position_embeddings", LONG, AT(qformer.positions), .otherwise = 512),
+    { 0 },
+};
+
+static const struct field qformer_fields[] = {
+    FIELD("hidden_size", LONG, AT(qformer.width), .otherwise = 768),
+    FIELD("intermediate_size", LONG, AT(qformer.mlp), .otherwise = 3072),
+    FIELD("num_hidden_layers", INT, AT(qformer.layers), .otherwise = 12),
+    FIELD("num_attention_heads", INT, AT(qformer.heads), .otherwise = 12),
+    FIELD("layer_norm_eps", REAL, AT(qformer.eps), .otherwise = 1e-12),
+    FIELD("hidden_act", IS_WORD, .word = "gelu", .to = READ),
+    FIELD("position_embedding_type", REFUSED, .word = "absolute"),
+    FIELD("encoder_hidden_size", LONG, AT(qformer.cross_width), .otherwise = 1408),
+    FIELD("cross_attention_frequency", INT, AT(qformer.cross_every), .otherwise = 2),
+    { 0 },
+};
+
+static const struct field opt_fields[] = {
+    FIELD("vocab_size", LONG, AT(opt.vocabulary), .otherwise = 50272),
+    FIELD("max_position_embeddings", LONG, AT(opt.positions), .otherwise = 2048),
+    FIELD("hidden_size", LONG, AT(opt.width), .otherwise = 768),
+    FIELD("word_embed_proj_dim", SAME, AT(opt.width)),
+    FIELD("ffn_dim", LONG, AT(opt.mlp), .otherwise = 3072),
+    FIELD("num_hidden_layers", INT, AT(opt.layers), .otherwise = 12),
+    FIELD("num_attention_heads", INT, AT(opt.heads), .otherwise = 12),
+    FIELD("do_layer_norm_before", IS_FLAG, .otherwise = true, .to = READ),
+    FIELD("activation_function", IS_WORD, .word = "relu", .to = READ),
+    FIELD("pad_token_id", IS_NUMBER, .otherwise = 1, .to = WRITE),
+    { 0 },
+};
+
+static const struct field t5_fields[] = {
+    FIELD("vocab_size", LONG, AT(t5.vocabulary), .otherwise = 32128),
+    FIELD("d_model", LONG, AT(t5.width), .otherwise = 512),
+    FIELD("d_ff", LONG, AT(t5.mlp), .otherwise = 2048),
+    FIELD("d_kv", LONG, AT(t5.head_width), .otherwise = 64),
+    FIELD("num_layers", INT, AT(t5.layers), .otherwise = 6),
+    FIELD("num_decoder_layers", INT, AT(t5.decoder_layers)), /* 0: as many */
+    FIELD("num_heads", INT, AT(t5.heads), .otherwise = 8),
+    FIELD("relative_attention_num_buckets", INT, AT(t5.buckets), .otherwise = 32),
+    FIELD("relative_attention_max_distance", INT, AT(t5.distance), .otherwise = 128),
+    FIELD("layer_norm_epsilon", REAL, AT(t5.eps), .otherwise = 1e-6),
+    FIELD("feed_forward_proj", IS_WORD, .word = "gated-gelu", .to = WRITE),
+    FIELD("dense_act_fn", ACTIVATION, AT(t5.activation), .otherwise = ACTIVATION_GELU_TANH),
+    FIELD("scale_decoder_outputs", IS_FLAG, .to = WRITE),
+    FIELD("tie_word_embeddings", IS_FLAG, .to = WRITE),
+    FIELD("pad_token_id", IS_NUMBER, .to = WRITE),
+    { 0 },
+};
+
+static bool sensible(long value, long most)
 {
-    *r = (struct reader){ json_get(root, "vision_config"), "vision_config", false };
-    *c = (struct vit_config){
-        .image = (int)read_whole(r, "image_size", 224),
-        .patch = (int)read_whole(r, "patch_size", 14),
-        .width = read_whole(r, "hidden_size", 1408),
-        .mlp = read_whole(r, "intermediate_size", 6144),
-        .layers = (int)read_whole(r, "num_hidden_layers", EVA_LAYERS),
-        .heads = (int)read_whole(r, "num_attention_heads", 16),
-        .eps = (float)read_real(r, "layer_norm_eps", 1e-6),
-        .activation = read_activation(r, "hidden_act", "gelu"),
-        .patch_bias = true,
-        .norm_after = true,
-    };
+    return value >= 1 && value <= most;
 }
 
-static void read_qformer(const cJSON *root, struct bert_config *c, struct reader *r)
+static int read_opt(struct reader *r, struct blip2_config *c)
 {
-    *r = (struct reader){ json_get(root, "qformer_config"), "qformer_config", false };
-    *c = (struct bert_config){
-        .vocabulary = read_whole(r, "vocab_size", 30522),
-        .positions = read_whole(r, "max_position_embeddings", 512),
-        .width = read_whole(r, "hidden_size", 768),
-        .mlp = read_whole(r, "intermediate_size", 3072),
-        .layers = (int)read_whole(r, "num_hidden_layers", 12),
-        .heads = (int)read_whole(r, "num_attention_heads", 12),
-        .eps = (float)read_real(r, "layer_norm_eps", 1e-12),
-        .cross_width = read_whole(r, "encoder_hidden_size", 1408),
-        .cross_every = (int)read_whole(r, "cross_attention_frequency", 2),
-    };
-    if (read_activation(r, "hidden_act", "gelu") != ACTIVATION_GELU)
-        read_refuse(r, "hidden_act", NULL);
+    const struct opt_config *o = &c->opt;
+
+    config_read(r, opt_fields, c);
+    c->begin = (int)read_whole(r, "bos_token_id", 2);
+    if (r->bad)
+        return -1;
+    if (!sensible(o->vocabulary, 1 << 24) || !sensible(o->positions, 1 << 20) ||
+        !sensible(o->width, 65536) || !sensible(o->mlp, 1 << 20) || !sensible(o->layers, 1000) ||
+        !sensible(o->heads, o->width) || o->width % o->heads || c->begin >= o->vocabulary)
+        return fail("%s: OPT of width %ld, %d heads, %d layers makes no sense", r->where, o->width,
+                    o->heads, o->layers);
+    return 0;
+}
+
+/* LAVIS takes the exact gelu, whatever T5's own file says. */
+static int read_t5(struct reader *r, bool lavis, struct blip2_config *c)
+{
+    struct t5_config *o = &c->t5;
+
+    config_read(r, t5_fields, c);
+    if (lavis)
+        o->activation = ACTIVATION_GELU;
+    if (!o->decoder_layers)
+        o->decoder_layers = o->layers;
+    c->begin = (int)read_whole(r, "decoder_start_token_id", 0);
+    if (r->bad)
+        return -1;
+    if (!sensible(o->vocabulary, 1 << 24) || !sensible(o->width, 65536) ||
+        !sensible(o->mlp, 1 << 20) || !sensible(o->head_width, 4096) ||
+        !sensible(o->layers, 1000) || !sensible(o->decoder_layers, 1000) ||
+        !sensible(o->heads, 4096) || o->buckets < 4 || o->buckets > 4096 ||
+        o->distance < o->buckets || c->begin >= o->vocabulary)
+        return fail("%s: T5 of width %ld, %d heads, %d layers makes no sense", r->where, o->width,
+                    o->heads, o->layers);
+    if (strcmp(read_word(r, "feed_forward_proj", "relu"), "gated-gelu") ||
+        read_flag(r, "scale_decoder_outputs", read_flag(r, "tie_word_embeddings", true)))
+        return fail_as("unsupported", "%s: this form of T5 is not supported, only that of 1.1",
+                       r->where);
+    return 0;
+}
+
+int blip2_config_language(const cJSON *o, bool lavis, struct blip2_config *c)
+{
+    struct reader r = { o, lavis ? "the language model's config.json" : "text_config", false };
+    const char *kind = read_word(&r, "model_type", "opt");
+
+    if (strcmp(kind, c->language == LANGUAGE_OPT ? "opt" : "t5"))
+        return fail("%s: model_type is \"%s\"", r.where, kind);
+    if (c->language == LANGUAGE_OPT ? read_opt(&r, c) : read_t5(&r, lavis, c))
+        return -1;
+    /* LAVIS ends OPT's texts with a line's end, which the tokenizer knows */
+    c->end = (int)read_whole(&r, "eos_token_id", c->language == LANGUAGE_OPT ? 2 : 1);
+    if (lavis && c->language == LANGUAGE_OPT)
+        c->end = 0;
+    return r.bad ? -1 : 0;
 }
 
 /* A model that is to be made has the parts that its first architecture has. */
@@ -223,12 +324,15 @@ static int read_language(const cJSON *root, struct blip2_config *c)
 
 int blip2_config_hf(const cJSON *root, const struct weights *w, struct blip2_config *c)
 {
-    struct reader top = { root, "config.json", false }, vision, qformer;
+    struct reader top = { root, "config.json", false };
+    struct reader vision = { json_get(root, "vision_config"), "vision_config", false };
+    struct reader qformer = { json_get(root, "qformer_config"), "qformer_config", false };
     const char *matcher = "Blip2ForImageTextRetrieval", *writer = "Blip2ForConditionalGeneration";
 
-    *c = (struct blip2_config){ 0 };
-    read_vision(root, &c->vision, &vision);
-    read_qformer(root, &c->qformer, &qformer);
+    *c = (struct blip2_config){ .vision = { .patch_bias = true, .norm_after = true } };
+    config_read(&vision, vision_fields, c);
+    config_read(&qformer, qformer_words, c);
+    config_read(&qformer, qformer_fields, c);
     c->qformer.queries = (int)read_whole(&top, "num_query_tokens", 32);
     c->qformer.wordless = !has(root, w, "embeddings.word_embeddings.weight", matcher);
     c->qformer.head = has(root, w, "cls.predictions.bias", matcher);
@@ -245,4 +349,81 @@ int blip2_config_hf(const cJSON *root, const struct weights *w, struct blip2_con
     if (has(root, w, "language_projection.weight", writer) && read_language(root, c))
         return -1;
     return check(c);
+}
+
+static void write_qformer(cJSON *o, const struct blip2_config *c)
+{
+    config_word(o, "model_type", "blip_2_qformer");
+    if (!c->qformer.wordless)
+        config_write(o, qformer_words, c);
+    config_write(o, qformer_fields, c);
+    config_flag(o, "use_qformer_text_input", !c->qformer.wordless);
+}
+
+static void write_language(const struct model *m, cJSON *o, const struct blip2_config *c,
+                           const struct tokenizer *t)
+{
+    bool is_opt = c->language == LANGUAGE_OPT;
+    int end = m->writing.rules.end;
+
+    config_word(o, "model_type", is_opt ? "opt" : "t5");
+    config_write(o, is_opt ? opt_fields : t5_fields, c);
+    config_whole(o, is_opt ? "bos_token_id" : "decoder_start_token_id", c->begin);
+    if (!is_opt)
+        config_whole(o, "bos_token_id", 1);
+    if (end > 0 || t)
+        config_whole(o, "eos_token_id", end > 0 ? end : tokenizer_id(t, m->writing.end_word));
+}
+
+/* The id that stands for a query among a prompt's: transformers' processor gives <image> the first
+ * id behind the tokenizer's; -1: the model has no row there. */
+static int image_token(const struct model *m, const struct blip2_config *c,
+                       const struct tokenizer *t)
+{
+    int id = c->image_token;
+
+    if (id < 0 && t && c->language)
+        id = tokenizer_id(t, "<image>");
+    if (id < 0 && t && c->language)
+        id = tokenizer_size(t);
+    if (c->image_token < 0 && t && c->language == LANGUAGE_T5 &&
+        tokenizer_id(t, "<extra_id_0>") < 0)
+        id += tokenizer_extra_ids(t);
+    return id < m->reading.vocabulary ? id : -1;
+}
+
+/* transformers has no place for the Q-Former's head and the temperature: it passes them by. */
+cJSON *blip2_save_config(const struct model *m, const struct tokenizer *t,
+                         const struct layout **layout)
+{
+    static const char *const matcher[] = { "Blip2ForImageTextRetrieval", NULL };
+    static const char *const writer[] = { "Blip2ForConditionalGeneration", NULL };
+    const struct blip2 *b = m->self;
+    struct blip2_config c = b->config;
+    cJSON *root, *vision;
+
+    c.vision = b->vision.config;
+    *layout = &blip2_layout_hf;
+    if (c.vision.norm_before) {
+        fail_as("unsupported", "Hugging Face's BLIP-2 has no place for CLIP's image tower");
+        return NULL;
+    }
+    root = config_begin("blip-2");
+    config_words(root, "architectures", c.language ? writer : matcher);
+    config_whole(root, "num_query_tokens", c.qformer.queries);
+    if (c.embedding)
+        config_whole(root, "image_text_hidden_size", c.embedding);
+    if (image_token(m, &c, t) >= 0)
+        config_whole(root, "image_token_index", image_token(m, &c, t));
+    if (*m->writing.prompt)
+        config_word(root, "vlm_prompt", m->writing.prompt);
+    vision = config_object(root, "vision_config");
+    config_word(vision, "model_type", "blip_2_vision_model");
+    config_write(vision, vision_fields, &c);
+    write_qformer(config_object(root, "qformer_config"), &c);
+    if (c.language) {
+        config_flag(root, "use_decoder_only_language_model", c.language == LANGUAGE_OPT);
+        write_language(m, config_object(root, "text_config"), &c, t);
+    }
+    return root;
 }

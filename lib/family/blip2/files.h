@@ -28,11 +28,11 @@ int blip2_config_lavis(const struct weights *w, const struct weights *vision,
 int blip2_config_hf(const cJSON *root, const struct weights *w, struct blip2_config *c);
 /* The language model's config.json, or the part of the model's; c->language says which kind. */
 int blip2_config_language(const cJSON *o, bool lavis, struct blip2_config *c);
-/* blip2_towers.c - opens a tower's file where the checkpoint lacks the tower, as m->also; *vision
+/* towers.c - opens a tower's file where the checkpoint lacks the tower, as m->also; *vision
  * NULL where it has it.  -1 after fail(). */
 int blip2_open_vision(struct model *m, const struct weights **vision);
 int blip2_open_language(struct model *m, struct blip2_config *c);
-/* blip2_save.c - `config` of struct family */
+/* config.c - `config` of struct family */
 cJSON *blip2_save_config(const struct model *m, const struct tokenizer *t,
                          const struct layout **layout);
 bool blip2_has_vision(const struct weights *w);

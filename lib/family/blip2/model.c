@@ -133,14 +133,14 @@ static bool is_tuned(const struct model *m, const struct blip2_config *c)
                     : c->language && blip2_has_vision(m->weights);
 }
 
-static void set_abilities(struct model *m, const struct blip2_config *c)
+static void set_abilities(struct model *m, const struct blip2_config *c, float temperature)
 {
     m->abilities = (c->embedding ? VLM_EMBED_IMAGE : 0) |
                    (c->embedding && !c->qformer.wordless ? VLM_EMBED_TEXT : 0) |
                    (c->match ? VLM_MATCH : 0) | (c->qformer.head || c->language ? VLM_CAPTION : 0);
     m->embedding.width = (int)c->embedding;
     m->embedding.per_image = c->embedding ? c->qformer.queries : 1;
-    m->embedding.scale = 1; /* the cosine, as it is */
+    m->embedding.scale = temperature > 0 ? 1 / temperature : 1; /* 0: the cosine, as it is */
 }
 
 static int open(struct model *m)
@@ -151,7 +151,7 @@ static int open(struct model *m)
 
     m->self = b;
     if (configure(m, &c))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
     original =
         is_hf(m) ? model_is_original(m) : !m->wanted.compat || strcmp(m->wanted.compat, "hf");
     tuned = is_tuned(m, &c);
@@ -162,11 +162,14 @@ static int open(struct model *m)
         return -1;
     add_key_biases(m);
     if (position_fit(&b->vision, m->wanted.image_size, &m->memory))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
     m->image.size = b->config.vision.image = b->vision.config.image;
+    preprocess_squash(&m->image.preprocess, c.vision.image);
     if (preprocess_model(m, is_hf(m), c.vision.image))
-        return fail("%s: %s", m->path, error_text());
-    set_abilities(m, &c);
+        return fail_in(m->path);
+    if (original)
+        preprocess_as_stored(&m->image.preprocess);
+    set_abilities(m, &c, b->temperature ? b->temperature->data[0] : 0);
     m->image.tokens = vit_tokens(&b->vision.config);
     m->image.width = c.vision.width;
     set_texts(m, &c, original);
@@ -235,10 +238,16 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     return status;
 }
 
+/* How many image tokens transformers' processor puts before a prompt. */
+static void processor_config(const struct model *m, cJSON *o)
+{
+    config_whole(o, "num_query_tokens", ((const struct blip2 *)m->self)->config.qformer.queries);
+}
+
 const struct family family_blip2 = {
     .name = "blip2",
     .image_processor = "BlipImageProcessor",
-    .processor = "BlipProcessor",
+    .processor = "Blip2Processor",
     .knows = knows,
     .open = open,
     .close = close,
@@ -249,4 +258,5 @@ const struct family family_blip2 = {
     .write = write,
     .learn = &blip2_learner,
     .config = blip2_save_config,
+    .processor_config = processor_config,
 };

@@ -32,7 +32,7 @@ struct clip {
     struct tensor *logit_scale;                      /* log of the temperature's inverse */
 };
 
-/* clip.c */
+/* forward.c */
 void clip_init(struct clip *m, const struct clip_config *config);
 void clip_params(struct clip *m, struct params *p);
 void clip_close(struct clip *m);
@@ -50,25 +50,27 @@ struct tensor *clip_text(struct tape *t, struct clip *m, const int *ids, const i
 struct tensor *clip_loss(struct tape *t, struct clip *m, struct tensor *pixels, const int *ids,
                          const int *counts);
 
-/* clip_layout.c */
+/* layout.c */
 extern const struct layout clip_layout_openai, clip_layout_open_clip_custom, clip_layout_hf,
     clip_layout_own;
 extern const struct rename clip_names_block[], clip_names_vit[]; /* OpenAI's spelling */
 
-/* clip_config_open.c - OpenAI's own file: the archive of a program, or its tensors alone */
+/* shapes.c - OpenAI's own file: the archive of a program, or its tensors alone */
 struct model;
 struct clip *model_clip(const struct model *m); /* NULL if it is none */
 bool clip_is_openai(const struct weights *w);
+bool clip_is_spelt_openai(
+    const struct weights *w); /* OpenAI's names, but perhaps open_clip's model */
 
-/* clip_config.c, clip_config_open.c, clip_shapes.c - 0, or -1 after fail() */
+/* config.c - 0, or -1 after fail() */
 int clip_config_hf(const cJSON *root, struct clip_config *c);
 int clip_config_own(const cJSON *root, struct clip_config *c);
 int clip_config_open_clip(const cJSON *model, struct clip_config *c);
-int clip_config_shapes(const struct weights *w, struct clip_config *c); /* OpenAI's files */
+int clip_config_shapes(const struct weights *w, struct clip_config *c); /* shapes.c */
 int clip_config_check(const struct clip_config *c);
 const char *clip_pooling_name(enum pooling pooling); /* in our config.json */
 
-/* clip_save.c - as family's config() and original(); see model.h */
+/* config.c, shapes.c - as family's config() and original(); see model.h */
 struct model;
 struct tokenizer;
 cJSON *clip_save_config(const struct model *m, const struct tokenizer *t,

@@ -33,22 +33,10 @@ static bool knows(const struct model *m)
 {
     if (m->weights && clip_is_openai(m->weights))
         return true;
-    if (m->open_clip)
+    if (m->open_clip || (!m->config && m->weights && clip_is_spelt_openai(m->weights)))
         return true;
     return m->config && (is_type(m->config, "clip") || is_type(m->config, "clip_vision_model") ||
                          is_type(m->config, "clip_text_model") || is_type(m->config, "vlm-clip"));
-}
-
-static int read_preprocess_hf(struct model *m)
-{
-    char *path = path_join(m->folder, "preprocessor_config.json");
-    cJSON *root = path_exists(path) ? json_read(path) : NULL;
-    int result =
-        root || !path_exists(path) ? preprocess_hf(&m->image.preprocess, root, m->image.size) : -1;
-
-    cJSON_Delete(root);
-    free(path);
-    return result;
 }
 
 static int configure_open_clip(struct model *m, struct clip_config *c)
@@ -56,6 +44,9 @@ static int configure_open_clip(struct model *m, struct clip_config *c)
     const cJSON *model = json_get(m->open_clip, "model_cfg");
     bool custom = weights_find(m->weights, "text.token_embedding.weight");
 
+    /* open_clip's own model_configs/NAME.json has no outer object, and no preprocess_cfg */
+    if (!model && json_get(m->open_clip, "embed_dim"))
+        model = m->open_clip;
     if (!cJSON_IsObject(model))
         return fail("%s/open_clip_config.json: has no model_cfg", m->folder);
     if (clip_config_open_clip(model, c))
@@ -73,12 +64,19 @@ static void follow_openai(struct model *m)
     m->reading.clean = CLEAN_OPENAI;
     m->image.preprocess.rounding = CROP_HALF_EVEN;
     m->image.preprocess.convert_first = false;
+    preprocess_as_stored(&m->image.preprocess);
 }
 
 static int configure(struct model *m, struct clip_config *c)
 {
     if (m->open_clip)
         return configure_open_clip(m, c);
+    if (!m->config && !clip_is_openai(m->weights) &&
+        (!m->wanted.compat || strcmp(m->wanted.compat, "original")))
+        return fail_as("unsupported",
+                       "these are CLIP's tensors, and nothing says whether it computes OpenAI's "
+                       "quick_gelu or open_clip's gelu: say --compat=original for OpenAI's, or put "
+                       "open_clip_config.json or config.json beside it");
     if (!m->config) {
         m->layout = &clip_layout_openai;
         m->reading.clean = CLEAN_OPENAI;
@@ -98,7 +96,8 @@ static int configure(struct model *m, struct clip_config *c)
             return -1;
     }
     m->image.size = clip_image_size(c);
-    if (c->has_vision && read_preprocess_hf(m))
+    if (c->has_vision && (preprocess_hf(&m->image.preprocess, NULL, m->image.size) ||
+                          preprocess_model(m, true, m->image.size)))
         return -1;
     if (model_is_original(m))
         follow_openai(m);
@@ -178,7 +177,7 @@ static int open(struct model *m)
 
     m->self = clip;
     if (configure(m, &c))
-        return fail("%s: %s", m->path, error_text());
+        return fail_in(m->path);
     leave_out_absent(m, &c);
     if (m->wanted.image_size && m->wanted.image_size != clip_image_size(&c))
         return fail_as("unsupported", "%s: takes images of %d pixels, no others", m->path,
