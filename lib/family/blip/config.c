@@ -45,6 +45,12 @@ bool blip_is_original(const struct weights *w)
             sizes_has(w, "text_decoder.bert.encoder.layer.0.crossattention.self.key.weight"));
 }
 
+bool blip_is_nlvr(const struct weights *w)
+{
+    return sizes_has(w, "visual_encoder.patch_embed.proj.weight") &&
+           sizes_has(w, "text_encoder.encoder.layer.0.crossattention.self0.key.weight");
+}
+
 /* Of a new model: what config.json says it is made for. */
 static void roles_wanted(const cJSON *root, struct blip_config *c)
 {

@@ -31,7 +31,7 @@ static bool is_hf(const struct model *m)
 
 static bool knows(const struct model *m)
 {
-    return is_hf(m) || blip_is_original(m->weights);
+    return is_hf(m) || blip_is_original(m->weights) || blip_is_nlvr(m->weights);
 }
 
 static void describe(struct model *m, const struct blip *b)
@@ -84,6 +84,9 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
 
 static int configure(struct model *m, struct blip_config *c)
 {
+    if (m->weights && blip_is_nlvr(m->weights))
+        return fail_as("unsupported", "BLIP for NLVR2, which compares two pictures, is not "
+                                      "supported; ALBEF's model for NLVR2 is");
     m->layout = is_hf(m) ? &blip_layout_hf : &blip_layout_original;
     if (!is_hf(m))
         return blip_config_original(m->weights, c);
