@@ -100,6 +100,8 @@ struct settings { /* what the common options say; read-only for commands */
     bool clean_text, binary, null, retry_errors, checksum, line_buffered, progress, quiet, verbose;
     long threads, batch, image_size, max_pixels, seed;
     int from;           /* enum stream_format */
+    int to;             /* enum record_form */
+    long per_shard;     /* records; 0: one output */
     int on_error;       /* enum on_error */
     long max_errors;    /* -1: no limit */
     double max_percent; /* -1: no limit */

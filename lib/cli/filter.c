@@ -68,6 +68,24 @@ static void guard_descriptors(void)
         close(fd);
 }
 
+static void check_form(const struct filter *f)
+{
+    const char *path = settings.resume ? settings.resume : settings.output;
+
+    if (settings.binary && settings.to == RECORD_TAR)
+        options_mistake("--binary is --to=cbor: it does not go with --to=tar");
+    settings.to = settings.binary ? RECORD_CBOR : settings.to;
+    settings.binary = settings.to == RECORD_CBOR;
+    if (settings.per_shard && (settings.to != RECORD_TAR || !path || !shards_pattern(path)))
+        options_mistake("--per-shard goes with --to=tar and an output such as out-%%05d.tar");
+    if (settings.per_shard && (settings.reuse || settings.retry_errors))
+        options_mistake("--per-shard does not go with --reuse or --retry-errors");
+    if (settings.to == RECORD_TAR && !settings.per_shard && (settings.resume || settings.reuse))
+        options_mistake("a tar is continued with --per-shard alone");
+    if (settings.per_shard && f->no_input)
+        options_mistake("--per-shard has no effect: no records are read");
+}
+
 static void check_settings(const struct filter *f, struct shard *shard)
 {
     if (shard_parse(shard, settings.shard))
@@ -78,7 +96,8 @@ static void check_settings(const struct filter *f, struct shard *shard)
         options_mistake("--resume does not go with output that depends on the whole input");
     if (settings.reuse && f->whole)
         options_mistake("--reuse does not go with output that depends on the whole input");
-    if (settings.binary && !settings.output && !settings.resume && isatty(STDOUT_FILENO))
+    check_form(f);
+    if (settings.to != RECORD_JSON && !settings.output && !settings.resume && isatty(STDOUT_FILENO))
         options_mistake("the binary form is not for terminals: give --output or a pipe");
 }
 
@@ -95,6 +114,14 @@ static int open_ends(struct filter_run *run)
         return reuse_open(&run->reuse, settings.reuse, false, f)
                    ? -1
                    : output_open(&run->output, settings.output, true, f->name);
+    }
+    if (settings.per_shard) {
+        uint64_t dropped = 0;
+        long first = 0;
+
+        if (settings.resume && (first = shards_pass(in, settings.resume, f, &dropped)) < 0)
+            return -1;
+        return output_open_shards(&run->output, f, first, dropped);
     }
     if (!settings.resume)
         return output_open(&run->output, settings.output, false, f->name);

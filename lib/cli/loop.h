@@ -162,6 +162,12 @@ int input_skip(struct input *in, struct resume *s);
 void input_start(struct input *in);
 void input_close(struct input *in);
 
+/* shards.c - out-%05d.tar */
+bool shards_pattern(const char *path);              /* has one number */
+char *shards_path(const char *pattern, long index); /* to free */
+/* Passes over what is there; the first that is missing, or -1 after fail(). */
+long shards_pass(struct input *in, const char *pattern, const struct filter *f, uint64_t *dropped);
+
 /* output.c - the writer's thread, and the files: records, --dropped, OUT.vlm */
 struct sink {
     int fd;               /* -1: none */
@@ -173,7 +179,11 @@ struct sink {
 struct output {
     struct sink records, dropped, side;
     bool each_record;
-    size_t begun; /* where in records.buffer the current record's bytes begin */
+    struct tar_writer *tar;        /* with --to=tar */
+    const struct filter *in_parts; /* with --per-shard: the command; else NULL */
+    long part, in_part;            /* its number, and the records in it */
+    bool bare;                     /* lines or bytes were written that are no records */
+    size_t begun;                  /* where in records.buffer the current record's bytes begin */
     size_t begun_dropped;
     struct queue queue;
     pthread_t thread;
@@ -185,6 +195,9 @@ struct output {
     bool finished; /* the thread has written all */
 };
 void output_init(struct output *o);
+/* Parts of --per-shard records each, from `first` on; goes on with --dropped behind so many bytes.
+ */
+int output_open_shards(struct output *o, const struct filter *f, long first, uint64_t dropped);
 /* path NULL: standard output; `side`: with OUT.vlm */
 int output_open(struct output *o, const char *path, bool side, const char *command);
 /* Goes on with OUT, its side file and --dropped, each cut to what the resumption has found. */

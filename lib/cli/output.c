@@ -85,8 +85,20 @@ int output_open(struct output *o, const char *path, bool side, const char *comma
     }
     if (!result && settings.dropped)
         result = make(&o->dropped, settings.dropped);
+    if (settings.to == RECORD_TAR)
+        o->tar = tar_writer_open(&settings.fields);
     set_flushing(o);
     return result;
+}
+
+int output_open_shards(struct output *o, const struct filter *f, long first, uint64_t dropped)
+{
+    o->in_parts = f;
+    o->part = first;
+    o->tar = tar_writer_open(&settings.fields);
+    if (settings.dropped && settings.resume)
+        return append(&o->dropped, -1, settings.dropped, dropped);
+    return settings.dropped ? make(&o->dropped, settings.dropped) : 0;
 }
 
 int output_append(struct output *o, struct resume *s, const char *command)
@@ -145,6 +157,65 @@ static void flush(struct output *o)
     o->begun = o->begun_dropped = 0;
 }
 
+static void stop(struct output *o)
+{
+    if (atomic_load(&o->failed))
+        return;
+    o->reason = xstrdup(error_text());
+    atomic_store(&o->failed, true);
+}
+
+/* A part, and with --resume its side file. */
+static void open_part(struct output *o)
+{
+    char *path = shards_path(settings.resume ? settings.resume : settings.output, o->part);
+    int result = make(&o->records, path);
+
+    if (!result) {
+        o->records.name = o->records.file.path;
+        result = settings.resume ? make_side(o, path, o->in_parts->name) : 0;
+    }
+    if (result)
+        stop(o);
+    free(path);
+}
+
+/* It is whole: it appears, behind its side file. */
+static void close_part(struct output *o)
+{
+    int result = 0;
+
+    tar_write_end(o->tar, &o->records.buffer);
+    if (settings.resume)
+        buffer_printf(&o->side.buffer, "end\t%ld\n", o->in_part);
+    flush(o);
+    if (atomic_load(&o->failed))
+        return;
+    if (settings.resume)
+        result = new_file_commit(&o->side.file);
+    result = result ? result : new_file_commit(&o->records.file);
+    o->records.fd = o->side.fd = -1;
+    o->records.name = o->side.name = "";
+    o->in_part = 0;
+    o->part++;
+    if (result)
+        stop(o);
+}
+
+static void add_record(struct output *o, const struct record *r)
+{
+    if (!o->tar) {
+        record_write(&o->records.buffer, r, (enum record_form)settings.to);
+        return;
+    }
+    if (o->in_parts && o->in_parts->whole && o->in_part >= settings.per_shard) {
+        close_part(o);
+        open_part(o);
+    }
+    tar_write_record(o->tar, &o->records.buffer, r);
+    o->in_part++;
+}
+
 /* What an earlier run made of the record. */
 static void copy_bytes(struct output *o, const struct item *item)
 {
@@ -172,18 +243,23 @@ static void end_record(struct output *o, struct item *item)
 
 static void add(struct output *o, struct item *item)
 {
+    if (o->in_parts && o->records.fd < 0 && !atomic_load(&o->failed))
+        open_part(o);
     if (item->ends && o->side.fd >= 0)
         end_record(o, item);
     else if (item->ends)
         copy_bytes(o, item);
     else if (item->record && item->to_dropped)
-        record_write(&o->dropped.buffer, item->record, settings.binary);
+        record_write(&o->dropped.buffer, item->record, settings.binary ? RECORD_CBOR : RECORD_JSON);
     else if (item->record)
-        record_write(&o->records.buffer, item->record, settings.binary);
+        add_record(o, item->record);
     else if (item->size)
         buffer_add(&o->records.buffer, item->line, item->size);
     else
         buffer_printf(&o->records.buffer, "%s\n", item->line);
+    o->bare |= item->line != NULL;
+    if (item->ends && o->in_parts && o->in_part >= settings.per_shard)
+        close_part(o); /* what one record became stays together */
 }
 
 /* With OUT.vlm, the bytes of one record are written together. */
@@ -256,7 +332,7 @@ void output_drop(struct output *o, struct record *r)
 
 void output_end(struct output *o, const struct item *item)
 {
-    if (o->side.fd >= 0 || item->kept.size || item->dropped.size)
+    if (o->in_parts || o->side.fd >= 0 || item->kept.size || item->dropped.size)
         put(o, (struct item){ .ends = true,
                               .kept = item->kept,
                               .dropped = item->dropped,
@@ -319,14 +395,21 @@ int output_close(struct output *o, bool keep)
         queue_close(&o->queue);
         pthread_join(o->thread, NULL);
     }
+    if (o->tar && keep && !o->in_parts && !o->bare) {
+        tar_write_end(o->tar, &o->records.buffer);
+        flush(o);
+    } else if (o->in_parts && keep && o->in_part && !atomic_load(&o->failed)) {
+        close_part(o);
+    }
+    tar_writer_close(o->tar);
     if (atomic_load(&o->failed))
         result = fail("%s", o->reason);
     keep = keep && !result;
     if (close_sink(&o->dropped, keep) && !result)
         result = -1;
-    if (close_sink(&o->records, keep && !result) && !result)
+    if (close_sink(&o->records, keep && !result && !o->in_parts) && !result)
         result = -1;
-    if (close_sink(&o->side, keep && !result) && !result)
+    if (close_sink(&o->side, keep && !result && !o->in_parts) && !result)
         result = -1;
     free(o->reason);
     return result;

@@ -13,6 +13,9 @@ struct settings settings = {
     .max_percent = -1,
 };
 
+static const char *const forms[] = {
+    [RECORD_JSON] = "json", [RECORD_CBOR] = "cbor", [RECORD_TAR] = "tar", NULL
+};
 static const char *const on_error[] = {
     [ON_ERROR_RECORD] = "record", [ON_ERROR_SKIP] = "skip", [ON_ERROR_FAIL] = "fail", NULL
 };
@@ -74,7 +77,12 @@ const struct option_spec model_options[] = {
 };
 
 const struct option_spec stream_options[] = {
-    OPTION_FLAG('b', "binary", &settings.binary, "write the binary form, a CBOR sequence"),
+    OPTION_CHOICE(0, "to", "FORM", &settings.to, forms,
+                  "write json (lines), cbor (a sequence) or tar (a WebDataset shard)",
+                  .standard = "json"),
+    OPTION_FLAG('b', "binary", &settings.binary, "write the binary form: the same as --to=cbor"),
+    OPTION_LONG(0, "per-shard", "N", &settings.per_shard, 1, 1e12,
+                "write N records to each of several files, out-%05d.tar"),
     OPTION_FILE('o', "output", "FILE", &settings.output,
                 "write FILE, which appears when all is done", .standard = "standard output",
                 .neutral = true),
