@@ -67,6 +67,12 @@ static const char *const wrappings[] = {
     "module.", "_orig_mod.", "base_model.model.", "model.", "clip_model.", "clip.", "net.",
 };
 
+/* OPT's own names begin like a wrapping. */
+static bool is_own(const char *name)
+{
+    return !strncmp(name, "model.decoder.", 14);
+}
+
 /* How much of every name is such wrapping, one around the other. */
 static size_t wrapping(const struct weights *w)
 {
@@ -78,7 +84,7 @@ static size_t wrapping(const struct weights *w)
 
         for (int i = 0; i < w->count && all; i++)
             all = !strncmp(w->list[i].name + size, wrappings[k], more) &&
-                  w->list[i].name[size + more];
+                  w->list[i].name[size + more] && !is_own(w->list[i].name + size);
         if (all) {
             size += more;
             k = -1;
