@@ -76,11 +76,39 @@ static int read_top(const char *text)
 
 static struct filter filter;
 
+/* One line for a rule that could not choose: its field is in no record. */
+
+static bool *field_seen; /* by condition */
+static uint64_t looked_at, ranked, scored;
+
+static void note_fields(const struct record *r)
+{
+    looked_at++;
+    for (int i = 0; i < keeps.count; i++)
+        if (!field_seen[i])
+            field_seen[i] = expression_has_field(conditions[i], r);
+}
+
+static void say_what_was_missing(void)
+{
+    if (!looked_at || settings.quiet)
+        return;
+    for (int i = 0; i < keeps.count; i++)
+        if (!field_seen[i])
+            warn("--keep '%s': no record has a field that it names", keeps.items[i]);
+    if (top && !ranked)
+        warn("--top: no record has a number for --by '%s'%s", by,
+             strcmp(by, "itm") ? "" : "; vlm-itm adds itm");
+    if (capfilt && !scored)
+        warn("--capfilt: no text has a score; vlm-itm adds it");
+}
+
 static int begin(void)
 {
     filter.whole = top;
     filter.diverts_failed = (keeps.count || top || capfilt) && !errors;
     conditions = xalloc((size_t)keeps.count + 1, sizeof *conditions);
+    field_seen = xalloc((size_t)keeps.count + 1, sizeof *field_seen);
     for (int i = 0; i < keeps.count; i++)
         if (!(conditions[i] = expression_parse(keeps.items[i])))
             return fail("--keep: %s", error_text());
@@ -160,6 +188,7 @@ static int pass(struct record *r)
         drop(r, reason);
         return 0;
     }
+    ranked++;
     if (selection_add(selection, r, score))
         return -1;
     record_free(r);
@@ -171,6 +200,7 @@ static int filter_texts(struct record *r)
     static const struct capfilt_to to = { pass, drop };
     int status = capfilt_apply(&rule, r, &to);
 
+    scored += rule.scored;
     record_free(r);
     return status;
 }
@@ -183,6 +213,7 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
         double score;
 
         records[i] = NULL; /* taken over */
+        note_fields(r);
         if (histogram) {
             if (expression_number(order, r, &score) > 0)
                 histogram_add(&seen, score);
@@ -210,6 +241,7 @@ static int finish(void)
         most = (uint64_t)ceil((double)count * share / 100 - 1e-9);
     if (selection && selection_choose(selection, most, lowest, stays, falls))
         return -1;
+    say_what_was_missing();
     if (histogram)
         histogram_print(&seen, by, stderr);
     return 0;
@@ -220,6 +252,7 @@ static void end(void)
     for (int i = 0; conditions && i < keeps.count; i++)
         expression_free(conditions[i]);
     free(conditions);
+    free(field_seen);
     expression_free(order);
     decisions_free(decisions);
     selection_free(selection);

@@ -231,7 +231,7 @@ static void explain(const struct capfilt *c, const struct text *t, char reason[s
                  c->merge == MERGE_FALLBACK ? "the web text was kept" : "a better text was kept");
 }
 
-int capfilt_apply(const struct capfilt *c, const struct record *r, const struct capfilt_to *to)
+int capfilt_apply(struct capfilt *c, const struct record *r, const struct capfilt_to *to)
 {
     struct texts_of all = { .list = xalloc(CAPFILT_TEXTS, sizeof *all.list) };
     struct record *base;
@@ -241,6 +241,9 @@ int capfilt_apply(const struct capfilt *c, const struct record *r, const struct 
 
     collect(&all, r);
     choose(c, &all);
+    c->scored = 0;
+    for (int i = 0; i < all.count; i++)
+        c->scored += all.list[i].scored;
     base = without_texts(r, &all);
     field = all.web && !record_is_synthetic(r, all.web) ? all.web : "text";
     for (int i = 0; i < all.count && !status; i++) {

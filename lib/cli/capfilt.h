@@ -24,6 +24,7 @@ struct capfilt {
     enum merge_rule merge;
     int most;
     float threshold;
+    int scored; /* texts of the last record that had a score */
 };
 /* "all", "best", "topk:3", "fallback"; -1 after fail(). */
 int capfilt_rule(struct capfilt *c, const char *merge, float threshold);
@@ -32,6 +33,6 @@ struct capfilt_to { /* each takes its record; -1 after fail() ends the run */
     void (*drop)(struct record *pair, const char *reason);
 };
 /* Hands over one record for each text, in the order of the texts.  -1 after fail(). */
-int capfilt_apply(const struct capfilt *c, const struct record *r, const struct capfilt_to *to);
+int capfilt_apply(struct capfilt *c, const struct record *r, const struct capfilt_to *to);
 
 #endif

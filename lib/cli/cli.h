@@ -98,7 +98,7 @@ struct settings { /* what the common options say; read-only for commands */
     const char *precision; /* NULL: not said */
     struct fields fields;
     bool clean_text, binary, null, retry_errors, checksum, line_buffered, progress, quiet, verbose;
-    long threads, batch, image_size, max_pixels, seed;
+    long threads, batch, image_size, max_pixels, memory, seed;
     int from;           /* enum stream_format */
     int to;             /* enum record_form */
     long per_shard;     /* records; 0: one output */
@@ -177,6 +177,8 @@ struct embedding {
     float *image, *text;  /* vectors: [images, width], [texts, width]; NULL: none */
     long width;           /* of both; 0: not known yet */
 };
+/* vlm_read_image within --memory; any thread. */
+int image_within_budget(const struct vlm *m, const struct buffer *bytes, float *pixels);
 /* A record's image, decoded for the model; to free; NULL after record_fail(); any thread. */
 float *pixels_read(const struct vlm *m, struct record *r);
 /* Each returns 0, or -1 after record_fail(); any thread. */

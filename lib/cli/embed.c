@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * embed.c - a record's image and texts on their way through a model
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
@@ -47,6 +48,31 @@ int embed_known(struct embedding *e, struct record *r, unsigned sides)
                               : 0;
 }
 
+/* A budget of the bytes that are decoded at once, over all threads.  An image that takes more is
+ * decoded when no other is. */
+static pthread_mutex_t budget_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t budget_changed = PTHREAD_COND_INITIALIZER;
+static size_t budget_used;
+
+int image_within_budget(const struct vlm *m, const struct buffer *bytes, float *pixels)
+{
+    size_t size = vlm_image_memory(bytes->data, bytes->size, settings.max_pixels);
+    size_t most = (size_t)settings.memory << 20;
+    int result;
+
+    pthread_mutex_lock(&budget_lock);
+    while (budget_used && budget_used + size > most)
+        pthread_cond_wait(&budget_changed, &budget_lock);
+    budget_used += size;
+    pthread_mutex_unlock(&budget_lock);
+    result = vlm_read_image(m, bytes->data, bytes->size, settings.max_pixels, pixels);
+    pthread_mutex_lock(&budget_lock);
+    budget_used -= size;
+    pthread_cond_broadcast(&budget_changed);
+    pthread_mutex_unlock(&budget_lock);
+    return result;
+}
+
 float *pixels_read(const struct vlm *m, struct record *r)
 {
     struct buffer bytes = { 0 };
@@ -56,7 +82,7 @@ float *pixels_read(const struct vlm *m, struct record *r)
         record_image_fail(r, &settings.fields, "read");
     } else {
         pixels = xresize(NULL, vlm_pixels(m), sizeof *pixels);
-        if (vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, pixels)) {
+        if (image_within_budget(m, &bytes, pixels)) {
             record_image_fail(r, &settings.fields, "decode");
             free(pixels);
             pixels = NULL;

@@ -27,6 +27,8 @@ struct expression;
 struct expression *expression_parse(const char *text);
 /* 1; 0; -1 after fail_as("too_complex"), which is the record's trouble. */
 int expression_holds(const struct expression *e, const struct record *r);
+/* Whether the record has one of its fields, or it names none. */
+bool expression_has_field(const struct expression *e, const struct record *r);
 /* The number that it gives for a record: 1; 0 if it gives none; -1 as above. */
 int expression_number(const struct expression *e, const struct record *r, double *number);
 void expression_free(struct expression *e);

@@ -379,3 +379,33 @@ int expression_number(const struct expression *e, const struct record *r, double
     value_free(&v);
     return k.failed ? -1 : good;
 }
+
+static bool names_field(const struct expression *e)
+{
+    return e && (e->kind == FIELD || names_field(e->left) || names_field(e->right));
+}
+
+static bool has_any(const struct expression *e, const struct record *r)
+{
+    struct span value;
+    size_t n;
+    char *head;
+    bool found;
+
+    if (!e)
+        return false;
+    if (e->kind != FIELD)
+        return has_any(e->left, r) || has_any(e->right, r);
+    if (record_find(r, e->text, &value) || record_member(r, e->text))
+        return true;
+    n = strcspn(e->text, ".");
+    head = xmemdup(e->text, n);
+    found = e->text[n] && record_find(r, head, &value);
+    free(head);
+    return found;
+}
+
+bool expression_has_field(const struct expression *e, const struct record *r)
+{
+    return !names_field(e) || has_any(e, r);
+}

@@ -45,7 +45,7 @@ static int read_picture(struct record *r, const struct vlm *m, const char *refer
     const char *stage = status ? "read" : "decode";
 
     if (!status)
-        status = vlm_read_image(m, bytes.data, bytes.size, settings.max_pixels, pixels);
+        status = image_within_budget(m, &bytes, pixels);
     if (status) {
         bool named =
             strncmp(reference, "data:", 5) && strncmp(error_text(), reference, strlen(reference));

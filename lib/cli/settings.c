@@ -9,6 +9,7 @@
 
 struct settings settings = {
     .max_pixels = 178956970, /* Pillow's bound: above it, it refuses a "decompression bomb" */
+    .memory = 1024,
     .max_errors = -1,
     .max_percent = -1,
 };
@@ -107,6 +108,9 @@ const struct option_spec stream_options[] = {
     OPTION_LONG(0, "max-pixels", "N", &settings.max_pixels, 0, 1e15,
                 "refuse images of more than N pixels; 0: no limit", .standard = "178956970",
                 .needs = USES_IMAGES),
+    OPTION_LONG(0, "memory", "MIB", &settings.memory, 1, 1 << 20,
+                "decode images within MIB mebibytes, over all threads", .standard = "1024",
+                .needs = USES_IMAGES, .neutral = true),
     OPTION_CHOICE(0, "on-error", "WHAT", &settings.on_error, on_error,
                   "do this with a bad record: record (write it with its error), skip or fail",
                   .standard = "record"),

@@ -91,7 +91,7 @@ mode() {
     [ "$got" = 0 ] || idle="the mode itself has status $got"
     while read -r option kind; do
         case $option in
-        --threads | --batch | --line-buffered) continue ;; # time and memory alone
+        --threads | --batch | --memory | --line-buffered) continue ;; # time and memory alone
         --vision | --language | --compat) continue ;; # the model decides
         --precision) continue ;;                      # the processor decides
         --help | --version | --list-options) continue ;;

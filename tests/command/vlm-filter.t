@@ -134,6 +134,19 @@ is "$(pairs | head -n 1 | vlm-filter --capfilt | head -n 1)" \
 pairs | vlm-filter --capfilt --dropped out >/dev/null
 is "$(jq -r .reason out | sort | uniq -c | tr -s ' ' | tr '\n' ';')" \
     ' 2 itm 0.1 is below 0.5; 1 itm 0.2 is below 0.5; 1 itm 0.4 is below 0.5;' 'texts that fall have their reason'
+said() { # PATTERN ARGUMENTS...: on standard error, with status 0
+    pattern=$1
+    shift
+    records | head -n 3 | vlm-filter "$@" >/dev/null 2>err
+    like "$? $(cat err)" "^0 vlm-filter: $pattern" "$*: $pattern"
+}
+said '--keep .*no record has a field' --keep 'score > 3'
+said '--top: no record has a number for --by .prob' --top 2 --by prob
+echo '{"text":"a"}' | vlm-filter --capfilt >/dev/null 2>err
+like "$(cat err)" 'capfilt: no text has a score; vlm-itm' '--capfilt without scores says so'
+records | head -n 3 | vlm-filter --keep 'itm > 2' >/dev/null 2>err
+is "$(cat err)" '' 'a field that is there is not reported'
+
 # texts of the web in other fields, beside what vlm-caption wrote
 one='{"TEXT":"web","caption":"ours","caption_source":"vlm","itm":0.9,"itm.caption":0.8,"logprob":-1,"n":1}'
 is "$(echo "$one" | vlm-filter --capfilt | tr '\n' ' ')" \
