@@ -27,7 +27,7 @@ static const struct option_spec options[] = {
                 .without = "image npy"),
     OPTION_FILE(0, "npy", "FILE", &npy_path,
                 "write vectors as the rows of FILE, and their records' ids to standard output",
-                .without = "features binary resume reuse"),
+                .without = "features binary resume reuse to"),
     OPTION_PRECISION,
     OPTIONS_MODEL,
     OPTIONS_STREAM,

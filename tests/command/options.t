@@ -14,6 +14,7 @@ picture other/a.ppm 3
 cp other/a.ppm other/b.ppm
 printf '%s\n' 'A red, dog!' 'two cats' 'a blue tree' 'dog' >lines
 printf '%s\n' 'blue cats' 'a red car' >more
+printf '%s\n' '{"id":2,"keep":false}' '{"id":3,"keep":true}' >decided
 sed 's/^[a-z][a-z]*$/&q/' "$golden/blip/vocab.txt" >vocab.txt
 printf '%s\n' '{"id":1,"image":"a.ppm","text":"A red, dog! [MASK]","alt":"two cats","also":"b.ppm","x":1,"itm":0.4,"itm.alt":0.1,"caption":"cats","itm.caption":0.6}' \
     '{"id":2,"image":"b.ppm","text":"a blue tree [MASK]","alt":"A dog!","also":"a.ppm","x":2,"itm":0.9,"caption":"cats","itm.caption":0.8}' \
@@ -56,6 +57,9 @@ value_of() {
     --prompt-field | --text-field) echo alt ;;
     --query) echo 'blue' ;;
     --errors) echo pass ;;
+    --to) echo cbor ;;
+    --decisions) echo decided ;;
+    --per-shard) echo 2 ;;
     --reuse) echo lines ;; # refused: it has no side file; side.t tries one
     --reject) echo 'a|e|i|o|u' ;;
     --root) echo other ;;
