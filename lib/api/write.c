@@ -87,15 +87,16 @@ static int write_some(struct vlm *v, const struct tokenizer *t, struct tensor *x
 
 int vlm_check_writing(const struct vlm *v, const struct vlm_writing *how)
 {
+    const struct writing *w = &v->model->writing;
     struct decoding d = rules_of(v->model, how);
 
     if (vlm_require(v, VLM_CAPTION))
         return -1;
     if (d.min_length > d.max_length)
         return fail("at least %d tokens, and at most %d", d.min_length, d.max_length);
-    if (d.positions && d.max_length > d.positions)
+    if (w->positions && d.max_length > w->positions)
         return fail_as("unsupported", "%s writes at most %d tokens; asked for %d", v->about,
-                       d.positions, d.max_length);
+                       w->positions, d.max_length);
     return 0;
 }
 

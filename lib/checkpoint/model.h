@@ -114,6 +114,7 @@ struct writing {             /* how texts are written */
     bool prompt_apart;       /* a prompt is read whole, and what is written begins anew */
     const char *end_word;    /* the vocabulary's entry that ends a text, where no file says */
     int begin;               /* first id of what is written */
+    int positions;           /* ids a text may have in all; 0: no limit */
 };
 struct matching {
     int classes; /* that a pair may have; 0: it matches or does not */
@@ -174,13 +175,6 @@ char *model_resolve(const char *path);
  * itself.  -1 after fail(). */
 int model_read_files(struct model *m, bool (*alone)(const struct weights *w));
 
-/* adapter.c - a folder that holds a LoRA adapter alone; where its base model is, to free, NULL
- * after fail(); and the adapter added to the weights of that model, which is open.  -1 after
- * fail(). */
-bool adapter_is(const char *folder);
-char *adapter_base(const char *folder);
-int adapter_merge(struct model *m, const char *folder);
-
 /* find.c - where a model lies; to free, NULL after fail().  ORG/NAME that is no path is looked for
  * in Hugging Face's cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub).  A name without
  * a slash that is no file is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share)
@@ -195,8 +189,8 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path);
 int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
                          const char *folder);
 int tokenizer_extra_ids(const struct tokenizer *t); /* that transformers' T5Tokenizer has */
-/* Every text has 1 to `most` ids (0: the model's context) below the vocabulary; -1 after fail(). */
-int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts, int most);
+/* Every text has 1 to `context` ids below `vocabulary`; -1 after fail(). */
+int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts);
 
 /* hash.c - of the vision tower's numbers and of the preparation of images */
 uint64_t model_hash_sampled(const struct model *m);

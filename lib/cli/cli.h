@@ -162,7 +162,6 @@ long records_seen(void); /* how many came in, failed ones among them; from finis
 /* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */
 struct vlm *model_open(unsigned abilities);
 struct vlm_options model_settings(void); /* how every command opens it, from `settings` */
-uint64_t model_hash(void); /* of the model that was opened; 0: none was */
 
 /* embed.c - a record's image and texts on their way through a model
  *

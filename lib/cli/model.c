@@ -53,14 +53,8 @@ struct vlm *model_open(unsigned wanted)
     if (settings.verbose)
         warn("%s; precision %s", vlm_describe(m),
              settings.precision ? settings.precision : "highest");
-    if (!(wanted & ~vlm_abilities(m))) {
-        if (try_tokenizer(m) == 0) {
-            opened = m;
-            return m;
-        }
-        vlm_close(m);
-        return NULL;
-    }
+    if (!(wanted & ~vlm_abilities(m)))
+        return m;
     lacks = vlm_list_abilities(wanted & ~vlm_abilities(m));
     has = vlm_list_abilities(vlm_abilities(m));
     fail("%s cannot %s; it can %s", vlm_describe(m), lacks, has);

@@ -105,7 +105,7 @@ static void take_float(const struct option_spec *o, const char *text)
 
     if (end == text || *end || !isfinite(value))
         options_mistake("--%s=%s: not a number", o->name, text);
-    if (!within(o, value) && value != (float)o->least && value != (float)o->most)
+    if (!within(o, strtod(text, NULL))) /* 0.01 as it is written, not as the nearest float */
         options_mistake("--%s=%s: must lie between %g and %g", o->name, text, o->least, o->most);
     *(float *)o->value = value;
 }

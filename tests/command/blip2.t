@@ -87,8 +87,7 @@ like "$(cat .err)" 'name its folder with --language, or put opt-2.7b beside it' 
 is "$(vlm-caption -m alone/blip2.pth --language "$blip2/opt/opt-2.7b" q1.ppm)" "$(vlm-caption -m "$blip2/opt/blip2.pth" q1.ppm)" '--language'
 status 3 'a language model of another kind' vlm-caption -m alone/blip2.pth --language "$blip2/t5/flan-t5-xl" q1.ppm
 like "$(cat .err)" 'model_type is "t5"' '... is named'
-vlm-caption -q -m "$blip2/opt/blip2.pth" --max-length 100 q1.ppm >places
-is "$? $(jq -r .error.stage places)" '0 compute' 'more text than there are places is the record'"'"'s error'
+status 3 'more text than there are places' vlm-caption -m "$blip2/opt/blip2.pth" --max-length 100 q1.ppm
 
 # int8: a byte a number of a layer's matrix, and a factor a row; what it says changes little
 header() { dd if="$1" bs=1 skip=8 count="$(od -An -tu8 -N8 "$1" | tr -d ' ')" 2>/dev/null; }

@@ -52,7 +52,7 @@ static void describe(struct model *m, const struct albef *a)
 }
 
 /* Answers are written as BLIP's; the originals only rank a list of them (vlm_rank). */
-static void set_writing(struct model *m)
+static void set_writing(struct model *m, const struct albef_config *c)
 {
     m->writing.rules = (struct decoding){
         .beams = 3,
@@ -69,6 +69,7 @@ static void set_writing(struct model *m)
     m->writing.sampling_penalty = 1;
     m->writing.prompt = "";
     m->writing.answers = true;
+    m->writing.positions = (int)c->decoder.positions;
     m->matching.begin = -1;
 }
 
@@ -134,8 +135,7 @@ static int open(struct model *m)
         a->temperature && a->temperature->data[0] > 0 ? 1 / a->temperature->data[0] : 1;
     set_texts(m, &c);
     set_abilities(m, &c);
-    set_writing(m);
-    m->writing.rules.positions = (int)c.decoder.positions;
+    set_writing(m, &c);
     describe(m, a);
     return 0;
 }

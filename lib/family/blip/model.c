@@ -79,6 +79,7 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
     m->writing.answers = c->answers;
     m->answering.smoothing = 0.1f;
     m->writing.begin = c->begin;
+    m->writing.positions = (int)c->text.positions;
     m->matching.begin = original ? c->encode : -1;
 }
 

@@ -72,6 +72,9 @@ static void set_writing(struct model *m, const struct blip2_config *c, bool orig
     m->writing.sampling_penalty = 1;
     m->writing.prompt = tuned ? "a photo of" : "";
     m->writing.begin = c->begin;
+    m->writing.positions = c->language == LANGUAGE_OPT ? (int)c->opt.positions - c->qformer.queries
+                           : c->language               ? 0
+                                                       : (int)c->qformer.positions;
     m->matching.begin = -1;
     m->writing.prompt_apart = c->language;
 }

@@ -12,7 +12,9 @@
 #include "family/blip2/files.h"
 #include "checkpoint/model.h"
 
-/* Takes *named, which is NULL then, or looks for the names, NULL last.  To free; NULL: none. */
+/* Takes *named, which is NULL then, or looks for the names, NULL last; to free; NULL: there is
+ * none.
+ */
 static char *look(const struct model *m, const char **named, const char *const *names)
 {
     char *path = *named ? xstrdup(*named) : NULL;
