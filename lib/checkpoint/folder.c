@@ -203,11 +203,6 @@ static int open_weights(struct model *m)
     bool open_clip = m->open_clip && (!m->config || !*type_of(m));
     char *file = path_is_folder(m->path) ? weights_in_folder(m->path, open_clip) : xstrdup(m->path);
 
-    if (!file && has(m->folder, "adapter_config.json"))
-        return fail_as("unsupported",
-                       "%s: a LoRA adapter, not a model: merge it into its base model first "
-                       "(peft's merge_and_unload), or name the base model",
-                       m->path);
     m->weights = weights_open(file ? file : m->path); /* which says what a folder lacks */
     free(file);
     return m->weights ? 0 : -1;

@@ -175,6 +175,13 @@ char *model_resolve(const char *path);
  * itself.  -1 after fail(). */
 int model_read_files(struct model *m, bool (*alone)(const struct weights *w));
 
+/* adapter.c - a folder that holds a LoRA adapter alone; where its base model is, to free, NULL
+ * after fail(); and the adapter added to the weights of that model, which is open.  -1 after
+ * fail(). */
+bool adapter_is(const char *folder);
+char *adapter_base(const char *folder);
+int adapter_merge(struct model *m, const char *folder);
+
 /* find.c - where a model lies; to free, NULL after fail().  ORG/NAME that is no path is looked for
  * in Hugging Face's cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub).  A name without
  * a slash that is no file is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share)

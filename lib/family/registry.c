@@ -63,13 +63,27 @@ static struct model *open_or_free(struct model *m, bool read)
     return NULL;
 }
 
+/* Of an adapter the base model is opened, and the adapter added to it. */
 struct model *model_load(const char *path, const struct vlm_options *options)
 {
-    char *found = model_resolve(path);
-    struct model *m = found ? model_new(found, options) : NULL;
+    char *found = model_resolve(path), *adapter = NULL;
+    struct model *m;
 
+    if (found && adapter_is(found)) {
+        adapter = found;
+        path = adapter_base(adapter);
+        found = path ? model_resolve(path) : NULL;
+        free((char *)(uintptr_t)path);
+    }
+    m = found ? model_new(found, options) : NULL;
+    m = open_or_free(m, m && model_read_files(m, says_all) == 0);
+    if (m && adapter && adapter_merge(m, adapter)) {
+        model_free(m);
+        m = NULL;
+    }
     free(found);
-    return open_or_free(m, m && model_read_files(m, says_all) == 0);
+    free(adapter);
+    return m;
 }
 
 struct model *model_create(const char *folder, uint64_t seed, const struct vlm_options *options)

@@ -49,6 +49,16 @@ echo '{"peft_type":"LORA","base_model_name_or_path":"some/base"}' >adapter/adapt
 status 3 'an adapter without its model' vlm-embed -m adapter a.ppm
 like "$(cat .err)" 'adapter' '... says what it is'
 
+like "$(cat .err)" 'some/base' '... and of which model it is'
+
+# a tokenizer that cannot be read
+take "$blip/hf-itm" broken
+echo garbage >broken/tokenizer.json
+echo '{"image":"a.ppm","text":"a dog"}' >one
+status 3 'a broken tokenizer' vlm-itm -m broken one
+is "$(cat .out)" '' '... is found before the first record'
+ok '... and does not matter to pictures alone' vlm-embed -m broken --image a.ppm
+
 # how pictures are prepared
 take "$clip/hf-vit" old
 edit '.image_mean=[0.5,0.4,0.3] | .do_center_crop=false | .size={height:32,width:32}' old/preprocessor_config.json
@@ -66,27 +76,28 @@ printf "$head"'\40\50\12\24\36\0\12\24\36\377\144\144\144\200\310\1\2\0' >clear.
 printf "$head"'\30\40\377\377\377\12\24\36\261\261\261\377\377\377' >white.tga
 printf "$head"'\30\40\12\24\36\12\24\36\144\144\144\310\1\2' >dropped.tga
 features() { vlm-embed --features -m "$@" | jq -c .image_features; }
-for m in "$clip/hf-vit" "$blip/hf-caption" "$top/tests/golden/blip2/hf-itm"; do
+is "$(features "$clip/hf-vit" clear.tga)" "$(features "$clip/hf-vit" white.tga)" 'CLIP: on white'
+ok '... but with --compat=original' test "$(features "$clip/hf-vit" --compat original clear.tga)" != \
+    "$(features "$clip/hf-vit" --compat original white.tga)"
+for m in "$blip/hf-caption" "$top/tests/golden/blip2/hf-itm"; do
     is "$(features "$m" clear.tga)" "$(features "$m" white.tga)" "${m##*/}: on white"
     is "$(features "$m" --compat original clear.tga)" "$(features "$m" --compat original dropped.tga)" \
         '... or dropped, with --compat=original'
 done
-for m in "$clip/open_clip-gelu" "$blip/caption.pth"; do
-    is "$(features "$m" clear.tga)" "$(features "$m" dropped.tga)" "${m##*/}: dropped"
-done
+is "$(features "$blip/caption.pth" clear.tga)" "$(features "$blip/caption.pth" dropped.tga)" \
+    "the authors' file: dropped"
 
 # settings that change what is computed
 take "$blip/hf-itm" relu
 edit '.text_config.hidden_act="relu"' relu/config.json
-echo '{"image":"a.ppm","text":"a dog"}' >one
 status 3 "BLIP's text_config.hidden_act" vlm-itm -m relu one
 like "$(cat .err)" 'text_config: hidden_act' '... and which'
 take "$blip/hf-itm" cased
 rm cased/tokenizer.json
 cp "$blip/vocab.txt" cased
 echo '{"do_lower_case":false}' >cased/tokenizer_config.json
-vlm-itm -m cased one >out.json 2>.err
-like "$(cat .err out.json)" 'tokenizer_config.json: texts are not folded' 'do_lower_case'
+status 3 'do_lower_case' vlm-itm -m cased one
+like "$(cat .err)" 'tokenizer_config.json: texts are not folded' '... and which'
 take "$clip/hf-vit" swish
 edit '.vision_config.hidden_act="silu"' swish/config.json
 status 3 'an activation that is not known' vlm-embed -m swish a.ppm

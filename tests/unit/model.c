@@ -346,38 +346,6 @@ static void test_codes(void)
     free(config);
 }
 
-/* A state dict with OpenAI's names says everything but the activation. */
-static void test_shapes_alone(void)
-{
-    enum { MOST = 512 };
-    static struct saving list[MOST];
-    const struct vlm_options original = { .compat = "original" };
-    struct weights *w = weights_open(GOLDEN "openai-vit.pt");
-    char *path = path_join(folder, "state.safetensors");
-    struct vlm *v;
-    int count = 0;
-
-    for (int i = 0; i < weights_count(w) && count < MOST; i++) {
-        const struct stored *s = weights_at(w, i);
-
-        if (!s->rank && s->type == DTYPE_I64) /* input_resolution and the like */
-            continue;
-        list[count] =
-            (struct saving){ .name = s->name, .type = s->type, .rank = s->rank, .data = s->data };
-        memcpy(list[count++].shape, s->shape, sizeof s->shape);
-    }
-    ok(count && weights_save(path, list, count, NULL) == 0, "a state dict of %d tensors", count);
-    ok(!vlm_open(path, NULL) && says("--compat=original") &&
-           !strcmp(vlm_error_code(), "unsupported"),
-       "is not guessed");
-    v = vlm_open(path, &original);
-    ok(v && vlm_abilities(v) & VLM_EMBED_IMAGE, "is OpenAI's if the user says so");
-    vlm_close(v);
-    remove(path);
-    free(path);
-    weights_close(w);
-}
-
 static void test_preprocess(void)
 {
     static const char *const bad[] = {
@@ -484,7 +452,6 @@ int main(void)
     test_checkpoints();
     test_configs();
     test_codes();
-    test_shapes_alone();
     test_preprocess();
     test_find();
     test_abilities();
