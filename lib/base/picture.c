@@ -19,7 +19,7 @@ const struct picture_format picture_formats[PICTURE_COUNT] = {
 
 /* Formats that begin with bytes of their own. */
 static const struct {
-    enum picture picture;
+    enum picture_type picture;
     size_t at, size;
     const char *bytes;
 } signatures[] = {
@@ -57,10 +57,10 @@ static bool is_webp(const unsigned char *p, size_t size)
  * 10): one main brand, a version, and those that it is compatible with.
  *
  *     size32 "ftyp" brand[4] version32 { brand[4] }* */
-static enum picture brand_of(const unsigned char *p, size_t size)
+static enum picture_type brand_of(const unsigned char *p, size_t size)
 {
     static const char avif[] = "avifavis", heif[] = "heicheixheimheishevchevxhevmhevsmif1msf1";
-    enum picture found = PICTURE_NONE;
+    enum picture_type found = PICTURE_NONE;
 
     if (size < 12 || memcmp(p + 4, "ftyp", 4) || p[0] || p[1])
         return PICTURE_NONE;
@@ -130,7 +130,7 @@ static bool is_tga(const unsigned char *p, size_t size)
                      : bits == 8 || bits == 16;
 }
 
-enum picture picture_of(const void *head, size_t size)
+enum picture_type picture_of(const void *head, size_t size)
 {
     const unsigned char *p = head;
 

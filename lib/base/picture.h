@@ -34,7 +34,7 @@
     ROW(JP2, none, "JPEG 2000", "image/jp2", "jp2 jpx j2k")                                        \
     ROW(PAM, none, "PAM", "image/x-portable-arbitrarymap", "pam")
 
-enum picture {
+enum picture_type {
     PICTURE_NONE = -1,
 #define ROW(constant, ...) PICTURE_##constant,
     PICTURES(ROW) PICTURES_NOT_READ(ROW)
@@ -48,7 +48,7 @@ struct picture_format {
 extern const struct picture_format picture_formats[PICTURE_COUNT];
 
 /* The format that the first bytes belong to.  A few dozen bytes are enough. */
-enum picture picture_of(const void *head, size_t size);
+enum picture_type picture_of(const void *head, size_t size);
 bool picture_ending(const char *ending); /* "jpg": is it one of a picture's name? */
 
 #endif

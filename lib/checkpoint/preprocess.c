@@ -82,9 +82,9 @@ static long read_size(struct reader *r, const char *name, long otherwise, bool *
     return height;
 }
 
-static enum filter filter_of(struct reader *r, long resample)
+static enum resampling filter_of(struct reader *r, long resample)
 {
-    static const enum filter filters[] = { FILTER_NEAREST, FILTER_LANCZOS, FILTER_BILINEAR,
+    static const enum resampling filters[] = { FILTER_NEAREST, FILTER_LANCZOS, FILTER_BILINEAR,
                                            FILTER_BICUBIC };
 
     if (resample < COUNT(filters))

@@ -2,6 +2,9 @@
  * augment.c - images as a tower sees them in training, never twice the same
  *
  *     background, crop, flip, operations, then normalised as at inference
+ *
+ * Source: salesforce/BLIP data/__init__.py (create_dataset) and pytorch/vision
+ * torchvision/transforms/transforms.py (RandomResizedCrop, RandomHorizontalFlip).
  */
 #include <math.h>
 #include <stdlib.h>

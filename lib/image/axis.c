@@ -5,6 +5,9 @@
  * over the inputs c - r f <= x + 0.5 <= c + r f with weights
  *
  *     W[x] = round(2^22 k((x + 0.5 - c) / f) / sum k)
+ *
+ * Source: python-pillow/Pillow src/libImaging/Resample.c (precompute_coeffs,
+ * normalize_coeffs_8bpc).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -49,7 +52,7 @@ static const struct {
 };
 
 /* The order of these operations is Pillow's: each rounds. */
-void axis_open(struct axis *a, int in, long out, enum filter filter, long at, int count)
+void axis_open(struct axis *a, int in, long out, enum resampling filter, long at, int count)
 {
     double scale = (double)in / (double)out, stretch = scale < 1 ? 1 : scale;
     double support = filters[filter].radius * stretch, shrink = 1 / stretch;

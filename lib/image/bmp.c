@@ -101,6 +101,7 @@ int dib_header(struct bytes b, size_t at, size_t pixels, struct dib *d)
     return 0;
 }
 
+/* By what Pillow resizes it as. */
 enum image_mode dib_mode(struct bytes b, const struct dib *d)
 {
     if (d->bits > 8)
@@ -254,6 +255,7 @@ static int decode_runs(struct bytes b, const struct dib *d, struct image *image)
     return result;
 }
 
+/* Rows are padded to four bytes; the bottom one comes first unless the height is negative. */
 int dib_decode(struct bytes b, const struct dib *d, struct image *image)
 {
     size_t stride = ((size_t)image->width * (size_t)d->bits + 31) / 32 * 4;

@@ -8,6 +8,9 @@
  * first: a code below `clear` is a colour; a higher one is the string of an earlier code and one
  * more colour.  Own code, not stb_image's: a transparent pixel keeps its palette's colour and the
  * canvas is filled as Pillow does it.
+ *
+ * Source: GIF89a Specification (CompuServe, 1990), appendix F; python-pillow/Pillow
+ * src/PIL/GifImagePlugin.py.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +67,7 @@ static int read_palette(struct bytes b, size_t *at, int flags, struct frame *f)
     return 0;
 }
 
+/* Of extensions only the graphic control matters: it tells the transparent colour. */
 static int read_extension(struct bytes b, size_t *at, struct frame *f)
 {
     const unsigned char *p = b.data + *at; /* label, size, body */
@@ -129,6 +133,7 @@ struct codes {
     unsigned char string[MOST_CODES]; /* backwards */
 };
 
+/* Is there a second frame?  What follows it is not looked at. */
 static bool more_frames(struct bytes b, size_t at)
 {
     while ((at = skip_blocks(b, at)) && at < b.size && b.data[at] == 0x21)

@@ -34,6 +34,7 @@ static void close_file(struct heif *h)
         heif_context_free(h->context);
 }
 
+/* libheif's error as one of ours. */
 static int broken(struct heif_error e)
 {
     switch (e.code) {
@@ -49,6 +50,7 @@ static int broken(struct heif_error e)
     }
 }
 
+/* The container and the handle of its primary picture; nothing is decoded. */
 static int open_file(struct bytes b, struct heif *h)
 {
     struct heif_error e;

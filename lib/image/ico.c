@@ -40,6 +40,7 @@ static unsigned depth_of(const unsigned char *entry)
     return depth ? depth : 256;
 }
 
+/* A side of 0 means 256, which a byte cannot tell. */
 static unsigned area_of(const unsigned char *entry)
 {
     return (entry[0] ? entry[0] : 256u) * (entry[1] ? entry[1] : 256u);

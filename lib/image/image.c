@@ -35,14 +35,14 @@ static const struct codec *const codecs[PICTURE_COUNT] = { /* NULL: known, but n
 
 const char *image_format(const void *head, size_t size)
 {
-    enum picture picture = picture_of(head, size);
+    enum picture_type picture = picture_of(head, size);
 
     return picture == PICTURE_NONE || !codecs[picture] ? NULL : picture_formats[picture].name;
 }
 
 static const struct codec *probe(struct bytes b, struct image_info *info)
 {
-    enum picture picture = b.size ? picture_of(b.data, b.size) : PICTURE_NONE;
+    enum picture_type picture = b.size ? picture_of(b.data, b.size) : PICTURE_NONE;
     const struct codec *c = picture == PICTURE_NONE ? NULL : codecs[picture];
 
     *info = (struct image_info){ 0 };

@@ -3,6 +3,8 @@
  *
  *     FF D8  { FF marker length16 body }*  FF DA length16 header  entropy-coded data ...  FF D9
  *     frame (marker C0 .. CF): length16 precision8 height16 width16 channels8 ...
+ *
+ * Source: ITU-T T.81, appendix B.
  */
 #include <string.h>
 #include "base/error.h"

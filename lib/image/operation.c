@@ -130,6 +130,7 @@ static void sharpness(struct image *image, float factor)
     free(old);
 }
 
+/* The picture as `matrix` sees it. */
 static void move(struct image *image, const double matrix[6])
 {
     struct image moved;
@@ -139,6 +140,7 @@ static void move(struct image *image, const double matrix[6])
     *image = moved;
 }
 
+/* About the middle, counter-clockwise, as cv2.getRotationMatrix2D. */
 static void rotate(struct image *image, double degrees)
 {
     double angle = degrees * (3.14159265358979323846 / 180), a = cos(angle), b = sin(angle);

@@ -39,6 +39,7 @@ int exif_orientation(struct bytes b)
     return 0;
 }
 
+/* XMP is XML; the one attribute or element is looked for as text, as Pillow does. */
 int xmp_orientation(struct bytes b)
 {
     static const char name[] = "tiff:Orientation";
@@ -58,6 +59,7 @@ int xmp_orientation(struct bytes b)
     return 0;
 }
 
+/* Each pixel is taken from where it is stored: the new rows are written one after the other. */
 void image_orient(struct image *image)
 {
     int o = image->orientation, w = image->width, h = image->height;

@@ -5,6 +5,7 @@
  *
  * A comment runs from # to the end of its line.  Samples are scaled to 0..255 and rounded half to
  * even; a raw sample has two bytes, the high one first, if maxval is over 255.
+ * Source: netpbm's ppm(5), pgm(5) and pbm(5); python-pillow/Pillow src/PIL/PpmImagePlugin.py.
  */
 #include <math.h>
 #include <string.h>

@@ -53,6 +53,7 @@ static void resized(const struct preprocess *p, const struct image *image, long 
     }
 }
 
+/* The middle of `size` pixels, of which `wanted` are looked at. */
 static struct placing place(long size, int wanted, enum crop_rounding rounding)
 {
     struct placing p = { .size = size, .count = size < wanted ? (int)size : wanted };

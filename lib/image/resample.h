@@ -15,7 +15,7 @@ struct axis {
     int *first, *used; /* inputs first[i] .. first[i] + used[i] */
     int32_t *weights;  /* [count, taps] */
 };
-void axis_open(struct axis *a, int in, long out, enum filter filter, long at, int count);
+void axis_open(struct axis *a, int in, long out, enum resampling filter, long at, int count);
 void axis_close(struct axis *a);
 void axis_span(const struct axis *a, int *from, int *to); /* inputs that any output needs */
 

@@ -25,7 +25,7 @@ struct window {
     long left, top;     /* of the part that is wanted, whose size is the target's */
 };
 
-static void resample(const struct image *from, struct image *to, enum filter filter,
+static void resample(const struct image *from, struct image *to, enum resampling filter,
                      const struct window *w)
 {
     bool across = w->width != from->width, down = w->height != from->height;
@@ -97,7 +97,7 @@ static void nearest(const struct image *from, struct image *to, const struct win
     free(y);
 }
 
-void resize(struct image *from, struct image *to, long width, long height, enum filter filter,
+void resize(struct image *from, struct image *to, long width, long height, enum resampling filter,
             long left, long top, int crop_width, int crop_height)
 {
     struct window w = { width, height, left, top };

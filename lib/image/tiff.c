@@ -165,6 +165,7 @@ static int open_page(struct bytes b, struct tiff *f)
 
 /* --- what a picture is --- */
 
+/* What it is, or "unsupported": a kind of colours, or of numbers, that has no place in 8 bits. */
 static int describe(const struct tiff *f, struct image_info *info)
 {
     uint16_t format = SAMPLEFORMAT_UINT, colours;
@@ -240,6 +241,7 @@ static unsigned char sample(const unsigned char *row, size_t i, unsigned bits)
     return row[bit >> 3] >> (8 - bits - (bit & 7)) & ((1u << bits) - 1);
 }
 
+/* An index becomes its colour; a light where white is 0 is turned around. */
 static void put_sample(const struct tiff *f, unsigned char *to, unsigned value, int channel)
 {
     if (f->photometric == PHOTOMETRIC_PALETTE) {

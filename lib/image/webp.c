@@ -5,6 +5,8 @@
  *     VP8X: flags8 0[3] width-1[24] height-1[24]     flags: 2 animated, 16 alpha
  *     EXIF, XMP: what a camera wrote
  *     ANMF: left/2[24] top/2[24] width-1[24] height-1[24] duration[24] flags8 { frame's chunks }
+ *
+ * Source: RFC 9649.
  */
 #include <string.h>
 #ifdef HAVE_LIBWEBP

@@ -124,7 +124,7 @@ static bool is_bare_base64(const char *reference)
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n";
     struct buffer head = { 0 };
-    enum picture known = PICTURE_NONE;
+    enum picture_type known = PICTURE_NONE;
     char first[BASE64_LEAST + 1];
 
     if (strnlen(reference, BASE64_LEAST) < BASE64_LEAST ||

@@ -19,7 +19,7 @@ static struct span head(const struct stream_source *s)
 
 bool head_is_image(const struct stream_source *s)
 {
-    enum picture known = picture_of(source_data(s), s->size);
+    enum picture_type known = picture_of(source_data(s), s->size);
 
     if (s->options->is_image && s->options->is_image(source_data(s), s->size))
         return true;

@@ -13,7 +13,7 @@
 
 static const char *media_type(const unsigned char *data, size_t size)
 {
-    enum picture picture = picture_of(data, size);
+    enum picture_type picture = picture_of(data, size);
 
     return picture == PICTURE_NONE ? "application/octet-stream"
                                    : picture_formats[picture].media_type;

@@ -13,6 +13,7 @@
 
 enum { SHOWN = 60 }; /* characters of an unknown name in a message */
 
+/* Source: pytorch/pytorch torch/storage.py (_storage_type_to_dtype_map) and torch/_utils.py. */
 static const struct element elements[] = {
     { "FloatStorage", "float32", 4, DTYPE_F32 },
     { "HalfStorage", "float16", 2, DTYPE_F16 },

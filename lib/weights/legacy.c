@@ -6,6 +6,8 @@
  *
  * The first five are pickles.  The storages follow in the order of the keys, each as an int64 count
  * and so many elements.
+ *
+ * Source: pytorch/pytorch torch/serialization.py (_legacy_save, _legacy_load).
  */
 #include <string.h>
 #include "base/error.h"

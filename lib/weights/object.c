@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * object.c - what a pickle makes, the stack it makes it on, and the memory for both
+ *
+ * Everything lives until pickle_free(): objects point at each other in any way, even in circles, so
+ * nothing could say which of them is no longer needed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,7 @@ void *pickle_alloc(struct pickle *p, size_t bytes)
     return memory;
 }
 
+/* Zeroed: a count of 0, no items, the number 0. */
 struct object *object_new(struct pickle *p, enum object_kind kind)
 {
     struct object *o = pickle_alloc(p, sizeof *o);
@@ -35,6 +39,8 @@ struct object *object_new(struct pickle *p, enum object_kind kind)
     return o;
 }
 
+/* Doubles the room, so that many items cost as many steps.  The old room is left in the arena and
+ * counts as allocated, which MOST_PER_BYTE allows for. */
 void object_append(struct pickle *p, struct object *o, struct object *item)
 {
     if (o->count == o->capacity) {
@@ -54,6 +60,7 @@ bool object_is(const struct object *o, const char *text)
     return o->kind == OBJECT_STRING && o->size == strlen(text) && !memcmp(o->text, text, o->size);
 }
 
+/* From the end on: of a key that is set twice Python keeps the later value. */
 struct object *object_get(const struct object *dict, const char *key)
 {
     for (int i = dict->count - 2; i >= 0; i -= 2)
@@ -109,6 +116,7 @@ struct object *pickle_pop(struct pickle *p)
     return pickle_take(p, 1, &items) < 0 ? NULL : items[0];
 }
 
+/* The one that the next opcode changes, or NULL after fail(). */
 struct object *pickle_top(const struct pickle *p)
 {
     int lowest = p->mark_count ? p->marks[p->mark_count - 1] : 0;

@@ -34,6 +34,7 @@ static bool starts(const struct weights *w, const char *text)
     return w->size >= size && !memcmp(w->data, text, size);
 }
 
+/* torch.save and numpy.savez both write zip archives; what is in them tells which. */
 static int read_zip(struct weights *w)
 {
     if (zip_read(&w->zip, &w->arena, w->data, w->size))
@@ -140,6 +141,7 @@ static int explain(const struct weights *w)
     return -1;
 }
 
+/* w is closed; its error names the file. */
 static struct weights *failed(struct weights *w)
 {
     explain(w);
@@ -161,6 +163,7 @@ struct weights *weights_load(const char *path, bool index_allowed)
     return read_any(w, index_allowed) ? failed(w) : w;
 }
 
+/* The first of file_names that is there, to free; NULL after fail(). */
 static char *find_file(const char *folder, bool open_clip)
 {
     for (int i = 0; i < COUNT(file_names); i++) {
@@ -204,6 +207,7 @@ struct weights *weights_open(const char *path)
     return w;
 }
 
+/* Copies in the arena and bytes that the caller gave are in no mapping. */
 bool weights_is_mapped(const struct weights *w, const struct stored *s)
 {
     const unsigned char *at = s->data;
@@ -214,6 +218,7 @@ bool weights_is_mapped(const struct weights *w, const struct stored *s)
     return w->map.data && at >= w->map.data && at < w->map.data + w->map.size;
 }
 
+/* An index is not taken from memory: it names files, and there is no folder to look in. */
 struct weights *weights_open_bytes(const char *name, const void *data, size_t size)
 {
     struct weights *w = xalloc(1, sizeof *w);
@@ -241,6 +246,7 @@ void weights_close(struct weights *w)
     free(w);
 }
 
+/* A name goes into messages and into files that we write: no control character gets so far. */
 char *weights_name(struct weights *w, const char *text, size_t size)
 {
     char *name;
@@ -319,6 +325,8 @@ const char *weights_metadata(const struct weights *w)
     return w->metadata;
 }
 
+/* Reading an entry of a pickle has checked its sum already; storages are checked only here, since
+ * opening a model should not read all of it. */
 int weights_verify(const struct weights *w)
 {
     for (int i = 0; i < w->shard_count; i++)

@@ -5,6 +5,9 @@
  *     tensor    (storage, offset, sizes, strides, ...)
  *
  * Sizes, strides and offsets count elements.  What a tensor may reach is checked here.
+ *
+ * Source: pytorch/pytorch torch/_utils.py (_rebuild_tensor_v2, _rebuild_tensor_v3,
+ * _rebuild_parameter) and torch/serialization.py (persistent_id).
  */
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +133,8 @@ static int check_reach(const struct view *v, long start, long available)
     return 0;
 }
 
+/* The view of a storage that (storage, offset, sizes, strides, ...) describes.  With a type it is
+ * one of bytes, whose count and offset become those of elements. */
 static struct object *rebuild_tensor(struct pickle *p, const struct object *arguments, bool typed)
 {
     struct object *o = object_new(p, OBJECT_TENSOR), **item = arguments->items;
@@ -160,6 +165,7 @@ static struct object *rebuild_tensor(struct pickle *p, const struct object *argu
     return o;
 }
 
+/* A state dict is an OrderedDict: what its class would do with its items is to keep them. */
 /* OrderedDict(), or as Python 2 wrote it: OrderedDict([[key, value], ...]). */
 static struct object *rebuild_dict(struct pickle *p, const struct object *arguments)
 {
@@ -187,6 +193,7 @@ static struct object *first(const struct object *arguments, bool tensor)
     return NULL;
 }
 
+/* A wrapper (MAKES_DERIVED) names the function that it calls: that one decides, once. */
 struct object *rebuild_call(struct pickle *p, const struct object *callee, struct object *arguments)
 {
     enum global_kind kind = callee->kind == OBJECT_GLOBAL  ? callee->global->kind
@@ -219,6 +226,7 @@ struct object *rebuild_call(struct pickle *p, const struct object *callee, struc
     }
 }
 
+/* What class.__new__ makes; op_build fills it. */
 struct object *rebuild_new(struct pickle *p, const struct object *class)
 {
     if (class->kind == OBJECT_GLOBAL && class->global->kind == IS_CLASS)

@@ -8,6 +8,8 @@
  *
  * Offsets count from the end of the JSON.  In order of offset the tensors touch: none overlaps,
  * nothing is left over, and each is as long as its shape and type say.
+ *
+ * Source: huggingface/safetensors README.md, "Format", and safetensors/src/tensor.rs.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -48,6 +50,7 @@ static const struct {
     { "U8", DTYPE_U8 },   { "BOOL", DTYPE_BOOL },
 };
 
+/* "[2, 3]" */
 static int read_shape(struct reading *r, struct entry *e, const char *name)
 {
     if (scan_expect(&r->scan, '['))
@@ -63,6 +66,7 @@ static int read_shape(struct reading *r, struct entry *e, const char *name)
     return scan_expect(&r->scan, ']');
 }
 
+/* "[begin, end]" */
 static int read_offsets(struct reading *r, struct entry *e)
 {
     if (scan_expect(&r->scan, '[') || scan_unsigned(&r->scan, &e->begin) ||
@@ -71,6 +75,8 @@ static int read_offsets(struct reading *r, struct entry *e)
     return scan_expect(&r->scan, ']');
 }
 
+/* A field that is there twice, or that the format does not have, could mean one thing to us and
+ * another to another reader. */
 static int read_field(struct reading *r, struct entry *e, const char *name)
 {
     const char *field;
@@ -210,6 +216,7 @@ static int by_place(const void *a, const void *b)
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
+/* Bytes that no tensor owns could hide another file in this one; the format forbids them. */
 static int check_spans(const struct reading *r)
 {
     uint64_t end = 0;

@@ -3,6 +3,8 @@
  *
  * Tensors in order of falling rank of their type, then of name, and a header padded with spaces to
  * a multiple of eight bytes: so every tensor lies aligned.
+ *
+ * Source: huggingface/safetensors safetensors/src/tensor.rs (prepare, serialize).
  */
 #include <assert.h>
 #include <stdio.h>
@@ -37,6 +39,7 @@ static int by_type_and_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+/* The shapes are ours, of tensors that are in memory or were mapped: no product overflows. */
 static size_t bytes_of(const struct saving *s)
 {
     size_t bytes = dtype_size(s->type);
@@ -84,6 +87,7 @@ struct job {
     const struct making *making;
 };
 
+/* Its own bytes, or those that are made now, in a buffer that all of them share. */
 static int write_tensor(struct new_file *f, const struct job *job, const struct saving *s,
                         void **scratch)
 {
@@ -96,6 +100,7 @@ static int write_tensor(struct new_file *f, const struct job *job, const struct 
     return new_file_write(f, *scratch, size);
 }
 
+/* The file appears under its name when all of it is written. */
 static int save_as(const char *path, const struct job *job)
 {
     struct new_file f;

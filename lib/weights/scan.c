@@ -3,12 +3,14 @@
  *
  * A safetensors header may have 100 MB and has a fixed grammar, so it is read in one pass and never
  * becomes a tree.
+ * Source: RFC 8259; what it leaves open is refused: a NUL in a string, half of a surrogate pair.
  */
 #include <string.h>
 #include "base/buffer.h"
 #include "base/error.h"
 #include "weights/container.h"
 
+/* Where the header went wrong, in bytes from its start. */
 int scan_fail(const struct scan *s, const char *wanted)
 {
     return fail("header: expected %s at byte %td", wanted, s->at - s->start);
@@ -20,6 +22,7 @@ static void skip_space(struct scan *s)
         s->at++;
 }
 
+/* White space is as JSON has it; the format's own writer makes none but at the end. */
 bool scan_is(struct scan *s, char c)
 {
     skip_space(s);

@@ -21,6 +21,7 @@ static bool is_plain(const char *name)
     return *name && *name != '.' && !strchr(name, '/') && !strstr(name, "..");
 }
 
+/* Opened once; the same name later finds it again.  NULL after fail(). */
 static struct weights *open_shard(struct weights *w, struct table *opened, const char *name)
 {
     int found = table_find(opened, name);
@@ -44,6 +45,7 @@ static struct weights *open_shard(struct weights *w, struct table *opened, const
     return shard;
 }
 
+/* Every tensor of the index, from the file that it names: another file may hold the same name. */
 static int read_map(struct weights *w, const cJSON *map, struct table *opened)
 {
     const cJSON *item;

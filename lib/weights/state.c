@@ -4,6 +4,9 @@
  *     {"visual.proj": tensor, ...}                      a state dict
  *     {"model": {...}, "optimizer": ..., "epoch": 7}    a training checkpoint around one
  *     module.visual.proj = tensor                       TorchScript: a tree of modules
+ *
+ * One wrapper is looked into.  What is in none of the known ones is taken as it is, and the
+ * family's layout then says which tensors it misses.
  */
 #include <string.h>
 #include "base/buffer.h"

@@ -25,6 +25,7 @@ bool stored_is_possible(const struct stored *s)
     return true;
 }
 
+/* An axis of no or one element never moves: its stride is what it would be for one. */
 void stored_row_major(struct stored *s)
 {
     long stride = 1;
@@ -99,6 +100,7 @@ static void copy_plane(char *out, const char *in, const struct plane *p, size_t 
 }
 
 /* All axes but the last two, then planes. */
+/* Where the next element goes, so that the loops need no index of their own. */
 static char *copy_axis(const struct stored *s, int axis, const char *in, char *out)
 {
     size_t size = dtype_size(s->type);

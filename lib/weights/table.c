@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * table.c - names to numbers: open addressing, at most half full
+ *
+ * A checkpoint has thousands of names and each layout asks for each of its own, so they are hashed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 #include "base/random.h"
 #include "weights/container.h"
 
+/* Where a name is, or the free slot where it belongs.  At most half are taken, so one is found. */
 static struct slot *place(const struct table *t, const char *name)
 {
     size_t i = hash_bytes(name, strlen(name), 0) & (t->size - 1);
@@ -23,6 +26,7 @@ int table_find(const struct table *t, const char *name)
     return s && s->name ? s->value : -1;
 }
 
+/* Twice as large; every name moves to where it belongs now. */
 static void grow(struct table *t)
 {
     struct table bigger = { .size = t->size ? 2 * t->size : 64, .used = t->used };

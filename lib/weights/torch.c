@@ -5,6 +5,8 @@
  *     NAME/data/0 ...     the storages
  *     NAME/byteorder      "little" or "big"; not in older files
  *     NAME/constants.pkl  only of TorchScript, which differs in nothing else that matters here
+ *
+ * Source: pytorch/pytorch torch/serialization.py (_load) and caffe2/serialize/inline_container.cc.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -10,6 +10,9 @@
  * so local headers leave sizes open, a descriptor follows the bytes, and the directory at the end
  * has it all, in the form of 64 bits where 32 do not do.  Tensors that are one under two names
  * share a storage.
+ *
+ * Source: pytorch/pytorch torch/serialization.py (_save) and caffe2/serialize/inline_container.cc,
+ * which also pads with "FB" and 'Z'.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -40,6 +43,7 @@ static void put_little(struct buffer *b, uint64_t value, int bytes)
         buffer_byte(b, (int)(value >> 8 * i & 0xff));
 }
 
+/* BINUNICODE: readers of protocol 2 know no shorter form. */
 static void put_text(struct buffer *b, const char *text)
 {
     buffer_byte(b, 'X');
@@ -52,6 +56,7 @@ static void put_global(struct buffer *b, const char *module, const char *name)
     buffer_printf(b, "c%s\n%s\n", module, name);
 }
 
+/* BININT, or LONG1 of eight bytes. */
 static void put_integer(struct buffer *b, long value)
 {
     if (value <= INT32_MAX) {
@@ -80,6 +85,7 @@ static void put_shape(struct buffer *b, const struct saving *s)
     buffer_byte(b, 't');
 }
 
+/* Row-major: tensors are written contiguous whatever they were. */
 static void put_strides(struct buffer *b, const struct saving *s)
 {
     buffer_byte(b, '(');
@@ -93,6 +99,7 @@ static void put_strides(struct buffer *b, const struct saving *s)
     buffer_byte(b, 't');
 }
 
+/* Also the hooks of a tensor, of which it has none. */
 static void put_empty_dict(struct buffer *b)
 {
     put_global(b, "collections", "OrderedDict");
@@ -183,6 +190,7 @@ static int put_local(struct archive *a, const char *name)
     return status;
 }
 
+/* Sum and sizes, behind the bytes that they are about. */
 static int put_descriptor(struct archive *a, uint32_t crc, uint64_t size)
 {
     struct buffer b = { 0 };
@@ -197,6 +205,8 @@ static int put_descriptor(struct archive *a, uint32_t crc, uint64_t size)
     return status;
 }
 
+/* A line of the directory.  Numbers that need 64 bits are all ones here and follow in the extra
+ * field 1, sizes first. */
 static void add_entry(struct archive *a, const char *name, uint64_t start, uint32_t crc,
                       uint64_t size)
 {

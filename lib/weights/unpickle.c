@@ -82,6 +82,7 @@ static const unsigned char *take(struct pickle *p, uint64_t n)
     return at;
 }
 
+/* Their content would be needed for arrays and paths, which are not made. */
 static int op_bytes(struct pickle *p)
 {
     return take(p, p->argument) ? op_other(p) : -1;
@@ -229,6 +230,7 @@ static int op_memoize(struct pickle *p)
     return put(p, p->memo_count);
 }
 
+/* An object again: this is how objects come to be shared, or to contain themselves. */
 static int op_get(struct pickle *p)
 {
     if (p->argument >= p->memo_size || !p->memo[p->argument])
@@ -278,6 +280,7 @@ static int op_stack_global(struct pickle *p)
     return push_global(p, module->text, module->size, name->text, name->size);
 }
 
+/* callee(*arguments) */
 static int op_reduce(struct pickle *p)
 {
     struct object *arguments = pickle_pop(p), *callee = arguments ? pickle_pop(p) : NULL;
@@ -285,6 +288,7 @@ static int op_reduce(struct pickle *p)
     return callee ? pickle_push(p, rebuild_call(p, callee, arguments)) : -1;
 }
 
+/* class.__new__(class, *arguments) */
 static int op_new(struct pickle *p)
 {
     struct object *arguments = pickle_pop(p), *class = arguments ? pickle_pop(p) : NULL;
@@ -314,6 +318,7 @@ static int op_build(struct pickle *p)
     return fail("the pickle gives attributes to what has none");
 }
 
+/* A storage: what torch.save keeps out of the pickle. */
 static int op_persistent(struct pickle *p)
 {
     struct object *id = pickle_pop(p);
@@ -381,6 +386,7 @@ static const struct opcode {
     ['Q'] = { 0, op_persistent, 0 },
 };
 
+/* One opcode.  What it has made so far is held against the bytes that it was made of. */
 static int step(struct pickle *p)
 {
     const struct opcode *o = &opcodes[*p->at++];

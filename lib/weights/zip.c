@@ -7,6 +7,8 @@
  * aligns the content exists in the local headers alone: where the content starts comes from those.
  * A 32-bit field of all ones stands for a 64-bit number in the entry's zip64 block, which lists
  * just the replaced ones, always in the same order.
+ *
+ * Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 (layout) and 4.5.3 (64-bit numbers).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,7 @@ enum {
 };
 #define SATURATED 0xffffffffu
 
+/* Little-endian. */
 static uint64_t number(const unsigned char *at, int bytes)
 {
     uint64_t value = 0;
@@ -212,6 +215,7 @@ const struct zip_entry *zip_find(const struct zip *z, const char *folder, const 
     return found < 0 ? NULL : &z->entries[found];
 }
 
+/* Bytes that were changed since they were written must not become weights. */
 static int check(const struct zip_entry *e, const unsigned char *data)
 {
     if (crc32_z(0, data, e->size) == e->crc)
@@ -224,6 +228,7 @@ int zip_check(const struct zip_entry *e)
     return e->method ? 0 : check(e, e->data);
 }
 
+/* To exactly the size that the directory tells. */
 static int inflate_all(const struct zip_entry *e, unsigned char *out)
 {
     z_stream s = { .next_in = (unsigned char *)(uintptr_t)e->data,

@@ -11,7 +11,7 @@ writes (all pictures are ours, made from a formula and a pseudo-random generator
         decode  FILE MODE WIDTH HEIGHT CRC            of Pillow's convert("RGB")
         near    FILE MODE WIDTH HEIGHT 4 x R,G,B      of the quarters' means; HEIF and AVIF by pillow-heif, whose
                                                       releases decode and convert with other rounding
-        resize  CHANNELS SEED W H w h FILTER CRC      of random pixels; FILTER as in enum filter
+        resize  CHANNELS SEED W H w h FILTER CRC      of random pixels; FILTER as in enum resampling
         window  CHANNELS SEED W H w h FILTER LEFT TOP CW CH CRC
         prepare KIND FILE|SEED:WxH RESIZE WIDTH HEIGHT FILL CRC V V V V V V
                                                       of the float32 bytes; and six floats of them

@@ -15,7 +15,7 @@ static void check(char **field, int fields)
     for (int i = 0; i < fields - 1; i++)
         n[i] = atoi(field[i]);
     from = noise((uint32_t)n[1], n[2], n[3], n[0]);
-    resize(&from, &to, n[4], n[5], (enum filter)n[6], window ? n[7] : 0, window ? n[8] : 0,
+    resize(&from, &to, n[4], n[5], (enum resampling)n[6], window ? n[7] : 0, window ? n[8] : 0,
            window ? n[9] : n[4], window ? n[10] : n[5]);
     sum = sum_of(to.pixels, image_bytes(&to));
     if (sum != strtoul(field[fields - 1], NULL, 16)) {
