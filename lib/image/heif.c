@@ -131,8 +131,10 @@ static int probe(struct bytes b, struct image_info *info)
 
 static int decode(struct bytes b, const struct image_info *info, struct image *image)
 {
-    (void)image;
-    return probe(b, &(struct image_info){ info->format, 0 });
+    struct image_info unused;
+
+    (void)info, (void)image;
+    return probe(b, &unused);
 }
 #endif
 

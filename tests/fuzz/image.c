@@ -19,6 +19,9 @@ static void prepare(const uint8_t *data, size_t size, enum geometry geometry, bo
                             .geometry = geometry,
                             .filter = FILTER_BICUBIC,
                             .convert_first = convert_first,
+                            .orient = convert_first,
+                            .lay_on = convert_first,
+                            .ground = { 255, 0, 90 },
                             .center_crop = true,
                             .scale = 1.0 / 255,
                             .std = { 1, 1, 1 } };
