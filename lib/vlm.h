@@ -44,6 +44,9 @@ struct vlm_options {
     const char *vision, *language;
 };
 
+/* 0 if vlm_open will take both, which may be NULL; -1 with a sentence. */
+int vlm_check_look(const char *orient, const char *background);
+
 /* Sets the number of threads for all models.  Call it once, before anything else.  0: as many as
  * the process may use. */
 void vlm_threads(int count);

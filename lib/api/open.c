@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "family/registry.h"
+#include "checkpoint/config.h"
 #include "api/api.h"
 #include "checkpoint/save_parts.h"
 
@@ -145,6 +146,13 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
     v->tokenizer_path = options->tokenizer ? xstrdup(options->tokenizer) : model_tokenizer_path(m);
     describe(v);
     return v;
+}
+
+int vlm_check_look(const char *orient, const char *background)
+{
+    struct preprocess unused = { 0 };
+
+    return preprocess_choose(&unused, orient, background);
 }
 
 void vlm_close(struct vlm *v)

@@ -85,7 +85,7 @@ static long read_size(struct reader *r, const char *name, long otherwise, bool *
 static enum resampling filter_of(struct reader *r, long resample)
 {
     static const enum resampling filters[] = { FILTER_NEAREST, FILTER_LANCZOS, FILTER_BILINEAR,
-                                           FILTER_BICUBIC };
+                                               FILTER_BICUBIC };
 
     if (resample < COUNT(filters))
         return filters[resample];
@@ -208,14 +208,14 @@ static bool read_colour(const char *text, unsigned char colour[3])
 int preprocess_choose(struct preprocess *p, const char *orient, const char *background)
 {
     if (orient && strcmp(orient, "apply") && strcmp(orient, "ignore"))
-        return fail("orientation %s: must be apply or ignore", orient);
+        return fail("must be apply or ignore");
     if (orient)
         p->orient = !strcmp(orient, "apply");
     if (!background)
         return 0;
     p->lay_on = strcmp(background, "none");
     if (p->lay_on && !read_colour(background, p->ground))
-        return fail("background %s: must be white, black, gray, #rrggbb or none", background);
+        return fail("must be white, black, gray, #rrggbb or none");
     return 0;
 }
 

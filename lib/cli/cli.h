@@ -93,7 +93,7 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *vision, *language, *compat, *output, *resume, *reuse, *dropped,
+    const char *model, *tokenizer, *vision, *language, *compat, *orient, *background, *output, *resume, *reuse, *dropped,
         *shard;
     const char *precision; /* NULL: not said */
     struct fields fields;

@@ -11,6 +11,8 @@ struct vlm_options model_settings(void)
                                  .vision = settings.vision,
                                  .language = settings.language,
                                  .compat = settings.compat,
+                                 .orient = settings.orient,
+                                 .background = settings.background,
                                  .precision = settings.precision,
                                  .clean_text = settings.clean_text,
                                  .image_size = (int)settings.image_size };

@@ -54,6 +54,18 @@ int set_precision(const char *text)
     return 0;
 }
 
+static int set_orient(const char *text)
+{
+    settings.orient = text;
+    return vlm_check_look(text, NULL);
+}
+
+static int set_background(const char *text)
+{
+    settings.background = text;
+    return vlm_check_look(NULL, text);
+}
+
 const struct option_spec model_options[] = {
     OPTION_MODEL('m', "model", "MODEL", &settings.model, "use MODEL: a folder, a file or a name",
                  .neutral = true, .standard = "$VLM_MODEL, else the built-in one"),
@@ -74,6 +86,11 @@ const struct option_spec model_options[] = {
     OPTION_LONG(0, "image-size", "N", &settings.image_size, 0, 4096,
                 "resize images to N pixels a side, and position embeddings with them",
                 .standard = "0, the model's own", .needs = USES_IMAGES),
+    OPTION_CALL(0, "orient", "WHAT", set_orient, "apply or ignore how a camera was held",
+                .standard = "as the model's authors do", .needs = USES_IMAGES),
+    OPTION_CALL(0, "background", "COLOR", set_background,
+                "lay transparent images on white, black, gray or #rrggbb; none: drop alpha",
+                .standard = "as the model's authors do", .needs = USES_IMAGES),
     OPTIONS_END,
 };
 

@@ -172,7 +172,7 @@ static const struct training_option table[] = {
     { "randaugment", "N,M", NUMBERS(pictures.randaugment), IN_PICTURES, .key = "randaugment",
       .without = "features",
       .help = "N random changes of strength M out of 10: RandAugment [0,0]" },
-    { "background", NULL, FLAG(pictures.background), IN_PICTURES, .key = "background",
+    { "random-background", NULL, FLAG(pictures.background), IN_PICTURES, .key = "background",
       .without = "features", .help = "put pictures with transparency on random backgrounds" },
 
     { "context", "N", LONG(data.context, -1, 1e6, -1), IN_RECORDS, .key = "context", .later = 3,

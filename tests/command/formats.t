@@ -21,6 +21,28 @@ is "$(vector "$original" "$images/turned.png")" "$(vector "$original" "$images/s
     "OpenAI's file takes it as it is stored"
 isnt "$(vector "$hf" "$images/stored.png")" "$(vector "$hf" "$images/upright.png")" 'a turn matters'
 
+# the user decides
+look() { # MODEL FILE OPTION...
+    model=$1
+    file=$2
+    shift 2
+    vlm-embed -q -m "$model" "$@" "$file" | jq -c '.image_embedding[:4]? // .error.code'
+}
+is "$(look "$original" "$images/turned.png" --orient=apply)" \
+    "$(vector "$original" "$images/upright.png")" '--orient=apply turns for any model'
+is "$(look "$hf" "$images/turned.png" --orient=ignore)" "$(vector "$hf" "$images/stored.png")" \
+    '--orient=ignore takes a picture as it is stored'
+white=$(vector "$hf" "$images/rgba.png")
+is "$(look "$hf" "$images/rgba.png" --background=white)" "$white" \
+    'a Hugging Face folder lays what is transparent on white'
+is "$(look "$hf" "$images/rgba.png" --background='#ffffff')" "$white" 'and #ffffff is white'
+isnt "$(look "$hf" "$images/rgba.png" --background=black)" "$white" 'black is another ground'
+is "$(look "$original" "$images/rgba.png" --background=none)" \
+    "$(vector "$original" "$images/rgba.png")" "OpenAI's file drops alpha"
+for option in --orient=left --background=pink --background='#12345' --background='#1234567'; do
+    status 2 "$option is a mistake" vlm-embed "$option" "$images/rgba.png"
+done
+
 for f in icon.ico bitmap.ico runs-8.bmp runs-4.bmp short-palette.png inks.psd alpha.psd; do
     is "$(vlm-embed -q -m "$hf" "$images/$f" | jq -r '.error.code // "good"')" good "$f is read"
 done

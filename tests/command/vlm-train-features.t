@@ -54,7 +54,7 @@ status 1 'features of another tower' vlm-train -m net --features -o no blip.cbor
 like "$(cat .err)" 'another vision tower' '... and why'
 status 1 'records without features' vlm-train -m net --features -o no web.jsonl
 like "$(cat .err)" 'no image_features' '... and why'
-for option in '--crop 0.5' --flip '--randaugment 2,5' --background '--drop-path 0.1'; do
+for option in '--crop 0.5' --flip '--randaugment 2,5' --random-background '--drop-path 0.1'; do
     # shellcheck disable=SC2086
     status 2 "$option beside features" vlm-train -m net --features $option -o no net.cbor
 done
