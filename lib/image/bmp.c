@@ -259,7 +259,9 @@ static int decode_runs(struct bytes b, const struct dib *d, struct image *image)
 int dib_decode(struct bytes b, const struct dib *d, struct image *image)
 {
     size_t stride = ((size_t)image->width * (size_t)d->bits + 31) / 32 * 4;
-    int channels = image->channels;
+    bool bytes = d->bits >= 24 && d->mask[0] == 0xff0000 && d->mask[1] == 0xff00 &&
+                 d->mask[2] == 0xff && (!d->mask[3] || d->mask[3] == 0xff000000u);
+    int channels = image->channels, size = d->bits / 8;
 
     if (d->compression == RLE8 || d->compression == RLE4)
         return decode_runs(b, d, image);
@@ -269,7 +271,14 @@ int dib_decode(struct bytes b, const struct dib *d, struct image *image)
         const unsigned char *row = b.data + d->pixels + (size_t)y * stride;
         unsigned char *out = row_of(d, image, y);
 
-        for (int x = 0; x < image->width; x++, out += channels) {
+        for (int x = 0; bytes && x < image->width; x++, row += size, out += channels) {
+            out[0] = row[2]; /* what nearly all files are: no mask to look at */
+            out[1] = row[1];
+            out[2] = row[0];
+            if (channels == 4)
+                out[3] = row[3];
+        }
+        for (int x = 0; !bytes && x < image->width; x++, out += channels) {
             uint32_t pixel = pixel_at(row, x, d->bits);
 
             if (d->bits <= 8)

@@ -37,7 +37,7 @@ static int probe(struct bytes b, struct image_info *info)
 }
 
 /* A pixel or a colour of the map, of 8 to 32 bits. */
-static void put_pixel(const unsigned char *in, int bits, unsigned char *out, int channels)
+static inline void put_pixel(const unsigned char *in, int bits, unsigned char *out, int channels)
 {
     unsigned value = bits == 15 || bits == 16 ? little16(in) : 0;
 
@@ -68,18 +68,6 @@ static void put_colour(struct bytes b, unsigned index, unsigned char *out)
         put_pixel(b.data + at, p[7], out, 3);
 }
 
-/* Where pixel i of the file goes. */
-static unsigned char *place(struct bytes b, const struct image *image, size_t i)
-{
-    size_t width = (size_t)image->width, x = i % width, y = i / width;
-
-    if (b.data[17] & 0x10)
-        x = width - 1 - x;
-    if (!(b.data[17] & 0x20))
-        y = (size_t)image->height - 1 - y;
-    return image->pixels + (y * width + x) * (size_t)image->channels;
-}
-
 /* Does the extension area of a file of version 2 say that the fourth byte is no alpha? */
 static bool has_no_alpha(struct bytes b)
 {
@@ -102,24 +90,29 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     if (!packets && !bytes_have(b, at, count * pixel))
         return truncated();
     image_new(image, (int)info->width, (int)info->height, info->channels, info->mode);
-    for (size_t i = 0; i < count; i++) {
-        unsigned char *out = place(b, image, i);
+    for (int y = 0; y < image->height; y++) {
+        size_t row = (size_t)(p[17] & 0x20 ? y : image->height - 1 - y);
+        unsigned char *out = image->pixels + row * (size_t)(image->width * image->channels);
+        int step = p[17] & 0x10 ? -image->channels : image->channels;
 
-        if (packets && run == 0) {
-            if (!bytes_have(b, at, 1))
+        out += step < 0 ? (image->width - 1) * image->channels : 0;
+        for (int x = 0; x < image->width; x++, out += step) {
+            if (packets && run == 0) {
+                if (!bytes_have(b, at, 1))
+                    return truncated();
+                run = (p[at] & 127) + 1u;
+                same = p[at] & 128;
+                at++;
+            }
+            if (!bytes_have(b, at, pixel))
                 return truncated();
-            run = (p[at] & 127) + 1u;
-            same = p[at] & 128;
-            at++;
+            if (info->mode == MODE_P)
+                put_colour(b, p[at], out);
+            else
+                put_pixel(p + at, p[16], out, image->channels);
+            run -= packets;
+            at += same && run > 0 ? 0 : pixel;
         }
-        if (!bytes_have(b, at, pixel))
-            return truncated();
-        if (info->mode == MODE_P)
-            put_colour(b, p[at], out);
-        else
-            put_pixel(p + at, p[16], out, image->channels);
-        run -= packets;
-        at += same && run > 0 ? 0 : pixel;
     }
     if (info->mode == MODE_RGBA && has_no_alpha(b))
         for (size_t i = 0; i < count; i++)

@@ -184,7 +184,7 @@ static char *fresh_key(struct tar_writer *w, const struct record *r)
 /* The first of the endings that such pictures have: "jpg". */
 static void ending_of(const void *data, size_t size, char ending[static 16])
 {
-    enum picture known = picture_of(data, size);
+    enum picture_type known = picture_of(data, size);
     const char *list = known == PICTURE_NONE ? "bin" : picture_formats[known].endings;
 
     snprintf(ending, 16, "%.*s", (int)strcspn(list, " "), list);
