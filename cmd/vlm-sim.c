@@ -17,6 +17,7 @@ static struct option_list queries, templates, labels;
 static const char *queries_path, *labels_path;
 static long top;
 static float scale, threshold = -2;
+static struct labels_rule rule;
 static int by;
 static struct filter filter;
 static struct vlm *model;
@@ -208,7 +209,7 @@ static bool answer(struct record *r, const struct embedding *e, const float *dot
     if (queries.count)
         taken = search_offer(&search, r, scores);
     else
-        labels_mark(r, &labels, scores, scale, (int)top);
+        labels_mark(r, &labels, scores, &rule, (int)top);
     free(scores);
     return taken;
 }
@@ -324,6 +325,9 @@ static int begin(void)
         filter.most = 128; /* vectors are compared faster in large batches */
     if (model && scale == 0)
         scale = vlm_scale(model);
+    if (model)
+        rule.apart = vlm_judges_apart(model, &rule.bias);
+    rule.scale = scale;
     return 0;
 }
 

@@ -78,6 +78,9 @@ const char *vlm_hardware(void);                /* "avx512, 2 threads" */
 int vlm_width(const struct vlm *m);            /* floats in an embedding */
 int vlm_image_vectors(const struct vlm *m);    /* embeddings an image has: 1; BLIP-2: 32 */
 float vlm_scale(const struct vlm *m); /* a cosine times this is a logit: exp(logit_scale) */
+/* SigLIP judges each pair by itself: its probability is sigmoid(scale x cosine + bias).  Other
+ * models: false, and a softmax over all texts. */
+bool vlm_judges_apart(const struct vlm *m, float *bias);
 
 /* --- embed.c: images and texts become features and embeddings --- */
 

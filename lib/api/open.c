@@ -188,6 +188,12 @@ float vlm_scale(const struct vlm *v)
     return v->model->embedding.scale;
 }
 
+bool vlm_judges_apart(const struct vlm *v, float *bias)
+{
+    *bias = v->model->embedding.bias;
+    return v->model->embedding.sigmoid;
+}
+
 int vlm_images(const struct vlm *v)
 {
     return v->model->image.per_text;

@@ -70,7 +70,7 @@ struct family {
 };
 
 /* A kind of tokenizer: how its files are opened, and how they are written beside a saved model.
- * Four are known (tokenizer.c); a family's open() chooses one. */
+ * Those that are known are in tokenizer.c; a family's open() chooses one. */
 struct tokenizer_kind {
     const char *files; /* that belong beside a model, for messages */
     struct tokenizer *(*open)(const struct model *m, const char *path); /* NULL after fail() */
@@ -81,7 +81,7 @@ struct tokenizer_kind {
     bool needs_settings; /* beside copied files too: transformers cannot guess the class */
 };
 extern const struct tokenizer_kind tokenizer_kind_clip, tokenizer_kind_bert, tokenizer_kind_opt,
-    tokenizer_kind_t5;
+    tokenizer_kind_t5, tokenizer_kind_siglip;
 
 enum { ALSO = 2 };  /* files of towers beside the checkpoint's: image, language */
 struct image_side { /* how pictures come in; all 0 without an image tower */
@@ -95,6 +95,8 @@ struct embedding {
     int width;     /* floats of a vector */
     int per_image; /* vectors an image has: 1; BLIP-2: one a query */
     float scale;   /* cosine to logit */
+    float bias;    /* added to that, with sigmoid */
+    bool sigmoid;  /* a pair's probability is the logit's sigmoid, whatever the other texts */
 };
 struct text_side { /* how texts come in */
     const struct tokenizer_kind *kind;

@@ -57,6 +57,11 @@ static struct tokenizer *open_t5(const struct model *m, const char *path)
     return tokenizer_t5(path, m->reading.clean);
 }
 
+static struct tokenizer *open_siglip(const struct model *m, const char *path)
+{
+    return tokenizer_siglip(path, m->reading.clean);
+}
+
 /* BLIP's authors add two tokens behind the vocabulary, BLIP-2's the first of them, so that a text
  * may spell them; one that was saved with a model has them already. */
 static struct tokenizer *open_bert(const struct model *m, const char *path)
@@ -287,4 +292,8 @@ const struct tokenizer_kind tokenizer_kind_t5 = {
     .longest = 512,
     .one_json = true,
     .needs_settings = true,
+};
+const struct tokenizer_kind tokenizer_kind_siglip = {
+    .files = "spiece.model, or tokenizer.json",
+    .open = open_siglip,
 };

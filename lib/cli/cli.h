@@ -226,8 +226,12 @@ int lines_read(const char *path, struct option_list *list); /* appends; empty li
 float *labels_embed(struct vlm *m, const struct option_list *labels,
                     const struct option_list *templates);
 /* Adds `label` and `prob`; with top > 1 also `labels` and `probs`, the likeliest. */
+struct labels_rule { /* how a cosine becomes a probability */
+    float scale, bias;
+    bool apart; /* each label by itself: sigmoid(scale x cosine + bias); else a softmax over all */
+};
 void labels_mark(struct record *r, const struct option_list *labels, const float *cosines,
-                 float scale, int top);
+                 const struct labels_rule *how, int top);
 
 /* top.c - the best of a stream: highest score first, the earlier of two equals first */
 struct ranked {

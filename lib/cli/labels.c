@@ -144,9 +144,16 @@ static void set_lists(struct record *r, const struct option_list *labels, const 
     buffer_free(&probs);
 }
 
-/* prob = softmax(scale x cosine) over all labels */
+/* prob = softmax(scale x cosine) over all labels, or sigmoid(scale x cosine + bias) of each */
+static double probability(const struct labels_rule *how, double cosine, double most, double sum)
+{
+    if (how->apart)
+        return 1 / (1 + exp(-((double)how->scale * cosine + (double)how->bias)));
+    return exp((double)how->scale * (cosine - most)) / sum;
+}
+
 void labels_mark(struct record *r, const struct option_list *labels, const float *cosines,
-                 float scale, int top)
+                 const struct labels_rule *how, int top)
 {
     double sum = 0, most = -2;
     struct top likely;
@@ -154,10 +161,10 @@ void labels_mark(struct record *r, const struct option_list *labels, const float
     for (int i = 0; i < labels->count; i++)
         most = fmax(most, (double)cosines[i]);
     for (int i = 0; i < labels->count; i++)
-        sum += exp((double)scale * ((double)cosines[i] - most));
+        sum += exp((double)how->scale * ((double)cosines[i] - most));
     top_open(&likely, top);
     for (int i = 0; i < labels->count; i++) {
-        double prob = exp((double)scale * ((double)cosines[i] - most)) / sum;
+        double prob = probability(how, (double)cosines[i], most, sum);
 
         top_add(&likely, (struct ranked){ (float)prob, (uint64_t)i, NULL });
     }

@@ -29,7 +29,7 @@ void vit_init(struct vit *v, const struct vit_config *config)
 
 int vit_tokens(const struct vit_config *c)
 {
-    return (c->image / c->patch) * (c->image / c->patch) + 1;
+    return (c->image / c->patch) * (c->image / c->patch) + !c->no_class;
 }
 
 struct vit_initial vit_normal(float deviation)
@@ -47,7 +47,8 @@ void vit_params(struct vit *v, struct params *p, const struct vit_initial *initi
           c->patch);
     if (c->patch_bias)
         param(p, &v->patches.bias[0], initial->patch.bias, "patch.bias", c->width);
-    param(p, &v->class_token, initial->class_token, "class", c->width);
+    if (!c->no_class)
+        param(p, &v->class_token, initial->class_token, "class", c->width);
     param(p, &v->position, initial->position, "position", vit_tokens(c), c->width);
     if (c->norm_before) {
         params_in(p, "norm_before");
@@ -70,7 +71,7 @@ struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels)
 {
     struct tensor *x = patches(t, &v->patches, pixels, v->config.patch);
 
-    x = add(t, prepend(t, x, v->class_token), v->position);
+    x = add(t, v->class_token ? prepend(t, x, v->class_token) : x, v->position);
     return v->config.norm_before ? norm_forward(t, &v->before, x) : x;
 }
 

@@ -14,6 +14,7 @@ struct vit_config {
     float eps;
     enum activation activation;
     bool patch_bias;  /* ALBEF, BLIP, EVA; not CLIP */
+    bool no_class;    /* SigLIP: squares alone */
     bool norm_before; /* CLIP: before the first layer */
     bool norm_after;  /* after the last layer */
     float after_eps;  /* of that; 0: as the others */
@@ -23,7 +24,7 @@ struct vit_config {
 struct vit {
     struct vit_config config;
     struct linear patches;      /* [width, 3, patch, patch] */
-    struct tensor *class_token; /* [width] */
+    struct tensor *class_token; /* [width]; NULL with no_class */
     struct tensor *position;    /* [tokens, width] */
     struct norm before, after;
     struct block *blocks;
@@ -36,7 +37,7 @@ struct vit_initial { /* what a new tower's numbers are */
 };
 struct vit_initial vit_normal(float deviation); /* biases 0 */
 void vit_params(struct vit *v, struct params *p, const struct vit_initial *initial);
-int vit_tokens(const struct vit_config *c); /* the class token and the squares */
+int vit_tokens(const struct vit_config *c); /* the class token, if any, and the squares */
 /* pixels: [n, 3, image, image] -> what the first layer takes, [n, tokens, width] */
 struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels);
 /* -> all tokens behind the last layer, before norm_after: [n, tokens, width]; with first_only the

@@ -143,6 +143,12 @@ struct tensor *contrastive(struct tape *t, struct tensor *u, struct tensor *v,
 struct tensor *soft_cross_entropy(struct tape *t, struct tensor *logits, const float *targets);
 float *softmax_rows(struct tape *t, const struct tensor *logits); /* [rows, classes], a copy */
 
+/* sigmoid_loss.c - SigLIP (arXiv 2303.15343, algorithm 1): z = 1 where row i and column j belong
+ * together, else -1: sum over all i, j of log(1 + exp(-z (logits + bias))), divided by the rows.
+ * logits: [n, n]  bias: scalar, or NULL  same: [n, n], copied */
+struct tensor *sigmoid_contrastive(struct tape *t, struct tensor *logits, struct tensor *bias,
+                                   const bool *same);
+
 /* conv.c, batchnorm.c, pool.c - ResNet's; images lie as [n, h, w, c] */
 struct tensor *to_channels_last(struct tape *t, struct tensor *pixels); /* [n,c,h,w] -> [n,h,w,c] */
 /* weight: [out, in, k, k] as PyTorch stores it; zero padding k/2 unless layer->same; `layer` keeps

@@ -135,20 +135,12 @@ static void reserve(struct bpe_work *w, size_t size)
     w->heap = xresize(w->heap, 3 * w->capacity, sizeof *w->heap);
 }
 
-void bpe_encode(const struct bpe *b, struct bpe_work *w, const char *piece, size_t size,
-                struct id_list *out)
+/* The symbols 0 .. n-1 of `w` are set: merges what can be merged, and adds the ids that are left.
+ */
+static void join(const struct bpe *b, struct bpe_work *w, int n, struct id_list *out)
 {
-    const unsigned char *bytes = (const unsigned char *)piece;
-    int n = size < INT32_MAX / 4 ? (int)size : INT32_MAX / 4;
     size_t waiting = 0;
 
-    if (n == 0)
-        return;
-    reserve(w, (size_t)n);
-    for (int i = 0; i < n; i++)
-        w->symbols[i] = (struct bpe_symbol){ b->single[bytes[i]], i - 1, i + 1 };
-    w->symbols[n - 1].id = b->last[bytes[n - 1]];
-    w->symbols[n - 1].next = -1;
     for (int i = 0; i < n; i++)
         consider(b, w, &waiting, i);
     while (waiting) {
@@ -163,6 +155,35 @@ void bpe_encode(const struct bpe *b, struct bpe_work *w, const char *piece, size
     }
     for (int i = 0; i >= 0; i = w->symbols[i].next)
         id_add(out, w->symbols[i].id);
+}
+
+void bpe_encode(const struct bpe *b, struct bpe_work *w, const char *piece, size_t size,
+                struct id_list *out)
+{
+    const unsigned char *bytes = (const unsigned char *)piece;
+    int n = size < INT32_MAX / 4 ? (int)size : INT32_MAX / 4;
+
+    if (n == 0)
+        return;
+    reserve(w, (size_t)n);
+    for (int i = 0; i < n; i++)
+        w->symbols[i] = (struct bpe_symbol){ b->single[bytes[i]], i - 1, i + 1 };
+    w->symbols[n - 1].id = b->last[bytes[n - 1]];
+    w->symbols[n - 1].next = -1;
+    join(b, w, n, out);
+}
+
+void bpe_join(const struct bpe *b, struct bpe_work *w, const int *ids, size_t count,
+              struct id_list *out)
+{
+    int n = count < INT32_MAX / 4 ? (int)count : INT32_MAX / 4;
+
+    if (n == 0)
+        return;
+    reserve(w, (size_t)n);
+    for (int i = 0; i < n; i++)
+        w->symbols[i] = (struct bpe_symbol){ ids[i], i - 1, i + 1 < n ? i + 1 : -1 };
+    join(b, w, n, out);
 }
 
 void bpe_work_free(struct bpe_work *w)

@@ -218,8 +218,50 @@ static bool all_plain(const struct codes *text)
     return true;
 }
 
+/* What Python's str.split and \s take for white space: also the four separators of ASCII. */
+static bool separates(uint32_t code)
+{
+    return code_is_space(code) || (code >= 0x1c && code <= 0x1f);
+}
+
+/* Sources: mlfoundations/open_clip tokenizer.py, canonicalize_text, after
+ * google-research/big_vision evaluators/proj/image_text/prompt_engineering.py;
+ * huggingface/transformers models/siglip/tokenization_siglip.py, canonicalize_text. */
+static void canonicalize(struct codes *text, bool underscore_is_space)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < text->count; i++) {
+        uint32_t c = text->at[i];
+
+        if (c == '_' && underscore_is_space)
+            c = ' ';
+        if (c > ' ' && c < 0x7f && !(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z'))
+            continue; /* Python's string.punctuation */
+        if (!separates(c))
+            text->at[kept++] = c;
+        else if (kept > 0 && text->at[kept - 1] != ' ')
+            text->at[kept++] = ' ';
+    }
+    text->count = kept - (kept > 0 && text->at[kept - 1] == ' ');
+    codes_lower(text, true);
+}
+
+bool clean_is_siglip(enum text_clean clean)
+{
+    return clean == CLEAN_CANONICAL || clean == CLEAN_CANONICAL_HF || clean == CLEAN_LOWER;
+}
+
 void clean_text(struct codes *text, enum text_clean clean)
 {
+    if (clean == CLEAN_CANONICAL || clean == CLEAN_CANONICAL_HF) {
+        canonicalize(text, clean == CLEAN_CANONICAL);
+        return;
+    }
+    if (clean == CLEAN_LOWER) {
+        codes_lower(text, false);
+        return;
+    }
     if (clean == CLEAN_HF) {
         codes_nfc(text, 0);
         codes_lower(text, false);

@@ -14,6 +14,10 @@ enum text_clean {
     CLEAN_OPENAI,    /* ftfy's fixes, HTML unescaped twice, spaces, lower case */
     CLEAN_OPEN_CLIP, /* the same; spells its frame <start_of_text>, <end_of_text> */
     CLEAN_HF,        /* NFC, spaces, lower case: tokenizer.json of Hugging Face's CLIP */
+    /* SigLIP's: lower case without ASCII punctuation and without spaces in a row. */
+    CLEAN_CANONICAL,    /* big_vision, open_clip: '_' becomes a space first */
+    CLEAN_CANONICAL_HF, /* Hugging Face's SiglipTokenizer: '_' goes as well */
+    CLEAN_LOWER,        /* Hugging Face's Siglip2Tokenizer: lower case alone */
 };
 struct tokenizer;
 struct token_ids {
@@ -36,6 +40,10 @@ struct tokenizer *tokenizer_opt(const char *path, enum text_clean clean);
  * spiece.model, then as sentencepiece; framed by </s> at the end alone.  Decoding as above.
  * NULL after fail(). */
 struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean);
+/* SigLIP's, from a folder or file: spiece.model as T5's pieces, or a tokenizer.json of Gemma's byte
+ * pair encoding, whose unknown characters are spelt in bytes; framed by the end alone.  `clean` is
+ * one of the last three.  NULL after fail(). */
+struct tokenizer *tokenizer_siglip(const char *path, enum text_clean clean);
 /* A special token: the vocabulary's, or a new one behind it, as BLIP adds [DEC] and [ENC] to
  * BERT's.  Its id. */
 int tokenizer_add(struct tokenizer *t, const char *token);

@@ -231,6 +231,8 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
     struct codes codes = { 0 };
 
     codes_from_utf8(&codes, text, size);
+    if (clean_is_siglip(t->clean))
+        clean_text(&codes, t->clean);
     w.text = codes.at;
     if (t->unigram->sentencepiece)
         encode_sentencepiece(&w, &codes);

@@ -191,7 +191,9 @@ static int read_t5(struct tokenizer *t, const char *path)
 
 struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean)
 {
-    static const char *const names[] = { "tokenizer.json", "spiece.model", NULL };
+    static const char *const t5[] = { "tokenizer.json", "spiece.model", NULL };
+    static const char *const siglip[] = { "spiece.model", "tokenizer.json", NULL };
 
-    return tokenizer_open(path, names, &unigram_kind, clean, read_t5);
+    return tokenizer_open(path, clean_is_siglip(clean) ? siglip : t5, &unigram_kind, clean,
+                          read_t5);
 }

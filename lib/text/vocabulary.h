@@ -69,8 +69,9 @@ extern const struct mojibake_encoding {
 /* mojibake.c - text that was decoded in a wrong encoding, where ftfy finds it */
 void fix_encoding(struct codes *text);
 
-/* clean.c - CLEAN_OPENAI and CLEAN_HF */
+/* clean.c */
 void clean_text(struct codes *text, enum text_clean clean);
+bool clean_is_siglip(enum text_clean clean); /* one of the last three */
 
 /* vocabulary.c - strings and their ids */
 struct vocabulary {
@@ -120,6 +121,9 @@ struct id_list {
 void id_add(struct id_list *l, int id);
 void bpe_encode(const struct bpe *b, struct bpe_work *w, const char *piece, size_t size,
                 struct id_list *out);
+/* The same for symbols that are ids already. */
+void bpe_join(const struct bpe *b, struct bpe_work *w, const int *ids, size_t count,
+              struct id_list *out);
 void bpe_work_free(struct bpe_work *w);
 uint32_t bpe_letter(int byte); /* the code point that stands for a byte in vocabulary files */
 int bpe_byte(uint32_t letter); /* and back; -1: none */
@@ -161,8 +165,8 @@ struct tokenizer {
     struct special_token *specials;
     int special_count;
 };
-/* clip.c, wordpiece.c, gpt2.c, unigram.c */
-extern const struct tokenizer_kind clip_kind, wordpiece_kind, gpt2_kind, unigram_kind;
+/* clip.c, wordpiece.c, gpt2.c, unigram.c, gemma.c */
+extern const struct tokenizer_kind clip_kind, wordpiece_kind, gpt2_kind, unigram_kind, gemma_kind;
 /* It stays until the next is added. */
 struct special_token *tokenizer_add_special(struct tokenizer *t, const char *text, int id,
                                             bool normalized);

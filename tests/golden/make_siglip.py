@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes tests/golden/siglip: tiny random SigLIP models in Hugging Face's layout, and what transformers makes of
+them.
+
+    make_siglip.py [FOLDER]
+
+torch, transformers, tokenizers and sentencepiece are needed.  For each model NAME there is NAME.expect.safetensors:
+
+    pixels [n,3,r,r] i8, a pixel is value / 32      ids [n,context] i32, padded as the processor does
+    image, text [n,e] f32, not normalised           logits [n,n], logits_per_text
+    loss [1]                                        SiglipModel's loss
+    grad/NAME                                       its gradient, thinned: every k-th element, k = ceil(elements / 256)
+    step [20]                                       losses of twenty AdamW steps
+"""
+import os
+import shutil
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import SiglipConfig, SiglipModel
+
+here = os.path.dirname(os.path.abspath(__file__))
+folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "siglip")
+KEPT = 256
+ADAMW = dict(lr=1e-3, betas=(0.9, 0.98), eps=1e-4, weight_decay=0)
+
+
+def thin(x):
+    x = x.detach().float().reshape(-1)
+    return x[:: -(-x.numel() // KEPT)].clone()
+
+
+def disturb(model, seed):
+    """Moves what initialises to 0 or 1, so that every parameter matters."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.dim() == 1:
+                p.add_(0.2 * torch.randn_like(p))
+            elif "embedding" in name or "probe" in name:
+                p.copy_(0.5 * torch.randn_like(p))
+            else:
+                p.copy_(1.2 * torch.randn_like(p) / p[0].numel() ** 0.5)
+        model.logit_scale.fill_(1.5)
+        model.logit_bias.fill_(-2.5)
+    return model
+
+
+def make(name, vocabulary, pad, end):
+    config = SiglipConfig(
+        text_config=dict(vocab_size=vocabulary, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+                         max_position_embeddings=12, projection_size=32),
+        vision_config=dict(hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=2, image_size=24, patch_size=8))
+    model = disturb(SiglipModel(config), 11).eval()
+    target = os.path.join(folder, name)
+    shutil.rmtree(target, ignore_errors=True)
+    model.save_pretrained(target)
+    torch.manual_seed(5)
+    n = 4
+    pixels = torch.randint(-64, 64, (n, 3, 24, 24), dtype=torch.int8)
+    ids = torch.full((n, 12), pad)
+    for i, length in enumerate([12, 3, 7, 1]):
+        ids[i, :length] = torch.randint(3, vocabulary, (length,))
+        ids[i, length - 1] = end
+    given = dict(pixel_values=pixels.float() / 32, input_ids=ids)
+    out = {"pixels": pixels, "ids": ids.to(torch.int32)}
+    answer = model(**given, return_loss=True)
+    vision, text = model.vision_model(given["pixel_values"]), model.text_model(ids)
+    out["image"], out["text"] = vision.pooler_output, text.pooler_output
+    out["logits"] = answer.logits_per_text
+    out["loss"] = answer.loss.reshape(1)
+    model.zero_grad()
+    answer.loss.backward()
+    for key, p in model.named_parameters():
+        out["grad/" + key] = thin(p.grad)
+    optimiser, losses = torch.optim.AdamW(model.parameters(), **ADAMW), []
+    for _ in range(20):
+        loss = model(**given, return_loss=True).loss
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    out["step"] = torch.tensor(losses)
+    save_file({k: v.detach().contiguous() for k, v in out.items()}, os.path.join(folder, name + ".expect.safetensors"))
+
+
+os.makedirs(folder, exist_ok=True)
+make("hf", 340, 1, 1)
+
+
+# A tokenizer of Gemma's kind, as SigLIP 2 has it: tokenizer.json, and texts with the ids that tokenizers gives
+# them behind the lower-casing of transformers' Siglip2Tokenizer.
+import json
+
+from tokenizers import AddedToken, Tokenizer, models, normalizers, trainers
+
+TRAINED = ["a photo of a cat", "a photo of a dog on a red bicycle", "two cats and three dogs", "the cat sat on the mat",
+           "photographs of bicycles", "over the red dog", "caf\u00e9 au lait"] * 3
+TEXTS = ["a photo of a cat", "A PHOTO of a Dog", "", " ", "  two   cats ", "caf\u00e9", "CAF\u00c9 \u00df \u0130", "\u732b and \U0001f431",
+         "a_b-c!", "<eos>", "tab\tnew\nline", "\u2581mark", "x" * 40]
+special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+gemma = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+gemma.normalizer = normalizers.Replace(" ", "\u2581")
+gemma.train_from_iterator(TRAINED, trainers.BpeTrainer(vocab_size=340, special_tokens=special + [f"<0x{i:02X}>" for i in range(256)],
+                                                       show_progress=False))
+state = json.loads(gemma.to_str())
+state["added_tokens"] = [t for t in state["added_tokens"] if t["content"] in special]
+target = os.path.join(folder, "hf")
+os.makedirs(target, exist_ok=True)
+with open(os.path.join(target, "tokenizer.json"), "w") as f:
+    json.dump(state, f, ensure_ascii=False, separators=(",", ":"))
+ours = Tokenizer.from_str(json.dumps(state))
+ours.normalizer = normalizers.Sequence([normalizers.Lowercase(), ours.normalizer])
+eos = ours.token_to_id("<eos>")
+with open(os.path.join(folder, "gemma.jsonl"), "w") as f:
+    for text in TEXTS:
+        f.write(json.dumps({"text": text, "ids": ours.encode(text).ids + [eos]}, ensure_ascii=False) + "\n")

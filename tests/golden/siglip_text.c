@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * siglip_text.c - SigLIP's texts: what is done to them, and Gemma's tokenizer
+ *
+ * The cleaned texts are those of open_clip's canonicalize_text and of transformers'
+ * SiglipTokenizer.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "tests/unit/tap.h"
+#include "text/vocabulary.h"
+
+static const struct {
+    enum text_clean clean;
+    const char *text, *cleaned;
+} cleaned[] = {
+    { CLEAN_CANONICAL, "A photo_of -- a DOG!!", "a photo of a dog" },
+    { CLEAN_CANONICAL_HF, "A photo_of -- a DOG!!", "a photoof a dog" },
+    { CLEAN_LOWER, "A photo_of -- a DOG!!", "a photo_of -- a dog!!" },
+    { CLEAN_CANONICAL, "  tab\tnew\nline\x1c.", "tab new line" },
+    { CLEAN_CANONICAL, "it's \"5\" o'clock", "its 5 oclock" },
+    { CLEAN_CANONICAL, "\xc3\x89t\xc3\xa9 \xe2\x80\x94 \xce\xa3\xce\x91\xce\xa3",
+      "\xc3\xa9t\xc3\xa9 \xe2\x80\x94 \xcf\x83\xce\xb1\xcf\x82" },
+    { CLEAN_CANONICAL, "!?", "" },
+    { CLEAN_CANONICAL, "", "" },
+};
+
+static void test_cleaning(void)
+{
+    for (int i = 0; i < COUNT(cleaned); i++) {
+        struct codes codes = { 0 };
+        struct buffer b = { 0 };
+
+        codes_from_utf8(&codes, cleaned[i].text, strlen(cleaned[i].text));
+        clean_text(&codes, cleaned[i].clean);
+        codes_to_utf8(&b, codes.at, codes.count);
+        is_text(b.data ? b.data : "", cleaned[i].cleaned, cleaned[i].text);
+        buffer_free(&b);
+        codes_free(&codes);
+    }
+}
+
+static void compare(const struct tokenizer *t, const cJSON *line)
+{
+    const char *text = json_string(line, "text", "");
+    const cJSON *wanted = json_get(line, "ids");
+    struct token_ids got;
+    bool same;
+
+    tokenizer_encode(t, text, strlen(text), 64, &got);
+    same = got.count == cJSON_GetArraySize(wanted);
+    for (int i = 0; same && i < got.count; i++)
+        same = got.ids[i] == cJSON_GetArrayItem(wanted, i)->valueint;
+    if (!ok(same, "ids of \"%s\"", text))
+        for (int i = 0; i < got.count; i++)
+            note("%d", got.ids[i]);
+    free(got.ids);
+}
+
+static void test_gemma(void)
+{
+    struct tokenizer *t = tokenizer_siglip("tests/golden/siglip/hf", CLEAN_LOWER);
+    struct buffer b = { 0 };
+    char *text;
+
+    if (!ok(t && file_read(&b, "tests/golden/siglip/gemma.jsonl") == 0, "opens")) {
+        note("%s", error_text());
+        return;
+    }
+    for (char *at = b.data, *end; (end = strchr(at, '\n')); at = end + 1) {
+        cJSON *line = json_parse(at, (size_t)(end - at));
+
+        compare(t, line);
+        cJSON_Delete(line);
+    }
+    text = tokenizer_decode(t, (int[]){ 311, 290, 1 }, 3);
+    is_text(text, "a photo of a cat", "decodes");
+    free(text);
+    buffer_free(&b);
+    tokenizer_close(t);
+}
+
+int main(void)
+{
+    test_cleaning();
+    test_gemma();
+    return done();
+}
