@@ -131,10 +131,8 @@ static int probe(struct bytes b, struct image_info *info)
 
 static int decode(struct bytes b, const struct image_info *info, struct image *image)
 {
-    struct image_info unused;
-
-    (void)info, (void)image;
-    return probe(b, &unused);
+    (void)image;
+    return probe(b, &(struct image_info){ .format = info->format });
 }
 #endif
 

@@ -40,8 +40,8 @@ enum { /* sets of them */
 struct pairs { /* a batch: text i belongs to image i */
     int count;
     const float *pixels; /* [count, 3, size, size], as the image tower takes them */
-    const int *ids;    /* framed as the tokenizer does, one text after the other */
-    const int *counts; /* ids of each text */
+    const int *ids;      /* framed as the tokenizer does, one text after the other */
+    const int *counts;   /* ids of each text */
     /* Pairs of one group show the same image: never each other's negatives, and positives in ITC;
      * so are pairs with the same text.  NULL: all images differ. */
     const int64_t *group;

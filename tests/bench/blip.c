@@ -73,16 +73,16 @@ static void begin(void)
 {
     struct random random = { 1 };
     struct blip_config c = {
-        .vision = { .image = SIDE,
-                    .patch = 16,
-                    .width = WIDTH,
-                    .mlp = 4 * WIDTH,
-                    .layers = 12,
-                    .heads = 12,
-                    .eps = 1e-5f,
-                    .activation = ACTIVATION_GELU,
-                    .patch_bias = true,
-                    .norm_after = true },
+        .vision = { .vit = { .image = SIDE,
+                             .patch = 16,
+                             .width = WIDTH,
+                             .mlp = 4 * WIDTH,
+                             .layers = 12,
+                             .heads = 12,
+                             .eps = 1e-5f,
+                             .activation = ACTIVATION_GELU,
+                             .patch_bias = true,
+                             .norm_after = true } },
         .text = { .vocabulary = 30524,
                   .positions = 512,
                   .width = WIDTH,
@@ -122,7 +122,7 @@ static struct tensor *look(int images)
 
     for (long i = 0; i < tensor_count(pixels); i++)
         pixels->data[i] = (float)(i % 255) / 127 - 1;
-    return blip_image(&bench.tape, &bench.model, pixels);
+    return tower_forward(&bench.tape, &bench.model.vision, pixels, false);
 }
 
 static double pass_vit(int images, int tokens)

@@ -103,7 +103,7 @@ static void fill(const struct kind *k, int count)
         ids[i] = 4 + (int)random_below(&bench.random, (uint64_t)k->vocabulary - 8);
     for (int i = 0; i < count; i++)
         counts[i] = TOKENS;
-    bench.pairs = (struct pairs){ count, image, ids, counts, NULL };
+    bench.pairs = (struct pairs){ count, image, ids, counts, NULL, NULL };
 }
 
 static void end(void)

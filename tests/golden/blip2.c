@@ -103,8 +103,8 @@ static void learning(struct fixture *f, struct ragged *r, const char *prefix, bo
 {
     static const int64_t group[] = { 5, 9, 5 };
     const double *draws = wanted(f, "draws")->data;
-    const struct pairs pairs = { 3, wanted(f, "pixels")->data, r->ids, r->counts,
-                                 grouped ? group : NULL };
+    const struct pairs pairs = { 3,         wanted(f, "pixels")->data, r->ids,
+                                 r->counts, grouped ? group : NULL,    NULL };
     const struct loss_options options = { .objectives =
                                               OBJECTIVE_ITC | OBJECTIVE_ITM | OBJECTIVE_ITG,
                                           .smoothing = 0.1f,
@@ -179,7 +179,7 @@ static void speech(struct fixture *f, bool opt, int prompt)
         f->model->writing.rules.end = 202;
     model_begin_learning(f->model, NULL);
     learning_of = params_learn(&f->model->params, NULL);
-    const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL };
+    const struct pairs pairs = { 3, wanted(f, "pixels")->data, r.ids, r.counts, NULL, NULL };
 
     if (ok(model_learn(&f->tape, f->model, &pairs, &options, &losses) == 0, "%s learns", f->name)) {
         close_number(f, (double)losses.each[LOSS_LM]->data[0], "lm_loss");

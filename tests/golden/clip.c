@@ -111,8 +111,8 @@ static void test_forward(struct golden *g)
 static void test_picture(void)
 {
     static const char *const texts[] = { "a photo of a red circle", "Two BLUE squares!",
-                                         "the sea the sea the sea the sea the sea the sea "
-                                         "the sea the sea the sea the sea the sea the sea " };
+                                         ("the sea the sea the sea the sea the sea the sea "
+                                          "the sea the sea the sea the sea the sea the sea ") };
     struct vlm *v = vlm_open(FOLDER "hf-vit", NULL);
     struct weights *expect = weights_open(FOLDER "picture.expect.safetensors");
     struct file picture;

@@ -130,7 +130,7 @@ static void read_step(struct fixture *s, int step)
 
     for (int i = 0; i < s->batch; i++)
         read_pair(s, step, i, &used);
-    s->pairs = (struct pairs){ s->batch, s->pixels, s->ids, s->counts, NULL };
+    s->pairs = (struct pairs){ s->batch, s->pixels, s->ids, s->counts, NULL, NULL };
     if (group)
         s->pairs.group = (const int64_t *)group->data + step * s->batch;
     if (draws)
@@ -409,8 +409,9 @@ static void alone(const char *name, unsigned objective, const char *loss)
     if (ok(plan && m, "%s begins", name)) {
         const struct stored *ids = weights_find(plan, "ids");
         const int *seen = weights_find(plan, "mask")->data;
-        struct pairs pairs = { (int)ids->shape[0], weights_find(plan, "pixels")->data, list, counts,
-                               NULL };
+        struct pairs pairs = {
+            (int)ids->shape[0], weights_find(plan, "pixels")->data, list, counts, NULL, NULL
+        };
 
         for (long i = 0; i < stored_count(ids); i++)
             if (seen[i]) {
