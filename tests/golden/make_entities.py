@@ -7,21 +7,21 @@ print("""/* SPDX-License-Identifier: MIT
  *
  * E: the name counts with its semicolon only.  L: also without, as old pages write it.
  */
-#include "input/text.h"
+#include "text/vocabulary.h"
 
 /* clang-format off */
-#define E(name, ...) { name, false, { __VA_ARGS__ } }
-#define L(name, ...) { name, true, { __VA_ARGS__ } }
+#define E(name, ...) { name, false, { __VA_ARGS__ } },
+#define L(name, ...) { name, true, { __VA_ARGS__ } },
 
 const struct entity entities[] = {""")
-line = "   "
+line = "    "
 for name in sorted(n[:-1] for n in html5 if n.endswith(";")):
     kind = "L" if name in html5 else "E"
-    codes = ", ".join("0x%x" % ord(c) for c in html5[name + ";"])
-    item = ' %s("%s", %s),' % (kind, name, codes)
+    codes = ",".join("0x%x" % ord(c) for c in html5[name + ";"])
+    item = '%s("%s",%s)' % (kind, name, codes)
     if len(line) + len(item) > 100:
         print(line)
-        line = "   "
+        line = "    "
     line += item
 print(line)
 print("""};

@@ -2,7 +2,7 @@
 # sizes.t - files, structs, parameter lists and functions stay within the house's sizes
 #
 # What is over a limit still is counted below, and mended later: the numbers only fall.
-files_later=5
+files_later=4
 structs_later=1
 functions_later=26
 cd "$(dirname "$0")/../.." || exit 1
