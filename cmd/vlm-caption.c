@@ -115,12 +115,10 @@ static int begin(void)
 {
     const struct vlm_writing how = writing();
 
-    if (fill_mask && (sample || beams || answers_path))
-        options_mistake("--fill-mask writes nothing: without --sample, --beam and --answers");
+    if (beams == 1 && option_given("length-penalty"))
+        options_mistake("--length-penalty has no effect: it needs more than one --beam");
     if (min_length && max_length && min_length > max_length)
-        options_mistake("--min-length %ld is more than --max-length %ld", min_length, max_length);
-    if (answers_path && (sample || beams))
-        options_mistake("--answers are chosen: without --sample and --beam");
+        options_mistake("--min-length %ld is above --max-length %ld", min_length, max_length);
     model = model_open(fill_mask ? VLM_FILL : answers_path ? VLM_ANSWER : VLM_CAPTION);
     if (!model)
         return -1;

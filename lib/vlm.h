@@ -107,6 +107,9 @@ void vlm_features_shape(const struct vlm *m, int *tokens, int *width);
 int vlm_embed_features(struct vlm *m, const float *features, int images, bool normalized,
                        float *out);
 uint64_t vlm_tower_hash(const struct vlm *m); /* of the image tower's numbers and preprocessing */
+/* Of the whole model: names, types, shapes and a sample of every tensor's numbers, so that it is
+ * soon done; two models of different numbers differ but by chance. */
+uint64_t vlm_hash(const struct vlm *m);
 
 /* Token ids of a text of `size` bytes of UTF-8, begun and ended as the model expects.  *ids is to
  * be freed.  *truncated (or NULL): it was cut to the model's limit.  Any thread. */

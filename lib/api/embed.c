@@ -172,7 +172,7 @@ int vlm_embed_texts(struct vlm *v, const int *ids, const int *counts, int texts,
 {
     const struct model *m = v->model;
 
-    if (vlm_require(v, VLM_EMBED_TEXT) || model_check_ids(m, ids, counts, texts))
+    if (vlm_require(v, VLM_EMBED_TEXT) || model_check_ids(m, ids, counts, texts, 0))
         return -1;
     for (int i = 0; i < texts; i += TEXTS) {
         int some = texts - i < TEXTS ? texts - i : TEXTS;

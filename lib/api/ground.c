@@ -39,7 +39,7 @@ int vlm_ground(struct vlm *v, const float *features, const int *ids, int count, 
     struct tensor *x;
     float *rows;
 
-    if (vlm_require(v, VLM_GROUND) || model_check_ids(m, ids, &count, 1))
+    if (vlm_require(v, VLM_GROUND) || model_check_ids(m, ids, &count, 1, 0))
         return -1;
     tape_clear(&v->tape);
     x = tensor_from(&v->tape, (float *)(uintptr_t)features, 3,

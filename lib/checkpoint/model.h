@@ -198,8 +198,8 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path);
 int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
                          const char *folder);
 int tokenizer_extra_ids(const struct tokenizer *t); /* that transformers' T5Tokenizer has */
-/* Every text has 1 to `context` ids below `vocabulary`; -1 after fail(). */
-int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts);
+/* Every text has 1 to `most` ids (0: the model's context) below the vocabulary; -1 after fail(). */
+int model_check_ids(const struct model *m, const int *ids, const int *counts, int texts, int most);
 
 /* hash.c - of the vision tower's numbers and of the preparation of images */
 uint64_t model_hash_sampled(const struct model *m);

@@ -93,8 +93,8 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *vision, *language, *compat, *orient, *background, *output, *resume, *reuse, *dropped,
-        *shard;
+    const char *model, *tokenizer, *vision, *language, *compat, *orient, *background, *output,
+        *resume, *reuse, *dropped, *shard;
     const char *precision; /* NULL: not said */
     struct fields fields;
     bool clean_text, binary, null, retry_errors, checksum, line_buffered, progress, quiet, verbose;
@@ -162,6 +162,7 @@ long records_seen(void); /* how many came in, failed ones among them; from finis
 /* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */
 struct vlm *model_open(unsigned abilities);
 struct vlm_options model_settings(void); /* how every command opens it, from `settings` */
+uint64_t model_hash(void);               /* of the model that was opened; 0: none was */
 
 /* embed.c - a record's image and texts on their way through a model
  *

@@ -48,9 +48,6 @@ struct vlm *model_open(unsigned wanted)
 {
     const struct vlm_options options = model_settings();
     struct vlm *m = vlm_open(settings.model, &options);
-    const unsigned reads_texts =
-        VLM_EMBED_TEXT | VLM_MATCH | VLM_CAPTION | VLM_ANSWER | VLM_GROUND | VLM_FILL;
-    int *ids = NULL, count;
     char *lacks, *has;
 
     if (!m)
@@ -59,11 +56,11 @@ struct vlm *model_open(unsigned wanted)
         warn("%s; precision %s", vlm_describe(m),
              settings.precision ? settings.precision : "highest");
     if (!(wanted & ~vlm_abilities(m))) {
-        if (!(wanted & reads_texts) || vlm_read_text(m, "", 0, &ids, &count, NULL) == 0) {
-            free(ids);
+        if (try_tokenizer(m) == 0) {
+            opened = m;
             return m;
         }
-        vlm_close(m); /* a tokenizer that cannot be read is found before the first record */
+        vlm_close(m);
         return NULL;
     }
     lacks = vlm_list_abilities(wanted & ~vlm_abilities(m));

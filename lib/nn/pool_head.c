@@ -8,7 +8,8 @@
 /* Xavier's bound of a matrix [out, in]. */
 static struct linear_initial xavier(long out, long in)
 {
-    return (struct linear_initial){ INIT_UNIFORM(sqrtf(6 / (float)(out + in))), INIT_VALUE(0) };
+    return (struct linear_initial){ INIT_UNIFORM(sqrtf(6 / (float)(out + in))), INIT_VALUE(0),
+                                    false };
 }
 
 void pool_head_params(struct pool_head *h, struct params *p, long width, long mlp)

@@ -9,7 +9,7 @@ picture a.ppm 1
 picture b.ppm 2
 take() { rm -rf "$2" && cp -r "$1" "$2" && chmod -R u+w "$2"; } # FOLDER COPY
 edit() { jq "$1" "$2" >edited && cp edited "$2"; }               # EXPRESSION FILE
-vector() { vlm-embed -m "$@" a.ppm | jq -c .image_embedding; }
+vector() { vlm-embed --image -m "$@" a.ppm | jq -c .image_embedding; }
 hf=$(vector "$clip/hf-vit")
 open=$(vector "$clip/open_clip-gelu")
 

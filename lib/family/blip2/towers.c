@@ -12,9 +12,7 @@
 #include "family/blip2/files.h"
 #include "checkpoint/model.h"
 
-/* Takes *named, which is NULL then, or looks for the names, NULL last; to free; NULL: there is
- * none.
- */
+/* Takes *named, which is NULL then, or looks for the names, NULL last.  To free; NULL: none. */
 static char *look(const struct model *m, const char **named, const char *const *names)
 {
     char *path = *named ? xstrdup(*named) : NULL;
