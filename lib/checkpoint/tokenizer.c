@@ -227,7 +227,7 @@ static int save_vocabulary(const struct model *m, const struct tokenizer *t, con
                            const char *folder)
 {
     char *settings = path_is_folder(from) ? path_join(from, "tokenizer_config.json") : NULL;
-    int status = write_all(m, t, folder);
+    int status = tokenizer_save(t, folder) || write_settings(m, t, folder) ? -1 : 0;
 
     if (!status && settings && path_exists(settings))
         status = copy_file(settings, folder, "tokenizer_config.json");

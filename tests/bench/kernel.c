@@ -202,7 +202,7 @@ static void bench_layer(struct layer l, double best)
 
         kernels.narrow(w, l.w, l.type, (long)size);
         l.packs[i] =
-            pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL }, 1, l.inputs, false);
+            pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL, 0 }, 1, l.inputs, false);
         free(w);
     }
     for (int i = 0; i < COUNT(rows); i++) {

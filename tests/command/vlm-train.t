@@ -103,9 +103,10 @@ ok 'the folder is whole' vlm-embed -m unread p1.ppm
 rm -f pid
 mkfifo slow
 sh train -q -o never slow >/dev/null 2>.err & # web.jsonl behind it
+for i in $(seq 200); do [ -s pid ] || sleep 0.05; done
 sleep 0.3
 kill -TERM "$(cat pid)"
-cat web.jsonl >slow
+timeout 20 sh -c 'cat web.jsonl >slow' # nobody reads where it has ended already
 wait $!
 is $? 143 'SIGTERM before the first step: the status'
 [ ! -e never ]
