@@ -173,7 +173,7 @@ split_row_bytes(uint8_t *to, long stride, int pieces, float *scale, const float 
         for (int p = pieces - 1; p > 0; p--) {
             int32_t rest = (t + 64) >> 7;
 
-            to[p * stride + i] = (uint8_t)(t - (rest << 7) + 64);
+            to[p * stride + i] = (uint8_t)(t - rest * 128 + 64);
             t = rest;
         }
         to[i] = (uint8_t)(t + 64);
