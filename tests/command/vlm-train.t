@@ -141,6 +141,40 @@ ok 'CLIP' vlm-train -q -m "$top/tests/golden/clip/hf-vit" --steps 2 --batch 4 -o
 ok 'which is CLIP' vlm-embed -m clip p1.ppm
 ok 'several passes a step' vlm-train -q -m whole --objective itm --batch 4 --accumulate 3 --steps 2 -o passes web.jsonl
 
+# texts are cut where the authors cut them: two that differ behind that are one, two that differ before it are not
+words() { # COUNT LAST: so many cats, then LAST
+    printf '%s %s' "$(yes cat | head -n "$1" | tr '\n' ' ' | sed 's/ $//')" "$2"
+}
+hash_of() { # TEXT [OPTION...]
+    echo "{\"image\":\"p1.ppm\",\"text\":\"$1\"}" >one.jsonl
+    shift
+    rm -rf cut
+    vlm-train -q --steps 1 --batch 1 -o cut "$@" one.jsonl >/dev/null 2>.err || cat .err
+    jq -r .options.data cut/training.json
+}
+while read -r length frame objective model; do # frame: [CLS] and [SEP]; ALBEF's tokenizer writes [CLS] alone
+    kept=$((length - frame))
+    set -- -m "$model" --objective "$objective"
+    is "$(hash_of "$(words $kept dog)" "$@")" "$(hash_of "$(words $kept red)" "$@")" "$objective of ${model##*/}: cut at $length"
+    [ "$(hash_of "$(words $((kept - 1)) dog)" "$@")" != "$(hash_of "$(words $((kept - 1)) red)" "$@")" ]
+    report $? 'and no sooner'
+done <<END
+30 2 itc,itm,lm whole
+35 2 itc,itm whole
+40 2 lm whole
+25 1 itc,mlm $top/tests/golden/albef/pretrain.pth
+30 1 itc,itm $top/tests/golden/albef/pretrain.pth
+32 2 itc,itg $top/tests/golden/blip2/stage1/blip2_pretrained.pth
+END
+[ "$(hash_of "$(words 30 dog)" -m whole --objective itc,itm,lm --context 40)" != "$(hash_of "$(words 30 red)" -m whole --objective itc,itm,lm --context 40)" ]
+report $? '--context says otherwise'
+
+# the tokenizer that is named is the one that is written
+cp -r "$blip/hf-itm" bare
+rm bare/tokenizer*.json
+ok '--tokenizer' vlm-train -q -m bare --tokenizer "$blip/hf-itm/tokenizer.json" --objective itm --batch 4 --steps 1 -o named web.jsonl
+same named/tokenizer.json "$blip/hf-itm/tokenizer.json" 'is written'
+
 # what is refused
 status 3 'what a model cannot learn' vlm-train -m "$blip/hf-itm" --objective lm -o no web.jsonl
 like "$(cat .err)" 'cannot be taught --objective=lm; it can be taught itc,itm' 'and what it can'

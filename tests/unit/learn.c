@@ -397,6 +397,9 @@ static void test_matches(void)
 static void test_targets(void)
 {
     static const float wanted[] = { 0.5f, 0, 0, 0.5f, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0 };
+    static const float alone[] = { 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0 };
+    static const float pictures[] = { 1.0f / 3, 1.0f / 3, 0, 1.0f / 3, 0, 1.0f / 3, 1.0f / 3, 0,
+                                      1.0f / 3, 0,        0, 0,        1, 0,        0 };
     float z[15] = { 0 }, mixed;
     int64_t group[] = { 4, 5, NO_GROUP };
     struct feature_queue *q = feature_queue_new(2, 2, 1);
@@ -409,6 +412,11 @@ static void test_targets(void)
              "targets are of the group, in the queue too");
     mixed = contrast_targets(&t, &b, &l, tensor_from(&t, z, 2, (long[]){ 3, 5 }))[3];
     ok(fabsf(mixed - 0.35f) < 1e-6f, "and partly the teacher's");
+    l.positives = POSITIVES_PAIR;
+    is_close(contrast_targets(&t, &b, &l, NULL), alone, 15, 0, 0, "a pair is alone on request");
+    group[1] = 4;
+    l.positives = POSITIVES_PICTURE;
+    is_close(contrast_targets(&t, &b, &l, NULL), pictures, 15, 0, 0, "or with its picture's");
     tape_free(&t);
     feature_queue_free(q);
 }
