@@ -100,6 +100,7 @@ mode() {
         --precision) continue ;;                      # the processor decides
         --help | --version | --list-options) continue ;;
         --null) continue ;; # acts on lists of names
+        --orient | --background) continue ;; # act on pictures with EXIF or alpha: formats.t
         --binary | --output | --from | --on-error | --max-errors | --resume | --retry-errors | \
             --shard | --progress | --quiet | --verbose) [ "$first" ] || continue ;; # alike in all modes
         esac
