@@ -69,6 +69,8 @@ value_of() {
     --template) echo 'two {}' ;;
     --tokenizer) echo vocab.txt ;;
     --top) case $* in *labels*) echo 2 ;; *) echo 1 ;; esac ;;
+    --to) echo cbor ;;
+    --per-shard) echo 2 ;;
     --top-k) echo 1 ;;
     --top-p) echo 0.1 ;;
     --threshold) echo 0.1 ;;
