@@ -98,7 +98,7 @@ static _Noreturn void execute(const char *line)
     setenv("ASAN_OPTIONS", "detect_leaks=0:exitcode=99:allocator_may_return_null=1", 1);
     setenv("UBSAN_OPTIONS", "halt_on_error=1:exitcode=99", 1);
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
-    alarm(8);
+    alarm(60);
     execv(path_join(commands, words[0]), words);
     _exit(127);
 }
