@@ -74,7 +74,7 @@ int folder_sync(const char *path);                           /* its names to the
 
 /* temporary.c - names beside a path for what is not whole yet: NAME.RANDOM.tmp, locked */
 int temporary_create(const char *path, bool folder,
-                     char **name);      /* a descriptor; -1 after fail() */
+                     char **name); /* a descriptor; -1 after fail() */
 /* This process makes it no more: it has another name, or is gone. */
 void temporary_forget(const char *name);
 /* Removes all that this process makes: on a signal, and at exit by itself. */
