@@ -40,7 +40,9 @@ static void resized(const struct preprocess *p, const struct image *image, long 
     if (p->resize <= 0)
         return;
     if (p->geometry == GEOMETRY_SQUASH) {
-        *width = *height = p->resize;
+        /* a square may be cropped from a larger one; what is not square is the size itself */
+        *width = p->width == p->height ? p->resize : p->width;
+        *height = p->width == p->height ? p->resize : p->height;
     } else if (p->geometry == GEOMETRY_LONGEST ||
                (p->width != p->height && p->rounding == CROP_HALF_EVEN)) { /* open_clip's */
         double ratio = p->geometry == GEOMETRY_LONGEST ? most : least;
