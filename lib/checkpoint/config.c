@@ -106,29 +106,29 @@ void read_refuse(struct reader *r, const char *name, const char *harmless)
         refuse_as(r, "unsupported", name, "asks for something that is not supported");
 }
 
-static int read_choice(struct reader *r, const struct field *f)
+static int read_choice(struct reader *r, const struct field *f, int usual)
 {
-    const char *word = read_word(r, f->name, f->words[(int)f->otherwise]);
+    const char *word = read_word(r, f->name, f->words[usual]);
 
     for (int i = 0; f->words[i]; i++)
         if (!strcmp(word, f->words[i]))
             return i;
     refuse_as(r, "unsupported", f->name, "has a value that is not known here");
-    return (int)f->otherwise;
+    return usual;
 }
 
-static int read_square(struct reader *r, const struct field *f)
+static int read_square(struct reader *r, const struct field *f, int usual)
 {
     const cJSON *item = find(r, f->name);
     const cJSON *first = cJSON_GetArrayItem(item, 0), *second = cJSON_GetArrayItem(item, 1);
 
     if (!cJSON_IsArray(item))
-        return (int)read_whole(r, f->name, (long)f->otherwise);
+        return (int)read_whole(r, f->name, usual);
     if (cJSON_IsNumber(first) && cJSON_IsNumber(second) && cJSON_GetArraySize(item) == 2 &&
         first->valuedouble == second->valuedouble && first->valuedouble == first->valueint)
         return first->valueint;
     refuse_as(r, "unsupported", f->name, "is not a square");
-    return (int)f->otherwise;
+    return usual;
 }
 
 static void demand(struct reader *r, const struct field *f, bool holds)
@@ -137,32 +137,54 @@ static void demand(struct reader *r, const struct field *f, bool holds)
         refuse_as(r, "unsupported", f->name, "has a value that is not supported");
 }
 
+/* What a field is where the file does not say it. */
+static double usual_value(const struct field *f, const void *place)
+{
+    if (!f->kept)
+        return f->otherwise;
+    switch (f->kind) {
+    case FIELD_LONG:
+        return (double)*(const long *)place;
+    case FIELD_REAL:
+        return *(const float *)place;
+    case FIELD_FLAG:
+    case FIELD_NOT:
+        return *(const bool *)place;
+    case FIELD_ACTIVATION:
+        return *(const enum activation *)place;
+    default:
+        return *(const int *)place;
+    }
+}
+
 static void read_field(struct reader *r, const struct field *f, void *place)
 {
+    double usual = usual_value(f, place);
+
     switch (f->kind) {
     case FIELD_INT:
-        *(int *)place = (int)read_whole(r, f->name, (long)f->otherwise);
+        *(int *)place = (int)read_whole(r, f->name, (long)usual);
         break;
     case FIELD_LONG:
-        *(long *)place = read_whole(r, f->name, (long)f->otherwise);
+        *(long *)place = read_whole(r, f->name, (long)usual);
         break;
     case FIELD_REAL:
-        *(float *)place = (float)read_real(r, f->name, f->otherwise);
+        *(float *)place = (float)read_real(r, f->name, usual);
         break;
     case FIELD_FLAG:
-        *(bool *)place = read_flag(r, f->name, f->otherwise != 0);
+        *(bool *)place = read_flag(r, f->name, usual != 0);
         break;
     case FIELD_NOT:
-        *(bool *)place = !read_flag(r, f->name, f->otherwise == 0);
+        *(bool *)place = !read_flag(r, f->name, usual == 0);
         break;
     case FIELD_ACTIVATION:
-        *(enum activation *)place = read_activation(r, f->name, (enum activation)f->otherwise);
+        *(enum activation *)place = read_activation(r, f->name, (enum activation)usual);
         break;
     case FIELD_CHOICE:
-        *(int *)place = read_choice(r, f);
+        *(int *)place = read_choice(r, f, (int)usual);
         break;
     case FIELD_SQUARE:
-        *(int *)place = read_square(r, f);
+        *(int *)place = read_square(r, f, (int)usual);
         break;
     case FIELD_SAME:
         demand(r, f, read_whole(r, f->name, *(long *)place) == *(long *)place);

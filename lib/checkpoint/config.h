@@ -50,7 +50,8 @@ struct field {
         FIELD_REFUSED, /* any value but null, false, 0 and `word` is refused; not written */
     } kind;
     size_t at;
-    double otherwise;
+    double otherwise; /* the value where the file has none .. */
+    bool kept;        /* .. or the one that is in the struct when it is read */
     const char *word;
     const char *const *words;      /* NULL last */
     enum { BOTH, READ, WRITE } to; /* in which direction the row counts */
@@ -60,6 +61,12 @@ struct field {
     {                                                                                              \
         .name = name_, .kind = FIELD_##kind_, __VA_ARGS__                                          \
     }
+/* fields.c - those that several families share, as transformers names them.  The defaults are what
+ * the struct holds when it is read. */
+extern const struct field fields_vit[];      /* of struct vit_config: the sizes .. */
+extern const struct field fields_vit_kind[]; /* .. epsilon and activation */
+extern const struct field fields_text[];     /* of struct text_config */
+
 void config_read(struct reader *r, const struct field *fields, void *object);
 void config_write(cJSON *o, const struct field *fields, const void *object);
 

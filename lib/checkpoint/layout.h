@@ -30,6 +30,17 @@ struct layout {
      */
     bool batched;
 };
+/* Rows of a self-attention whose query, key and value are the thirds of one tensor: its weight and
+ * its bias begin with `theirs`. */
+#define RENAME_QKV(theirs_)                                                                        \
+    { "attention.query.weight", theirs_ "weight", 0, 3, false },                                   \
+        { "attention.key.weight", theirs_ "weight", 1, 3, false },                                 \
+        { "attention.value.weight", theirs_ "weight", 2, 3, false },                               \
+        { "attention.query.bias", theirs_ "bias", 0, 3, false },                                   \
+        { "attention.key.bias", theirs_ "bias", 1, 3, false },                                     \
+    {                                                                                              \
+        "attention.value.bias", theirs_ "bias", 2, 3, false                                        \
+    }
 struct place { /* where a parameter lies */
     char name[192];
     int part, parts; /* parts >= 1 */
@@ -38,10 +49,11 @@ struct place { /* where a parameter lies */
 };
 bool layout_place(const struct layout *l, const char *ours, struct place *place);
 
-/* names.c - BERT, OPT and T5 as Hugging Face spells them, timm's vision transformer,
- * and EfficientNet-Lite as its released files do */
+/* names.c - BERT, OPT, T5 and the towers of CLIP and SigLIP as Hugging Face spells them, timm's
+ * vision transformer, and EfficientNet-Lite as its released files do */
 extern const struct rename layout_bert[], layout_bert_layer[], layout_bert_head[];
 extern const struct rename layout_vit[], layout_vit_block[];
+extern const struct rename layout_hf_block[], layout_hf_vision[], layout_hf_text[];
 extern const struct rename layout_efficientnet[], layout_efficientnet_block[];
 extern const struct rename layout_opt[], layout_opt_block[];
 extern const struct rename layout_t5[], layout_t5_stack[];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * names.c - spellings that several families' checkpoints share: BERT's, timm's ViT,
- * OPT's and T5's
+ * names.c - spellings that several families' checkpoints share: BERT's, timm's ViT, those of
+ * CLIP's and SigLIP's towers in Hugging Face's folders, OPT's and T5's
  */
 #include "checkpoint/layout.h"
 
@@ -45,16 +45,47 @@ const struct rename layout_vit[] = {
 };
 
 const struct rename layout_vit_block[] = {
-    { "attention.query.weight", "attn.qkv.weight", 0, 3, false },
-    { "attention.key.weight", "attn.qkv.weight", 1, 3, false },
-    { "attention.value.weight", "attn.qkv.weight", 2, 3, false },
-    { "attention.query.bias", "attn.qkv.bias", 0, 3, false },
-    { "attention.key.bias", "attn.qkv.bias", 1, 3, false },
-    { "attention.value.bias", "attn.qkv.bias", 2, 3, false },
+    RENAME_QKV("attn.qkv."),
     { .ours = "attention.out.", .theirs = "attn.proj." },
     { .ours = "norm1.", .theirs = "norm1." },
     { .ours = "norm2.", .theirs = "norm2." },
     { .ours = "mlp.", .theirs = "mlp." },
+    { 0 },
+};
+
+/* huggingface/transformers models/clip/modeling_clip.py, models/siglip/modeling_siglip.py.  A row
+ * whose parameter a model lacks means nothing: CLIP's patches have no bias, SigLIP's towers no
+ * class token. */
+#define HF_ATTENTION                                                                               \
+    { .ours = "attention.query.", .theirs = "self_attn.q_proj." },                                 \
+        { .ours = "attention.key.", .theirs = "self_attn.k_proj." },                               \
+        { .ours = "attention.value.", .theirs = "self_attn.v_proj." },                             \
+    {                                                                                              \
+        .ours = "attention.out.", .theirs = "self_attn.out_proj."                                  \
+    }
+
+const struct rename layout_hf_block[] = {
+    HF_ATTENTION,
+    { .ours = "norm1.", .theirs = "layer_norm1." },
+    { .ours = "norm2.", .theirs = "layer_norm2." },
+    { .ours = "mlp.", .theirs = "mlp." },
+    { 0 },
+};
+
+const struct rename layout_hf_vision[] = {
+    { .ours = "patch.", .theirs = "embeddings.patch_embedding." },
+    { .ours = "class", .theirs = "embeddings.class_embedding" },
+    { .ours = "position", .theirs = "embeddings.position_embedding.weight" },
+    { .ours = "norm_before.", .theirs = "pre_layrnorm." },
+    { .ours = "norm_after.", .theirs = "post_layernorm." },
+    { 0 },
+};
+
+const struct rename layout_hf_text[] = {
+    { .ours = "token", .theirs = "embeddings.token_embedding.weight" },
+    { .ours = "position", .theirs = "embeddings.position_embedding.weight" },
+    { .ours = "norm.", .theirs = "final_layer_norm." },
+    { .ours = "head.", .theirs = "head." },
     { 0 },
 };
 
@@ -66,10 +97,7 @@ const struct rename layout_opt[] = {
 };
 
 const struct rename layout_opt_block[] = {
-    { .ours = "attention.query.", .theirs = "self_attn.q_proj." },
-    { .ours = "attention.key.", .theirs = "self_attn.k_proj." },
-    { .ours = "attention.value.", .theirs = "self_attn.v_proj." },
-    { .ours = "attention.out.", .theirs = "self_attn.out_proj." },
+    HF_ATTENTION,
     { .ours = "norm1.", .theirs = "self_attn_layer_norm." },
     { .ours = "norm2.", .theirs = "final_layer_norm." },
     { .ours = "mlp.", .theirs = "" },

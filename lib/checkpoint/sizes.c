@@ -99,10 +99,25 @@ int sizes_check_vit(const char *family, const struct vit_config *v)
 {
     if (v->width < 1 || v->width > 65536 || v->layers < 1 || v->layers > LAYERS || v->heads < 1 ||
         v->width % v->heads || v->patch < 1 || v->patch > 1024 || v->image < v->patch ||
-        v->image > 16384 || v->image % v->patch || v->mlp < 1 || v->mlp > 1 << 20)
+        v->image > 16384 || v->mlp < 1 || v->mlp > 1 << 20)
         return fail("the %s model's image tower makes no sense: width %ld, %d heads, %d layers, "
                     "image %d, patch %d",
                     family, v->width, v->heads, v->layers, v->image, v->patch);
+    return 0;
+}
+
+int sizes_check_text(const char *family, const struct text_config *x)
+{
+    bool layers = x->layers >= 0 && x->layers <= LAYERS && x->heads >= 1 && x->heads <= 1 << 10 &&
+                  x->width % x->heads == 0 && x->mlp >= 1 && x->mlp <= 1 << 20;
+
+    if (x->width < 1 || x->width > 65536 || x->vocabulary < 1 || x->vocabulary > 1 << 24 ||
+        x->context < 1 || x->context > 1 << 16 || (!layers && !x->bag))
+        return fail("the %s model's text tower makes no sense: width %ld, %d heads, %d layers, "
+                    "vocabulary %ld, %d places",
+                    family, x->width, x->heads, x->layers, x->vocabulary, x->context);
+    if (x->pad_id >= x->vocabulary)
+        return fail("the %s model's pad_id is not in its vocabulary", family);
     return 0;
 }
 

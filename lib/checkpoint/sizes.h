@@ -6,6 +6,7 @@
 
 #include "base/core.h"
 #include "nn/bert.h"
+#include "nn/text.h"
 #include "nn/vit.h"
 #include "weights/weights.h"
 
@@ -18,7 +19,9 @@ int sizes_heads(long width); /* no tensor tells: 64 wide in every released file,
 void sizes_vit(const struct weights *w, const char *prefix, struct vit_config *c);
 /* BERT after `prefix`; the first layer that has cross-attention, if any, is cross_from. */
 void sizes_bert(const struct weights *w, const char *prefix, struct bert_config *c);
-int sizes_check_vit(const char *family, const struct vit_config *c); /* -1 after fail() */
+/* What every source must satisfy, before memory is taken for it; -1 after fail(). */
+int sizes_check_vit(const char *family, const struct vit_config *c);
+int sizes_check_text(const char *family, const struct text_config *c);
 int sizes_check_bert(const char *family, const struct bert_config *c);
 
 #endif

@@ -142,16 +142,6 @@ static const struct field text_fields[] = {
     { 0 },
 };
 
-static const struct field vision_fields[] = {
-    FIELD("image_size", INT, AT(vision.image), .otherwise = 256),
-    FIELD("patch_size", INT, AT(vision.patch), .otherwise = 16),
-    FIELD("hidden_size", LONG, AT(vision.width), .otherwise = 768),
-    FIELD("intermediate_size", LONG, AT(vision.mlp), .otherwise = 3072),
-    FIELD("num_hidden_layers", INT, AT(vision.layers), .otherwise = 12),
-    FIELD("num_attention_heads", INT, AT(vision.heads), .otherwise = 12),
-    { 0 },
-};
-
 int albef_config_new(const cJSON *root, struct albef_config *c)
 {
     struct reader r = { root, "config.json", false };
@@ -162,13 +152,19 @@ int albef_config_new(const cJSON *root, struct albef_config *c)
     *c = (struct albef_config){
         .images = 1,
         .match = true,
-        .vision = { .eps = 1e-6f,
+        .vision = { .image = 256,
+                    .patch = 16,
+                    .width = 768,
+                    .mlp = 3072,
+                    .layers = 12,
+                    .heads = 12,
+                    .eps = 1e-6f,
                     .activation = ACTIVATION_GELU,
                     .patch_bias = true,
                     .norm_after = true },
         .text = { .eps = 1e-12f, .cross_every = 1 },
     };
-    config_read(&vision, vision_fields, c);
+    config_read(&vision, fields_vit, &c->vision);
     c->text.cross_width = c->vision.width;
     config_read(&text, text_fields, c);
     c->embedding = read_whole(&r, "projection_dim", 256);
@@ -210,7 +206,7 @@ cJSON *albef_save_config(const struct model *m, const struct tokenizer *t,
     if (c.embedding)
         config_whole(root, "projection_dim", c.embedding);
     config_write(config_object(root, "text_config"), text_fields, &c);
-    config_write(config_object(root, "vision_config"), vision_fields, &c);
+    config_write(config_object(root, "vision_config"), fields_vit, &c.vision);
     return root;
 }
 

@@ -32,12 +32,7 @@ const struct rename blip_names_hf_vit[] = {
 };
 
 const struct rename blip_names_hf_block[] = {
-    { "attention.query.weight", "self_attn.qkv.weight", 0, 3, false },
-    { "attention.key.weight", "self_attn.qkv.weight", 1, 3, false },
-    { "attention.value.weight", "self_attn.qkv.weight", 2, 3, false },
-    { "attention.query.bias", "self_attn.qkv.bias", 0, 3, false },
-    { "attention.key.bias", "self_attn.qkv.bias", 1, 3, false },
-    { "attention.value.bias", "self_attn.qkv.bias", 2, 3, false },
+    RENAME_QKV("self_attn.qkv."),
     { .ours = "attention.out.", .theirs = "self_attn.projection." },
     { .ours = "norm1.", .theirs = "layer_norm1." },
     { .ours = "norm2.", .theirs = "layer_norm2." },

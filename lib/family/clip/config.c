@@ -11,48 +11,66 @@
 #include "family/clip/clip.h"
 #include "checkpoint/config.h"
 #include "checkpoint/save_parts.h"
+#include "checkpoint/sizes.h"
 
 #define AT(member) .at = offsetof(struct clip_config, member)
 
-/* --- Hugging Face: missing fields have the defaults of transformers' classes --- */
+#define KEPT(member) AT(member), .kept = true
 
-static const struct field hf_vision[] = {
-    FIELD("num_channels", IS_NUMBER, .otherwise = 3, .to = READ),
-    FIELD("image_size", INT, AT(vit.image), .otherwise = 224),
-    FIELD("patch_size", INT, AT(vit.patch), .otherwise = 32),
-    FIELD("hidden_size", LONG, AT(vit.width), .otherwise = 768),
-    FIELD("intermediate_size", LONG, AT(vit.mlp), .otherwise = 3072),
-    FIELD("num_hidden_layers", INT, AT(vit.layers), .otherwise = 12),
-    FIELD("num_attention_heads", INT, AT(vit.heads), .otherwise = 12),
-    FIELD("layer_norm_eps", REAL, AT(vit.eps), .otherwise = 1e-5),
-    FIELD("hidden_act", ACTIVATION, AT(vit.activation), .otherwise = ACTIVATION_QUICK_GELU),
-    { 0 },
+/* What a file leaves out is as in ViT-B/32: transformers, open_clip and we have these defaults. */
+static const struct vit_config usual_vit = {
+    .image = 224,
+    .patch = 32, /* open_clip: 16 */
+    .width = 768,
+    .mlp = 3072,
+    .layers = 12,
+    .heads = 12,
+    .eps = 1e-5f,
+    .activation = ACTIVATION_QUICK_GELU,
+    .norm_before = true,
+    .norm_after = true,
+};
+static const struct text_config usual_text = {
+    .vocabulary = 49408,
+    .width = 512,
+    .mlp = 2048,
+    .context = 77,
+    .layers = 12,
+    .heads = 8,
+    .eps = 1e-5f,
+    .activation = ACTIVATION_QUICK_GELU,
+    .causal = true,
+    .end_id = 49407,
+    .pooling = POOL_LARGEST,
 };
 
-static const struct field hf_text[] = {
-    FIELD("vocab_size", LONG, AT(text.vocabulary), .otherwise = 49408),
-    FIELD("hidden_size", LONG, AT(text.width), .otherwise = 512),
-    FIELD("intermediate_size", LONG, AT(text.mlp), .otherwise = 2048),
-    FIELD("max_position_embeddings", INT, AT(text.context), .otherwise = 77),
-    FIELD("num_hidden_layers", INT, AT(text.layers), .otherwise = 12),
-    FIELD("num_attention_heads", INT, AT(text.heads), .otherwise = 8),
-    FIELD("layer_norm_eps", REAL, AT(text.eps), .otherwise = 1e-5),
-    FIELD("hidden_act", ACTIVATION, AT(text.activation), .otherwise = ACTIVATION_QUICK_GELU),
-    FIELD("eos_token_id", INT, AT(text.end_id), .otherwise = 49407, .to = READ),
+/* --- Hugging Face --- */
+
+static const struct field hf_channels[] = {
+    FIELD("num_channels", IS_NUMBER, .otherwise = 3, .to = READ),
+    { 0 },
+};
+static const struct field hf_end[] = {
+    FIELD("eos_token_id", INT, KEPT(text.end_id), .to = READ),
     { 0 },
 };
 
 static void read_hf_vision(struct reader *r, struct clip_config *c)
 {
-    c->has_vision = c->vit.norm_before = c->vit.norm_after = true;
-    config_read(r, hf_vision, c);
+    c->has_vision = true;
+    c->vit = usual_vit;
+    config_read(r, hf_channels, c);
+    config_read(r, fields_vit, &c->vit);
+    config_read(r, fields_vit_kind, &c->vit);
 }
 
 /* Configurations of OpenAI's weights long said 2 for the end, and the code took the largest id. */
 static void read_hf_text(struct reader *r, struct clip_config *c)
 {
-    c->has_text = c->text.causal = true;
-    config_read(r, hf_text, c);
+    c->has_text = true;
+    c->text = usual_text;
+    config_read(r, fields_text, &c->text);
+    config_read(r, hf_end, c);
     c->text.pooling = c->text.end_id == 2 ? POOL_LARGEST : POOL_END;
 }
 
@@ -98,7 +116,8 @@ static bool hf_can_say(const struct clip_config *c)
 static void write_hf_vision(cJSON *o, const struct clip_config *c)
 {
     config_word(o, "model_type", "clip_vision_model");
-    config_write(o, hf_vision, c);
+    config_write(o, fields_vit, &c->vit);
+    config_write(o, fields_vit_kind, &c->vit);
     config_whole(o, "projection_dim", c->embedding);
 }
 
@@ -108,7 +127,7 @@ static void write_hf_text(cJSON *o, const struct clip_config *c)
     const struct text_config *x = &c->text;
 
     config_word(o, "model_type", "clip_text_model");
-    config_write(o, hf_text, c);
+    config_write(o, fields_text, &c->text);
     config_whole(o, "eos_token_id", x->pooling == POOL_LARGEST ? x->vocabulary - 1 : x->end_id);
     config_whole(o, "bos_token_id", x->vocabulary - 2);
     config_whole(o, "projection_dim", c->embedding);
@@ -143,16 +162,16 @@ static const char *const poolings[] = {
 static const struct field own_vision[] = {
     FIELD("mean_pool", FLAG, AT(mean_pool)),
     FIELD("norm_after_pool", FLAG, AT(norm_after_pool)),
-    FIELD("image", INT, AT(vit.image), .otherwise = 224),
-    FIELD("patch", INT, AT(vit.patch), .otherwise = 32),
-    FIELD("width", LONG, AT(vit.width), .otherwise = 768),
-    FIELD("mlp", LONG, AT(vit.mlp), .otherwise = 3072),
-    FIELD("layers", INT, AT(vit.layers), .otherwise = 12),
-    FIELD("heads", INT, AT(vit.heads), .otherwise = 12),
-    FIELD("eps", REAL, AT(vit.eps), .otherwise = 1e-5),
-    FIELD("activation", ACTIVATION, AT(vit.activation), .otherwise = ACTIVATION_QUICK_GELU),
-    FIELD("norm_before", FLAG, AT(vit.norm_before), .otherwise = true),
-    FIELD("norm_after", FLAG, AT(vit.norm_after), .otherwise = true),
+    FIELD("image", INT, KEPT(vit.image)),
+    FIELD("patch", INT, KEPT(vit.patch)),
+    FIELD("width", LONG, KEPT(vit.width)),
+    FIELD("mlp", LONG, KEPT(vit.mlp)),
+    FIELD("layers", INT, KEPT(vit.layers)),
+    FIELD("heads", INT, KEPT(vit.heads)),
+    FIELD("eps", REAL, KEPT(vit.eps)),
+    FIELD("activation", ACTIVATION, KEPT(vit.activation)),
+    FIELD("norm_before", FLAG, KEPT(vit.norm_before)),
+    FIELD("norm_after", FLAG, KEPT(vit.norm_after)),
     { 0 },
 };
 
@@ -163,28 +182,45 @@ static const struct field own_resnet[] = {
 };
 
 static const struct field own_words[] = {
-    FIELD("vocabulary", LONG, AT(text.vocabulary), .otherwise = 49408),
-    FIELD("width", LONG, AT(text.width), .otherwise = 512),
-    FIELD("context", INT, AT(text.context), .otherwise = 77),
+    FIELD("vocabulary", LONG, KEPT(text.vocabulary)),
+    FIELD("width", LONG, KEPT(text.width)),
+    FIELD("context", INT, KEPT(text.context)),
     FIELD("bag", FLAG, AT(text.bag)),
     { 0 },
 };
 
 static const struct field own_text[] = {
     /* behind those, unless it is a bag of words */
-    FIELD("mlp", LONG, AT(text.mlp), .otherwise = 2048),
-    FIELD("layers", INT, AT(text.layers), .otherwise = 12),
-    FIELD("heads", INT, AT(text.heads), .otherwise = 8),
-    FIELD("eps", REAL, AT(text.eps), .otherwise = 1e-5),
-    FIELD("activation", ACTIVATION, AT(text.activation), .otherwise = ACTIVATION_QUICK_GELU),
-    FIELD("causal", FLAG, AT(text.causal), .otherwise = true),
-    FIELD("pooling", CHOICE, AT(text.pooling), .otherwise = POOL_LARGEST, .words = poolings),
+    FIELD("mlp", LONG, KEPT(text.mlp)),
+    FIELD("layers", INT, KEPT(text.layers)),
+    FIELD("heads", INT, KEPT(text.heads)),
+    FIELD("eps", REAL, KEPT(text.eps)),
+    FIELD("activation", ACTIVATION, KEPT(text.activation)),
+    FIELD("causal", FLAG, KEPT(text.causal)),
+    FIELD("pooling", CHOICE, KEPT(text.pooling), .words = poolings),
     FIELD("norm_after_pool", FLAG, AT(text.norm_after_pool)),
     FIELD("pad", FLAG, AT(text.pad)),
     FIELD("pad_id", INT, AT(text.pad_id)),
-    FIELD("end_id", INT, AT(text.end_id), .otherwise = 49407),
+    FIELD("end_id", INT, KEPT(text.end_id)),
     { 0 },
 };
+
+static void read_own_text(struct reader *r, struct clip_config *c)
+{
+    struct text_config *x = &c->text;
+
+    c->has_text = true;
+    *x = usual_text;
+    config_read(r, own_words, c);
+    if (x->bag)
+        *x = (struct text_config){ .vocabulary = x->vocabulary,
+                                   .width = x->width,
+                                   .context = x->context,
+                                   .bag = true,
+                                   .pooling = POOL_MEAN };
+    else
+        config_read(r, own_text, c);
+}
 
 static void read_stages(const cJSON *layers, struct clip_config *c)
 {
@@ -205,20 +241,17 @@ int clip_config_own(const cJSON *root, struct clip_config *c)
     struct reader text = { json_get(root, "text"), "config.json: text", false };
 
     *c = (struct clip_config){ .embedding = read_whole(&r, "embedding", 512) };
-    c->has_vision = vision.object;
-    c->has_text = text.object;
-    if (vision.object)
+    if (vision.object) {
+        c->has_vision = true;
+        c->vit = usual_vit;
         config_read(&vision, own_vision, c);
+    }
     if (resnet.object) {
         config_read(&resnet, own_resnet, c);
         read_stages(json_get(resnet.object, "layers"), c);
     }
     if (text.object)
-        config_read(&text, own_words, c);
-    if (text.object && !c->text.bag)
-        config_read(&text, own_text, c);
-    if (c->text.bag)
-        c->text.pooling = POOL_MEAN;
+        read_own_text(&text, c);
     return r.bad || vision.bad || resnet.bad || text.bad ? -1 : clip_config_check(c);
 }
 
@@ -284,11 +317,11 @@ static const struct field open_resnet[] = {
 };
 
 static const struct field open_vision[] = {
-    FIELD("image_size", SQUARE, AT(vit.image), .otherwise = 224),
+    FIELD("image_size", SQUARE, KEPT(vit.image)),
     FIELD("patch_size", SQUARE, AT(vit.patch), .otherwise = 16),
-    FIELD("width", LONG, AT(vit.width), .otherwise = 768),
-    FIELD("layers", INT, AT(vit.layers), .otherwise = 12),
-    FIELD("no_ln_pre", NOT, AT(vit.norm_before), .otherwise = true),
+    FIELD("width", LONG, KEPT(vit.width)),
+    FIELD("layers", INT, KEPT(vit.layers)),
+    FIELD("no_ln_pre", NOT, KEPT(vit.norm_before)),
     FIELD("final_ln_after_pool", FLAG, AT(norm_after_pool)),
     { 0 },
 };
@@ -302,16 +335,16 @@ static const struct field open_text[] = {
     FIELD("ls_init_value", REFUSED),
     FIELD("act_kwargs", REFUSED),
     FIELD("proj_type", REFUSED, .word = "linear"),
-    FIELD("vocab_size", LONG, AT(text.vocabulary), .otherwise = 49408),
-    FIELD("width", LONG, AT(text.width), .otherwise = 512),
-    FIELD("context_length", INT, AT(text.context), .otherwise = 77),
-    FIELD("layers", INT, AT(text.layers), .otherwise = 12),
-    FIELD("heads", INT, AT(text.heads), .otherwise = 8),
-    FIELD("no_causal_mask", NOT, AT(text.causal), .otherwise = true),
+    FIELD("vocab_size", LONG, KEPT(text.vocabulary)),
+    FIELD("width", LONG, KEPT(text.width)),
+    FIELD("context_length", INT, KEPT(text.context)),
+    FIELD("layers", INT, KEPT(text.layers)),
+    FIELD("heads", INT, KEPT(text.heads)),
+    FIELD("no_causal_mask", NOT, KEPT(text.causal)),
     FIELD("pad_id", INT, AT(text.pad_id)),
-    FIELD("eos_id", INT, AT(text.end_id), .otherwise = 49407),
+    FIELD("eos_id", INT, KEPT(text.end_id)),
     FIELD("final_ln_after_pool", FLAG, AT(text.norm_after_pool)),
-    FIELD("pool_type", CHOICE, AT(text.pooling), .otherwise = POOL_LARGEST, .words = open_poolings),
+    FIELD("pool_type", CHOICE, KEPT(text.pooling), .words = open_poolings),
     { 0 },
 };
 
@@ -332,10 +365,10 @@ static void read_open_vision(struct reader *r, enum activation act, struct clip_
         read_stages(layers, c);
         return;
     }
+    c->vit = usual_vit;
     config_read(r, open_vision, c);
     c->vit.eps = norm_eps(r->object);
     c->vit.activation = act;
-    c->vit.norm_after = true;
     head = read_whole(r, "head_width", 64);
     c->vit.heads = head ? (int)(c->vit.width / head) : 0;
     c->vit.mlp = (long)((double)c->vit.width * read_real(r, "mlp_ratio", 4));
@@ -350,6 +383,7 @@ static void read_open_text(struct reader *r, enum activation act, struct clip_co
     struct text_config *x = &c->text;
 
     c->has_text = true;
+    *x = usual_text;
     config_read(r, open_text, c);
     x->eps = norm_eps(r->object);
     x->activation = act;
@@ -393,35 +427,12 @@ static int check_resnet(const struct resnet_config *c)
     return 0;
 }
 
-static int check_vit(const struct vit_config *v)
-{
-    if (!sane(v->patch, 1 << 10) || !sane(v->image, 1 << 13) || v->patch > v->image)
-        return fail("images of %d pixels in squares of %d are not possible", v->image, v->patch);
-    if (!sane(v->width, 1 << 16) || !sane(v->heads, 1 << 10) || v->width % v->heads ||
-        !sane(v->mlp, 1 << 18) || v->layers < 0 || v->layers > 1000)
-        return fail("an image tower of width %ld, %d heads, %d layers is not possible", v->width,
-                    v->heads, v->layers);
-    return 0;
-}
-
-static int check_text(const struct text_config *x)
-{
-    if (!sane(x->width, 1 << 16) || !sane(x->vocabulary, 1 << 22) || !sane(x->context, 1 << 16) ||
-        x->layers < 0 || x->layers > 1000)
-        return fail("a text tower of width %ld, %ld ids, %d places is not possible", x->width,
-                    x->vocabulary, x->context);
-    if (x->pad_id >= x->vocabulary)
-        return fail("the text tower's pad_id is not in its vocabulary");
-    if (!x->bag && (!sane(x->heads, 1 << 10) || x->width % x->heads || !sane(x->mlp, 1 << 18)))
-        return fail("a text tower of width %ld with %d heads is not possible", x->width, x->heads);
-    return 0;
-}
-
 int clip_config_check(const struct clip_config *c)
 {
     if (!sane(c->embedding, 1 << 16))
         return fail("an embedding of %ld numbers is not possible", c->embedding);
-    if (c->has_vision && (c->is_resnet ? check_resnet(&c->resnet) : check_vit(&c->vit)))
+    if (c->has_vision &&
+        (c->is_resnet ? check_resnet(&c->resnet) : sizes_check_vit("CLIP", &c->vit)))
         return -1;
-    return c->has_text ? check_text(&c->text) : 0;
+    return c->has_text ? sizes_check_text("CLIP", &c->text) : 0;
 }

@@ -10,12 +10,7 @@
 /* --- OpenAI, open_clip --- */
 
 const struct rename clip_names_block[] = {
-    { "attention.query.weight", "attn.in_proj_weight", 0, 3, false },
-    { "attention.key.weight", "attn.in_proj_weight", 1, 3, false },
-    { "attention.value.weight", "attn.in_proj_weight", 2, 3, false },
-    { "attention.query.bias", "attn.in_proj_bias", 0, 3, false },
-    { "attention.key.bias", "attn.in_proj_bias", 1, 3, false },
-    { "attention.value.bias", "attn.in_proj_bias", 2, 3, false },
+    RENAME_QKV("attn.in_proj_"),
     { .ours = "attention.out.", .theirs = "attn.out_proj." },
     { .ours = "norm1.", .theirs = "ln_1." },
     { .ours = "norm2.", .theirs = "ln_2." },
@@ -97,33 +92,6 @@ const struct layout clip_layout_open_clip_custom = { "open_clip", open_clip_cust
 
 /* --- Hugging Face --- */
 
-static const struct rename hf_block[] = {
-    { .ours = "attention.query.", .theirs = "self_attn.q_proj." },
-    { .ours = "attention.key.", .theirs = "self_attn.k_proj." },
-    { .ours = "attention.value.", .theirs = "self_attn.v_proj." },
-    { .ours = "attention.out.", .theirs = "self_attn.out_proj." },
-    { .ours = "norm1.", .theirs = "layer_norm1." },
-    { .ours = "norm2.", .theirs = "layer_norm2." },
-    { .ours = "mlp.", .theirs = "mlp." },
-    { 0 },
-};
-
-static const struct rename hf_vision[] = {
-    { .ours = "patch.weight", .theirs = "embeddings.patch_embedding.weight" },
-    { .ours = "class", .theirs = "embeddings.class_embedding" },
-    { .ours = "position", .theirs = "embeddings.position_embedding.weight" },
-    { .ours = "norm_before.", .theirs = "pre_layrnorm." },
-    { .ours = "norm_after.", .theirs = "post_layernorm." },
-    { 0 },
-};
-
-static const struct rename hf_text[] = {
-    { .ours = "token", .theirs = "embeddings.token_embedding.weight" },
-    { .ours = "position", .theirs = "embeddings.position_embedding.weight" },
-    { .ours = "norm.", .theirs = "final_layer_norm." },
-    { 0 },
-};
-
 static const struct rename hf_root[] = {
     { .ours = "vision.projection.weight", .theirs = "visual_projection.weight" },
     { .ours = "text.projection.weight", .theirs = "text_projection.weight" },
@@ -132,11 +100,11 @@ static const struct rename hf_root[] = {
 };
 
 static const struct section hf[] = {
-    { "vision.block.*.", "vision_model.encoder.layers.*.", hf_block },
-    { "text.block.*.", "text_model.encoder.layers.*.", hf_block },
+    { "vision.block.*.", "vision_model.encoder.layers.*.", layout_hf_block },
+    { "text.block.*.", "text_model.encoder.layers.*.", layout_hf_block },
     { "", "", hf_root },
-    { "vision.", "vision_model.", hf_vision },
-    { "text.", "text_model.", hf_text },
+    { "vision.", "vision_model.", layout_hf_vision },
+    { "text.", "text_model.", layout_hf_text },
     { 0 },
 };
 const struct layout clip_layout_hf = { "Hugging Face", hf, NULL, false };

@@ -6,43 +6,12 @@
  */
 #include "family/siglip/siglip.h"
 
-static const struct rename block[] = {
-    { .ours = "attention.query.", .theirs = "self_attn.q_proj." },
-    { .ours = "attention.key.", .theirs = "self_attn.k_proj." },
-    { .ours = "attention.value.", .theirs = "self_attn.v_proj." },
-    { .ours = "attention.out.", .theirs = "self_attn.out_proj." },
-    { .ours = "norm1.", .theirs = "layer_norm1." },
-    { .ours = "norm2.", .theirs = "layer_norm2." },
-    { .ours = "mlp.", .theirs = "mlp." },
-    { 0 },
-};
-
 static const struct rename pool[] = {
-    { "attention.query.weight", "attention.in_proj_weight", 0, 3, false },
-    { "attention.key.weight", "attention.in_proj_weight", 1, 3, false },
-    { "attention.value.weight", "attention.in_proj_weight", 2, 3, false },
-    { "attention.query.bias", "attention.in_proj_bias", 0, 3, false },
-    { "attention.key.bias", "attention.in_proj_bias", 1, 3, false },
-    { "attention.value.bias", "attention.in_proj_bias", 2, 3, false },
+    RENAME_QKV("attention.in_proj_"),
     { .ours = "attention.out.", .theirs = "attention.out_proj." },
     { .ours = "probe", .theirs = "probe" },
     { .ours = "norm.", .theirs = "layernorm." },
     { .ours = "mlp.", .theirs = "mlp." },
-    { 0 },
-};
-
-static const struct rename vision[] = {
-    { .ours = "patch.", .theirs = "embeddings.patch_embedding." },
-    { .ours = "position", .theirs = "embeddings.position_embedding.weight" },
-    { .ours = "norm_after.", .theirs = "post_layernorm." },
-    { 0 },
-};
-
-static const struct rename text[] = {
-    { .ours = "token", .theirs = "embeddings.token_embedding.weight" },
-    { .ours = "position", .theirs = "embeddings.position_embedding.weight" },
-    { .ours = "norm.", .theirs = "final_layer_norm." },
-    { .ours = "head.", .theirs = "head." },
     { 0 },
 };
 
@@ -53,12 +22,12 @@ static const struct rename root[] = {
 };
 
 static const struct section hf[] = {
-    { "vision.block.*.", "vision_model.encoder.layers.*.", block },
+    { "vision.block.*.", "vision_model.encoder.layers.*.", layout_hf_block },
     { "vision.pool.", "vision_model.head.", pool },
-    { "text.block.*.", "text_model.encoder.layers.*.", block },
+    { "text.block.*.", "text_model.encoder.layers.*.", layout_hf_block },
     { "", "", root },
-    { "vision.", "vision_model.", vision },
-    { "text.", "text_model.", text },
+    { "vision.", "vision_model.", layout_hf_vision },
+    { "text.", "text_model.", layout_hf_text },
     { 0 },
 };
 const struct layout siglip_layout_hf = { "Hugging Face", hf, NULL, false };
