@@ -37,4 +37,7 @@ struct tensor *vlm_features_at(struct vlm *v, const float *features, int first, 
 /* Rows of x to out, scaled to unit length if asked. */
 void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out);
 
+/* rank.c - of one row of logits: the log of the sum of their exponentials */
+double vlm_log_sum(const float *z, long count);
+
 #endif

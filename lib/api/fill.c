@@ -58,18 +58,6 @@ static int best_words(const struct tokenizer *t, const float *z, int vocabulary,
     return count;
 }
 
-static double log_of_sum(const float *z, int count)
-{
-    float most = z[0];
-    double sum = 0;
-
-    for (int i = 1; i < count; i++)
-        most = fmaxf(most, z[i]);
-    for (int i = 0; i < count; i++)
-        sum += exp((double)z[i] - (double)most);
-    return (double)most + log(sum);
-}
-
 static int by_logprob(const void *x, const void *y)
 {
     const struct guess *a = x, *b = y;
@@ -82,7 +70,7 @@ static struct guess *extend(struct guess *list, int *count, int done, const floa
                             int vocabulary, const int *words, int choices, int most)
 {
     struct guess *all = xalloc((size_t)(*count * choices) + 1, sizeof *all);
-    double sum = log_of_sum(z, vocabulary);
+    double sum = vlm_log_sum(z, vocabulary);
     int n = 0;
 
     for (int i = 0; i < *count; i++)

@@ -91,8 +91,8 @@ static int by_score(const void *x, const void *y)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-/* Of one row of logits: the log of the sum of their exponentials. */
-static double log_sum(const float *z, long count)
+/* The largest is taken out first: no exponential overflows. */
+double vlm_log_sum(const float *z, long count)
 {
     double sum = 0;
     float most = z[0];
@@ -137,7 +137,7 @@ static void look_at_first(struct tape *t, const struct question *q, const struct
 {
     int two[2] = { a->ids[0][0], a->ids[0][0] }, count = 2; /* the second is never asked */
     struct tensor *z = answer_logits(t, q, two, &count, 1);
-    double sum = log_sum(z->data, width(z));
+    double sum = vlm_log_sum(z->data, width(z));
 
     for (int i = 0; i < a->count; i++)
         list[i] = (struct candidate){ .index = i, .first = z->data[a->ids[i][1]] - sum };
@@ -152,7 +152,7 @@ static void score_one(const struct model *m, const struct vlm_answers *a, struct
 
     for (int k = 0; k < steps; k++, row++) {
         const float *at = z->data + row * z->stride;
-        double all = log_sum(at, width(z)), own = all - at[a->ids[c->index][k + 1]], mean = 0;
+        double all = vlm_log_sum(at, width(z)), own = all - at[a->ids[c->index][k + 1]], mean = 0;
 
         for (long j = 0; smooth > 0 && j < width(z); j++)
             mean += (all - at[j]) / (double)width(z);

@@ -85,25 +85,6 @@ char *adapter_base(const char *folder)
     return base;
 }
 
-static float *numbers_of(const struct stored *s, struct arena *memory)
-{
-    long count = stored_count(s);
-    float *to = arena_alloc(memory, (size_t)count * sizeof *to);
-    void *raw = arena_alloc(memory, (size_t)count * dtype_size(s->type));
-
-    stored_copy(s, false, raw);
-    if (s->type == DTYPE_F32)
-        memcpy(to, raw, (size_t)count * sizeof *to);
-    else
-        kernels.widen(to, raw, s->type, count);
-    return to;
-}
-
-static bool is_float(const struct stored *s)
-{
-    return s->rank == 2 && (s->type == DTYPE_F32 || s->type == DTYPE_F16 || s->type == DTYPE_BF16);
-}
-
 /* w [out, in] += scale B A */
 static void add_product(float *w, const float *b, const float *a, long out, long in, long rank,
                         float scale)
@@ -135,16 +116,17 @@ static int merge_one(struct model *m, struct param *p, const struct weights *w, 
     b = weights_find(w, place.name);
     if (!a && !b)
         return 0;
-    if (!a || !b || !is_float(a) || !is_float(b) || place.parts != 1 || place.transpose ||
-        a->shape[1] != p->shape[1] || b->shape[0] != p->shape[0] || a->shape[0] != b->shape[1])
+    if (!a || !b || a->rank != 2 || b->rank != 2 || !stored_is_float(a) || !stored_is_float(b) ||
+        place.parts != 1 || place.transpose || a->shape[1] != p->shape[1] ||
+        b->shape[0] != p->shape[0] || a->shape[0] != b->shape[1])
         return fail("%s: its shape does not fit the base model", place.name);
     x = arena_alloc(&m->memory, sizeof *x);
     *x = (struct tensor){ .type = DTYPE_F32, .rank = 2, .stride = p->shape[1] };
     memcpy(x->shape, p->shape, sizeof x->shape);
     x->data = arena_alloc(&m->memory, (size_t)tensor_count(x) * sizeof *x->data);
     tensor_read(*p->slot, 0, tensor_count(x), x->data);
-    add_product(x->data, numbers_of(b, &memory), numbers_of(a, &memory), p->shape[0], p->shape[1],
-                a->shape[0], scale);
+    add_product(x->data, stored_floats(b, &memory), stored_floats(a, &memory), p->shape[0],
+                p->shape[1], a->shape[0], scale);
     *p->slot = x;
     arena_free(&memory);
     return 1;

@@ -131,6 +131,25 @@ void tensor_widen(struct tensor *x, struct arena *memory)
     x->mapped = false;
 }
 
+bool stored_is_float(const struct stored *s)
+{
+    return s->type == DTYPE_F32 || s->type == DTYPE_F16 || s->type == DTYPE_BF16;
+}
+
+float *stored_floats(const struct stored *s, struct arena *memory)
+{
+    long count = stored_count(s);
+    float *to = arena_alloc(memory, (size_t)count * sizeof *to);
+    void *raw = arena_alloc(memory, (size_t)count * dtype_size(s->type));
+
+    stored_copy(s, false, raw);
+    if (s->type == DTYPE_F32)
+        memcpy(to, raw, (size_t)count * sizeof *to);
+    else
+        kernels.widen(to, raw, s->type, count);
+    return to;
+}
+
 /* Vectors, scalars and position tables. */
 bool param_wide(const struct param *p)
 {

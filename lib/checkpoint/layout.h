@@ -78,6 +78,9 @@ struct source {
 };
 int params_bind_all(struct params *p, const struct source *sources, int count,
                     const char *const *ignored, struct arena *memory);
+/* A stored tensor of short or whole floats, as f32: a copy. */
+bool stored_is_float(const struct stored *s); /* f32, f16 or bf16 */
+float *stored_floats(const struct stored *s, struct arena *memory);
 void tensor_widen(struct tensor *x, struct arena *memory); /* to f32, a copy */
 bool param_wide(const struct param *p); /* small, and added to activations as it is: f32 */
 

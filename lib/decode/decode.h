@@ -53,6 +53,10 @@ struct prompt {
     int seen_count;
 };
 
+struct tape;
+/* writer.c - the ids of all prompts, one after the other, and how many each has: on the tape */
+int *prompts_join(struct tape *t, const struct prompt *prompts, int count, int **counts);
+
 struct hypothesis {
     int *ids; /* prompt and text, without the end token; to be freed */
     int count;

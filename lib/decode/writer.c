@@ -55,3 +55,16 @@ void writer_close(struct writer *w)
     tape_free(&w->tape);
     tape_free(&w->step);
 }
+
+int *prompts_join(struct tape *t, const struct prompt *prompts, int count, int **counts)
+{
+    int total = 0, *ids;
+
+    *counts = tape_alloc(t, (size_t)count * sizeof **counts);
+    for (int i = 0; i < count; i++)
+        total += (*counts)[i] = prompts[i].count;
+    ids = tape_alloc(t, (size_t)total * sizeof *ids);
+    for (int i = 0, at = 0; i < count; at += prompts[i++].count)
+        memcpy(ids + at, prompts[i].ids, (size_t)prompts[i].count * sizeof *ids);
+    return ids;
+}

@@ -12,6 +12,7 @@
 #ifndef KERNEL_PANEL_H
 #define KERNEL_PANEL_H
 
+#include <assert.h>
 #include "base/number.h"
 #include "kernel/kernel.h"
 
@@ -131,6 +132,49 @@ struct panel_kernel {
 static inline long round_up(long n, long to)
 {
     return (n + to - 1) / to * to;
+}
+
+/* rows(t, t->rows), of at most six, each number of them compiled by itself: its loops unroll. */
+#define ROWS_OF_SIX(rows_, t)                                                                      \
+    do {                                                                                           \
+        static_assert(NEAR_ROWS == 6 && BYTE_ROWS == 6, "one case a number of rows");              \
+        switch ((t)->rows) {                                                                       \
+        case 1:                                                                                    \
+            rows_(t, 1);                                                                           \
+            break;                                                                                 \
+        case 2:                                                                                    \
+            rows_(t, 2);                                                                           \
+            break;                                                                                 \
+        case 3:                                                                                    \
+            rows_(t, 3);                                                                           \
+            break;                                                                                 \
+        case 4:                                                                                    \
+            rows_(t, 4);                                                                           \
+            break;                                                                                 \
+        case 5:                                                                                    \
+            rows_(t, 5);                                                                           \
+            break;                                                                                 \
+        default:                                                                                   \
+            rows_(t, 6);                                                                           \
+        }                                                                                          \
+    } while (0)
+
+/* The sum that decides where two vectors are compared, the same on every processor: fused, in
+ * order, in sums of at most TILE_DEPTH. */
+static inline __attribute__((always_inline)) float sum_in_order(const float *a, const float *b,
+                                                                long count)
+{
+    float all = 0;
+
+    for (long k = 0; k < count; k += TILE_DEPTH) {
+        long end = k + TILE_DEPTH < count ? k + TILE_DEPTH : count;
+        float sum = 0;
+
+        for (long i = k; i < end; i++)
+            sum = __builtin_fmaf(a[i], b[i], sum);
+        all = k ? all + sum : sum;
+    }
+    return all;
 }
 
 /* The columns of a tile whose bound reaches the threshold, see near.c: exact products of the whole

@@ -137,17 +137,7 @@ static float dot(const float *a, const float *b, long count)
 
 static float dot_in_order(const float *a, const float *b, long count)
 {
-    float all = 0;
-
-    for (long k = 0; k < count; k += TILE_DEPTH) {
-        long end = k + TILE_DEPTH < count ? k + TILE_DEPTH : count;
-        float sum = 0;
-
-        for (long i = k; i < end; i++)
-            sum = fmaf(a[i], b[i], sum);
-        all = k ? all + sum : sum;
-    }
-    return all;
+    return sum_in_order(a, b, count);
 }
 
 static void near(const struct near_tile *t)

@@ -129,17 +129,7 @@ static TARGET float dot(const float *a, const float *b, long count)
 
 static TARGET float dot_in_order(const float *a, const float *b, long count)
 {
-    float all = 0;
-
-    for (long k = 0; k < count; k += TILE_DEPTH) {
-        long end = k + TILE_DEPTH < count ? k + TILE_DEPTH : count;
-        float sum = 0;
-
-        for (long i = k; i < end; i++)
-            sum = __builtin_fmaf(a[i], b[i], sum);
-        all = k ? all + sum : sum;
-    }
-    return all;
+    return sum_in_order(a, b, count);
 }
 
 static TARGET void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,

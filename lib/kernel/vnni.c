@@ -249,25 +249,7 @@ INLINE void near_rows(const struct near_tile *t, const int rows)
 
 TARGET void near_vnni(const struct near_tile *t)
 {
-    switch (t->rows) {
-    case 1:
-        near_rows(t, 1);
-        break;
-    case 2:
-        near_rows(t, 2);
-        break;
-    case 3:
-        near_rows(t, 3);
-        break;
-    case 4:
-        near_rows(t, 4);
-        break;
-    case 5:
-        near_rows(t, 5);
-        break;
-    default:
-        near_rows(t, NEAR_ROWS);
-    }
+    ROWS_OF_SIX(near_rows, t);
 }
 
 /* --- int8.c's tiles --- */
@@ -307,25 +289,7 @@ INLINE void byte_rows(const struct byte_tile *t, const int rows)
 
 TARGET void byte_tile_vnni(const struct byte_tile *t)
 {
-    switch (t->rows) {
-    case 1:
-        byte_rows(t, 1);
-        break;
-    case 2:
-        byte_rows(t, 2);
-        break;
-    case 3:
-        byte_rows(t, 3);
-        break;
-    case 4:
-        byte_rows(t, 4);
-        break;
-    case 5:
-        byte_rows(t, 5);
-        break;
-    default:
-        byte_rows(t, BYTE_ROWS);
-    }
+    ROWS_OF_SIX(byte_rows, t);
 }
 
 const struct int8_kernel int8_vnni = { split, tile };

@@ -22,15 +22,6 @@ static long padded(const struct tensor *x)
     return (tensor_count(x) + 15) / 16 * 16;
 }
 
-/* The place before `index` that has the same tensor; `index` if there is none. */
-static int first_name(const struct params *p, int index)
-{
-    for (int i = 0; i < index; i++)
-        if (*p->list[i].slot == *p->list[index].slot)
-            return i;
-    return index;
-}
-
 static void copy_numbers(struct model *copy, const struct model *m)
 {
     const struct params *from = &m->params;
@@ -40,12 +31,12 @@ static void copy_numbers(struct model *copy, const struct model *m)
 
     assert(from->count == to->count);
     for (int i = 0; i < from->count; i++)
-        if (*from->list[i].slot && first_name(from, i) == i)
+        if (*from->list[i].slot && params_first(from, i) == i)
             total += padded(*from->list[i].slot);
     block = arena_alloc(&copy->memory, (size_t)total * sizeof *block);
     for (int i = 0; i < from->count; i++) {
         const struct tensor *x = *from->list[i].slot;
-        int first = first_name(from, i);
+        int first = params_first(from, i);
         struct tensor *y;
 
         if (!x)
@@ -113,7 +104,7 @@ void momentum_model_update(struct model *copy, const struct model *m, float mome
         struct follow f = { .momentum = m->params.list[i].buffer ? 0 : momentum };
 
         /* a short float does not learn, so it has not moved */
-        if (!x || x->type != DTYPE_F32 || first_name(&m->params, i) < i)
+        if (!x || x->type != DTYPE_F32 || params_first(&m->params, i) < i)
             continue;
         f.to = (*copy->params.list[i].slot)->data;
         f.from = x->data;

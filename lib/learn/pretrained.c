@@ -44,25 +44,6 @@ static const struct origin {
     { "_conv_stem.weight", { .sections = net } },
 };
 
-static float *numbers_of(struct arena *memory, const struct stored *s)
-{
-    long count = stored_count(s);
-    float *to = arena_alloc(memory, (size_t)count * sizeof *to);
-    void *raw = arena_alloc(memory, (size_t)count * dtype_size(s->type));
-
-    stored_copy(s, false, raw);
-    if (s->type == DTYPE_F32)
-        memcpy(to, raw, (size_t)count * sizeof *to);
-    else
-        kernels.widen(to, raw, s->type, count);
-    return to;
-}
-
-static bool is_short(const struct stored *s)
-{
-    return s->type == DTYPE_F32 || s->type == DTYPE_F16 || s->type == DTYPE_BF16;
-}
-
 /* Sides of the grids, if the table differs from ours in nothing but their size. */
 static bool other_grid(const struct param *p, const struct stored *s, int *from, int *to)
 {
@@ -103,12 +84,12 @@ static bool take(struct param *p, const struct stored *s, int part, int parts)
     bool taken = true;
 
     if (fits(p, s, parts))
-        memcpy(x->data, numbers_of(&memory, s) + part * tensor_count(x),
+        memcpy(x->data, stored_floats(s, &memory) + part * tensor_count(x),
                (size_t)tensor_count(x) * sizeof *x->data);
     else if (shorter_vocabulary(p, s))
-        memcpy(x->data, numbers_of(&memory, s), (size_t)stored_count(s) * sizeof *x->data);
+        memcpy(x->data, stored_floats(s, &memory), (size_t)stored_count(s) * sizeof *x->data);
     else if (other_grid(p, s, &from, &to))
-        position_resize(x->data, to, numbers_of(&memory, s), from, p->shape[1], false);
+        position_resize(x->data, to, stored_floats(s, &memory), from, p->shape[1], false);
     else
         taken = false;
     arena_free(&memory);
@@ -128,7 +109,7 @@ static int init_from_layout(struct model *m, const struct weights *w, const stru
         if (*p->slot && (*p->slot)->type == DTYPE_F32 && !(*p->slot)->mapped &&
             layout_place(l, p->name, &place))
             s = weights_find(w, place.name);
-        if (!s || !is_short(s))
+        if (!s || !stored_is_float(s))
             continue;
         if (take(p, s, place.part, place.parts))
             count++;

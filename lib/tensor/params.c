@@ -70,6 +70,15 @@ void params_free(struct params *p)
     *p = (struct params){ 0 };
 }
 
+int params_first(const struct params *p, int index)
+{
+    int first = 0;
+
+    while (*p->list[first].slot != *p->list[index].slot)
+        first++;
+    return first;
+}
+
 long params_total(const struct params *p)
 {
     long total = 0;

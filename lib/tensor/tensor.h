@@ -159,6 +159,8 @@ void params_optional(struct params *p); /* ... may be absent */
 void params_in(struct params *p, const char *format, ...) PRINTF_LIKE(2, 3);
 void params_out(struct params *p);
 void params_free(struct params *p);
+/* The first parameter that has the tensor of this one: a tensor may have several names. */
+int params_first(const struct params *p, int index);
 long params_total(const struct params *p); /* numbers in all of them that are present */
 void params_freeze(struct params *p, const char *prefix); /* names that begin so do not learn */
 /* Gives the parameters whose name begins with a prefix (NULL: all) gradients in one zeroed block

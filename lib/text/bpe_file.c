@@ -135,3 +135,19 @@ int read_vocab_and_merges(struct tokenizer *t, const cJSON *vocab, const char *p
     free(merges);
     return status;
 }
+
+int read_bpe_json(struct tokenizer *t, const struct buffer *content, const char *path,
+                  int (*whole)(struct tokenizer *t, const cJSON *root))
+{
+    cJSON *root = json_parse(content->data, content->size);
+    int status = -1;
+
+    if (cJSON_IsObject(json_get(root, "model")))
+        status = whole(t, root);
+    else if (cJSON_IsObject(root))
+        status = read_vocab_and_merges(t, root, path);
+    else if (root)
+        fail("neither a vocabulary nor a tokenizer");
+    cJSON_Delete(root);
+    return status;
+}

@@ -133,29 +133,15 @@ static int read_tokenizer_json(struct tokenizer *t, const cJSON *root)
     return read_merge_list(t, merges);
 }
 
-static int read_json(struct tokenizer *t, const struct buffer *b, const char *path)
-{
-    cJSON *root = json_parse(b->data, b->size);
-    int status = -1;
-
-    t->splits_frame = true; /* unless a tokenizer.json says otherwise */
-    if (cJSON_IsObject(json_get(root, "model")))
-        status = read_tokenizer_json(t, root);
-    else if (cJSON_IsObject(root))
-        status = read_vocab_and_merges(t, root, path);
-    else if (root)
-        fail("neither a vocabulary nor a tokenizer");
-    cJSON_Delete(root);
-    return status;
-}
-
 static int read_clip(struct tokenizer *t, const char *path)
 {
     struct buffer b = { 0 };
     int status = read_unzipped(&b, path);
 
     if (status == 0) {
-        status = b.size && b.data[0] == '{' ? read_json(t, &b, path) : read_ordered(t, &b);
+        t->splits_frame = b.size && b.data[0] == '{'; /* unless a tokenizer.json says otherwise */
+        status =
+            t->splits_frame ? read_bpe_json(t, &b, path, read_tokenizer_json) : read_ordered(t, &b);
         if (status == 0 && (find_bytes(t, "</w>") < 0 || find_frame(t) < 0))
             status = -1;
         if (status < 0)

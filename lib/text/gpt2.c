@@ -157,21 +157,6 @@ static int read_tokenizer_json(struct tokenizer *t, const cJSON *root)
     return read_merge_list(t, json_get(model, "merges"));
 }
 
-static int read_json(struct tokenizer *t, const struct buffer *b, const char *path)
-{
-    cJSON *root = json_parse(b->data, b->size);
-    int status = -1;
-
-    if (cJSON_IsObject(json_get(root, "model")))
-        status = read_tokenizer_json(t, root);
-    else if (cJSON_IsObject(root))
-        status = read_vocab_and_merges(t, root, path);
-    else if (root)
-        fail("neither a vocabulary nor a tokenizer");
-    cJSON_Delete(root);
-    return status;
-}
-
 static int find_frame(struct tokenizer *t)
 {
     static const char *const names[] = { "</s>", "<pad>" };
@@ -192,7 +177,7 @@ static int read_opt(struct tokenizer *t, const char *path)
     int status = read_unzipped(&b, path);
 
     if (status == 0) {
-        status = read_json(t, &b, path);
+        status = read_bpe_json(t, &b, path, read_tokenizer_json);
         if (status == 0 && (find_bytes(t, "") < 0 || find_frame(t) < 0))
             status = -1;
         if (status < 0)

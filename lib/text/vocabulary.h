@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * vocabulary.h - what the tokenizers share among themselves; only for lib/input
+ * vocabulary.h - what the tokenizers share among themselves; only for lib/text
  */
 #ifndef TEXT_VOCABULARY_H
 #define TEXT_VOCABULARY_H
@@ -138,6 +138,9 @@ int read_merge_list(struct tokenizer *t, const struct cJSON *merges); /* of a to
 int find_bytes(struct tokenizer *t, const char *last); /* `last` is behind a byte at the end */
 /* vocab.json, parsed, and the merges.txt beside it */
 int read_vocab_and_merges(struct tokenizer *t, const struct cJSON *vocab, const char *path);
+/* The content of `path`: a tokenizer.json, read by `whole`, or a vocab.json. */
+int read_bpe_json(struct tokenizer *t, const struct buffer *content, const char *path,
+                  int (*whole)(struct tokenizer *t, const struct cJSON *root));
 
 /* tokenizer.c - the frame, and a table of functions for what is between */
 struct tokenizer_kind {

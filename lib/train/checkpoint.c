@@ -41,21 +41,12 @@ static void add_moments(struct list *l, const struct checkpoint *s)
     }
 }
 
-/* A tensor that has two names is there under the first. */
-static bool named_before(const struct params *p, int index)
-{
-    for (int i = 0; i < index; i++)
-        if (*p->list[i].slot == *p->list[index].slot)
-            return true;
-    return false;
-}
-
 static void add_teacher(struct list *l, const struct params *p)
 {
     for (int i = 0; i < p->count; i++) {
         const struct tensor *x = *p->list[i].slot;
 
-        if (x && !named_before(p, i))
+        if (x && params_first(p, i) == i)
             keep(l, xprintf("teacher.%s", p->list[i].name), x->type, x->rank, x->shape, x->bytes);
     }
 }
@@ -169,7 +160,7 @@ static int read_teacher(const struct params *p, const struct weights *w)
     for (int i = 0; i < p->count; i++) {
         struct tensor *x = *p->list[i].slot;
 
-        if (x && !named_before(p, i) &&
+        if (x && params_first(p, i) == i &&
             take(w, "teacher.", p->list[i].name, x->type, tensor_count(x), x->bytes))
             return -1;
     }

@@ -79,6 +79,10 @@ const void *weights_align(struct weights *w, const void *data, size_t bytes, siz
 
 /* One reader a container: fills w from w->data (shards: from w->path).  -1 after fail(). */
 int safetensors_read(struct weights *w);
+extern const struct safetensors_type {
+    const char *name;
+    int order; /* of the numbers in a file: the largest first */
+} safetensors_types[DTYPE_COUNT];
 int shards_read(struct weights *w);
 int torch_read(struct weights *w); /* w->zip is read */
 int npz_read(struct weights *w);   /* w->zip is read */

@@ -41,13 +41,13 @@ struct entry { /* what one tensor's object says */
     uint64_t shape[STORED_RANK], begin, end;
 };
 
-static const struct {
-    const char *name;
-    enum dtype type;
-} types[] = {
-    { "F32", DTYPE_F32 }, { "F16", DTYPE_F16 },   { "BF16", DTYPE_BF16 }, { "F64", DTYPE_F64 },
-    { "I64", DTYPE_I64 }, { "I32", DTYPE_I32 },   { "I16", DTYPE_I16 },   { "I8", DTYPE_I8 },
-    { "U8", DTYPE_U8 },   { "BOOL", DTYPE_BOOL },
+/* In the format's declaration of types, the later come first in a file.
+ * Source: huggingface/safetensors safetensors/src/tensor.rs (Dtype, prepare). */
+const struct safetensors_type safetensors_types[DTYPE_COUNT] = {
+    [DTYPE_BOOL] = { "BOOL", 0 }, [DTYPE_U8] = { "U8", 1 },   [DTYPE_I8] = { "I8", 2 },
+    [DTYPE_I16] = { "I16", 3 },   [DTYPE_F16] = { "F16", 4 }, [DTYPE_BF16] = { "BF16", 5 },
+    [DTYPE_I32] = { "I32", 6 },   [DTYPE_F32] = { "F32", 7 }, [DTYPE_F64] = { "F64", 8 },
+    [DTYPE_I64] = { "I64", 9 },
 };
 
 /* "[2, 3]" */
@@ -129,9 +129,9 @@ static int add_tensor(struct reading *r, const struct entry *e, const char *name
                     !e->typed    ? "dtype"
                     : !e->shaped ? "shape"
                                  : "data_offsets");
-    for (int i = 0; i < COUNT(types); i++)
-        if (!strcmp(types[i].name, e->type))
-            s.type = types[i].type;
+    for (enum dtype i = 0; i < DTYPE_COUNT; i++)
+        if (!strcmp(safetensors_types[i].name, e->type))
+            s.type = i;
     if (s.type == DTYPE_COUNT)
         return fail_as("unsupported", "%s has type %s, which is not supported", name, e->type);
     if (lay_out(&s, e))

@@ -18,24 +18,13 @@
 #include "base/json.h"
 #include "weights/container.h"
 
-/* In the format's declaration of types, the later come first in a file. */
-static const struct {
-    const char *name;
-    int order;
-} types[DTYPE_COUNT] = {
-    [DTYPE_BOOL] = { "BOOL", 0 }, [DTYPE_U8] = { "U8", 1 },   [DTYPE_I8] = { "I8", 2 },
-    [DTYPE_I16] = { "I16", 3 },   [DTYPE_F16] = { "F16", 4 }, [DTYPE_BF16] = { "BF16", 5 },
-    [DTYPE_I32] = { "I32", 6 },   [DTYPE_F32] = { "F32", 7 }, [DTYPE_F64] = { "F64", 8 },
-    [DTYPE_I64] = { "I64", 9 },
-};
-
 static int by_type_and_name(const void *a, const void *b)
 {
     const struct saving *x = *(const struct saving *const *)a;
     const struct saving *y = *(const struct saving *const *)b;
 
-    if (types[x->type].order != types[y->type].order)
-        return types[y->type].order - types[x->type].order;
+    if (safetensors_types[x->type].order != safetensors_types[y->type].order)
+        return safetensors_types[y->type].order - safetensors_types[x->type].order;
     return strcmp(x->name, y->name);
 }
 
@@ -52,7 +41,7 @@ static size_t bytes_of(const struct saving *s)
 static void describe(struct buffer *b, const struct saving *s, size_t begin)
 {
     json_escape(b, s->name, strlen(s->name));
-    buffer_printf(b, ":{\"dtype\":\"%s\",\"shape\":[", types[s->type].name);
+    buffer_printf(b, ":{\"dtype\":\"%s\",\"shape\":[", safetensors_types[s->type].name);
     for (int i = 0; i < s->rank; i++)
         buffer_printf(b, "%s%ld", i ? "," : "", s->shape[i]);
     buffer_printf(b, "],\"data_offsets\":[%zu,%zu]}", begin, begin + bytes_of(s));

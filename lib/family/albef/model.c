@@ -222,15 +222,9 @@ static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
                               const struct spans **spans)
 {
     struct albef *a = m->self;
-    int count = (int)x->shape[0], *counts = tape_alloc(t, (size_t)count * sizeof *counts), *ids;
-    int total = 0;
+    int count = (int)x->shape[0], *counts, *ids = prompts_join(t, prompts, count, &counts);
     struct albef_pairs p;
 
-    for (int i = 0; i < count; i++)
-        total += counts[i] = prompts[i].count;
-    ids = tape_alloc(t, (size_t)total * sizeof *ids);
-    for (int i = 0, at = 0; i < count; at += counts[i++])
-        memcpy(ids + at, prompts[i].ids, (size_t)counts[i] * sizeof *ids);
     p = pairs_of(t, m, x, ids, counts, NULL, count);
     *spans = p.texts;
     *states = albef_states(t, a, &p, false);

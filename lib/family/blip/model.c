@@ -225,15 +225,9 @@ static struct tensor *read_questions(struct tape *t, struct model *m, struct ten
                                      const struct spans *images, const struct prompt *prompts,
                                      const struct spans **spans)
 {
-    int count = images->count, *lengths = tape_alloc(t, (size_t)count * sizeof *lengths);
-    int total = 0, *ids;
+    int count = images->count, *counts, *ids = prompts_join(t, prompts, count, &counts);
 
-    for (int i = 0; i < count; i++)
-        total += lengths[i] = prompts[i].count;
-    ids = tape_alloc(t, (size_t)total * sizeof *ids);
-    *spans = spans_of(t, count, lengths);
-    for (int i = 0; i < count; i++)
-        memcpy(ids + (*spans)->start[i], prompts[i].ids, (size_t)lengths[i] * sizeof *ids);
+    *spans = spans_of(t, count, counts);
     return blip_questions(t, m->self, x, images, grounded(t, m, ids, *spans), *spans);
 }
 
