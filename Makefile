@@ -58,7 +58,7 @@ faults   := $(patsubst %.c,$(BUILD)/%,$(filter-out %/run.c %/shim.c,$(wildcard t
 fuzzers  := $(patsubst %.c,$(BUILD)/%,$(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c)))
 benches  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
-all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default
+all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default $(BUILD)/share/vlm/vocabularies
 
 include tests/install.mk
 include tests/check.mk
@@ -97,6 +97,10 @@ $(BUILD)/lib/page/assets.o: $(BUILD)/lib/page/assets.c
 # the built-in model, found from a program's own place, as when it is installed
 $(BUILD)/share/vlm/models/default:
 	mkdir -p $(@D) && ln -sfn ../../../../lib/share/default $@
+
+# and the vocabularies that the authors' code carries
+$(BUILD)/share/vlm/vocabularies:
+	mkdir -p $(@D) && ln -sfn ../../../lib/share/vocabularies $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -156,7 +160,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	    $(DESTDIR)$(fish) \
-	    $(DESTDIR)$(PREFIX)/share/vlm/models/default
+	    $(foreach f,models/default vocabularies,$(DESTDIR)$(PREFIX)/share/vlm/$(f))
 	install -m 755 $(commands) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(PREFIX)/lib
 	printf '%s\n' 'Name: vlm' 'Description: vision-language models on a CPU' 'Version: $(VERSION)' \
@@ -164,6 +168,7 @@ install: all
 	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/vlm.pc
 	install -m 644 lib/vlm.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 lib/share/default/* $(DESTDIR)$(PREFIX)/share/vlm/models/default
+	install -m 644 lib/share/vocabularies/* $(DESTDIR)$(PREFIX)/share/vlm/vocabularies
 	for p in $(pages); do \
 	    install -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/; done
 	for c in $(notdir $(commands)); do \
@@ -180,7 +185,7 @@ uninstall:
 	        $(DESTDIR)$(fish)/$$c.fish; done
 	for p in $(notdir $(pages)); do \
 	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p; done
-	rm -rf $(DESTDIR)$(PREFIX)/share/vlm/models/default
+	rm -rf $(DESTDIR)$(PREFIX)/share/vlm/models/default $(DESTDIR)$(PREFIX)/share/vlm/vocabularies
 	rm -f $(DESTDIR)$(PREFIX)/lib/libvlm.a $(DESTDIR)$(PREFIX)/lib/pkgconfig/vlm.pc $(DESTDIR)$(PREFIX)/include/vlm.h \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vlm
 

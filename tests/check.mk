@@ -20,7 +20,7 @@ jobs     = $(shell nproc 2>/dev/null || echo 2)
 prove    = BUILD=$(BUILD) VERSION=$(VERSION) CC='$(CC)' prove --failures --comments --timer -j$(jobs) -e 'sh tests/any'
 
 check: $(if $(filter %.t %.strict %.large $(faults),$(chosen)),all) $(if $(filter tests/fuzz/%,$(chosen)),$(fuzzers)) \
-       $(filter $(BUILD)/%,$(chosen)) $(BUILD)/share/vlm/models/default
+       $(filter $(BUILD)/%,$(chosen)) $(BUILD)/share/vlm/models/default $(BUILD)/share/vlm/vocabularies
 	@$(prove) $(chosen)
 
 check-large: all $(faults)

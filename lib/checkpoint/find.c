@@ -29,7 +29,7 @@ static char *user_folder(void)
 }
 
 /* PREFIX/bin/vlm-embed -> PREFIX/share/vlm/models; where it was built, build/share/vlm/models */
-static char *beside_program(const char *way)
+static char *beside_program(const char *way, const char *what)
 {
     char program[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -41,7 +41,7 @@ static char *beside_program(const char *way)
     slash = strrchr(program, '/');
     if (slash)
         *slash = 0;
-    return xprintf("%s%s/share/vlm/models", program, way);
+    return xprintf("%s%s/share/vlm/%s", program, way, what);
 }
 
 /* The path if there is something; takes the folder. */
@@ -103,11 +103,24 @@ static char *search(const char *name, struct buffer *tried)
     if (!path)
         path = look(user_folder(), name, tried);
     if (!path)
-        path = look(beside_program("/.."), name, tried);
+        path = look(beside_program("/..", "models"), name, tried);
     if (!path)
-        path = look(beside_program(""), name, tried);
+        path = look(beside_program("", "models"), name, tried);
     if (!path)
         path = look(xstrdup(INSTALLED "/share/vlm/models"), name, tried);
+    return path;
+}
+
+char *model_vocabulary(const char *name)
+{
+    struct buffer tried = { 0 };
+    char *path = look(beside_program("/..", "vocabularies"), name, &tried);
+
+    if (!path)
+        path = look(beside_program("", "vocabularies"), name, &tried);
+    if (!path)
+        path = look(xstrdup(INSTALLED "/share/vlm/vocabularies"), name, &tried);
+    buffer_free(&tried);
     return path;
 }
 

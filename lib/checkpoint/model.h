@@ -76,7 +76,11 @@ struct tokenizer_kind {
     struct tokenizer *(*open)(const struct model *m, const char *path); /* NULL after fail() */
     /* Settings for tokenizer_config.json where the source is a plain vocabulary; NULL: none. */
     void (*configure)(cJSON *settings, const struct tokenizer *t);
-    int longest;         /* "model_max_length" there; 0: the model's context */
+    int longest; /* "model_max_length" there; 0: the model's context */
+    /* The vocabulary that is installed with these programs, for models that have one of these
+     * numbers of ids; 0 last. */
+    const char *installed;
+    int installed_ids[4];
     bool one_json;       /* a single .json file is copied as tokenizer.json */
     bool needs_settings; /* beside copied files too: transformers cannot guess the class */
 };
@@ -189,9 +193,12 @@ int adapter_merge(struct model *m, const char *folder);
  * a slash that is no file is looked for in $VLM_MODELS, $XDG_DATA_HOME/vlm/models (~/.local/share)
  * and the installation's share/vlm/models.  NULL: $VLM_MODEL, else "default" there. */
 char *model_find(const char *name);
+char *model_vocabulary(const char *name); /* one that is installed; to free; NULL: it is not */
 
 /* tokenizer.c - the tokenizer that belongs to a model: found, opened, saved */
-char *model_tokenizer_path(const struct model *m); /* beside the model; to free; NULL: none there */
+/* Beside the model, else the installed vocabulary of its family that has as many entries; to free;
+ * NULL: neither. */
+char *model_tokenizer_path(const struct model *m);
 /* From a file or folder; NULL after fail(), also if it knows more ids than the model. */
 struct tokenizer *model_tokenizer(const struct model *m, const char *path);
 /* Into a folder: t, which was read from `from`.  -1 after fail(). */

@@ -31,6 +31,18 @@ static bool has(const char *folder, const char *name)
     return there;
 }
 
+/* The authors' own files come without a vocabulary: their code carries it.  A model of another
+ * number of ids was made with another one. */
+static char *installed(const struct model *m)
+{
+    const struct tokenizer_kind *kind = m->reading.kind;
+
+    for (int i = 0; kind->installed && kind->installed_ids[i]; i++)
+        if (kind->installed_ids[i] == m->reading.vocabulary)
+            return model_vocabulary(kind->installed);
+    return NULL;
+}
+
 char *model_tokenizer_path(const struct model *m)
 {
     const char *folders[] = { m->tokenizer_folder ? m->tokenizer_folder : m->folder, m->folder };
@@ -39,7 +51,7 @@ char *model_tokenizer_path(const struct model *m)
         for (int i = 0; i < COUNT(files); i++)
             if (has(folders[k], files[i]))
                 return xstrdup(folders[k]);
-    return NULL;
+    return installed(m);
 }
 
 static struct tokenizer *open_clip(const struct model *m, const char *path)
@@ -269,11 +281,15 @@ const struct tokenizer_kind tokenizer_kind_clip = {
     .files = "tokenizer.json, vocab.json with merges.txt, or bpe_simple_vocab_16e6.txt.gz",
     .open = open_clip,
     .configure = configure_clip,
+    .installed = "bpe_simple_vocab_16e6.txt.gz",
+    .installed_ids = { 49408 },
 };
 const struct tokenizer_kind tokenizer_kind_bert = {
     .files = "tokenizer.json, or vocab.txt of bert-base-uncased",
     .open = open_bert,
     .configure = configure_bert,
+    .installed = "bert-base-uncased.txt",
+    .installed_ids = { 30522, 30523, 30524 }, /* alone, with [DEC], and with [ENC] */
     .longest = 512,
     .one_json = true,
 };

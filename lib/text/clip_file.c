@@ -95,6 +95,7 @@ static int read_ordered(struct tokenizer *t, const struct buffer *b)
     if (lines < 2)
         return fail("no merges");
     next_line(&at, end, &line, &size); /* the heading */
+    t->splits_frame = true;            /* as Hugging Face's tokenizer made of these merges */
     vocabulary_init(&t->vocabulary, 512 + merges + 2);
     bpe_init(&t->bpe, (size_t)merges);
     add_bytes(t);
