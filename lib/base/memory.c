@@ -4,8 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include "base/error.h"
 #include "base/memory.h"
+
+enum { RETURNED = 4 << 20 }; /* bytes: a block as large goes back to the system when it is freed */
 
 static _Noreturn void gone(size_t count, size_t size)
 {
@@ -16,6 +21,15 @@ static _Noreturn void gone(size_t count, size_t size)
 bool size_product(size_t a, size_t b, size_t *product)
 {
     return !__builtin_mul_overflow(a, b, product);
+}
+
+/* glibc keeps what a thread frees for that thread, and the more the larger it was: with as many
+ * threads as pictures, as many pictures stay in memory.  A bound that is set no longer grows. */
+void memory_returns(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, RETURNED);
+#endif
 }
 
 /* A size of 0 gets a byte: NULL means that memory is gone, and nothing else. */

@@ -15,6 +15,8 @@ char *xstrdup(const char *text);
 char *xmemdup(const void *data, size_t size); /* one NUL behind it */
 char *xprintf(const char *format, ...) PRINTF_LIKE(1, 2);
 char *xvprintf(const char *format, va_list list) PRINTF_LIKE(1, 0);
+/* Before the first thread: large blocks that were freed are no longer the process's. */
+void memory_returns(void);
 bool size_product(size_t a, size_t b, size_t *product); /* false on overflow */
 
 /* arena.c - memory that is dropped together; grows by chunks, rewinds to a mark */

@@ -30,6 +30,8 @@ static const struct {
     { PICTURE_PSD, 0, 4, "8BPS" },
     { PICTURE_TIFF, 0, 4, "II*\0" },
     { PICTURE_TIFF, 0, 4, "MM\0*" },
+    { PICTURE_TIFF, 0, 8, "II+\0\10\0\0\0" }, /* BigTIFF: offsets of 8 bytes */
+    { PICTURE_TIFF, 0, 8, "MM\0+\0\10\0\0" },
     { PICTURE_JXL, 0, 2, "\xff\x0a" },
     { PICTURE_JXL, 0, 8, "\0\0\0\x0cJXL " },
     { PICTURE_JP2, 0, 8, "\0\0\0\x0cjP  " },

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/thread.h"
 #include "cli/loop.h"
 
@@ -186,6 +187,7 @@ int filter_main(struct filter *f, int argc, char **argv)
     options_parse(&usage, argc, argv, &operands);
     check_settings(f, &in->shard);
     guard_descriptors();
+    memory_returns();
     signals_start();
     vlm_threads((int)settings.threads);
     if (settings.verbose)

@@ -197,8 +197,11 @@ static int describe(const struct tiff *f, struct image_info *info)
     }
     if (f->samples < colours || f->samples > 64 ||
         (f->bits != 8 && f->bits != 16 && (f->bits > 8 || f->samples > 1 || 8 % f->bits)) ||
-        (info->mode == MODE_P && f->bits > 8) || format > SAMPLEFORMAT_INT)
+        (info->mode == MODE_P && f->bits > 8))
         return fail_as("unsupported", "TIFF with %u samples of %u bits", f->samples, f->bits);
+    if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID)
+        return fail_as("unsupported", "TIFF of numbers that are no light: %s",
+                       format == SAMPLEFORMAT_INT ? "they have signs" : "they are real or complex");
     info->alpha = f->alpha && f->samples > colours && (colours == 3 || info->mode == MODE_L);
     if (info->alpha)
         info->mode = colours == 3 ? MODE_RGBA : MODE_LA;

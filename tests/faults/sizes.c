@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "tests/faults/run.h"
@@ -89,28 +91,82 @@ static void members(FILE *f, long count)
     fputs("}\n", f);
 }
 
+static void tar_member(FILE *f, const char *name, const void *data, size_t size)
+{
+    char head[512] = "", zeros[512] = "";
+    unsigned sum = 8 * ' ';
+
+    snprintf(head, 100, "%s", name);
+    strcpy(head + 100, "0000644");
+    snprintf(head + 124, 12, "%011zo", size);
+    strcpy(head + 136, "00000000000");
+    head[156] = '0';
+    memcpy(head + 257, "ustar\00000", 8);
+    for (int k = 0; k < 512; k++)
+        sum += (unsigned char)head[k];
+    memset(head + 148, ' ', 8);
+    snprintf(head + 148, 8, "%06o", sum);
+    fwrite(head, 1, sizeof head, f);
+    fwrite(data, 1, size, f);
+    fwrite(zeros, 1, (512 - size % 512) % 512, f);
+}
+
+static void tar_end(FILE *f)
+{
+    for (int i = 0; i < 1024; i++)
+        putc(0, f);
+}
+
 /* A tar of texts, one a record. */
 static void tar(FILE *f, long count)
 {
-    for (long i = 0; i < count; i++) {
-        char head[1024] = "";
-        unsigned sum = 8 * ' ';
+    char name[32];
 
-        snprintf(head, 100, "%09ld.txt", i);
-        strcpy(head + 100, "0000644");
-        strcpy(head + 124, "00000000006");
-        strcpy(head + 136, "00000000000");
-        head[156] = '0';
-        memcpy(head + 257, "ustar\00000", 8);
-        memcpy(head + 512, "a dog\n", 6);
-        for (int k = 0; k < 512; k++)
-            sum += (unsigned char)head[k];
-        memset(head + 148, ' ', 8);
-        snprintf(head + 148, 8, "%06o", sum);
-        fwrite(head, 1, sizeof head, f);
+    for (long i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%09ld.txt", i);
+        tar_member(f, name, "a dog\n", 6);
     }
-    for (int i = 0; i < 1024; i++)
-        putc(0, f);
+    tar_end(f);
+}
+
+static void add_chunk(struct buffer *b, const char *type, const void *data, size_t size)
+{
+    size_t from = b->size + 4;
+    unsigned char number[4];
+
+    for (int i = 0; i < 4; i++)
+        buffer_byte(b, (int)(size >> (24 - 8 * i) & 255));
+    buffer_add(b, type, 4);
+    buffer_add(b, data, size);
+    for (int i = 0; i < 4; i++)
+        number[i] = (unsigned char)(crc32(0, (const Bytef *)b->data + from, (uInt)(size + 4)) >>
+                                    (24 - 8 * i));
+    buffer_add(b, number, 4);
+}
+
+/* PNGs of 20 MB of RGBA each, and of 20 KB: what they take is known from their headers alone. */
+static void pictures(FILE *f, long count)
+{
+    static const unsigned char head[13] = { 0, 0, 9, 196, 0, 0, 7, 208, 8, 6 }; /* 2500 x 2000 */
+    const size_t size = (4 * 2500 + 1) * 2000;
+    uLongf packed = compressBound(size);
+    unsigned char *rows = xalloc(size, 1), *out = xalloc(packed, 1);
+    struct buffer png = { 0 };
+    char name[32];
+
+    compress(out, &packed, rows, size);
+    buffer_add(&png, "\x89PNG\r\n\x1a\n", 8);
+    add_chunk(&png, "IHDR", head, sizeof head);
+    add_chunk(&png, "IDAT", out, packed);
+    add_chunk(&png, "IEND", "", 0);
+    for (long i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%09ld.png", i);
+        tar_member(f, name, png.data, png.size);
+    }
+    tar_end(f);
+    buffer_free(&png);
+    free(rows);
+    free(out);
 }
 
 static const struct size_case cases[] = {
@@ -123,6 +179,9 @@ static const struct size_case cases[] = {
     { "vlm-caption, many bad records", "vlm-caption -q -m @/blip/hf-caption", nothing, 2000,
       1000000, 0, 1, 128, 0 },
     { "vlm-filter, a tar", "vlm-filter -k has(text)", tar, 2000, 1000000, 0, 1, 64, 0 },
+    /* eight at once would take 160 MB; within 41 MB it is one at a time */
+    { "vlm-embed, large pictures on many threads",
+      "vlm-embed --image -j8 --memory 41 -m @/clip/hf-vit", pictures, 16, 1000, 0, 1, 80, 0 },
     { "vlm-filter, a long line", "vlm-filter -k sim>0", long_line, 3000000, 300000000, 0, -1, 64,
       6 },
     { "vlm-embed, a long data: URI", "vlm-embed -q -m @/clip/hf-vit", data_uri, 4000000, 1000000000,

@@ -53,7 +53,7 @@ def tiff16(w, h):
     return tiff(w, h, a.tobytes(), 16, 3, 2)
 
 
-def tiff(w, h, data, bits, samples, photometric, extra=None, orientation=1, planar=1, palette=None):
+def tiff(w, h, data, bits, samples, photometric, extra=None, orientation=1, planar=1, palette=None, signed=False):
     """An uncompressed TIFF of one strip a plane, written by hand: Pillow does not write all kinds."""
     tags = [(256, 3, [w]), (257, 3, [h]), (258, 3, [bits] * samples), (259, 3, [1]), (262, 3, [photometric]),
             (274, 3, [orientation]), (277, 3, [samples]), (278, 3, [h]), (284, 3, [planar])]
@@ -62,6 +62,8 @@ def tiff(w, h, data, bits, samples, photometric, extra=None, orientation=1, plan
     tags += [(273, 4, [0] * strips), (279, 4, [size] * strips)]
     if extra is not None:
         tags.append((338, 3, [extra]))
+    if signed:
+        tags.append((339, 3, [2] * samples))
     if palette is not None:
         tags.append((320, 3, palette))
     tags.sort()

@@ -234,6 +234,7 @@ def more_files():
         "grey-alpha.tif": encoded(la, format="TIFF"),
         "planes.tif": tiff(19, 13, planes, 8, 3, 2, planar=2),
         "turned.tif": tiff(19, 13, np.asarray(rgb).tobytes(), 8, 3, 2, orientation=6),
+        "big.tif": encoded(rgb, format="TIFF", big_tiff=True),
         "white-0.tif": tiff(19, 13, np.asarray(grey).tobytes(), 8, 1, 0),
     }
 
@@ -373,6 +374,7 @@ def put(data, at, more):
 
 
 def broken_files(f):
+    from compare_photos import tiff
     jpg, prog, image, anim = f["rgb.jpg"], f["progressive.jpg"], f["rgb.png"], f["palette.gif"]
     frame = jpg.index(b"\xff\xc0")
     broken("empty.jpg", "empty", b"")
@@ -385,6 +387,7 @@ def broken_files(f):
     broken("pam.ppm", "unsupported", b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 1\nENDHDR\n\0")
     broken("truncated.tif", "truncated", f["rgb.tif"][:-9])
     broken("no-page.tif", "truncated", f["rgb.tif"][:8])
+    broken("signed.tif", "unsupported", tiff(4, 4, bytes(range(120, 136)), 8, 1, 1, signed=True))
     broken("truncated.ico", "truncated", f["icon.ico"][:-30])
     broken("no-picture.ico", "corrupt", b"\0\0\1\0\0\0")
     broken("truncated-runs.bmp", "truncated", f["runs-8.bmp"][:-8])

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * orient.c - pictures that a camera stored turned, and pictures laid on a ground
  */
+#include <stdlib.h>
+#include <string.h>
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -89,10 +91,38 @@ static void check_ground(void)
     image_free(&grey);
 }
 
+/* Many pixels go through in blocks, whole ones at once where all is opaque or all is empty. */
+static void check_blocks(void)
+{
+    static const unsigned char ground[] = { 7, 200, 255 };
+    enum { WIDTH = 1500 };
+    struct image image = { WIDTH, 1, 4, MODE_RGBA, xalloc(WIDTH, 4), 0 };
+    unsigned char *stored = xalloc(WIDTH, 4);
+    long wrong = 0;
+
+    for (int i = 0; i < WIDTH; i++) {
+        for (int c = 0; c < 3; c++)
+            image.pixels[4 * i + c] = (unsigned char)(i * (37 + c) + c);
+        image.pixels[4 * i + 3] = (unsigned char)(i < 520 ? 255 : i < 1030 ? 0 : i * 11);
+    }
+    memcpy(stored, image.pixels, (size_t)4 * WIDTH);
+    image_lay_on(&image, ground);
+    for (int i = 0; i < WIDTH; i++)
+        for (int c = 0; c < 3; c++) {
+            double a = stored[4 * i + 3], v = stored[4 * i + c] * a + ground[c] * (255 - a);
+
+            wrong += image.pixels[3 * i + c] != (int)(v / 255 + 0.5);
+        }
+    is_long(wrong, 0, "samples of many pixels, as computed one by one");
+    image_free(&image);
+    free(stored);
+}
+
 int main(void)
 {
     check_turns();
     check_headers();
     check_ground();
+    check_blocks();
     return done();
 }
