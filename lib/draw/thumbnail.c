@@ -48,14 +48,41 @@ static void fit(const struct image *image, int longest, int *width, int *height)
     *height = *height < 1 ? 1 : *height;
 }
 
+/* Squares of `by` x `by` RGB pixels become one, their mean, in place: what stb_image_resize, which
+ * computes in floats, then has to look at is small.  Columns and rows that fill no square fall off:
+ * less than one pixel of the small picture, for it stays at least twice as large. */
+static void average(struct image *image, int by)
+{
+    int width = image->width / by, height = image->height / by;
+    size_t stride = 3 * (size_t)image->width;
+    unsigned char *out = image->pixels;
+    unsigned area = (unsigned)(by * by);
+
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++, out += 3) {
+            const unsigned char *in =
+                image->pixels + (size_t)(y * by) * stride + 3 * (size_t)(x * by);
+            unsigned sum[3] = { area / 2, area / 2, area / 2 };
+
+            for (int v = 0; v < by; v++, in += stride)
+                for (int u = 0; u < 3 * by; u += 3)
+                    for (int c = 0; c < 3; c++)
+                        sum[c] += in[u + c];
+            for (int c = 0; c < 3; c++)
+                out[c] = (unsigned char)(sum[c] / area);
+        }
+    image->width = width;
+    image->height = height;
+}
+
 int thumbnail_write(struct buffer *out, const void *bytes, size_t size, long max_pixels,
                     struct thumbnail *t)
 {
     struct image image;
     unsigned char *small;
-    int status;
+    int status, by;
 
-    if (image_decode(bytes, size, max_pixels, &image)) {
+    if (image_decode_small(bytes, size, max_pixels, t->longest, &image)) {
         image_free(&image);
         return -1;
     }
@@ -63,14 +90,20 @@ int thumbnail_write(struct buffer *out, const void *bytes, size_t size, long max
     image_lay_on(&image, white);
     image_to_rgb(&image);
     fit(&image, t->longest, &t->width, &t->height);
-    small = xalloc((size_t)t->width * (size_t)t->height, 3);
-    if (!stbir_resize_uint8(image.pixels, image.width, image.height, 0, small, t->width, t->height,
-                            0, 3))
-        status = fail_as("too_large", "a picture of %d x %d could not be made small", image.width,
-                         image.height);
-    else
-        status = write_jpeg(out, small, t->width, t->height);
-    free(small);
+    by = (image.width < image.height ? image.width / t->width : image.height / t->height) / 2;
+    if (by > 1)
+        average(&image, by);
+    if (image.width == t->width && image.height == t->height) {
+        status = write_jpeg(out, image.pixels, t->width, t->height);
+    } else {
+        small = xalloc((size_t)t->width * (size_t)t->height, 3);
+        status = stbir_resize_uint8(image.pixels, image.width, image.height, 0, small, t->width,
+                                    t->height, 0, 3)
+                     ? write_jpeg(out, small, t->width, t->height)
+                     : fail_as("too_large", "a picture of %d x %d could not be made small",
+                               image.width, image.height);
+        free(small);
+    }
     image_free(&image);
     return status;
 }

@@ -97,7 +97,24 @@ static const struct codec *probe_within(struct bytes b, long max_pixels, struct 
     return c;
 }
 
+/* The largest shrinking of a JPEG's blocks of eight after which a side is still `longest`. */
+static int shrinking(const struct image_info *info, int longest)
+{
+    long side = info->width > info->height ? info->width : info->height;
+    int shrink = 8;
+
+    while (shrink > 1 && side / shrink < longest)
+        shrink /= 2;
+    return longest > 0 ? shrink : 1;
+}
+
 int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image)
+{
+    return image_decode_small(bytes, size, max_pixels, 0, image);
+}
+
+int image_decode_small(const void *bytes, size_t size, long max_pixels, int longest,
+                       struct image *image)
 {
     struct bytes b = { bytes, size };
     struct image_info info;
@@ -106,11 +123,13 @@ int image_decode(const void *bytes, size_t size, long max_pixels, struct image *
     *image = (struct image){ 0 };
     if (!c)
         return -1;
+    info.shrink = shrinking(&info, longest);
     if (c->decode(b, &info, image) < 0) {
         image_free(image);
         return -1;
     }
-    assert(image->pixels && image->width == info.width && image->height == info.height);
+    assert(image->pixels);
+    assert(longest || (image->width == info.width && image->height == info.height));
     image->orientation = info.orientation;
     return 0;
 }

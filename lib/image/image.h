@@ -32,6 +32,7 @@ struct image_info {
     int channels;    /* of the decoded pixels */
     int orientation; /* of EXIF, 1 .. 8; 0: not told */
     size_t scratch;  /* most bytes that decoding takes besides the pixels */
+    int shrink;      /* asked of decode: pixels a side that may become one, 1 2 4 8; 0: 1 */
 };
 struct image {
     int width, height, channels; /* 1 L, 3 RGB or P, 4 CMYK; and one more where there is alpha */
@@ -47,6 +48,10 @@ int image_probe(const void *bytes, size_t size, struct image_info *info); /* the
 size_t image_memory(const void *bytes, size_t size, long max_pixels);
 /* max_pixels 0: no limit.  *image is to be freed, also after a failure, which leaves it empty. */
 int image_decode(const void *bytes, size_t size, long max_pixels, struct image *image);
+/* For people to look at: the longest side is at least `longest` (or as it is), and may be shrunk
+ * where the format makes that cheap. */
+int image_decode_small(const void *bytes, size_t size, long max_pixels, int longest,
+                       struct image *image);
 void image_free(struct image *image);
 void image_to_rgb(struct image *image); /* alpha is dropped, grey repeated, as Pillow's convert */
 

@@ -95,6 +95,8 @@ int jpeg_decode(struct bytes b, const struct image_info *info, struct image *ima
 {
     static const J_COLOR_SPACE spaces[] = { [1] = JCS_GRAYSCALE, [3] = JCS_RGB, [4] = JCS_CMYK };
     int channels = info->mode == MODE_L ? 1 : info->mode == MODE_RGB ? 3 : 4;
+    long shrink = info->shrink > 1 ? info->shrink : 1; /* done on the coefficients: it saves time */
+    long width = (info->width + shrink - 1) / shrink, height = (info->height + shrink - 1) / shrink;
     struct decoder d = { .most_scans = jpeg_scan_limit(b, info) };
 
     d.jpeg.err = jpeg_std_error(&d.error);
@@ -112,11 +114,13 @@ int jpeg_decode(struct bytes b, const struct image_info *info, struct image *ima
     jpeg_mem_src(&d.jpeg, b.data, b.size);
     jpeg_read_header(&d.jpeg, TRUE);
     d.jpeg.out_color_space = spaces[channels];
+    d.jpeg.scale_num = 1;
+    d.jpeg.scale_denom = (unsigned)shrink;
     jpeg_start_decompress(&d.jpeg);
-    if (d.jpeg.output_width != (JDIMENSION)info->width ||
-        d.jpeg.output_height != (JDIMENSION)info->height || d.jpeg.output_components != channels)
+    if (d.jpeg.output_width != (JDIMENSION)width || d.jpeg.output_height != (JDIMENSION)height ||
+        d.jpeg.output_components != channels)
         ERREXIT(&d.jpeg, JERR_SOF_DUPLICATE);
-    image_new(image, (int)info->width, (int)info->height, channels, info->mode);
+    image_new(image, (int)width, (int)height, channels, info->mode);
     read_rows(&d, image);
     jpeg_destroy_decompress(&d.jpeg); /* not finished: what follows the last row is no matter */
     if (channels == 4)                /* Adobe's CMYK is upside down */

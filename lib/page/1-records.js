@@ -4,23 +4,25 @@
  * The files of this folder follow one another in one script, in the order of their names.
  *
  * head     counts over everything, names of fields, how pictures are stored
- * records  one row a record: [state, picture, heat maps, id or null, hash, record]
+ * records  one row a record: [state, picture, heat maps, id or null, hash, record, name of the field
+ *          of the first text or null, duplicate_of as the record spells it or null]
  * pictures inline: one base64 JPEG a line; else empty, and pictures lie in sprite sheets
  *
  * Text of a record only ever becomes textContent: it cannot become markup.  Nothing is fetched.
  */
 const KEPT = 0, DROPPED = 1, ERROR = 2;
 const STATE = ['kept', 'dropped', 'error'];
-const BINS = 40, CARD_WIDTH = 230, CARD_HEIGHT = 290, GAP = 8, MOST_CARDS = 200, NEAR = 200;
+const BINS = 40, CARD_WIDTH = 230, CARD_HEIGHT = 290, GAP = 8, MOST_CARDS = 200, MOST_BARS = 8, NEAR = 200;
 
 const $ = (id) => document.getElementById(id);
 const head = JSON.parse($('head').textContent);
 const rows = JSON.parse($('records').textContent).map((r, index) => ({
-    index, state: r[0], picture: r[1], heat: r[2], id: r[3], hash: r[4], record: r[5],
+    index, state: r[0], picture: r[1], heat: r[2], id: r[3], hash: r[4], record: r[5], textField: r[6], of: r[7], key: '',
 }));
 const pictures = $('pictures').textContent.trim();
 const inline = pictures ? pictures.split('\n') : [];
 $('records').textContent = $('pictures').textContent = '';
+head.texts = [...new Set(head.texts)];
 
 function make(tag, name, text) {
     const e = document.createElement(tag);
@@ -38,9 +40,21 @@ function svg(tag, attributes) {
     return e;
 }
 
+/* A function's value, computed when it is first asked for. */
+function once(compute) {
+    let value;
+    return () => (value === undefined ? value = compute() : value);
+}
+
+/* A field of a record, whatever its name: "constructor" is none that a record without it has. */
+const field = (row, name) => (Object.hasOwn(row.record, name) ? row.record[name] : undefined);
+
+/* Any value as text.  An object's own toString, which a record can bring, is never called. */
+const spelt = (value) => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
+
 /* Control and direction-changing characters become visible: \u001b, \u202e. */
 function visible(text) {
-    return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
         (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
 }
 
@@ -76,24 +90,24 @@ function column(name) {
     if (!columns.has(name)) {
         const list = new Float64Array(rows.length);
         for (const row of rows)
-            list[row.index] = number(row.record[name]);
+            list[row.index] = number(field(row, name));
         columns.set(name, list);
     }
     return columns.get(name);
 }
 
 function numericFields() {
-    const count = new Map();
+    const count = new Set();
     for (const row of rows)
-        for (const name in row.record)
-            if (!Number.isNaN(number(row.record[name])))
-                count.set(name, (count.get(name) || 0) + 1);
+        for (const name of Object.keys(row.record))
+            if (!count.has(name) && !Number.isNaN(number(row.record[name])))
+                count.add(name);
     const first = ['itm', 'itc', 'sim', 'logprob', 'prob'];
     const rank = (name) => {
         const at = first.findIndex((f) => name === f || name.startsWith(f + '.'));
         return at < 0 ? first.length : at;
     };
-    return [...count.keys()].filter((name) => name !== 'id' && name !== 'cluster')
+    return [...count].filter((name) => name !== 'id' && name !== 'cluster')
         .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
@@ -103,76 +117,81 @@ function strings(value) {
     return Array.isArray(value) ? value.filter((v) => typeof v === 'string') : [];
 }
 
-/* The texts of one record with their scores: [{field, text, score}]. */
+/* The texts of one record with their scores: [{name, text, score}]. */
 function textsOf(row) {
     const out = [];
-    for (const field of head.texts) {
-        const value = row.record[field];
-        const scores = row.record['itm.' + field] !== undefined ? row.record['itm.' + field] : row.record.itm;
-        strings(value).forEach((text, i) =>
-            out.push({ field, text, score: number(Array.isArray(scores) ? scores[i] : scores) }));
+    for (const name of head.texts) {
+        const own = field(row, 'itm.' + name), scores = own !== undefined ? own : field(row, 'itm');
+        strings(field(row, name)).forEach((text, i) =>
+            out.push({ name, text, score: number(Array.isArray(scores) ? scores[i] : scores) }));
     }
     return out;
 }
 
-const firstText = (row) => {
-    for (const field of head.texts) {
-        const list = strings(row.record[field]);
-        if (list.length)
-            return list[0];
-    }
-    return '';
-};
+/* The text that a decision names, as vlm-filter --decisions takes it. */
+const firstText = (row) => (row.textField === null ? '' : strings(field(row, row.textField))[0] || '');
 
 function nameOf(row) {
-    for (const field of head.images)
-        if (typeof row.record[field] === 'string' && !row.record[field].startsWith('data:'))
-            return row.record[field];
+    for (const name of head.images) {
+        const value = field(row, name);
+        if (typeof value === 'string' && !value.startsWith('data:'))
+            return value;
+    }
     return row.id !== null ? row.id : row.hash;
 }
 
 /* The end of a long name tells more than its beginning. */
 const shortName = (row) => (nameOf(row).length > 34 ? '…' + nameOf(row).slice(-33) : nameOf(row));
 
-const keyOf = (row) => (row.id !== null ? 'i' + row.id : 'h' + row.hash) + '\n' + firstText(row);
+/* What a decision is filed under: records that differ in neither id nor first text share one. */
+const keyOf = (row) => row.key || (row.key = (row.id !== null ? 'i' + row.id : 'h' + row.hash) + '\n' + firstText(row));
 
 /* Records of one picture: by id, else by the picture's name.  vlm-filter --capfilt makes a record of
  * every text, kept or dropped. */
 const pictureKey = (row) => (row.id !== null ? 'i' + row.id : 'n' + nameOf(row));
-const samePicture = new Map();
-for (const row of rows) {
-    if (!samePicture.has(pictureKey(row)))
-        samePicture.set(pictureKey(row), []);
-    samePicture.get(pictureKey(row)).push(row);
-}
-
-/* A group is a first picture and those that are marked as its duplicates. */
-const byName = new Map();
-for (const row of rows)
-    for (const name of [row.id !== null ? 'i' + row.id : '', 'n' + nameOf(row)])
-        if (name && !byName.has(name))
-            byName.set(name, row);
-const groups = new Map();
-for (const row of rows) {
-    const of = row.record.duplicate_of;
-    if (of === undefined || of === null)
-        continue;
-    const key = JSON.stringify(of);
-    if (!groups.has(key)) {
-        const first = byName.get('i' + key) || byName.get('n' + of);
-        groups.set(key, first ? [first] : []);
+const samePicture = once(() => {
+    const list = new Map();
+    for (const row of rows) {
+        if (!list.has(pictureKey(row)))
+            list.set(pictureKey(row), []);
+        list.get(pictureKey(row)).push(row);
     }
-    groups.get(key).push(row);
-}
-const groupOf = new Map();
-for (const list of groups.values())
-    for (const row of list)
-        groupOf.set(row, list);
+    return list;
+});
 
-const sameText = new Map();
-for (const row of rows) {
-    const text = firstText(row);
-    if (text)
-        sameText.set(text, (sameText.get(text) || 0) + 1);
-}
+/* A group is a first picture and those that are marked as its duplicates, by its id or its name. */
+const groups = once(() => {
+    const list = new Map(), byName = new Map();
+    if (!rows.some((row) => row.of))
+        return list;
+    for (const row of rows)
+        for (const name of [row.id !== null ? row.id : '', JSON.stringify(nameOf(row))])
+            if (name && !byName.has(name))
+                byName.set(name, row);
+    for (const row of rows) {
+        if (!row.of)
+            continue;
+        if (!list.has(row.of))
+            list.set(row.of, byName.has(row.of) ? [byName.get(row.of)] : []);
+        list.get(row.of).push(row);
+    }
+    return list;
+});
+const groupOf = once(() => {
+    const list = new Map();
+    for (const group of groups().values())
+        for (const row of group)
+            list.set(row, group);
+    return list;
+});
+
+const sameText = once(() => {
+    const count = new Map();
+    for (const row of rows) {
+        const text = firstText(row);
+        if (text)
+            count.set(text, (count.get(text) || 0) + 1);
+    }
+    return count;
+});
 

@@ -1,17 +1,44 @@
 /* 2-review.js - what a person decided, kept in the browser and saved as decisions.jsonl */
 
 const store = 'vlm-page ' + head.hash;
-let decisions = new Map();
+const decisions = new Map(); /* key of records -> keep */
 try {
-    decisions = new Map(JSON.parse(localStorage.getItem(store) || '[]'));
+    for (const [index, keep] of JSON.parse(localStorage.getItem(store) || '[]'))
+        if (rows[index])
+            decisions.set(keyOf(rows[index]), keep === 1);
 } catch (e) { /* no storage: the review lasts as long as the page */ }
 
-function remember() {
+/* Few bytes a decision: a browser keeps some mebibytes.  The store's name stands for the records, so a
+ * place among them does for a key. */
+function kept() {
+    const list = [], seen = new Set();
+    if (decisions.size)
+        for (const row of rows)
+            if (decisions.has(keyOf(row)) && !seen.has(keyOf(row))) {
+                seen.add(keyOf(row));
+                list.push([row.index, decisions.get(keyOf(row)) ? 1 : 0]);
+            }
+    return list;
+}
+
+let storing = 0;
+function keepInBrowser() {
+    clearTimeout(storing);
+    storing = 0;
     try {
-        localStorage.setItem(store, JSON.stringify([...decisions]));
-    } catch (e) { /* full, or not allowed */ }
+        localStorage.setItem(store, JSON.stringify(kept()));
+        $('unkept').hidden = true;
+    } catch (e) { /* full, or not allowed */
+        $('unkept').hidden = false;
+    }
+}
+
+function remember() {
+    if (!storing)
+        storing = setTimeout(keepInBrowser, 200);
     showProgress();
 }
+addEventListener('pagehide', () => storing && keepInBrowser());
 
 function decide(row, keep) {
     if (keep === null)
@@ -21,19 +48,27 @@ function decide(row, keep) {
     remember();
 }
 
+/* itm is what vlm-eval --task=itm reads; beside it the score that is looked at. */
+function scoresOf(row) {
+    return ['itm', active].filter((name, i, list) => name && list.indexOf(name) === i && !Number.isNaN(number(field(row, name))) &&
+        !['id', 'key', 'keep', 'truth', 'text'].includes(name));
+}
+
+/* vlm-page cuts a text after 2,000 bytes: at least 500 characters, each of at most two units. */
+const isCut = (text) => text.endsWith('…') && text.length > 500;
+
 /* One line a decision.  The id stands as the record spells it: a 64-bit number stays itself. */
 function decisionLines() {
     const lines = [];
-    for (const row of rows) {
+    for (const row of decisions.size ? rows : []) {
         const keep = decisions.get(keyOf(row));
         if (keep === undefined)
             continue;
         const parts = [row.id !== null ? '"id":' + row.id : '"key":' + JSON.stringify(row.hash),
             '"keep":' + keep, '"truth":' + keep];
-        const score = active ? column(active)[row.index] : NaN;
-        if (!Number.isNaN(score))
-            parts.push(JSON.stringify(active) + ':' + score);
-        if (firstText(row) && !(firstText(row).endsWith('…') && firstText(row).length > 600)) /* not one that was cut */
+        for (const name of scoresOf(row))
+            parts.push(JSON.stringify(name) + ':' + number(field(row, name)));
+        if (firstText(row) && !isCut(firstText(row)))
             parts.push('"text":' + JSON.stringify(firstText(row)));
         lines.push('{' + parts.join(',') + '}\n');
     }
@@ -72,9 +107,9 @@ function separate(pairs) {
 }
 
 function agreement(name) {
-    const pairs = [];
-    for (const row of rows) {
-        const truth = decisions.get(keyOf(row)), score = column(name)[row.index];
+    const pairs = [], scores = column(name);
+    for (const row of decisions.size ? rows : []) {
+        const truth = decisions.get(keyOf(row)), score = scores[row.index];
         if (truth !== undefined && !Number.isNaN(score))
             pairs.push([score, truth]);
     }
@@ -82,7 +117,7 @@ function agreement(name) {
 }
 
 function showProgress() {
-    const seen = order.length ? order.filter((row) => decisions.has(keyOf(row))).length : 0;
+    const seen = decisions.size ? order.reduce((sum, row) => sum + decisions.has(keyOf(row)), 0) : 0;
     $('progress').max = Math.max(1, order.length);
     $('progress').value = seen;
     $('decided').textContent = `${seen} of ${order.length} decided, ${decisions.size} in all`;

@@ -27,20 +27,21 @@ function range(name) {
 function histogram(name) {
     const [least, most] = range(name);
     const count = [new Array(BINS).fill(0), new Array(BINS).fill(0)];
+    const list = column(name);
     for (const row of rows) {
-        const x = column(name)[row.index];
+        const x = list[row.index];
         if (!Number.isNaN(x) && row.state !== ERROR)
             count[row.state][Math.min(BINS - 1, Math.floor((x - least) / (most - least) * BINS))]++;
     }
     const highest = Math.max(1, ...count[0].map((c, i) => c + count[1][i]));
     const box = make('div', 'histogram');
     box.dataset.field = name;
-    const title = make('button', '', name);
+    const title = make('button', '', visible(name));
     title.type = 'button';
     title.addEventListener('click', () => choose(name));
     const all = count.map((c) => c.reduce((a, b) => a + b, 0));
     const drawing = svg('svg', { viewBox: `0 0 ${BINS} 64`, preserveAspectRatio: 'none', role: 'img',
-        'aria-label': `${name}: ${all[0]} kept and ${all[1]} dropped records between ${short(least)} and ${short(most)}` });
+        'aria-label': `${visible(name)}: ${all[0]} kept and ${all[1]} dropped records between ${short(least)} and ${short(most)}` });
     for (const state of [KEPT, DROPPED]) {
         let path = '';
         for (let i = 0; i < BINS; i++) {
@@ -69,10 +70,17 @@ function histogram(name) {
     return box;
 }
 
-/* vlm-filter takes a name with other characters between backquotes. */
-const filterName = (name) => (/^[A-Za-z_][\w.]*$/.test(name) ? name : '`' + name + '`');
+/* The command to copy: a name comes from a record, so nothing of it may reach the shell as more than a
+ * name.  vlm-filter takes any name between backquotes, but for one that has a backquote itself. */
+function command(name, value) {
+    if (name.includes('`') || visible(name) !== name)
+        return 'vlm-filter cannot spell this name';
+    const plain = /^[A-Za-z_][\w.]*$/.test(name) && !['true', 'false', 'null', 'and', 'or', 'not', 'in'].includes(name);
+    return `vlm-filter --keep '${plain ? name : '`' + name.replaceAll("'", "'\\''") + '`'} >= ${value}'`;
+}
 
 const judged = (row) => row.state !== ERROR;
+const totals = once(() => ({ all: rows.filter(judged).length, now: rows.filter((r) => r.state === KEPT).length }));
 function wouldKeep(name, limit) {
     const list = column(name);
     let count = 0;
@@ -86,11 +94,11 @@ function setLimit(value) {
     value = Number(value.toPrecision(4));
     limits.set(active, value);
     $('limit').value = Math.round((value - least) / (most - least) * 1000);
-    const count = wouldKeep(active, value), all = rows.filter(judged).length, now = rows.filter((r) => r.state === KEPT).length;
+    const count = wouldKeep(active, value), { all, now } = totals();
     const change = count - now;
-    $('limit-says').textContent = `${active} ≥ ${value} would keep ${(100 * count / Math.max(1, all)).toFixed(1)} %: ${count} of ${all} (${change < 0 ? '−' : '+'}${Math.abs(change)})` +
+    $('limit-says').textContent = `${visible(active)} ≥ ${value} would keep ${(100 * count / Math.max(1, all)).toFixed(1)} %: ${count} of ${all} (${change < 0 ? '−' : '+'}${Math.abs(change)})` +
         (head.sampled ? ', of this sample' : '');
-    $('limit-filter').textContent = `vlm-filter --keep '${filterName(active)} >= ${value}'`;
+    $('limit-filter').textContent = command(active, value);
     for (const box of $('histograms').children) {
         const line = box.querySelector('line');
         const mine = limits.get(box.dataset.field);
@@ -122,7 +130,7 @@ function firstLimit(name) {
 function choose(name) {
     active = name;
     $('threshold').hidden = false;
-    $('limit-name').textContent = name;
+    $('limit-name').textContent = visible(name);
     for (const box of $('histograms').children)
         box.classList.toggle('active', box.dataset.field === name);
     setLimit(limits.has(name) ? limits.get(name) : firstLimit(name));

@@ -6,15 +6,14 @@ let order = [];
 function matcher(query) {
     const tests = [];
     for (const word of query.match(/"[^"]*"|\S+/g) || []) {
-        const compare = /^([\w.]+)(>=|<=|>|<)(-?[\d.]+(?:e-?\d+)?)$/i.exec(word), field = /^([\w.]+):(.*)$/.exec(word);
+        const compare = /^([\w.]+)(>=|<=|>|<)(-?[\d.]+(?:e-?\d+)?)$/i.exec(word), one = /^([\w.]+):(.*)$/.exec(word);
         if (compare) {
             const list = column(compare[1]), limit = Number(compare[3]);
             tests.push({ '>=': (r) => list[r.index] >= limit, '<=': (r) => list[r.index] <= limit,
                 '>': (r) => list[r.index] > limit, '<': (r) => list[r.index] < limit }[compare[2]]);
-        } else if (field) {
-            const want = field[2].replace(/"/g, '').toLowerCase();
-            tests.push((r) => r.record[field[1]] !== undefined &&
-                (typeof r.record[field[1]] === 'string' ? r.record[field[1]] : JSON.stringify(r.record[field[1]])).toLowerCase().includes(want));
+        } else if (one) {
+            const want = one[2].replace(/"/g, '').toLowerCase();
+            tests.push((r) => Object.hasOwn(r.record, one[1]) && spelt(r.record[one[1]]).toLowerCase().includes(want));
         } else {
             const want = word.replace(/"/g, '').toLowerCase();
             tests.push((r) => nameOf(r).toLowerCase().includes(want) || textsOf(r).some((t) => t.text.toLowerCase().includes(want)));
@@ -24,17 +23,34 @@ function matcher(query) {
 }
 
 function byNumber(list, name, down) {
-    const values = column(name);
-    const value = (row) => (Number.isNaN(values[row.index]) ? -Infinity : values[row.index]);
-    return list.sort((a, b) => (down ? value(b) - value(a) : value(a) - value(b)) || a.index - b.index);
+    const values = column(name).map((x) => (Number.isNaN(x) ? -Infinity : x)), sign = down ? -1 : 1;
+    return list.sort((a, b) => {
+        const x = values[a.index], y = values[b.index];
+        return x === y ? a.index - b.index : x < y ? -sign : sign;
+    });
 }
 
 function rankShare(name) {
-    const list = rows.filter((r) => !Number.isNaN(column(name)[r.index]));
+    const values = column(name), list = rows.filter((r) => !Number.isNaN(values[r.index]));
     byNumber(list, name, false);
     const share = new Float64Array(rows.length).fill(NaN);
     list.forEach((row, i) => { share[row.index] = i / Math.max(1, list.length - 1); });
     return share;
+}
+
+/* An error's code, as the filters write it; a record can bring any other value. */
+function errorCode(row) {
+    const error = field(row, 'error');
+    return error && typeof error === 'object' && Object.hasOwn(error, 'code') ? spelt(error.code) : '';
+}
+
+/* Numbers before other values, which are compared as texts. */
+function byCluster(a, b) {
+    if (typeof a === 'number' && typeof b === 'number')
+        return a - b;
+    if (typeof a === 'number' || typeof b === 'number')
+        return typeof a === 'number' ? -1 : 1;
+    return spelt(a) < spelt(b) ? -1 : spelt(a) > spelt(b) ? 1 : 0;
 }
 
 /* The two scores whose ranks are compared: itm and itc, else the first two numeric fields. */
@@ -68,17 +84,16 @@ const views = {
         return out;
     }, true],
     disagree: ['scores that disagree most', disagree],
-    same: ['one text on many pictures', () => rows.filter((r) => sameText.get(firstText(r)) > 1)
-        .sort((a, b) => sameText.get(firstText(b)) - sameText.get(firstText(a)) || (firstText(a) < firstText(b) ? -1 : firstText(a) > firstText(b) ? 1 : a.index - b.index))],
-    duplicates: ['near duplicates, by group', () => [...groups.values()].flat()],
-    clusters: ['clusters', () => rows.filter((r) => r.record.cluster !== undefined)
-        .sort((a, b) => (a.record.cluster < b.record.cluster ? -1 : a.record.cluster > b.record.cluster ? 1 : a.index - b.index))],
+    same: ['one text on many pictures', () => rows.filter((r) => sameText().get(firstText(r)) > 1)
+        .sort((a, b) => sameText().get(firstText(b)) - sameText().get(firstText(a)) || (firstText(a) < firstText(b) ? -1 : firstText(a) > firstText(b) ? 1 : a.index - b.index))],
+    duplicates: ['near duplicates, by group', () => [...groups().values()].flat()],
+    clusters: ['clusters', () => rows.filter((r) => field(r, 'cluster') !== undefined)
+        .sort((a, b) => byCluster(field(a, 'cluster'), field(b, 'cluster')) || a.index - b.index)],
     errors: ['errors', () => rows.filter((r) => r.state === ERROR)
         .sort((a, b) => (errorCode(a) < errorCode(b) ? -1 : errorCode(a) > errorCode(b) ? 1 : a.index - b.index))],
     open: ['not yet decided', () => rows.filter((r) => judged(r) && !decisions.has(keyOf(r)))],
     decided: ['decided', () => rows.filter((r) => decisions.has(keyOf(r)))],
 };
-const errorCode = (row) => (row.record.error && String(row.record.error.code)) || '';
 const own = ['near', 'surprise', 'disagree', 'same', 'duplicates', 'clusters', 'errors']; /* have an order */
 
 function arrange() {

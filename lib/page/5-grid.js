@@ -19,23 +19,53 @@ function put(card, place) {
     card.style.transform = `translate(${GAP + (place % across) * (wide + GAP)}px, ${GAP + Math.floor(place / across) * (CARD_HEIGHT + GAP)}px)`;
 }
 
+/* Cards are made for at most BUDGET milliseconds of a frame, those in view first; the rest follows in the next
+ * frames, so that no task grows with the window. */
+const BUDGET = 6;
+let frame = 0;
 function draw() {
-    const grid = $('grid'), step = CARD_HEIGHT + GAP;
-    const first = Math.max(0, Math.floor(grid.scrollTop / step) - 1) * across;
-    const rowsShown = Math.ceil(grid.clientHeight / step) + 3;
-    const last = Math.min(order.length, first + Math.min(MOST_CARDS, rowsShown * across));
+    const grid = $('grid'), step = CARD_HEIGHT + GAP, begun = performance.now();
+    const top = Math.floor(grid.scrollTop / step), shown = Math.ceil(grid.clientHeight / step) + 1;
+    const first = Math.max(0, top - 1) * across;
+    const last = Math.min(order.length, first + Math.min(MOST_CARDS, (shown + 2) * across));
+    frame = 0;
     for (const [place, card] of cards)
         if (place < first || place >= last) {
             card.remove();
             cards.delete(place);
         }
-    for (let place = first; place < last; place++)
-        if (!cards.has(place)) {
-            const card = makeCard(order[place], place);
-            cards.set(place, card);
-            put(card, place);
-            $('cards').append(card);
-        }
+    const wanted = [current];
+    for (let place = top * across; place < last; place++)
+        wanted.push(place);
+    for (let place = first; place < top * across; place++)
+        wanted.push(place);
+    for (const place of wanted) {
+        if (place < first || place >= last || cards.has(place))
+            continue;
+        if (performance.now() - begun > BUDGET)
+            return drawSoon();
+        addCard(place);
+    }
+}
+
+function drawSoon() {
+    if (!frame)
+        frame = requestAnimationFrame(draw);
+}
+
+function addCard(place) {
+    const card = makeCard(order[place], place);
+    put(card, place);
+    $('cards').insertBefore(card, cardBehind(place)); /* read aloud in their order */
+    cards.set(place, card);
+}
+
+function cardBehind(place) {
+    let next = Infinity;
+    for (const other of cards.keys())
+        if (other > place && other < next)
+            next = other;
+    return cards.get(next) || null;
 }
 
 function redraw(place) {
@@ -73,54 +103,66 @@ function pictureOf(which, alt) {
 
 function bar(name, value) {
     const [least, most] = numeric.includes(name) ? range(name) : [0, 1];
-    const b = make('div', 'bar');
-    const line = svg('svg', { viewBox: '0 0 100 6', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
     const low = least >= 0 && most <= 1 ? 0 : least, high = least >= 0 && most <= 1 ? 1 : most;
-    line.append(svg('rect', { width: Math.max(0, Math.min(100, (value - low) / (high - low) * 100)), height: 6, class: 'bar-kept' }));
-    b.append(make('span', '', name), line, make('span', '', short(value)));
+    const b = make('div', 'bar'), line = make('span', 'gauge'), fill = make('i');
+    fill.style.width = Math.max(0, Math.min(100, (value - low) / (high - low) * 100)) + '%';
+    line.append(fill);
+    b.append(make('span', '', visible(name)), line, make('span', '', short(value)));
     return b;
 }
 
+/* What fell is struck through.  Of a record's own text and those of others the blind mode shows the first alone. */
+function textLine(what, text, fell, own) {
+    const p = make('p', own ? 'own' : 'other');
+    p.dir = 'auto';
+    p.append(make('span', 'what', visible(what) + ' '), make(fell ? 's' : 'span', '', visible(text)));
+    return p;
+}
+
+const errorMessage = (row) => {
+    const error = field(row, 'error');
+    return error && typeof error === 'object' ? `${errorCode(row)}: ${Object.hasOwn(error, 'message') ? spelt(error.message) : ''}` : spelt(error);
+};
+
 function words(row) {
-    const box = make('div', 'words');
-    const add = (text, field, fell) => {
-        const p = make('p');
-        p.dir = 'auto';
-        p.append(make('span', 'what', field + ' '), make(fell ? 's' : 'span', '', visible(text)));
-        box.append(p);
-    };
-    const mine = textsOf(row);
+    const box = make('div', 'words'), mine = textsOf(row), source = spelt(field(row, 'source'));
     for (const t of mine) {
-        add(t.text, row.record.source && t.field === 'text' ? String(row.record.source) : t.field, false);
+        box.append(textLine(source && t.name === 'text' ? source : t.name, t.text, row.state === DROPPED, true));
         if (mine.length > 1 && !Number.isNaN(t.score))
             box.append(bar('itm', t.score));
     }
-    if (row.record.source)
-        for (const other of samePicture.get(pictureKey(row)))
-            if (other !== row && other.record.source)
-                for (const t of textsOf(other))
-                    add(t.text, String(other.record.source), other.state === DROPPED);
+    for (const other of source ? samePicture().get(pictureKey(row)) : [])
+        if (other !== row && field(other, 'source'))
+            for (const t of textsOf(other))
+                box.append(textLine(spelt(field(other, 'source')), t.text, other.state === DROPPED, false));
+    let bars = 0;
     for (const name of numeric) {
-        const value = number(row.record[name]);
-        if (!Number.isNaN(value) && !(mine.length > 1 && name.startsWith('itm')))
+        const value = number(field(row, name));
+        if (!Number.isNaN(value) && !(mine.length > 1 && name.startsWith('itm')) && bars++ < MOST_BARS)
             box.append(bar(name, value));
     }
-    if (typeof row.record.reason === 'string')
-        box.append(make('p', 'why', visible(row.record.reason)));
+    const reason = field(row, 'reason');
+    if (typeof reason === 'string')
+        box.append(make('p', 'why', visible(reason)));
     if (row.state === ERROR)
-        box.append(make('p', 'why', visible(`${errorCode(row)}: ${row.record.error.message || ''}`)));
+        box.append(make('p', 'why', visible(errorMessage(row))));
     return box;
 }
 
+/* What a card shows in place of its picture, and back. */
+function showPicture(card, which, alt) {
+    card.firstChild.firstChild.replaceWith(pictureOf(which, alt));
+}
+
 let flickering = null;
-function flicker(box, row, list) {
+function flicker(card, row, list) {
     const other = list[0] === row ? list[1] : list[0];
     let turn = false;
     clearInterval(flickering);
     const swap = () => {
         turn = !turn;
-        box.querySelector('img, .tile, span:not(.state)').replaceWith(pictureOf((turn ? other : row).picture, nameOf(turn ? other : row)));
-        if (!box.isConnected)
+        showPicture(card, (turn ? other : row).picture, visible(nameOf(turn ? other : row)));
+        if (!card.isConnected)
             clearInterval(flickering);
     };
     swap();
@@ -128,38 +170,55 @@ function flicker(box, row, list) {
         flickering = setInterval(swap, 500);
 }
 
-function groupLine(row, place, picture) {
-    const list = groupOf.get(row), line = make('div', 'group');
-    const sim = number(row.record.duplicate_sim);
-    line.append(make('span', '', `group of ${list.length}` + (Number.isNaN(sim) ? '' : `, cosine ${short(sim)}`)));
-    const compare = make('button', '', 'flicker'), stay = make('button', '', 'this stays');
-    compare.type = stay.type = 'button';
-    compare.addEventListener('click', () => flicker(picture, row, list));
-    stay.addEventListener('click', () => {
-        for (const other of list)
-            decide(other, other === row);
-        for (const at of cards.keys())
-            if (list.includes(order[at]))
-                redraw(at);
-    });
-    line.append(compare, stay);
+function button(text, act) {
+    const b = make('button', '', text);
+    b.type = 'button';
+    b.addEventListener('click', act);
+    return b;
+}
+
+function groupLine(row, card) {
+    const list = groupOf().get(row), line = make('div', 'group');
+    const sim = number(field(row, 'duplicate_sim'));
+    line.append(make('span', '', `group of ${list.length}` + (Number.isNaN(sim) ? '' : `, cosine ${short(sim)}`)),
+        button('flicker', () => flicker(card, row, list)),
+        button('this stays', () => {
+            for (const other of list)
+                decide(other, other === row);
+            for (const at of cards.keys())
+                if (list.includes(order[at]))
+                    redraw(at);
+        }));
     return line;
 }
 
+/* What a screen reader says of a card; in blind mode not what the filter did with it. */
+function cardLabel(row) {
+    const keep = decisions.get(keyOf(row)), says = [visible(firstText(row).slice(0, 200) || 'no text'), visible(shortName(row))];
+    if (!$('blind').checked)
+        says.push(STATE[row.state]);
+    if (keep !== undefined)
+        says.push(keep ? 'you keep it' : 'you drop it');
+    return says.join(', ');
+}
+
 function makeCard(row, place) {
-    const card = make('li', 'card');
-    const picture = make('div', 'picture');
-    picture.append(pictureOf(row.picture, nameOf(row)), make('span', 'state ' + STATE[row.state], STATE[row.state]));
+    const card = make('li', 'card'), picture = make('div', 'picture');
+    picture.append(pictureOf(row.picture, visible(nameOf(row))), make('span', 'state ' + STATE[row.state], STATE[row.state]));
     card.append(picture);
     if (row.heat.length) {
+        let at = -1; /* of the heat map that is shown; -1: the picture */
         card.dataset.heat = '1';
-        const show = (heat) => picture.firstChild.replaceWith(pictureOf(heat ? row.heat[0] : row.picture, nameOf(row) + (heat ? ', heat map' : '')));
-        picture.addEventListener('pointerenter', () => show(true));
-        picture.addEventListener('pointerleave', () => show(false));
-        card.showHeat = show;
+        card.showHeat = (next) => {
+            at = next;
+            showPicture(card, at < 0 ? row.picture : row.heat[at], visible(nameOf(row)) + (at < 0 ? '' : `, heat map ${at + 1}`));
+        };
+        card.nextHeat = () => card.showHeat(at + 1 < row.heat.length ? at + 1 : -1);
+        picture.addEventListener('pointerenter', () => card.showHeat(0));
+        picture.addEventListener('pointerleave', () => card.showHeat(-1));
     }
-    if (groupOf.has(row) && groupOf.get(row).length > 1)
-        card.append(groupLine(row, place, picture));
+    if (groups().size && groupOf().has(row) && groupOf().get(row).length > 1)
+        card.append(groupLine(row, card));
     const name = make('div', 'name', visible(shortName(row)));
     name.title = visible(nameOf(row));
     card.append(words(row), name);
@@ -169,12 +228,32 @@ function makeCard(row, place) {
     card.classList.toggle('current', place === current);
     card.setAttribute('aria-setsize', order.length);
     card.setAttribute('aria-posinset', place + 1);
+    card.setAttribute('aria-label', cardLabel(row));
     card.tabIndex = place === current ? 0 : -1;
-    if (keep !== undefined)
-        card.setAttribute('aria-description', keep ? 'you keep it' : 'you drop it');
     card.addEventListener('pointerdown', () => go(place, false));
+    card.addEventListener('dblclick', () => showDetails(row));
     return card;
 }
+
+/* --- all of one record --- */
+
+function showDetails(row) {
+    const box = $('details-fields'), blind = $('blind').checked;
+    $('details-name').textContent = visible(nameOf(row));
+    $('details-pictures').replaceChildren(...[row.picture, ...row.heat].map((which, i) =>
+        pictureOf(which, i ? `heat map ${i}` : visible(nameOf(row)))));
+    box.replaceChildren();
+    for (const name of Object.keys(row.record)) {
+        if (blind && !head.texts.includes(name))
+            continue;
+        const value = make('dd', '', visible(spelt(row.record[name])));
+        value.dir = 'auto';
+        box.append(make('dt', '', visible(name)), value);
+    }
+    $('details').showModal();
+}
+
+/* --- moving and deciding --- */
 
 function go(place, focus) {
     if (!order.length)
@@ -206,28 +285,48 @@ function judge(keep) {
     go(keep === null ? current : current + 1, true);
 }
 
+function pageRows() {
+    return Math.max(1, Math.floor($('grid').clientHeight / (CARD_HEIGHT + GAP))) * across;
+}
+
+const moves = {
+    ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: () => -across, ArrowDown: () => across,
+    PageUp: () => -pageRows(), PageDown: pageRows, Home: () => -order.length, End: () => order.length,
+};
+const acts = {
+    p: () => judge(true),
+    x: () => judge(false),
+    u: () => judge(null),
+    h: () => cards.has(current) && cards.get(current).nextHeat && cards.get(current).nextHeat(),
+};
+
 document.addEventListener('keydown', (event) => {
-    const typing = event.target.matches('input[type=search], select, input[type=range]');
+    const typing = event.target.matches('input[type=search], select, input[type=range]') || $('details').open;
+    const key = event.key.toLowerCase();
     if (typing || event.ctrlKey || event.metaKey || event.altKey)
         return;
-    const page = Math.max(1, Math.floor($('grid').clientHeight / (CARD_HEIGHT + GAP))) * across;
-    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across, PageUp: -page, PageDown: page,
-        Home: -order.length, End: order.length };
-    const key = event.key.toLowerCase();
-    if (event.key in moves)
-        go(current + moves[event.key], true);
-    else if (key === 'p')
-        judge(true);
-    else if (key === 'x')
-        judge(false);
-    else if (key === 'u')
-        judge(null);
-    else if (key === 'h' && cards.has(current) && cards.get(current).showHeat) {
-        const card = cards.get(current);
-        card.heatOn = !card.heatOn;
-        card.showHeat(card.heatOn);
-    } else
+    if (Object.hasOwn(moves, event.key))
+        go(current + moves[event.key](), true);
+    else if (Object.hasOwn(acts, key))
+        acts[key]();
+    else if (event.key === 'Enter' && order.length && !event.target.matches('button, summary, input'))
+        showDetails(order[current]);
+    else
         return;
     event.preventDefault();
 });
 
+/* On paper: the cards from the first one in view, as many as may be alive.  A page cannot print what is not there. */
+addEventListener('beforeprint', () => {
+    const first = Math.floor($('grid').scrollTop / (CARD_HEIGHT + GAP)) * across;
+    for (const [place, card] of cards)
+        if (place < first) {
+            card.remove();
+            cards.delete(place);
+        }
+    for (let place = first; place < Math.min(order.length, first + MOST_CARDS); place++)
+        if (!cards.has(place))
+            addCard(place);
+    $('printed').textContent = `${Math.min(order.length - first, MOST_CARDS)} of ${order.length} are printed, from number ${first + 1}`;
+});
+addEventListener('afterprint', draw);

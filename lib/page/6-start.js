@@ -11,6 +11,9 @@ function listOf(title, counts) {
     return box;
 }
 
+/* Names are copied into a terminal at times: no control character of a name may get there. */
+const plainName = (name) => name.replace(/[\u0000-\u001f\u007f-\u009f]/g, visible);
+
 function showHead() {
     const { kept, dropped, errors } = head;
     $('counts').textContent = `${kept + dropped + errors} records: ${kept} kept, ${dropped} dropped, ${errors} with errors` +
@@ -21,13 +24,13 @@ function showHead() {
 }
 
 for (const name in views) {
-    const empty = (name === 'duplicates' && !groups.size) || (name === 'errors' && !head.errors) || (views[name][2] && !active) ||
-        (name === 'clusters' && !rows.some((r) => r.record.cluster !== undefined)) || (name === 'dropped' && !head.dropped);
+    const empty = (name === 'duplicates' && !groups().size) || (name === 'errors' && !head.errors) || (views[name][2] && !active) ||
+        (name === 'clusters' && !rows.some((r) => field(r, 'cluster') !== undefined)) || (name === 'dropped' && !head.dropped);
     if (!empty)
         $('view').append(Object.assign(make('option', '', views[name][0]), { value: name }));
 }
 $('sort').append(Object.assign(make('option', '', 'order of the input'), { value: '' }),
-    ...numeric.map((name) => Object.assign(make('option', '', name), { value: name })));
+    ...numeric.map((name) => Object.assign(make('option', '', visible(name)), { value: name })));
 $('histograms').append(...numeric.map(histogram));
 $('view').addEventListener('change', arrange);
 $('sort').addEventListener('change', arrange);
@@ -42,7 +45,7 @@ $('limit').addEventListener('input', () => {
     setLimit(least + Number($('limit').value) / 1000 * (most - least));
 });
 $('limit-copy').addEventListener('click', () => copy($('limit-filter').textContent));
-$('copy-names').addEventListener('click', () => copy(order.map(nameOf).join('\n') + '\n'));
+$('copy-names').addEventListener('click', () => copy(order.map((row) => plainName(nameOf(row))).join('\n') + '\n'));
 $('save').addEventListener('click', save);
 $('forget').addEventListener('click', () => {
     if (!decisions.size || confirm(`Forget ${decisions.size} decisions?`)) {
@@ -53,13 +56,13 @@ $('forget').addEventListener('click', () => {
 });
 $('blind').addEventListener('change', () => {
     document.body.classList.toggle('blind', $('blind').checked);
+    for (const place of [...cards.keys()])
+        redraw(place);
     showProgress();
 });
-let frame = 0;
-$('grid').addEventListener('scroll', () => {
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(draw);
-}, { passive: true });
+$('grid').addEventListener('scroll', drawSoon, { passive: true });
+$('details-close').addEventListener('click', () => $('details').close());
+document.title = $('title').textContent = visible(document.title);
 new ResizeObserver(layOut).observe($('grid'));
 showHead();
 if (active)

@@ -217,7 +217,7 @@ static int keep_record(struct page *p, const struct record *r, struct small *s, 
         if (s->jpeg[i] && keep_picture(p, s, i))
             return -1;
     buffer_clear(row);
-    row_write(row, r);
+    row_write(row, r, p->o.fields);
     e.at = p->end;
     e.size = (int)row->size;
     e.hash = hash_bytes(row->data, row->size, 0);

@@ -50,8 +50,9 @@ void stratum_add(struct page *p, struct entry e);
 /* What is shown, in the order of the input; to free. */
 struct entry *page_entries(struct page *p, long *count);
 
-/* row.c - what does not depend on the choice: id, hash, {fields} */
-void row_write(struct buffer *b, const struct record *r);
+/* row.c - what does not depend on the choice: id, hash, {fields}, field of the first text,
+ * duplicate_of */
+void row_write(struct buffer *b, const struct record *r, const struct fields *f);
 void counts_add(struct counts *c, const char *word);
 
 #endif

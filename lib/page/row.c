@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * row.c - a record as the page has it: its id as a text or null, else its hash, and its fields
+ * row.c - a record as the page has it: its id as a text or null, else its hash, its fields, and
+ * what the page needs as a filter reads it: which field has the first text, and duplicate_of as it
+ * is spelt
  *
  * Fields that nobody reads by eye stay out: vectors, data: URIs, long lists.  Long texts are cut.
  * In a script element `<` could begin a tag, so it is written as \u003c, which JSON reads as the
@@ -78,10 +80,25 @@ static void add_fields(struct buffer *b, const struct record *r)
     buffer_byte(b, '}');
 }
 
-void row_write(struct buffer *b, const struct record *r)
+/* The field whose first text a decision names, as decisions_on() reads it; else null. */
+static void add_text_field(struct buffer *b, const struct record *r, const struct fields *f)
+{
+    struct texts texts = { 0 };
+    struct span value;
+    const char *name = NULL;
+
+    if (record_texts(r, f, &texts) == 1 && texts.count && record_text(r, f, &value, &name))
+        json_escape(b, name, strlen(name));
+    else
+        buffer_string(b, "null");
+    texts_free(&texts);
+}
+
+void row_write(struct buffer *b, const struct record *r, const struct fields *f)
 {
     bool hashed;
     char *key = record_key(r, &hashed);
+    struct span of;
 
     if (hashed)
         buffer_string(b, "null");
@@ -91,6 +108,12 @@ void row_write(struct buffer *b, const struct record *r)
     json_escape(b, key, hashed ? strlen(key) : 0);
     buffer_byte(b, ',');
     add_fields(b, r);
+    buffer_byte(b, ',');
+    add_text_field(b, r, f);
+    if (record_find(r, "duplicate_of", &of) && of.data[0] != 'n') { /* not null */
+        buffer_byte(b, ',');
+        json_escape(b, of.data, of.size);
+    }
     free(key);
     buffer_substitute(b, "<", "\\u003c");
     buffer_substitute(b, "\n", " ");

@@ -4,6 +4,7 @@
  * In page.html @NAME@ is a place.  The nonce of the content-security policy is a hash of what the
  * page holds, so the same records give the same bytes.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@
 
 extern const char page_html[], page_css[], page_script[]; /* made of the files of that name */
 
-enum { ACROSS = 16 /* pictures of a row, and rows, of a sprite sheet */ };
+enum {
+    SHEET = 1024 /* pixels a side of a sprite sheet: a browser decodes all of it for one picture */
+};
 
 struct writing {
     struct page *p;
@@ -21,7 +24,7 @@ struct writing {
     long count;
     int *picture; /* numbers in the temporary file, in the order of the page */
     int pictures;
-    bool sprites;
+    int across;   /* pictures of a row, and rows, of a sprite sheet */
     char *folder; /* of the sheets; NULL: they are inline */
     int (*put)(void *self, const void *data, size_t n);
     void *self;
@@ -71,6 +74,16 @@ static void add_counts(struct buffer *b, const char *name, const struct counts *
     buffer_byte(b, '}');
 }
 
+/* A file's name as part of a URL: of any bytes, and never with a scheme or a query. */
+static void add_reference(struct buffer *b, const char *name)
+{
+    for (; *name; name++)
+        if (isalnum((unsigned char)*name) || strchr("-._~", *name))
+            buffer_byte(b, *name);
+        else
+            buffer_printf(b, "%%%02X", (unsigned char)*name);
+}
+
 static int put_head(struct writing *w)
 {
     const struct page *p = w->p;
@@ -95,10 +108,10 @@ static int put_head(struct writing *w)
     if (w->folder) {
         const char *slash = strrchr(w->folder, '/');
 
-        buffer_printf(&b, ",\"sprites\":{\"across\":%d,\"side\":%ld,\"folder\":", ACROSS,
+        buffer_printf(&b, ",\"sprites\":{\"across\":%d,\"side\":%ld,\"folder\":\"", w->across,
                       p->o.side);
-        json_escape(&b, slash ? slash + 1 : w->folder, strlen(slash ? slash + 1 : w->folder));
-        buffer_byte(&b, '}');
+        add_reference(&b, slash ? slash + 1 : w->folder);
+        buffer_string(&b, "\"}");
     }
     buffer_byte(&b, '}');
     buffer_substitute(&b, "<", "\\u003c");
@@ -221,26 +234,27 @@ static int put_page(struct writing *w)
 
 static int write_sheet(struct writing *w, const struct folder *f, int sheet)
 {
-    enum { MOST = ACROSS * ACROSS };
-    struct buffer jpegs[MOST] = { 0 };
-    struct vlm_bytes list[MOST];
+    int most = w->across * w->across, count = 0, status = 0;
+    struct buffer *jpegs = xalloc((size_t)most, sizeof *jpegs);
+    struct vlm_bytes *list = xalloc((size_t)most, sizeof *list);
     char name[32], *path;
     void *made = NULL;
     size_t size;
-    int count = 0, status = 0;
 
-    for (int i = sheet * MOST; i < w->pictures && count < MOST && !status; i++, count++) {
+    for (int i = sheet * most; i < w->pictures && count < most && !status; i++, count++) {
         const struct picture *x = &w->p->pictures[w->picture[i]];
 
         status = read_back(w->p, x->at, x->size, &jpegs[count]);
         list[count] = (struct vlm_bytes){ jpegs[count].data, jpegs[count].size };
     }
-    status = status ? status : vlm_sprites(list, count, ACROSS, (int)w->p->o.side, &made, &size);
+    status = status ? status : vlm_sprites(list, count, w->across, (int)w->p->o.side, &made, &size);
     snprintf(name, sizeof name, "%04d.jpg", sheet);
     path = path_join(f->temporary, name);
     status = status ? status : file_write_atomic(path, made, size);
-    for (int i = 0; i < MOST; i++)
+    for (int i = 0; i < most; i++)
         buffer_free(&jpegs[i]);
+    free(jpegs);
+    free(list);
     free(path);
     free(made);
     return status;
@@ -250,7 +264,7 @@ static int write_sheets(struct writing *w)
 {
     static const char *const ours[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL };
     struct folder f;
-    int sheets = (w->pictures + ACROSS * ACROSS - 1) / (ACROSS * ACROSS), status = 0;
+    int most = w->across * w->across, sheets = (w->pictures + most - 1) / most, status = 0;
 
     if (folder_begin(&f, w->folder, "0000.jpg"))
         return -1;
@@ -302,7 +316,7 @@ static int choose_place(struct writing *w, const char *path)
 int page_write(struct page *p, const char *path, int (*put)(void *self, const void *data, size_t n),
                void *self)
 {
-    struct writing w = { .p = p, .put = put, .self = self };
+    struct writing w = { .p = p, .put = put, .self = self, .across = SHEET / (int)p->o.side };
     int status;
 
     if (fflush(p->store))

@@ -27,6 +27,8 @@ is "$(part records page.html | jq -c '[length, (map(.[0])), (map(.[3]))]')" \
     'states and ids, each id as it was spelt'
 is "$(part records page.html | jq -c '[.[2][1], .[0][1], .[0][2], .[1][5].image_embedding]')" '[-1,0,[],[0.1,0.2,0.3]]' \
     'a picture that is gone has no number'
+is "$(part records page.html | jq -c 'map(.[6])')" '["text","text","text",null,"text","text","text"]' \
+    'which field has the first text'
 is "$(part records page.html | jq -r '.[1][5].text')" '</script><script>alert(1)</script>' \
     'a text comes back as it was'
 is "$(grep -c 'alert(1)<' page.html)" 0 'no tag of a record is a tag of the page'
@@ -42,8 +44,12 @@ same page.html stdout.html 'the same bytes on standard output'
 
 status 0 'sprite sheets beside the page' vlm-page --inline 0 --dropped dropped.jsonl -o far.html kept.jsonl
 is "$(ls far.sprites)" 0000.jpg 'in a folder of its name'
-is "$(part head far.html | jq -c .sprites)" '{"across":16,"side":128,"folder":"far.sprites"}' 'which the page knows'
+is "$(part head far.html | jq -c .sprites)" '{"across":8,"side":128,"folder":"far.sprites"}' 'which the page knows'
 is "$(part pictures far.html)" '' 'and no picture inside'
+vlm-page --inline 0 --side 512 -o 'a?b #%é".html' kept.jsonl
+is "$(part head 'a?b #%é".html' | jq -c .sprites)" '{"across":2,"side":512,"folder":"a%3Fb%20%23%25%C3%A9%22.sprites"}' \
+    'larger pictures, fewer a sheet; the name is one in a URL'
+ok 'while the folder has its own' test -e 'a?b #%é".sprites/0000.jpg'
 status 1 'sheets need a file beside which they lie' vlm-page --inline 0 kept.jsonl
 like "$(cat .err)" 'give --output' 'and this is said'
 
@@ -66,6 +72,27 @@ status 1 'a full disk is an error' sh -c 'vlm-page kept.jsonl >/dev/full'
 status 1 'a file of dropped records that is not there' vlm-page --dropped nope.jsonl -o x.html kept.jsonl
 [ ! -e x.html ]
 report $? 'leaves no page'
+
+# the first text as vlm-filter takes it: not one that vlm-caption wrote, and no list that holds another value
+cat >texts.jsonl <<'R'
+{"id":1,"caption":"ours","caption_source":"vlm","title":"theirs"}
+{"id":2,"text":["a",1],"caption":"b"}
+{"id":3,"itm":0.5}
+{"id":4,"caption":"ours","caption_source":"vlm","duplicate_of":12345678901234567890}
+{"id":5,"duplicate_of":null,"alt":"other"}
+R
+vlm-page -o texts.html texts.jsonl
+is "$(part records texts.html | jq -c 'map(.[6:])')" \
+    '[["title"],[null],[null],["caption","12345678901234567890"],[null]]' 'the first text, and duplicate_of as it is spelt'
+vlm-page --text-field alt -o texts.html texts.jsonl
+is "$(part records texts.html | jq -c 'map(.[6])')" '[null,null,null,null,"alt"]' 'of the field that is named'
+is "$(part head texts.html | jq -c '.texts[:2]')" '["alt","text"]' 'which the page shows first'
+
+# hostile options
+vlm-page --title '</title><script>alert(1)</script>&amp;' --score '</script><b>' -o title.html kept.jsonl
+is "$(grep -c '<script>alert' title.html)" 0 'a title is no markup'
+like "$(cat title.html)" '<title>&lt;/title>&lt;script>alert\(1\)&lt;/script>&amp;amp;</title>' 'it stands as it was given'
+is "$(part head title.html | jq -r .score)" '</script><b>' 'nor is a name of a field'
 
 # decisions
 cat >scored.jsonl <<'R'

@@ -3,7 +3,7 @@
 
 Makes pictures and records, writes the page, opens it from disk and looks: what it asks for, how many cards are
 alive, whether its threshold counts as vlm-filter does, whether decisions change what they name and nothing else,
-whether hostile text stays inert, what an accessibility checker finds.
+whether hostile text stays inert, what an accessibility checker finds, and how it opens and scrolls with many.
 """
 import json
 import os
@@ -11,11 +11,11 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
+
+import speed
 
 BUILD, CHROMIUM = os.path.abspath(sys.argv[1]), sys.argv[2]
 MANY = int(sys.argv[3]) if len(sys.argv) > 3 else 20000
@@ -36,14 +36,6 @@ def run(*words, **more):
     return subprocess.run([os.path.join(BUILD, words[0]), *words[1:]], check=True, stdout=subprocess.PIPE, **more).stdout.decode()
 
 
-def pictures(folder, many):
-    draw = random.Random(1)
-    for i in range(many):
-        image = Image.new('RGB', (160, 120), tuple(draw.randrange(256) for _ in range(3)))
-        ImageDraw.Draw(image).ellipse((20, 20, 20 + draw.randrange(40, 130), 110), fill=tuple(draw.randrange(256) for _ in range(3)))
-        image.save(f'{folder}/{i}.jpg')
-
-
 def records(many):
     draw = random.Random(2)
     for i in range(many):
@@ -62,10 +54,7 @@ def opened(browser, path, **more):
     page.on('console', lambda m: page.problems.append(m.text) if m.type == 'error' else None)
     page.on('pageerror', lambda e: page.problems.append(str(e)))
     page.on('request', lambda r: page.asked.append(r.url))
-    begin = time.time()
-    page.goto('file://' + os.path.abspath(path))
-    page.wait_for_function('window.vlmPage && vlmPage.cardsAlive() > 0')
-    page.seconds = time.time() - begin
+    speed.visit(page, path)
     return page
 
 
@@ -131,6 +120,142 @@ def review(page, browser):
     ok(f"AUC {told['auc'] / 100 if told['auc'] > 1 else told['auc']:.3f}" in page.inner_text('#agreement'), 'the AUC is vlm-eval\'s', (told, page.inner_text('#agreement')))
 
 
+# Every field that the page reads, with what could break out of it: markup, shell, objects that are no texts, names that
+# every object has.
+def broken():
+    trap = {'toString': 1, 'valueOf': 2, 'toJSON': 3}
+    values = [*HOSTILE, trap, [trap], None, True, [], 1e308, -0.0, '__proto__', {'__proto__': {'hacked': 1}}]
+    fields = ['id', 'image', 'text', 'caption', 'source', 'reason', 'error', 'cluster', 'duplicate_of', 'duplicate_sim', 'itm', 'itc', 'heatmap', 'url']
+    for field in fields:
+        for value in values:
+            yield {'id': 'x', 'image': '0.jpg', 'text': 'a', 'itm': 0.5, 'source': 'web', 'cluster': 1, 'duplicate_of': 'x', field: value}
+    yield {'error': {'code': trap, 'message': trap, 'stage': '<b>'}, 'text': 'b'}
+    yield {'error': {'code': HOSTILE[0], 'message': HOSTILE[1]}, 'image': HOSTILE[1]}
+    for name in [*HOSTILE, '__proto__', 'constructor', 'toString', "x'; touch pwned; '", '$(touch pwned)', '`touch pwned`', 'a\nb', 'not', 'x"y', '-1']:
+        yield {'text': name, name: 1.5}
+
+
+def hostile(browser):
+    with open('hostile.jsonl', 'w') as f:
+        f.writelines(json.dumps(r) + '\n' for r in broken())
+    title = '</h1><script>window.hacked = 1</script>\u202e'
+    run('vlm-page', '--title', title, '--score', '</script><script>window.hacked = 1</script>', '--dropped', 'hostile.jsonl', '-o', 'hostile.html', 'hostile.jsonl')
+    page = opened(browser, 'hostile.html')
+    ok(page.inner_text('#title') == title.replace('\u202e', '\\u202e'), 'a title stands as it was given', page.inner_text('#title'))
+    views = page.evaluate('[...document.getElementById("view").options].map(o => o.value)')
+    for view in views:
+        page.select_option('#view', view)
+        for _ in range(2):
+            page.keyboard.press('Escape')
+            page.evaluate('document.getElementById("grid").scrollTop += 600')
+    page.select_option('#view', 'all')
+    for query in ('constructor:x', '__proto__:x', 'toString:1', '<script>', 'text:"', 'itm>=x', "'", '\\', '(['):
+        page.fill('#search', query)
+        page.wait_for_timeout(200)
+    page.fill('#search', '')
+    page.wait_for_timeout(200)
+    for _ in range(len(HOSTILE)):
+        page.locator('.card.current').dblclick(position={'x': 20, 'y': 20})
+        page.keyboard.press('Escape')
+        page.keyboard.press('ArrowRight')
+    ok(len(page.asked) == 1 and not page.problems and page.evaluate('window.hacked || ({}).hacked') is None,
+       f'hostile values in every field: nothing runs, nothing is asked for, no error ({len(views)} lists)', (page.asked[:3], page.problems[:3]))
+    names = page.evaluate('[...document.querySelectorAll(".histogram")].map(h => h.dataset.field)')
+    wrong = []
+    for name in names:
+        command = page.evaluate('name => { vlmPage.choose(name); vlmPage.setLimit(1); return [document.getElementById("limit-filter").textContent, vlmPage.wouldKeep(name, 1)] }', name)
+        if not command[0].startswith('vlm-filter --'):
+            continue
+        got = subprocess.run(['sh', '-c', command[0] + ' -q hostile.jsonl | wc -l'], env={**os.environ, 'PATH': BUILD + ':' + os.environ['PATH']},
+                             stdout=subprocess.PIPE).stdout.decode().strip()
+        if got != str(command[1] // 2): # the file is there twice
+            wrong.append((command, got))
+    ok(len(names) > 8 and not wrong and not os.path.exists('pwned'), f'{len(names)} names of fields: the command to copy is one command', wrong)
+
+
+def by_keys(browser):
+    """Groups, heat maps, all fields, the blind mode, paper."""
+    with open('groups.jsonl', 'w') as f:
+        for i in range(40):
+            r = {'image': f'{i}.jpg', 'text': f'text {i}', 'itm': i / 40, 'caption': 'c', 'secret': 0.125}
+            if i % 4 in (1, 2):
+                r |= {'duplicate_of': f'{i - i % 4}.jpg', 'duplicate_sim': 0.97}
+            if i == 0:
+                r |= {'heatmap': ['50.jpg', '51.jpg']}
+            f.write(json.dumps(r) + '\n')
+    for more, name in (([], 'inline'), (['--inline', '0'], 'in sheets')):
+        run('vlm-page', *more, '-o', 'groups.html', 'groups.jsonl')
+        page = opened(browser, 'groups.html')
+        picture = '() => { const i = document.querySelector(".card.current img"); return [i.complete && i.naturalWidth > 0, i.src, i.style.left, i.style.top] }'
+        page.keyboard.press('Home')
+        page.wait_for_function('(() => { const i = document.querySelector(".card.current img"); return i.complete && i.naturalWidth > 0 })()')
+        seen = [page.evaluate(picture)]
+        for _ in range(3):
+            page.keyboard.press('h')
+            page.wait_for_timeout(50)
+            seen.append(page.evaluate(picture))
+        ok(seen[0] == seen[3] and len({str(s) for s in seen}) == 3, f'{name}: H shows each heat map, then the picture', seen)
+    page.select_option('#view', 'duplicates')
+    ok(page.inner_text('#shown').startswith('30 of 40'), 'groups: the first and its duplicates', page.inner_text('#shown'))
+    ok('group of 3, cosine 0.97' in page.inner_text('#cards'), 'with their cosine')
+    page.locator('.card').nth(1).get_by_text('flicker').click()
+    first = page.locator('.card').nth(1).locator('img').get_attribute('style')
+    changed = page.wait_for_function('first => document.querySelectorAll(".card")[1].querySelector("img").getAttribute("style") !== first', arg=first)
+    ok(changed.json_value(), 'two pictures flicker')
+    page.locator('.card').nth(1).get_by_text('this stays').click()
+    ok([json.loads(line)['keep'] for line in page.evaluate('vlmPage.decisionLines()').splitlines()] == [False, True, False], 'one stays, the others go')
+    page.keyboard.press('Home')
+    page.keyboard.press('Enter')
+    ok(page.locator('#details').is_visible() and 'secret' in page.inner_text('#details-fields'), 'Enter shows all fields')
+    page.keyboard.press('x')
+    page.keyboard.press('Escape')
+    ok(not page.locator('#details').is_visible() and page.evaluate('document.activeElement.classList.contains("current")'), 'Escape goes back to the card')
+    ok('kept' in page.locator('.card.current').get_attribute('aria-label'), 'a card says what it is')
+    page.check('#blind')
+    said = page.evaluate('[...document.querySelectorAll(".card")].map(c => c.getAttribute("aria-label") + " " + c.innerText).join()')
+    page.locator('.card.current').dblclick(position={'x': 20, 'y': 20})
+    said += page.inner_text('#details')
+    page.keyboard.press('Escape')
+    ok('kept' not in said and 'itm' not in said and '0.125' not in said, 'blind: nothing of it is said or shown', said[:300])
+    page.uncheck('#blind')
+    page.select_option('#view', 'all')
+    paper = page.pdf()
+    ok(paper.count(b'/Type /Page\n') > 2 and page.inner_text('#printed', timeout=1000) is not None, f'prints {paper.count(b"/Type /Page" + chr(10).encode())} pages of 40 cards')
+    page.evaluate('dispatchEvent(new Event("beforeprint"))')
+    ok(page.evaluate('vlmPage.cardsAlive()') == 40, 'all 40 cards are on paper', page.evaluate('vlmPage.cardsAlive()'))
+    page.evaluate('dispatchEvent(new Event("afterprint"))')
+    ok(not page.problems, 'no error in the console', page.problems[:3])
+
+
+def without_ids(browser):
+    with open('nameless.jsonl', 'w') as f:
+        f.writelines(json.dumps({'image': f'{i % 7}.jpg', 'text': ['same', 'other'][i % 2], 'itm': i / 100}) + '\n' for i in range(100))
+    rule = ['vlm-filter', '--keep', 'itm >= 0.5']
+    run(*rule, '--dropped', 'd.jsonl', '-o', 'k.jsonl', 'nameless.jsonl')
+    run('vlm-page', '--dropped', 'd.jsonl', '-o', 'nameless.html', 'k.jsonl')
+    page = opened(browser, 'nameless.html')
+    for view, key in (('kept', 'x'), ('dropped', 'p')):
+        page.select_option('#view', view)
+        page.keyboard.press('Home')
+        for _ in range(5):
+            page.keyboard.press(key)
+    with open('decisions.jsonl', 'w') as f:
+        f.write(page.evaluate('vlmPage.decisionLines()'))
+    plain, decided = (run(*rule, *more, 'nameless.jsonl').splitlines() for more in ((), ('--decisions', 'decisions.jsonl')))
+    ok(len(set(plain) - set(decided)) == 5 and len(set(decided) - set(plain)) == 5, 'records without an id: ten decisions change ten',
+       (len(set(plain) - set(decided)), len(set(decided) - set(plain))))
+
+
+def full_store(browser):
+    page = opened(browser, 'nameless.html')
+    ok(not page.locator('#unkept').is_visible(), 'the browser keeps the review')
+    page.evaluate('void (Storage.prototype.setItem = () => { throw new Error("full") })')
+    page.keyboard.press('Home')
+    page.keyboard.press('p')
+    page.wait_for_timeout(400)
+    ok(page.locator('#unkept').is_visible(), 'and says so when it does not')
+
+
 def accessible(browser):
     for scheme, width in (('light', 1280), ('dark', 1280), ('light', 420)):
         context = browser.new_context(viewport={'width': width, 'height': 900}, color_scheme=scheme)
@@ -143,23 +268,14 @@ def accessible(browser):
 
 
 def large(browser):
-    with open('many.jsonl', 'w') as f:
-        f.writelines(records(MANY))
-    begin = time.time()
-    run('vlm-page', '-o', 'many.html', 'many.jsonl')
-    made = time.time() - begin
+    speed.write(BUILD, MANY)
     page = opened(browser, 'many.html')
-    print(f'# {MANY} records: page made in {made:.1f} s, {os.path.getsize("many.html") / 2**20:.1f} MiB, open in {page.seconds:.2f} s')
-    page.evaluate('''() => { window.tasks = []; new PerformanceObserver(l => l.getEntries().forEach(e => tasks.push(e.duration)))
-        .observe({ type: 'longtask' }) }''')
-    most = 0
-    for i in range(60):
-        page.evaluate(f'document.getElementById("grid").scrollTop = {i * 1700}')
-        page.wait_for_timeout(30)
-        most = max(most, page.evaluate('vlmPage.cardsAlive()'), page.locator('.card').count())
-    tasks = page.evaluate('tasks')
-    ok(most <= 200, f'at most 200 cards are alive ({most})')
-    print(f'# while scrolling: {len(tasks)} tasks over 50 ms {[round(t) for t in tasks]}')
+    cards = 0
+    for sort in ('', 'itm'):
+        page.select_option('#sort', sort)
+        alive, _ = speed.scroll(browser, page)
+        cards = max(cards, alive)
+    ok(0 < cards <= 200, f'at most 200 cards are alive ({cards})')
     sheets = {url for url in page.asked if '.sprites/' in url}
     ok(all('.sprites/' in url or url.endswith('many.html') for url in page.asked), 'nothing but the page and its sheets is asked for')
     ok(os.path.isdir('many.sprites') == bool(sheets), 'sheets are used where there are any')
@@ -167,9 +283,13 @@ def large(browser):
 
 with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
     os.chdir(folder)
-    pictures('.', 200)
+    speed.pictures()
     browser = play.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
     review(small(browser), browser)
+    without_ids(browser)
+    full_store(browser)
+    by_keys(browser)
+    hostile(browser)
     accessible(browser)
     large(browser)
     browser.close()
