@@ -96,7 +96,7 @@ $(BUILD)/lib/page/assets.o: $(BUILD)/lib/page/assets.c
 
 # the built-in model, found from a program's own place, as when it is installed
 $(BUILD)/share/vlm/models/default:
-	mkdir -p $(@D) && ln -sfn ../../../../lib/share/default $@
+	mkdir -p $(@D) && ln -sfnr lib/share/default $@
 
 # and the vocabularies that the authors' code carries
 $(BUILD)/share/vlm/vocabularies:
@@ -139,7 +139,7 @@ compile_commands.json: $(every_source) Makefile
 	    --args -- $(compile) >$@
 
 bench: all $(benches)
-	@BUILD=$(BUILD) sh tests/bench/run
+	@BUILD=$(abspath $(BUILD)) sh tests/bench/run
 
 # the model of tests/model/train-bridge, from packages; a run that was stopped goes on
 model: all
@@ -148,7 +148,7 @@ model: all
 	BUILD=$(BUILD) sh tests/model/train-bridge $(BUILD)/model/data $(BUILD)/model
 
 demo: all
-	@BUILD=$(BUILD) sh tests/demo
+	@BUILD=$(abspath $(BUILD)) sh tests/demo
 
 pages = $(wildcard man/*.[157])
 # fish looks below /usr and in /etc, not below /usr/local

@@ -17,7 +17,7 @@ named    = $(or $(filter $(BUILD)/$(1) $(BUILD)/$(1:.c=) $(1) $(1).t $(1).strict
 chosen  := $(if $(T),$(foreach t,$(patsubst %/,%,$(T)),$(call named,$(t:$(BUILD)/%=%))),$(usual))
 
 jobs     = $(shell nproc 2>/dev/null || echo 2)
-prove    = BUILD=$(BUILD) VERSION=$(VERSION) CC='$(CC)' prove --failures --comments --timer -j$(jobs) -e 'sh tests/any'
+prove    = BUILD=$(abspath $(BUILD)) VERSION=$(VERSION) CC='$(CC)' prove --failures --comments --timer -j$(jobs) -e 'sh tests/any'
 
 check: $(if $(filter %.t %.strict %.large $(faults),$(chosen)),all) $(if $(filter tests/fuzz/%,$(chosen)),$(fuzzers)) \
        $(filter $(BUILD)/%,$(chosen)) $(BUILD)/share/vlm/models/default $(BUILD)/share/vlm/vocabularies
@@ -34,15 +34,15 @@ clang := $(firstword $(foreach c,clang-16 clang-14 clang,$(if $(shell command -v
 fuzz:
 ifneq ($(clang),)
 	$(MAKE) FUZZ=1 CC=$(clang) fuzz-targets
-	@BUILD=build-fuzz LIBFUZZER=1 sh tests/fuzz/run
+	@BUILD=$(abspath build-fuzz) LIBFUZZER=1 sh tests/fuzz/run
 else
 	$(MAKE) fuzz-targets
-	@BUILD=$(BUILD) sh tests/fuzz/run
+	@BUILD=$(abspath $(BUILD)) sh tests/fuzz/run
 endif
 
 # what build-fuzz/corpus reached that tests/fuzz/corpus does not
 fuzz-corpus:
-	@BUILD=build-fuzz LIBFUZZER=1 FUZZ_MERGE=1 sh tests/fuzz/run
+	@BUILD=$(abspath build-fuzz) LIBFUZZER=1 FUZZ_MERGE=1 sh tests/fuzz/run
 
 fuzz-targets: all $(fuzzers)
 

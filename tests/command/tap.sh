@@ -10,7 +10,8 @@
 set +o posix
 script=$0
 top=$(cd "$(dirname "$0")/../.." && pwd)
-build=$top/${BUILD:-build}
+build=${BUILD:-build} # a folder of the checkout, or anywhere
+case $build in /*) ;; *) build=$top/$build ;; esac
 PATH=$build:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/vlm-test.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -3,7 +3,8 @@
 # command is completed
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top" || exit 1
-build=$top/${BUILD:-build}
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$top/$build ;; esac
 count=0
 failed=0
 check() { # PROBLEMS NAME

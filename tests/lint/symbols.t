@@ -1,7 +1,9 @@
 #!/bin/sh
 # symbols.t - libvlm.a is one object, and a program that links it sees the names of vlm.h alone
 top=$(cd "$(dirname "$0")/../.." && pwd)
-library=$top/${BUILD:-build}/libvlm.a
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$top/$build ;; esac
+library=$build/libvlm.a
 count=0
 failed=0
 check() { # PROBLEMS NAME
