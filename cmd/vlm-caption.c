@@ -65,6 +65,7 @@ static const struct option_spec options[] = {
     OPTIONS_END,
 };
 
+/* An option that these uses do not cover is refused before the first record. */
 static unsigned uses(void)
 {
     return USES_IMAGES | USES_IMAGE_NAMES | USES_TOKENIZER | (sample ? USES_CHANCE : 0) |
@@ -83,6 +84,7 @@ static const char *const writes[] = { "caption",   "captions",   "caption_source
                                       "synthetic", "synthetics", "logprob",
                                       "prob",      "truncated",  NULL };
 
+/* The list is tokenised once, for all records. */
 static int read_answers(void)
 {
     if (lines_read(answers_path, &answer_list))
@@ -111,6 +113,7 @@ static struct vlm_writing writing(void)
     };
 }
 
+/* What cannot work is said before a model is opened, what the model cannot do right after it. */
 static int begin(void)
 {
     const struct vlm_writing how = writing();
@@ -152,6 +155,8 @@ static void read_prompt(struct record *r, struct work *w)
         record_fail(r, "read", "no_text", "the record has no text whose words are to be predicted");
 }
 
+/* The seed of a record depends on the record and --seed alone: neither its place nor its neighbours
+ * change what is drawn. */
 static void prepare(struct record *r)
 {
     struct work *w = r->work = xalloc(1, sizeof *w);
@@ -194,6 +199,7 @@ static bool has_foreign_caption(const struct record *r)
            (has(r, "captions") && !record_is_synthetic(r, "captions"));
 }
 
+/* A list with -n, else one text; null where --reject leaves none. */
 static void set_captions(struct record *r, const struct vlm_text *texts)
 {
     bool foreign = has_foreign_caption(r);
@@ -231,7 +237,8 @@ static int choose(const float *features, int count, const char *const *prompts,
                   struct vlm_text *texts, float *prob)
 {
     struct vlm_ranked *got = xalloc((size_t)count * (size_t)sequences, sizeof *got);
-    int status = vlm_rank(model, features, count, prompts, answers, (int)keep, (int)sequences, got);
+    const struct vlm_ranking how = { answers, (int)keep, (int)sequences };
+    int status = vlm_rank(model, features, count, prompts, &how, got);
 
     for (long i = 0; i < count * sequences && !status; i++) {
         texts[i] = (struct vlm_text){ xstrdup(answer_list.items[got[i].index]), got[i].logprob,
@@ -242,18 +249,21 @@ static int choose(const float *features, int count, const char *const *prompts,
     return status;
 }
 
+/* The three ways to a text: fill in, choose from a list, write. */
 static int write_texts(const float *features, int count, const char *const *prompts,
                        const uint64_t *seeds, struct vlm_text *texts, float *prob)
 {
-    const struct vlm_writing how = writing();
+    struct vlm_writing how = writing();
 
     if (fill_mask)
         return vlm_fill(model, features, count, prompts, (int)sequences, texts);
     if (answers)
         return choose(features, count, prompts, texts, prob);
-    return vlm_write(model, features, count, prompts, seeds, &how, texts);
+    how.seeds = seeds;
+    return vlm_write(model, features, count, prompts, &how, texts);
 }
 
+/* Features of all images first, then texts of all: the image tower runs over full batches. */
 static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
     struct image_work **images = xalloc((size_t)count, sizeof *images);

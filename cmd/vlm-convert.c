@@ -57,6 +57,7 @@ static bool ends_in(const char *name, const char *ending)
     return length > tail && !strcmp(name + length - tail, ending);
 }
 
+/* A name that ends in .pth or .pt is the authors' file. */
 static bool wants_original(const char *out)
 {
     return layout == LAYOUT_ORIGINAL ||
@@ -77,6 +78,7 @@ static int convert(const char *model, const char *out)
     return vlm_convert(model, out, &how);
 }
 
+/* The records are read as the model itself reads them, so it is opened once more. */
 static int read_samples(struct vlm_samples *samples, const char *model)
 {
     struct vlm *m = vlm_open(model, &opened);
@@ -103,6 +105,7 @@ static int convert_calibrated(const char *model, const char *out)
     return 0;
 }
 
+/* These go together or not at all; the messages say how. */
 static void check_options(void)
 {
     bool int8 = !strcmp(types[type], "int8");
@@ -124,6 +127,7 @@ static int say(char *line)
     return 0;
 }
 
+/* One model that cannot be read does not keep the others from being described. */
 static int say_all(char *const *names, int count)
 {
     int status = 0;

@@ -72,7 +72,7 @@ static struct {
     struct recall_set recall;
     struct answers answers, texts; /* ranked: images for texts; texts for images */
     struct classes classes;
-    struct judgements judgements;
+    struct labelled_list labelled;
 } all;
 
 static bool find(const struct record *r, const char *name, struct span *value)
@@ -187,7 +187,7 @@ static int add_result(const char *id, const char *caption)
     all.failed++;
     if (!settings.quiet)
         warn("%s: image_id %s: %s", results_path, id, error_text());
-    return settings.on_error == ON_ERROR_FAIL ? fail("a result was not usable") : 0;
+    return settings.errors.action == ON_ERROR_FAIL ? fail("a result was not usable") : 0;
 }
 
 /* Retrieval */
@@ -307,7 +307,7 @@ static int read_pairs(const struct record *r, struct work *w)
 
 static int add_pairs(struct work *w)
 {
-    return judged_read(&all.judgements, w->score, w->answer);
+    return labelled_read(&all.labelled, w->score, w->answer);
 }
 
 /* The loop's callbacks */
@@ -408,7 +408,7 @@ static void set_metrics(struct record *out)
         metrics_captions(out, all.captions, all.references);
         break;
     case ITM:
-        metrics_judged(out, &all.judgements, (double)threshold);
+        metrics_matching(out, &all.labelled, (double)threshold);
         break;
     case RANKED:
         metrics_answers(out, &all.answers, &all.texts);
@@ -436,7 +436,7 @@ static void end(void)
     answers_free(&all.answers);
     answers_free(&all.texts);
     classes_free(&all.classes);
-    free(all.judgements.list);
+    free(all.labelled.list);
 }
 
 static struct filter filter = {

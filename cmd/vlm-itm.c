@@ -106,6 +106,7 @@ static void read_texts(struct record *r, struct work *w, const struct texts *t, 
     }
 }
 
+/* A record without that field is scored by its others. */
 static void read_field(struct record *r, struct work *w, const char *name)
 {
     struct texts t;
@@ -142,6 +143,7 @@ static void read_usual(struct record *r, struct work *w)
             read_field(r, w, others[i]);
 }
 
+/* With queries or candidates the texts come from there, and the record gives its image alone. */
 static void prepare(struct record *r)
 {
     struct work *w = r->work = xalloc(1, sizeof *w);
@@ -178,6 +180,8 @@ struct match {
     int label;
 };
 
+/* Visual entailment has three classes; itm is then the probability of entailment against the other
+ * two. */
 static struct match match_probability(const float *logits, int classes)
 {
     struct match j = { .label = 0 };
@@ -198,6 +202,7 @@ static struct match match_probability(const float *logits, int classes)
     return j;
 }
 
+/* Visual entailment: the likeliest class by its name. */
 static void set_labels(struct record *r, const struct scored *s, const struct match *list)
 {
     char *field = s->field ? xprintf("label.%s", s->field) : xstrdup("label");
@@ -284,6 +289,7 @@ static void draw_all(struct record *r, const struct work *w, const float *featur
         draw_field(r, &w->fields[i], features);
 }
 
+/* logits: [all texts of the record, classes], in the order of its fields. */
 static void set_all(struct record *r, const struct work *w, const float *logits, const float *itc)
 {
     for (int i = 0; i < w->count; i++) {
@@ -298,6 +304,7 @@ static void set_all(struct record *r, const struct work *w, const float *logits,
     }
 }
 
+/* All texts of all records in one call; the library groups those that look at the same image. */
 static void batch_of_pairs(struct record *records[], enum outcome outcomes[], int count)
 {
     int texts = 0, ids = 0, *all, *counts, *image_of, n = 0, at = 0, status;
@@ -331,9 +338,11 @@ static void batch_of_pairs(struct record *records[], enum outcome outcomes[], in
     logits = xalloc((size_t)texts, (size_t)(classes + 1) * sizeof *logits);
     itc = logits + (size_t)classes * (size_t)texts;
     features = image_work_features(model, images, count);
-    status = features ? vlm_match(model, features, count, all, counts, image_of, texts, logits,
-                                  cosines ? itc : NULL)
-                      : -1;
+    status =
+        features
+            ? vlm_match(model, &(struct vlm_pairs){ features, count, all, counts, image_of, texts },
+                        logits, cosines ? itc : NULL)
+            : -1;
     for (int i = 0, done = 0; i < count && !status; i++) {
         const struct work *w = records[i]->work;
 

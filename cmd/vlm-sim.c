@@ -71,6 +71,7 @@ static const char *const writes[] = {
 
 /* Vectors, or what they are made from */
 
+/* Pairs need both sides; the other modes take the image's vector if there is one. */
 static unsigned sides_of(const struct record *r)
 {
     struct span value;
@@ -111,6 +112,8 @@ static struct vlm *model_when_needed(void)
     return model;
 }
 
+/* Vectors that the record has are used; only what is missing is computed, and only then a model is
+ * needed. */
 static void prepare(struct record *r)
 {
     struct embedding *e = xalloc(1, sizeof *e);
@@ -133,6 +136,7 @@ static void prepare(struct record *r)
         record_fail(r, "read", "nothing_to_compare", "an empty list of texts");
 }
 
+/* One record's vectors: of its image, else of its texts. */
 static const float *rows_of(const struct embedding *e, int *count)
 {
     *count = e->image ? e->images : e->texts;
@@ -141,6 +145,7 @@ static const float *rows_of(const struct embedding *e, int *count)
 
 /* What each mode does to a record */
 
+/* One cosine a text. */
 static void add_pair(struct record *r, const struct embedding *e)
 {
     float *sims = xalloc((size_t)e->texts, sizeof *sims);
@@ -191,6 +196,7 @@ static void add_rows(struct rows *all, const struct embedding *e)
     all->count += count;
 }
 
+/* One product for the batch: rows of all records with all targets. */
 static void multiply(struct rows *all, long count)
 {
     all->dots = xresize(NULL, (size_t)all->count * (size_t)count + 1, sizeof *all->dots);
@@ -216,6 +222,7 @@ static bool answer(struct record *r, const struct embedding *e, const float *dot
 
 /* The loop's callbacks */
 
+/* A vector without a direction would have a cosine of NaN with everything. */
 static bool is_fit(struct record *r, struct embedding *e)
 {
     if (!embed_unit(e)) {
@@ -231,6 +238,7 @@ static bool is_fit(struct record *r, struct embedding *e)
     return true;
 }
 
+/* A record that the search keeps is not written now, so the loop must not have it any more. */
 static void compare_with_targets(struct record *records[], struct embedding **list, int count)
 {
     long columns = queries.count ? queries.count : labels.count, at = 0;
@@ -301,6 +309,7 @@ static void check_options(void)
     filter.keeps_records = filter.drops_failed = asks;
 }
 
+/* Without -m and $VLM_MODEL nothing is opened yet: records may bring their vectors. */
 static int begin(void)
 {
     const char *given = getenv("VLM_MODEL");
@@ -326,7 +335,7 @@ static int begin(void)
     if (model && scale == 0)
         scale = vlm_scale(model);
     if (model)
-        rule.apart = vlm_judges_apart(model, &rule.bias);
+        rule.sigmoid = vlm_uses_sigmoid(model, &rule.bias);
     rule.scale = scale;
     return 0;
 }

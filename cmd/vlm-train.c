@@ -166,7 +166,7 @@ static void check_options(void)
         options_mistake("--init begins anew, --model goes on: not both");
     if (training.learn.momentum >= 1)
         options_mistake("--momentum=1: the momentum encoders would never move");
-    if (training.data.words && !settings.clean_text)
+    if (training.data.words && !settings.opened.clean_text)
         options_mistake("--max-words needs --clean-text");
     if (training_check(&training))
         options_mistake("%s", error_text());

@@ -78,9 +78,9 @@ const char *vlm_hardware(void);                /* "avx512, 2 threads" */
 int vlm_width(const struct vlm *m);            /* floats in an embedding */
 int vlm_image_vectors(const struct vlm *m);    /* embeddings an image has: 1; BLIP-2: 32 */
 float vlm_scale(const struct vlm *m); /* a cosine times this is a logit: exp(logit_scale) */
-/* SigLIP judges each pair by itself: its probability is sigmoid(scale x cosine + bias).  Other
- * models: false, and a softmax over all texts. */
-bool vlm_judges_apart(const struct vlm *m, float *bias);
+/* SigLIP: true, and the probability of a pair is sigmoid(scale x cosine + bias), whatever the other
+ * texts.  Other models: false, and the probabilities are a softmax over all texts. */
+bool vlm_uses_sigmoid(const struct vlm *m, float *bias);
 
 /* --- embed.c: images and texts become features and embeddings --- */
 
@@ -122,17 +122,23 @@ int vlm_embed_texts(struct vlm *m, const int *ids, const int *counts, int texts,
 
 /* --- match.c: does this text describe this image? --- */
 
-/* Text i, from vlm_read_text, looks at image image_of[i] of `images`.  features: [images, tokens,
- * width].  logits: [texts, vlm_classes(m)], the last class is a match; softmax gives probabilities.
- * itc: [texts], cosines.  Either may be NULL.  A model that compares pictures takes vlm_images(m)
- * of them as one image, their features one after the other. */
+/* Text i, from vlm_read_text, looks at image image_of[i].  A model that compares pictures takes
+ * vlm_images(m) of them as one image, their features one after the other. */
+struct vlm_pairs {
+    const float *features; /* [images, tokens, width] */
+    int images;
+    const int *ids, *counts; /* as of vlm_embed_texts */
+    const int *image_of;     /* [texts], each below `images` */
+    int texts;
+};
 int vlm_images(const struct vlm *m);                   /* 1; NLVR2: 2 */
 int vlm_classes(const struct vlm *m);                  /* 2; visual entailment: 3 */
 const char *vlm_class(const struct vlm *m, int which); /* "entailment"; NULL: it has no name */
 /* The published retrieval score is the match's logit alone; else the cosine is added to it. */
 bool vlm_ranks_by_match(const struct vlm *m);
-int vlm_match(struct vlm *m, const float *features, int images, const int *ids, const int *counts,
-              const int *image_of, int texts, float *logits, float *itc);
+/* logits: [texts, vlm_classes(m)], the last class is a match; softmax gives probabilities.  itc:
+ * [texts], cosines.  Either may be NULL. */
+int vlm_match(struct vlm *m, const struct vlm_pairs *pairs, float *logits, float *itc);
 
 /* --- ground.c: where in the image is this text? --- */
 
@@ -179,6 +185,7 @@ struct vlm_writing {            /* 0: the model's own value, except where said *
     double length_penalty;      /* 0 is a value; NAN: the model's own */
     double repetition_penalty;  /* 1: off */
     bool stop_early;            /* beam search stops at `beams` finished texts */
+    const uint64_t *seeds;      /* [images], used when sampling; or NULL */
 };
 struct vlm_text {
     char *text;     /* to free */
@@ -188,10 +195,10 @@ struct vlm_text {
 /* Whether the model can write so: -1, and vlm_error() says what it cannot.  vlm_write checks it
  * too. */
 int vlm_check_writing(const struct vlm *m, const struct vlm_writing *how);
-/* prompts: [images]; NULL, or a NULL among them: the model's own.  seeds: [images], used when
- * sampling; or NULL.  out: [images * sequences], the best text of an image first. */
+/* prompts: [images]; NULL, or a NULL among them: the model's own.  out: [images * sequences], the
+ * best text of an image first. */
 int vlm_write(struct vlm *m, const float *features, int images, const char *const *prompts,
-              const uint64_t *seeds, const struct vlm_writing *how, struct vlm_text *out);
+              const struct vlm_writing *how, struct vlm_text *out);
 
 /* --- rank.c: the best answer of a list --- */
 
@@ -201,16 +208,20 @@ int vlm_write(struct vlm *m, const float *features, int images, const char *cons
 struct vlm_answers; /* a list that was tokenised */
 struct vlm_answers *vlm_answers_read(const struct vlm *m, const char *const *list, int count);
 void vlm_answers_free(struct vlm_answers *a); /* NULL is nothing */
+struct vlm_ranking {
+    const struct vlm_answers *answers;
+    int keep;      /* of those, by their first token: at most the list's length */
+    int sequences; /* that are wanted, at most `keep` */
+};
 struct vlm_ranked {
     int index;      /* in the list, from 0 */
     float prob;     /* among the `keep` */
     float logprob;  /* mean log-probability of a token */
     bool truncated; /* the question was cut to the model's limit */
 };
-/* questions: [images].  out: [images * sequences], best first.  keep is at most the list's length
- * and at least `sequences`. */
+/* questions: [images].  out: [images * sequences], best first. */
 int vlm_rank(struct vlm *m, const float *features, int images, const char *const *questions,
-             const struct vlm_answers *a, int keep, int sequences, struct vlm_ranked *out);
+             const struct vlm_ranking *how, struct vlm_ranked *out);
 
 /* --- fill.c: masked words --- */
 

@@ -20,11 +20,17 @@ struct guess { /* words for the first hidden places of a text */
     double logprob; /* their sum */
 };
 
-static void free_guesses(struct guess *list, int count)
+struct guesses {
+    struct guess *list; /* best first */
+    int count;
+    int words; /* that each has so far */
+};
+
+static void free_guesses(struct guesses *g)
 {
-    for (int i = 0; i < count; i++)
-        free(list[i].words);
-    free(list);
+    for (int i = 0; i < g->count; i++)
+        free(g->list[i].words);
+    free(g->list);
 }
 
 static bool is_special(const char *word)
@@ -65,27 +71,29 @@ static int by_logprob(const void *x, const void *y)
     return (a->logprob < b->logprob) - (a->logprob > b->logprob);
 }
 
-/* Every guess with every word behind it; the best stay. */
-static struct guess *extend(struct guess *list, int *count, int done, const float *z,
-                            int vocabulary, const int *words, int choices, int most)
+/* Every guess with every word behind it; the best `most` stay.  z: the logits of that place, whose
+ * log_sum is vlm_log_sum(). */
+static void extend(struct guesses *g, const float *z, double log_sum, const int *words, int choices,
+                   int most)
 {
-    struct guess *all = xalloc((size_t)(*count * choices) + 1, sizeof *all);
-    double sum = vlm_log_sum(z, vocabulary);
+    struct guess *all = xalloc((size_t)(g->count * choices) + 1, sizeof *all);
+    size_t done = (size_t)g->words;
     int n = 0;
 
-    for (int i = 0; i < *count; i++)
+    for (int i = 0; i < g->count; i++)
         for (int k = 0; k < choices; k++, n++) {
-            all[n].words = xalloc((size_t)done + 1, sizeof *all[n].words);
-            memcpy(all[n].words, list[i].words, (size_t)done * sizeof *all[n].words);
+            all[n].words = xalloc(done + 1, sizeof *all[n].words);
+            memcpy(all[n].words, g->list[i].words, done * sizeof *all[n].words);
             all[n].words[done] = words[k];
-            all[n].logprob = list[i].logprob + (double)z[words[k]] - sum;
+            all[n].logprob = g->list[i].logprob + (double)z[words[k]] - log_sum;
         }
     qsort(all, (size_t)n, sizeof *all, by_logprob);
-    free_guesses(list, *count);
-    *count = n < most ? n : most;
-    for (int i = *count; i < n; i++)
+    free_guesses(g);
+    g->list = all;
+    g->words++;
+    g->count = n < most ? n : most;
+    for (int i = g->count; i < n; i++)
         free(all[i].words);
-    return all;
 }
 
 /* The text with the words in place of what is hidden; a word's continuation joins what is before.
@@ -124,10 +132,11 @@ static int fill_one(struct vlm *v, const struct tokenizer *t, struct tensor *x, 
                     int sequences, struct vlm_text *out)
 {
     struct model *m = v->model;
-    int mask = tokenizer_id(t, hidden), wanted = count_hidden(text), found = 0, count = 1;
+    int mask = tokenizer_id(t, hidden), wanted = count_hidden(text), found = 0;
     int *words = xalloc((size_t)sequences, sizeof *words), *at;
     struct token_ids ids;
-    struct guess *list;
+    struct image_texts texts = { .counts = &ids.count, .count = 1 };
+    struct guesses g = { .count = 1 };
 
     tokenizer_encode(t, text, strlen(text), m->reading.context, &ids);
     at = tape_alloc(&v->tape, (size_t)ids.count * sizeof *at);
@@ -140,22 +149,23 @@ static int fill_one(struct vlm *v, const struct tokenizer *t, struct tensor *x, 
         return fail(wanted ? "%s beyond the %d tokens that are read" : "no %s in the text", hidden,
                     m->reading.context);
     }
-    x = m->family->predict(&v->tape, m, x, ids.ids, &ids.count, 1, at, found);
-    list = xalloc(1, sizeof *list);
-    list->words = xalloc(1, sizeof *list->words);
+    texts.ids = ids.ids;
+    x = m->family->predict(&v->tape, m, x, &texts, at, found);
+    g.list = xalloc(1, sizeof *g.list);
+    g.list->words = xalloc(1, sizeof *g.list->words);
     for (int i = 0; i < found; i++) {
         const float *z = x->data + i * x->stride;
         int choices = best_words(t, z, m->reading.vocabulary, sequences, words);
 
-        list = extend(list, &count, i, z, m->reading.vocabulary, words, choices, sequences);
+        extend(&g, z, vlm_log_sum(z, m->reading.vocabulary), words, choices, sequences);
     }
     for (int i = 0; i < sequences; i++) {
-        const struct guess *g = &list[i < count ? i : count - 1];
+        const struct guess *one = &g.list[i < g.count ? i : g.count - 1];
 
-        out[i] = (struct vlm_text){ filled(t, text, g->words), (float)(g->logprob / found),
+        out[i] = (struct vlm_text){ filled(t, text, one->words), (float)(one->logprob / found),
                                     ids.truncated };
     }
-    free_guesses(list, count);
+    free_guesses(&g);
     free(ids.ids);
     free(words);
     return 0;

@@ -29,11 +29,10 @@ static void cosines(struct vlm *v, struct tensor *u, struct tensor *w, const int
     }
 }
 
-/* A run of texts that look at images first .. first + count. */
+/* Texts that look at images first .. first + images; image_of is counted from `first`. */
 struct run {
-    const int *ids, *counts;
-    int *image_of; /* counted from `first` */
-    int texts, first, images;
+    struct image_texts texts;
+    int first, images;
 };
 
 static void match_run(struct vlm *v, const float *features, const struct run *r, float *logits,
@@ -45,52 +44,58 @@ static void match_run(struct vlm *v, const float *features, const struct run *r,
     tape_clear(&v->tape);
     x = vlm_features_at(v, features, r->first, r->images);
     if (logits) {
-        y = family->match(&v->tape, v->model, x, r->ids, r->counts, r->image_of, r->texts);
+        y = family->match(&v->tape, v->model, x, &r->texts);
         vlm_copy_rows(v, y, false, logits);
     }
     if (itc)
         cosines(v, family->image_of(&v->tape, v->model, x),
-                family->text(&v->tape, v->model, r->ids, r->counts, r->texts), r->image_of,
-                r->texts, itc);
+                family->text(&v->tape, v->model, r->texts.ids, r->texts.counts, r->texts.count),
+                r->texts.image_of, r->texts.count, itc);
 }
 
-int vlm_match(struct vlm *v, const float *features, int images, const int *ids, const int *counts,
-              const int *image_of, int texts, float *logits, float *itc)
+/* The next texts from `at` on, as many as one pass takes, of neighbouring images. */
+static struct run next_run(const struct vlm_pairs *p, int at, int *image_of)
 {
-    struct run r = { .ids = ids };
-    int at = 0;
+    int low = p->image_of[at], high = low, count;
+
+    for (count = 0; count < TEXTS && at + count < p->texts; count++) {
+        int image = p->image_of[at + count];
+        int least = image < low ? image : low, most = image > high ? image : high;
+
+        assert(image >= 0 && image < p->images);
+        if (most - least >= VLM_IMAGES_AT_ONCE)
+            break;
+        low = least;
+        high = most;
+    }
+    for (int i = 0; i < count; i++)
+        image_of[i] = p->image_of[at + i] - low;
+    return (
+        struct run){ .texts = { .counts = p->counts + at, .image_of = image_of, .count = count },
+                     .first = low,
+                     .images = high - low + 1 };
+}
+
+int vlm_match(struct vlm *v, const struct vlm_pairs *p, float *logits, float *itc)
+{
+    const int *ids = p->ids;
+    int image_of[TEXTS];
 
     if (vlm_require(v, VLM_MATCH))
         return -1;
     if (itc && !(v->model->abilities & VLM_EMBED_IMAGE))
         return fail_as("unsupported", "%s has no cosines", v->about);
-    if (model_check_ids(v->model, ids, counts, texts, 0))
+    if (model_check_ids(v->model, p->ids, p->counts, p->texts, 0))
         return -1;
-    r.image_of = xalloc((size_t)texts, sizeof *r.image_of);
-    while (at < texts) { /* as many texts as one pass takes, of neighbouring images */
-        int low = image_of[at], high = low;
+    for (int at = 0; at < p->texts;) {
+        struct run r = next_run(p, at, image_of);
 
-        for (r.texts = 0; r.texts < TEXTS && at + r.texts < texts; r.texts++) {
-            int image = image_of[at + r.texts];
-            int least = image < low ? image : low, most = image > high ? image : high;
-
-            assert(image >= 0 && image < images);
-            if (most - least >= VLM_IMAGES_AT_ONCE)
-                break;
-            low = least;
-            high = most;
-        }
-        r.first = low;
-        r.images = high - low + 1;
-        r.counts = counts + at;
-        for (int i = 0; i < r.texts; i++)
-            r.image_of[i] = image_of[at + i] - low;
-        match_run(v, features, &r, logits ? logits + at * vlm_classes(v) : NULL,
+        r.texts.ids = ids;
+        match_run(v, p->features, &r, logits ? logits + at * vlm_classes(v) : NULL,
                   itc ? itc + at : NULL);
-        for (int i = 0; i < r.texts; i++)
-            r.ids += r.counts[i];
-        at += r.texts;
+        for (int i = 0; i < r.texts.count; i++)
+            ids += r.texts.counts[i];
+        at += r.texts.count;
     }
-    free(r.image_of);
     return 0;
 }

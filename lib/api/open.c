@@ -29,6 +29,7 @@ const char *vlm_error_code(void)
     return error_code();
 }
 
+/* The text lives until the same thread asks again. */
 const char *vlm_hardware(void)
 {
     static _Thread_local char text[64];
@@ -52,6 +53,7 @@ const struct ability vlm_ability_table[] = {
     { 0 },
 };
 
+/* A model without a tokenizer cannot read texts, whatever its tensors are for. */
 unsigned vlm_abilities(const struct vlm *v)
 {
     unsigned all = v->model->abilities;
@@ -74,6 +76,7 @@ char *vlm_list_abilities(unsigned set)
     return b.data;
 }
 
+/* The sentence uses the ability's verb, so a refusal and --info cannot disagree. */
 int vlm_require(const struct vlm *v, unsigned ability)
 {
     const struct ability *a = vlm_ability_table;
@@ -87,6 +90,7 @@ int vlm_require(const struct vlm *v, unsigned ability)
 
 /* --- opening --- */
 
+/* Names the missing tokenizer only where it would be of use. */
 static void describe(struct vlm *v)
 {
     const struct model *m = v->model;
@@ -101,6 +105,7 @@ static void describe(struct vlm *v)
                            m->reading.kind->files, m->folder);
 }
 
+/* The choice counts for the whole process: weights are packed for one engine. */
 static int choose_precision(const struct model *m, const char *word)
 {
     static const char *const words[] = {
@@ -118,6 +123,8 @@ static int choose_precision(const struct model *m, const char *word)
     return 0;
 }
 
+/* The tokenizer is found now and opened when the first text is read: images alone never pay for it.
+ */
 struct vlm *vlm_open(const char *path, const struct vlm_options *options)
 {
     static const struct vlm_options none;
@@ -188,7 +195,7 @@ float vlm_scale(const struct vlm *v)
     return v->model->embedding.scale;
 }
 
-bool vlm_judges_apart(const struct vlm *v, float *bias)
+bool vlm_uses_sigmoid(const struct vlm *v, float *bias)
 {
     *bias = v->model->embedding.bias;
     return v->model->embedding.sigmoid;
@@ -224,6 +231,7 @@ uint64_t vlm_tower_hash(const struct vlm *v)
     return model_tower_hash(v->model);
 }
 
+/* Any thread may be the first to need it. */
 const struct tokenizer *vlm_tokenizer(const struct vlm *v)
 {
     struct vlm *own = (struct vlm *)(uintptr_t)v;

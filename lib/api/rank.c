@@ -212,14 +212,15 @@ static struct prompt read_question(const struct vlm *v, const struct tokenizer *
 
 /* One question at a time: nothing is shared between them but the list. */
 int vlm_rank(struct vlm *v, const float *features, int images, const char *const *questions,
-             const struct vlm_answers *a, int keep, int sequences, struct vlm_ranked *out)
+             const struct vlm_ranking *how, struct vlm_ranked *out)
 {
+    const struct vlm_answers *a = how->answers;
+    int sequences = how->sequences, keep = how->keep < a->count ? how->keep : a->count;
     struct model *m = v->model;
     const struct tokenizer *t = vlm_tokenizer(v);
     struct candidate *list = xalloc((size_t)a->count + 1, sizeof *list);
     size_t each = (size_t)m->image.tokens * (size_t)m->image.width;
 
-    keep = keep < a->count ? keep : a->count;
     if (!(m->abilities & VLM_ANSWER) || !m->family->questions || !t || sequences > keep) {
         free(list);
         return fail_as("unsupported", "%s cannot choose from %d answers", v->about, keep);

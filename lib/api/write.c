@@ -67,18 +67,23 @@ static char *written(const struct model *m, const struct tokenizer *t, const str
     return rest;
 }
 
+/* What is asked for the images of one pass. */
+struct asked {
+    struct prompt prompts[VLM_IMAGES_AT_ONCE];
+    bool truncated[VLM_IMAGES_AT_ONCE];
+};
+
 static int write_some(struct vlm *v, const struct tokenizer *t, struct tensor *x,
-                      struct prompt *prompts, const bool *truncated, const struct decoding *d,
-                      struct vlm_text *out)
+                      const struct asked *a, const struct decoding *d, struct vlm_text *out)
 {
     int count = (int)x->shape[0], texts = count * d->sequences, status;
     struct hypothesis *got = xalloc((size_t)texts, sizeof *got);
 
-    status = v->model->family->write(&v->tape, v->model, x, prompts, d, got);
+    status = v->model->family->write(&v->tape, v->model, x, a->prompts, d, got);
     for (int i = 0; i < texts && !status; i++) {
-        out[i].text = written(v->model, t, &got[i], &prompts[i / d->sequences]);
+        out[i].text = written(v->model, t, &got[i], &a->prompts[i / d->sequences]);
         out[i].logprob = (float)got[i].logprob;
-        out[i].truncated = truncated[i / d->sequences];
+        out[i].truncated = a->truncated[i / d->sequences];
         free(got[i].ids);
     }
     free(got);
@@ -101,7 +106,7 @@ int vlm_check_writing(const struct vlm *v, const struct vlm_writing *how)
 }
 
 int vlm_write(struct vlm *v, const float *features, int images, const char *const *prompts,
-              const uint64_t *seeds, const struct vlm_writing *how, struct vlm_text *out)
+              const struct vlm_writing *how, struct vlm_text *out)
 {
     const struct model *m = v->model;
     const struct tokenizer *t = vlm_check_writing(v, how) ? NULL : vlm_tokenizer(v);
@@ -114,17 +119,16 @@ int vlm_write(struct vlm *v, const float *features, int images, const char *cons
         d.end = tokenizer_id(t, m->writing.end_word);
     for (int i = 0; i < images && !status; i += VLM_IMAGES_AT_ONCE) {
         int some = images - i < VLM_IMAGES_AT_ONCE ? images - i : VLM_IMAGES_AT_ONCE;
-        struct prompt list[VLM_IMAGES_AT_ONCE];
-        bool truncated[VLM_IMAGES_AT_ONCE];
+        struct asked a;
 
         for (int k = 0; k < some; k++)
-            list[k] = read_prompt(m, t, prompts ? prompts[i + k] : NULL, seeds ? seeds[i + k] : 0,
-                                  &truncated[k]);
+            a.prompts[k] = read_prompt(m, t, prompts ? prompts[i + k] : NULL,
+                                       how->seeds ? how->seeds[i + k] : 0, &a.truncated[k]);
         tape_clear(&v->tape);
-        status = write_some(v, t, vlm_features_at(v, features, i, some), list, truncated, &d,
+        status = write_some(v, t, vlm_features_at(v, features, i, some), &a, &d,
                             out + (size_t)i * (size_t)d.sequences);
         for (int k = 0; k < some; k++)
-            free((int *)(uintptr_t)list[k].ids);
+            free((int *)(uintptr_t)a.prompts[k].ids);
     }
     return status;
 }

@@ -85,13 +85,14 @@ char *adapter_base(const char *folder)
     return base;
 }
 
-/* w [out, in] += scale B A */
-static void add_product(float *w, const float *b, const float *a, long out, long in, long rank,
-                        float scale)
+/* w += scale B A; w: [out, in], b: [out, rank], a: [rank, in] */
+static void add_product(struct tensor *w, const float *b, const float *a, long rank, float scale)
 {
-    for (long i = 0; i < out; i++)
+    long in = w->shape[1];
+
+    for (long i = 0; i < w->shape[0]; i++)
         for (long k = 0; k < rank; k++)
-            kernels.add_scaled(w + i * in, a + k * in, scale * b[i * rank + k], in);
+            kernels.add_scaled(w->data + i * in, a + k * in, scale * b[i * rank + k], in);
 }
 
 /* 1: merged, 0: the adapter has nothing for it; -1 after fail(). */
@@ -125,8 +126,7 @@ static int merge_one(struct model *m, struct param *p, const struct weights *w, 
     memcpy(x->shape, p->shape, sizeof x->shape);
     x->data = arena_alloc(&m->memory, (size_t)tensor_count(x) * sizeof *x->data);
     tensor_read(*p->slot, 0, tensor_count(x), x->data);
-    add_product(x->data, stored_floats(b, &memory), stored_floats(a, &memory), p->shape[0],
-                p->shape[1], a->shape[0], scale);
+    add_product(x, stored_floats(b, &memory), stored_floats(a, &memory), a->shape[0], scale);
     *p->slot = x;
     arena_free(&memory);
     return 1;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * bind.c - tensors of a file become parameters
+ *
+ * All of a file is compared before anything is said: a user sees in one sentence what is missing,
+ * what has another shape, and what belongs to no parameter.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,7 @@ struct binding {
     int missing_count, misshapen_count, unknown_count;
 };
 
+/* A sentence with a hundred names would be of no use. */
 static void list(struct buffer *b, int *count, const char *name)
 {
     if ((*count)++ < LISTED)
@@ -73,6 +77,8 @@ static const struct stored *pieces_of(const struct weights *w, const struct stor
     return found;
 }
 
+/* Bytes are numbers only with their factors, and they cannot be transposed: a factor belongs to a
+ * row. */
 static bool is_number(const struct weights *w, const struct stored *s, const struct place *place)
 {
     if (s->type == DTYPE_I8)
@@ -113,6 +119,7 @@ static void widen_f64(float *to, const double *from, long count)
         to[i] = (float)from[i];
 }
 
+/* The old numbers stay where they are: they may be a mapped file. */
 void tensor_widen(struct tensor *x, struct arena *memory)
 {
     long count = tensor_count(x);
@@ -158,6 +165,8 @@ bool param_wide(const struct param *p)
     return p->rank < 2 || !strcmp(dot ? dot + 1 : p->name, "position");
 }
 
+/* Numbers that lie as they are wanted are used in place: opening a model takes no time and no
+ * memory. Those of a buffer are copied, because learning changes them. */
 static struct tensor *bind(struct binding *b, const struct param *p, const struct stored *s,
                            const struct place *place)
 {
@@ -184,6 +193,8 @@ static struct tensor *bind(struct binding *b, const struct param *p, const struc
     return x;
 }
 
+/* Only the first file must make sense as a whole; others may be larger models, of which a part is
+ * taken. */
 static void mark_used(struct binding *b, const struct stored *s)
 {
     const struct weights *first = b->sources[0].weights;
@@ -211,6 +222,8 @@ static bool bind_tied(struct binding *b, const struct params *p, struct param *o
     return false;
 }
 
+/* The first file that has the parameter gives it. One that no file has may be tied to another, or
+ * optional. */
 static void bind_one(struct binding *b, const struct params *all, struct param *p)
 {
     struct place place, first = { 0 };
@@ -314,6 +327,7 @@ int params_bind(struct params *p, const struct weights *w, const struct layout *
     return params_bind_all(p, &source, 1, ignored, memory);
 }
 
+/* Everything of all parameters first, the sentence at the end. */
 int params_bind_all(struct params *p, const struct source *sources, int count,
                     const char *const *ignored, struct arena *memory)
 {

@@ -21,6 +21,12 @@ struct bert;
 struct spans;
 struct learner;
 struct original;
+/* Texts that look at images. */
+struct image_texts {
+    const int *ids, *counts; /* ids: of all texts, one after the other; text i has counts[i] */
+    const int *image_of;     /* [count]: text i looks at that image; NULL: at image i */
+    int count;
+};
 struct family {
     const char *name;
     const char *image_processor, *processor; /* transformers' classes, for a saved folder */
@@ -38,9 +44,9 @@ struct family {
     struct tensor *(*text)(struct tape *t, struct model *m, const int *ids, const int *counts,
                            int texts); /* [texts, e] */
     /* ITM logits [texts, 2], or [texts, classes]; features: [n images, feature_tokens,
-     * feature_width]; text i looks at image image_of[i], or at that many-th pair of them */
+     * feature_width].  Of a model that compares two pictures, image_of counts pairs of them. */
     struct tensor *(*match)(struct tape *t, struct model *m, struct tensor *features,
-                            const int *ids, const int *counts, const int *image_of, int texts);
+                            const struct image_texts *texts);
     /* One prompt, or question, an image; out: [n * sequences].  -1 after fail(). */
     int (*write)(struct tape *t, struct model *m, struct tensor *features,
                  const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
@@ -51,8 +57,7 @@ struct family {
                               const struct spans **spans);
     /* What hidden words may be: logits [count, vocabulary] of rows `at`, counted over all texts. */
     struct tensor *(*predict)(struct tape *t, struct model *m, struct tensor *features,
-                              const int *ids, const int *counts, int texts, const int *at,
-                              int count);
+                              const struct image_texts *texts, const int *at, int count);
     /* Where in an image a text is: what each id looks at, as far as it speaks for a match,
      * [count, feature_tokens]; features: of one image. */
     float *(*ground)(struct tape *t, struct model *m, struct tensor *features, const int *ids,

@@ -16,6 +16,8 @@
 static const float clip_mean[3] = { 0.48145466f, 0.4578275f, 0.40821073f };
 static const float clip_std[3] = { 0.26862954f, 0.26130258f, 0.27577711f };
 
+/* openai/CLIP clip/clip.py, _transform: the short side to size, then the middle; CLIP's own mean
+ * and deviation. */
 void preprocess_clip(struct preprocess *p, int size)
 {
     *p = (struct preprocess){
@@ -32,6 +34,7 @@ void preprocess_clip(struct preprocess *p, int size)
     memcpy(p->std, clip_std, sizeof clip_std);
 }
 
+/* salesforce/BLIP transform in demo.ipynb: both sides to size, whatever the picture's shape. */
 void preprocess_squash(struct preprocess *p, int size)
 {
     preprocess_clip(p, size);
@@ -82,6 +85,7 @@ static long read_size(struct reader *r, const char *name, long otherwise, bool *
     return height;
 }
 
+/* Pillow's numbers: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic. */
 static enum resampling filter_of(struct reader *r, long resample)
 {
     static const enum resampling filters[] = { FILTER_NEAREST, FILTER_LANCZOS, FILTER_BILINEAR,
@@ -95,6 +99,8 @@ static enum resampling filter_of(struct reader *r, long resample)
     return FILTER_BICUBIC;
 }
 
+/* A model of one size takes images of that size: anything else would be refused by its tower later,
+ * with a worse sentence. */
 static int finish(struct preprocess *p, struct reader *r, int size)
 {
     if (r->bad)
@@ -127,6 +133,8 @@ void preprocess_as_stored(struct preprocess *p)
     p->orient = p->lay_on = false;
 }
 
+/* Missing fields have the defaults of CLIPImageProcessor. do_resize false means that pictures come
+ * in the right size. */
 int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
 {
     struct reader r = { root, "preprocessor_config.json", false };
@@ -161,6 +169,8 @@ int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
     return finish(p, &r, size);
 }
 
+/* open_clip src/open_clip/transform.py, image_transform; squash, shortest and longest are its
+ * names. */
 int preprocess_open_clip(struct preprocess *p, const cJSON *root, int size)
 {
     struct reader r = { root, "preprocess_cfg", false };
@@ -228,6 +238,7 @@ static void set_side(cJSON *o, const char *name, int n, bool square)
         config_whole(o, "width", n);
 }
 
+/* Every field is written, so that no reader's defaults matter. */
 cJSON *preprocess_config(const struct preprocess *p, const char *processor)
 {
     static const int codes[] = {

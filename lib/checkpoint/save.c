@@ -32,6 +32,8 @@ static const char *const own[] = {
     NULL,
 };
 
+/* The type that most numbers of matrices have. Vectors and position tables are f32 in memory
+ * whatever the file said, so they do not count. */
 enum dtype save_type(const struct model *m)
 {
     long count[DTYPE_COUNT] = { 0 };
@@ -48,6 +50,7 @@ enum dtype save_type(const struct model *m)
     return (enum dtype)most;
 }
 
+/* Indented, as transformers writes it, and with a newline at its end. */
 int save_json(const char *folder, const char *name, const cJSON *object)
 {
     char *path = path_join(folder, name), *text = xcheck(cJSON_Print(object));
@@ -82,6 +85,7 @@ static enum dtype type_of(const struct model *m, const struct save_options *o)
     return o->type < DTYPE_COUNT ? o->type : save_type(m);
 }
 
+/* transformers has no name for bytes with factors, and takes them for f16. */
 static const char *torch_name(enum dtype type)
 {
     return type == DTYPE_F32 ? "float32" : type == DTYPE_BF16 ? "bfloat16" : "float16";
@@ -99,6 +103,8 @@ static int save_processor(const struct model *m, const char *folder)
     return status;
 }
 
+/* config.json says by which tradition the model computes: transformers and the authors differ in
+ * how they resize and clean. */
 static int save_settings(const struct model *m, const struct tokenizer *t, const char *folder,
                          const struct save_options *o, const struct layout **layout)
 {
@@ -155,6 +161,8 @@ static int save_into(const struct model *m, const char *folder, const struct sav
     return status;
 }
 
+/* Everything is written into a temporary folder, which then takes the place of the old one: nobody
+ * sees half a model. */
 int model_save(const struct model *m, const char *folder, const struct save_options *o)
 {
     struct folder f;
@@ -171,6 +179,8 @@ int model_save(const struct model *m, const char *folder, const struct save_opti
 
 /* --- the authors' files --- */
 
+/* What the authors' own loader expects besides parameters: ids of positions, second names of tied
+ * tensors, single numbers. */
 static void add_others(struct pieces *p, const struct original *about)
 {
     if (about->position_ids)

@@ -30,6 +30,7 @@ static size_t bytes_in(const struct tensor *x)
     return (size_t)tensor_count(x) * dtype_size(x->type);
 }
 
+/* Tied tensors that were loaded from two copies in a file. */
 static bool same_numbers(const struct tensor *a, const struct tensor *b)
 {
     if (a->type != b->type || memcmp(a->bytes, b->bytes, bytes_in(a)))
@@ -53,6 +54,8 @@ const struct param *save_tied(const struct model *m, const struct layout *l, con
     return a == b || same_numbers(a, b) ? other : NULL;
 }
 
+/* Products with weights and tables of words. Filters and queries are few numbers: they stay floats.
+ */
 static bool is_matrix(const struct param *p)
 {
     const char *dot = strrchr(p->name, '.'), *last = dot ? dot + 1 : p->name;
@@ -61,6 +64,7 @@ static bool is_matrix(const struct param *p)
            (!strcmp(last, "weight") || !strcmp(last, "words") || !strcmp(last, "token"));
 }
 
+/* int8 is for matrices that are multiplied as they lie; what is small or transposed becomes f16. */
 static enum dtype stored_type(const struct param *p, const struct place *place, enum dtype wanted)
 {
     if (param_wide(p))
@@ -103,6 +107,7 @@ static void shape_of(struct saving *s, const struct param *p, const struct place
         s->shape[extra] *= place->parts;
 }
 
+/* NAME.scale, f32, one factor a row. */
 static void add_scales(struct pieces *p, int rows)
 {
     int at = add(p, p->list[rows].name, ".scale");
@@ -114,6 +119,7 @@ static void add_scales(struct pieces *p, int rows)
     p->pieces[at].parts = p->pieces[rows].parts;
 }
 
+/* NAME.pieces: in how many bytes a number is taken that this matrix multiplies. */
 static void add_pieces(struct pieces *p, int rows, const struct tensor *x)
 {
     int pieces = p->int8_pieces ? p->int8_pieces : x->type == DTYPE_I8 ? x->pieces : 0;
@@ -222,6 +228,7 @@ static int place_part(struct pieces *p, const struct param *one, const struct pl
     return 0;
 }
 
+/* Tied tensors are written twice, as the originals' files have them, unless save_options.once. */
 int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
                   const struct save_options *o)
 {
@@ -260,6 +267,7 @@ static void release(const struct tensor *x)
         file_release(x->bytes, bytes_in(x));
 }
 
+/* A block at a time: a tensor of a large model is never in memory twice. */
 static void convert(const struct tensor *x, enum dtype type, char *out)
 {
     enum { BLOCK = 4096 };
@@ -287,6 +295,7 @@ static void turn(const char *from, char *to, long rows, long columns, size_t siz
                    size);
 }
 
+/* The thirds of one tensor come one after the other, in the order of the layout. */
 static void make_numbers(const struct piece *p, enum dtype type, char *out)
 {
     for (int i = 0; i < p->parts; i++) {

@@ -40,6 +40,7 @@ static void examine(struct item *item)
     }
 }
 
+/* On any thread: images are decoded and texts tokenised while the batch before is computed. */
 static void prepare_one(void *argument, long index, int worker)
 {
     struct batch *b = argument;
@@ -51,6 +52,8 @@ static void prepare_one(void *argument, long index, int worker)
         b->filter->prepare(item->record);
 }
 
+/* The first batch has one record, and each full one doubles the next: the first result comes soon,
+ * and a large model is soon fed well. */
 static bool take(struct loop *l, struct batch *b, bool wait)
 {
     b->count = queue_take(&l->input->queue, b->items, l->next_size, wait);
@@ -93,6 +96,7 @@ static enum run compute_each(struct loop *l, int count)
     return run;
 }
 
+/* Records that failed, or whose result an earlier run has, are not computed. */
 static int compute(struct loop *l, struct batch *b)
 {
     int count = 0;
@@ -185,6 +189,8 @@ static void divert(struct loop *l, struct record *r)
     free(reason);
 }
 
+/* The record leaves: to the output, to what is dropped, or nowhere. Everything that was emitted
+ * before it goes first. */
 static void retire(struct loop *l, struct item *item)
 {
     struct record *r = item->record;
@@ -201,8 +207,8 @@ static void retire(struct loop *l, struct item *item)
     }
     item->result.kind = r && r->failed ? RESULT_FAILED : RESULT_KEPT;
     report_record(l->report, r, failed);
-    if (r && ((failed && settings.on_error == ON_ERROR_FAIL) ||
-              (r->failed && settings.on_error == ON_ERROR_SKIP) ||
+    if (r && ((failed && settings.errors.action == ON_ERROR_FAIL) ||
+              (r->failed && settings.errors.action == ON_ERROR_SKIP) ||
               (l->filter->drops_failed && r->failed)))
         r->dropped = true;
     if (r && r->dropped)
@@ -211,7 +217,7 @@ static void retire(struct loop *l, struct item *item)
         divert(l, r);
     else if (r)
         output_put(l->output, r);
-    if (!(failed && settings.on_error == ON_ERROR_FAIL))
+    if (!(failed && settings.errors.action == ON_ERROR_FAIL))
         output_end(l->output, item);
 }
 
@@ -255,6 +261,7 @@ static int compute_one_by_one(struct loop *l, struct batch *b)
     return run == RUN_ENDS ? -1 : 0;
 }
 
+/* Nobody reads any more: what was prepared is freed. */
 static void discard(struct loop *l, struct batch *b)
 {
     pool_finish(b->job);
@@ -265,6 +272,7 @@ static void discard(struct loop *l, struct batch *b)
     }
 }
 
+/* Two batches take turns, one is prepared while the other is computed. */
 int loop_run(struct loop *l)
 {
     struct batch a = { .filter = l->filter }, b = a, *now = &a, *next = &b, *other;
@@ -304,6 +312,8 @@ int loop_run(struct loop *l)
     return result;
 }
 
+/* batch() may try records of a batch again one by one; what they emit still leaves in the order of
+ * the input. */
 void loop_emit(struct loop *l, struct record *r, bool to_dropped)
 {
     const struct item item = { .record = r, .index = r->index, .to_dropped = to_dropped };

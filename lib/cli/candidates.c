@@ -105,7 +105,8 @@ static int match_best(struct candidates *s, const float *features, struct candid
     ids = xalloc((size_t)total, sizeof *ids);
     for (int i = 0, at = 0; i < s->keep; at += counts[i++])
         memcpy(ids + at, s->ids[list[i].index], (size_t)counts[i] * sizeof *ids);
-    status = vlm_match(s->model, features, 1, ids, counts, image_of, s->keep, logits, NULL);
+    status = vlm_match(s->model, &(struct vlm_pairs){ features, 1, ids, counts, image_of, s->keep },
+                       logits, NULL);
     for (int i = 0; i < s->keep && !status; i++) {
         memcpy(list[i].logits, logits + 2 * i, sizeof list[i].logits);
         list[i].score = (double)logits[2 * i + 1];

@@ -31,6 +31,7 @@ struct texts_of {
     int field_count;
 };
 
+/* all, best, topk:K or fallback; see vlm-filter(1). */
 int capfilt_rule(struct capfilt *c, const char *merge, float threshold)
 {
     char *end;
@@ -61,6 +62,7 @@ static bool same_text(struct span a, struct span b)
     return same;
 }
 
+/* NULL where it is no string, or one that the web gave twice. */
 static struct text *add_text(struct texts_of *all, struct span json, bool synthetic)
 {
     struct text *t;
@@ -104,6 +106,7 @@ static struct span score_of(struct span scores_value, bool list, int k)
     return item;
 }
 
+/* The score of a text that stands in a list has the same place in the list of scores. */
 static void set_scores(struct text *t, const struct span *values, bool list, int k, bool own)
 {
     const struct span *itm = &t->scores[ITM];
@@ -141,6 +144,7 @@ static void add_field(struct texts_of *all, const struct record *r, const char *
             set_scores(t, values, true, k, own && synthetic);
 }
 
+/* The web's text first, then the written ones: of equal scores the first is kept. */
 static void collect(struct texts_of *all, const struct record *r)
 {
     static const char *const others[] = { "caption", "captions", "synthetic", "synthetics" };
@@ -154,6 +158,7 @@ static void collect(struct texts_of *all, const struct record *r)
         add_field(all, r, others[i], record_is_synthetic(r, others[i]));
 }
 
+/* The K best that pass, in the order in which they stand. */
 static void keep_best(struct texts_of *all, int most)
 {
     for (int k = 0; k < most; k++) {
@@ -168,6 +173,7 @@ static void keep_best(struct texts_of *all, int most)
     }
 }
 
+/* BLIP's CapFilt keeps every text whose ITM probability passes (arXiv 2201.12086, section 3.3). */
 static void choose(const struct capfilt *c, struct texts_of *all)
 {
     bool web = false;
@@ -220,6 +226,7 @@ static struct record *pair(const struct record *base, const struct text *t, cons
     return p;
 }
 
+/* For --dropped: why this text was left out. */
 static void explain(const struct capfilt *c, const struct text *t, char reason[static 120])
 {
     if (!t->scored)
@@ -231,6 +238,7 @@ static void explain(const struct capfilt *c, const struct text *t, char reason[s
                  c->merge == MERGE_FALLBACK ? "the web text was kept" : "a better text was kept");
 }
 
+/* A record becomes as many as texts are kept, each with one text and its scores. */
 int capfilt_apply(struct capfilt *c, const struct record *r, const struct capfilt_to *to)
 {
     struct texts_of all = { .list = xalloc(CAPFILT_TEXTS, sizeof *all.list) };

@@ -93,18 +93,26 @@ _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };
 struct settings { /* what the common options say; read-only for commands */
-    const char *model, *tokenizer, *vision, *language, *compat, *orient, *background, *output,
-        *resume, *reuse, *dropped, *shard;
-    const char *precision; /* NULL: not said */
+    const char *model;
+    struct vlm_options opened; /* how it is opened, but for the size of images */
+    long image_size;
     struct fields fields;
-    bool clean_text, binary, null, retry_errors, checksum, line_buffered, progress, quiet, verbose;
-    long threads, batch, image_size, max_pixels, memory, seed;
-    int from;           /* enum stream_format */
-    int to;             /* enum record_form */
-    long per_shard;     /* records; 0: one output */
-    int on_error;       /* enum on_error */
-    long max_errors;    /* -1: no limit */
-    double max_percent; /* -1: no limit */
+    struct {
+        int from;          /* enum stream_format */
+        bool null;         /* names end in NUL */
+        const char *shard; /* "2/8"; NULL: all */
+    } input;
+    int to; /* enum record_form */
+    bool binary;
+    long per_shard; /* records; 0: one output */
+    const char *output, *resume, *reuse, *dropped;
+    bool retry_errors, checksum, line_buffered, progress, quiet, verbose;
+    long threads, batch, max_pixels, memory, seed;
+    struct {
+        int action;          /* enum on_error */
+        long most;           /* -1: no limit */
+        double most_percent; /* -1: no limit */
+    } errors;
 };
 extern struct settings settings;
 int set_precision(const char *text); /* for OPTION_PRECISION; -1 after fail() */
@@ -229,7 +237,8 @@ float *labels_embed(struct vlm *m, const struct option_list *labels,
 /* Adds `label` and `prob`; with top > 1 also `labels` and `probs`, the likeliest. */
 struct labels_rule { /* how a cosine becomes a probability */
     float scale, bias;
-    bool apart; /* each label by itself: sigmoid(scale x cosine + bias); else a softmax over all */
+    bool
+        sigmoid; /* each label by itself: sigmoid(scale x cosine + bias); else a softmax over all */
 };
 void labels_mark(struct record *r, const struct option_list *labels, const float *cosines,
                  const struct labels_rule *how, int top);

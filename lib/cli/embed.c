@@ -11,6 +11,7 @@
 
 enum { TEXTS_AT_ONCE = 64 };
 
+/* The message is copied: record_fail() may need the place where it stands. */
 static int failed(struct record *r, const char *stage)
 {
     char *message = xstrdup(error_text()), *code = xstrdup(error_code());
@@ -21,6 +22,7 @@ static int failed(struct record *r, const char *stage)
     return -1;
 }
 
+/* Vectors that an earlier filter added. 0 also where the record has none. */
 static int read_known(struct embedding *e, struct record *r, const char *name, float **vectors,
                       int *rows, bool *list)
 {
@@ -38,6 +40,7 @@ static int read_known(struct embedding *e, struct record *r, const char *name, f
     return 0;
 }
 
+/* Both sides must have one width, or no cosine of them means anything. */
 int embed_known(struct embedding *e, struct record *r, unsigned sides)
 {
     bool list;
@@ -73,6 +76,7 @@ int image_within_budget(const struct vlm *m, const struct buffer *bytes, float *
     return result;
 }
 
+/* [3, size, size], to free; NULL when the record has failed. */
 float *pixels_read(const struct vlm *m, struct record *r)
 {
     struct buffer bytes = { 0 };
@@ -92,6 +96,7 @@ float *pixels_read(const struct vlm *m, struct record *r)
     return pixels;
 }
 
+/* The ids of all texts, one after the other, as vlm_embed_texts() takes them. */
 static int read_texts(struct embedding *e, const struct vlm *m, struct record *r,
                       const struct texts *t)
 {
@@ -132,6 +137,8 @@ int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsig
     return result;
 }
 
+/* Pixels are copied side by side into one array, and freed as soon as they are vectors: they are by
+ * far the largest thing a record has. */
 static int embed_images(struct vlm *m, struct embedding *list[], int count, bool normalized)
 {
     int vectors = vlm_image_vectors(m);
@@ -152,8 +159,6 @@ static int embed_images(struct vlm *m, struct embedding *list[], int count, bool
             free(list[i]->pixels);
             list[i]->pixels = NULL;
             list[i]->width = (long)width;
-            free(list[i]->pixels);
-            list[i]->pixels = NULL;
         }
     }
     free(in);
@@ -214,6 +219,7 @@ int embed_batch(struct vlm *m, struct embedding *list[], int count, bool normali
                                                                                                : 0;
 }
 
+/* Every vector to length 1. False if one of them is 0 or not finite. */
 bool embed_unit(struct embedding *e)
 {
     bool good = true;

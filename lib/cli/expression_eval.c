@@ -106,6 +106,7 @@ static struct value field_value(const struct record *r, const char *name)
 
 static struct value evaluate(const struct expression *e, struct look *k);
 
+/* What is no string matches nothing, and does not "not match" either. */
 static bool matches(const struct expression *e, struct look *k, const struct value *a)
 {
     int found = a->type == VALUE_STRING ? pattern_matches(e->pattern, a->text) : -1;
@@ -114,6 +115,7 @@ static bool matches(const struct expression *e, struct look *k, const struct val
     return found == (e->kind == MATCH);
 }
 
+/* Values of different types are never equal and have no order; nil equals nil alone. */
 static bool compare_one(const struct expression *e, struct look *k, const struct value *a,
                         const struct value *b)
 {
@@ -218,6 +220,7 @@ static void open_letters(void)
     letters = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
+/* The same letters in every locale: results may not depend on the user's environment. */
 static char *lower(const char *text)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -253,6 +256,7 @@ static long words(const char *text)
     return n;
 }
 
+/* A function that has no meaning for a value gives nil, so the record is simply not chosen. */
 static struct value function(const struct expression *e, struct look *k)
 {
     struct value v = evaluate(e->left, k), result = { 0 };
@@ -278,6 +282,7 @@ static struct value function(const struct expression *e, struct look *k)
     return result;
 }
 
+/* all(x > 1) asks every element; all(x) asks that every one is true. */
 static struct value all_of(const struct expression *e, struct look *k)
 {
     struct value v;
@@ -369,6 +374,7 @@ int expression_holds(const struct expression *e, const struct record *r)
     return k.failed ? -1 : holds;
 }
 
+/* 1: a finite number, 0: none, -1 after fail(). */
 int expression_number(const struct expression *e, const struct record *r, double *number)
 {
     struct look k = { .record = r };
@@ -385,6 +391,7 @@ static bool names_field(const struct expression *e)
     return e && (e->kind == FIELD || names_field(e->left) || names_field(e->right));
 }
 
+/* For a warning: an expression whose fields no record has is likely misspelt. */
 static bool has_any(const struct expression *e, const struct record *r)
 {
     struct span value;

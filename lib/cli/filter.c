@@ -89,9 +89,10 @@ static void check_form(const struct filter *f)
 
 static void check_settings(const struct filter *f, struct shard *shard)
 {
-    if (shard_parse(shard, settings.shard))
-        options_mistake("--shard=%s: %s", settings.shard, error_text());
-    if (settings.null && settings.from != FORMAT_ANY && settings.from != FORMAT_NAMES)
+    if (shard_parse(shard, settings.input.shard))
+        options_mistake("--shard=%s: %s", settings.input.shard, error_text());
+    if (settings.input.null && settings.input.from != FORMAT_ANY &&
+        settings.input.from != FORMAT_NAMES)
         options_mistake("--null has no effect: it is for lists of names");
     if (settings.resume && f->whole)
         options_mistake("--resume does not go with output that depends on the whole input");

@@ -12,8 +12,8 @@ enum { MOST_BYTES = 64 << 20 }; /* waiting in the queue, if that is more than on
 int input_open(struct input *in, char *const *operands, int count)
 {
     struct reader_options options = {
-        .from = settings.from,
-        .null = settings.null,
+        .from = settings.input.from,
+        .null = settings.input.null,
         .is_image = vlm_is_image,
         .quiet = settings.quiet,
     };
@@ -181,7 +181,7 @@ static int skip_records(struct input *in, struct resume *s)
 
         while (r && !resume_matches(s, out, r) && s->may_drop) {
             in->report->records++;
-            in->report->errors += settings.on_error == ON_ERROR_SKIP && !r->failed_before;
+            in->report->errors += settings.errors.action == ON_ERROR_SKIP && !r->failed_before;
             rebuild(s, r, NULL, 0);
             record_free(r);
             r = next_record(in, &would_wait, bytes);

@@ -147,7 +147,7 @@ static void set_lists(struct record *r, const struct option_list *labels, const 
 /* prob = softmax(scale x cosine) over all labels, or sigmoid(scale x cosine + bias) of each */
 static double probability(const struct labels_rule *how, double cosine, double most, double sum)
 {
-    if (how->apart)
+    if (how->sigmoid)
         return 1 / (1 + exp(-((double)how->scale * cosine + (double)how->bias)));
     return exp((double)how->scale * (cosine - most)) / sum;
 }

@@ -7,15 +7,10 @@
 
 struct vlm_options model_settings(void)
 {
-    return (struct vlm_options){ .tokenizer = settings.tokenizer,
-                                 .vision = settings.vision,
-                                 .language = settings.language,
-                                 .compat = settings.compat,
-                                 .orient = settings.orient,
-                                 .background = settings.background,
-                                 .precision = settings.precision,
-                                 .clean_text = settings.clean_text,
-                                 .image_size = (int)settings.image_size };
+    struct vlm_options opened = settings.opened;
+
+    opened.image_size = (int)settings.image_size;
+    return opened;
 }
 
 /* A tokenizer that cannot be read is found before the first record. */
@@ -54,7 +49,7 @@ struct vlm *model_open(unsigned wanted)
         return NULL;
     if (settings.verbose)
         warn("%s; precision %s", vlm_describe(m),
-             settings.precision ? settings.precision : "highest");
+             settings.opened.precision ? settings.opened.precision : "highest");
     if (!(wanted & ~vlm_abilities(m))) {
         if (try_tokenizer(m) == 0) {
             opened = m;

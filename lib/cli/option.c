@@ -29,6 +29,7 @@ static const struct option_spec common[] = {
     OPTIONS_END,
 };
 
+/* *i counts down past the rows that are no group. */
 static const struct option_spec *nth(const struct option_spec *table, int *i)
 {
     for (; table->kind != OPTION_END; table++)
@@ -78,6 +79,7 @@ void options_mistake(const char *format, ...)
     usage_exit();
 }
 
+/* A row with both bounds 0 has none. */
 static bool within(const struct option_spec *o, double value)
 {
     return (o->least == 0 && o->most == 0) || (value >= o->least && value <= o->most);
@@ -110,6 +112,7 @@ static void take_float(const struct option_spec *o, const char *text)
     *(float *)o->value = value;
 }
 
+/* A wrong word is answered with all the right ones. */
 static void take_choice(const struct option_spec *o, const char *text)
 {
     struct buffer all = { 0 };
@@ -123,6 +126,12 @@ static void take_choice(const struct option_spec *o, const char *text)
     for (int i = 0; o->choices[i]; i++)
         buffer_printf(&all, "%s%s", i ? ", " : "", o->choices[i]);
     options_mistake("--%s=%s: must be one of %s", o->name, text, all.data);
+}
+
+static void append(struct option_list *list, const char *text)
+{
+    list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
+    list->items[list->count++] = text;
 }
 
 static void take(const struct option_spec *o, const char *text)
@@ -149,8 +158,7 @@ static void take(const struct option_spec *o, const char *text)
         take_choice(o, text);
         break;
     case OPTION_KIND_LIST:
-        list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
-        list->items[list->count++] = text;
+        append(list, text);
         break;
     case OPTION_KIND_CALL:
         if (o->call(text))
@@ -187,6 +195,8 @@ static struct option *translate(const struct option_spec *table, char letters[st
     return longs;
 }
 
+/* By its long name, or its letter where that is NULL. A name that is in no table is a mistake of
+ * ours. */
 static int place_of(const char *name, int letter)
 {
     const struct option_spec *o;
@@ -224,6 +234,7 @@ static bool any_given(const char *names, char found[static 40], struct buffer *w
     return any;
 }
 
+/* An option that cannot act is refused, so that nobody believes it acted. */
 static void check_use(const struct option_spec *o, unsigned uses)
 {
     static const struct {
@@ -355,6 +366,7 @@ static const char *kind_name(enum option_kind kind)
     }
 }
 
+/* The format is described in cli.h; completions/ read it. */
 static void list_options(const struct option_spec *table)
 {
     const struct option_spec *o;
@@ -372,12 +384,6 @@ static void list_options(const struct option_spec *table)
         printf("\t%s\n", text);
         free(text);
     }
-}
-
-static void remember_value(struct option_list *list, const char *text)
-{
-    list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
-    list->items[list->count++] = text;
 }
 
 /* The last value of each; all of a list's.  A file stands with a hash of what it holds. */
@@ -398,6 +404,8 @@ static void list_value(struct buffer *b, const struct option_spec *o, const char
     buffer_free(&content);
 }
 
+/* --resume and --reuse compare this list: two runs whose lists are equal write the same bytes for a
+ * record. */
 void options_list(struct buffer *b)
 {
     const struct option_spec *o;
@@ -411,6 +419,8 @@ void options_list(struct buffer *b)
     }
 }
 
+/* getopt_long() knows abbreviations and writes its own complaints; what it returns is a row of our
+ * table. */
 void options_parse(const struct option_usage *usage, int argc, char **argv, int *operands)
 {
     char letters[256];
@@ -427,7 +437,7 @@ void options_parse(const struct option_usage *usage, int argc, char **argv, int 
             usage_exit();
         got = got < 256 ? place_of(NULL, got) : got - 256;
         given[got] = true;
-        remember_value(&values[got], optarg);
+        append(&values[got], optarg);
         take(option_at(usage->options, got, &heading), optarg);
     }
     free(longs);

@@ -31,6 +31,7 @@ void output_init(struct output *o)
     pthread_cond_init(&o->idle, NULL);
 }
 
+/* A new file, which appears under its name when it is committed. */
 static int make(struct sink *s, const char *path)
 {
     if (new_file_open(&s->file, path))
@@ -66,11 +67,13 @@ static int make_side(struct output *o, const char *out, const char *command)
     return 0;
 }
 
+/* A person at a terminal sees each record as it comes. */
 static void set_flushing(struct output *o)
 {
     o->each_record = settings.line_buffered || (o->records.fd >= 0 && isatty(o->records.fd));
 }
 
+/* The side file is made only beside a file that can be continued: not beside a pipe or a device. */
 int output_open(struct output *o, const char *path, bool side, const char *command)
 {
     int result = 0;
@@ -91,6 +94,7 @@ int output_open(struct output *o, const char *path, bool side, const char *comma
     return result;
 }
 
+/* No part is open yet: an input without records makes no file. */
 int output_open_shards(struct output *o, const struct filter *f, long first, uint64_t dropped)
 {
     o->in_parts = f;
@@ -101,6 +105,7 @@ int output_open_shards(struct output *o, const struct filter *f, long first, uin
     return settings.dropped ? make(&o->dropped, settings.dropped) : 0;
 }
 
+/* A side file that is missing or older than OUT is built anew from what OUT holds. */
 int output_append(struct output *o, struct resume *s, const char *command)
 {
     bool anew = s->lines < 0 || !s->side.at;
@@ -127,6 +132,8 @@ int output_append(struct output *o, struct resume *s, const char *command)
     return result;
 }
 
+/* A reader that is gone ends the process quietly, as it ends cat. Any other failure stops the run:
+ * what comes later is not written. */
 static void flush_sink(struct output *o, struct sink *s)
 {
     const char *at = s->buffer.data;
@@ -149,6 +156,8 @@ static void flush_sink(struct output *o, struct sink *s)
     buffer_clear(&s->buffer);
 }
 
+/* Records before their lines in the side file: a crash between the two leaves records that are made
+ * again, never lines without records. */
 static void flush(struct output *o)
 {
     flush_sink(o, &o->dropped);
@@ -157,6 +166,7 @@ static void flush(struct output *o)
     o->begun = o->begun_dropped = 0;
 }
 
+/* The first reason is the one that is reported. */
 static void stop(struct output *o)
 {
     if (atomic_load(&o->failed))
@@ -241,6 +251,7 @@ static void end_record(struct output *o, struct item *item)
     o->begun_dropped = o->dropped.buffer.size;
 }
 
+/* On the writer's thread alone, in the order of the input. */
 static void add(struct output *o, struct item *item)
 {
     if (o->in_parts && o->records.fd < 0 && !atomic_load(&o->failed))
@@ -268,6 +279,7 @@ static bool may_flush(const struct output *o, const struct item *item)
     return o->side.fd < 0 || item->ends;
 }
 
+/* What is there is written at once; only under load does a megabyte gather. */
 static void *write_all(void *argument)
 {
     struct output *o = argument;
@@ -330,6 +342,7 @@ void output_drop(struct output *o, struct record *r)
         put(o, (struct item){ .record = r, .to_dropped = true });
 }
 
+/* Where no side file is kept, the end of a record matters to nobody. */
 void output_end(struct output *o, const struct item *item)
 {
     if (o->in_parts || o->side.fd >= 0 || item->kept.size || item->dropped.size)
@@ -350,6 +363,7 @@ void output_bytes(struct output *o, const void *bytes, size_t size)
         put(o, (struct item){ .line = xmemdup(bytes, size), .size = size });
 }
 
+/* For a signal: what is complete is written, the rest is dropped, and then the process may end. */
 void output_drain(struct output *o)
 {
     pthread_mutex_lock(&o->lock);
@@ -366,6 +380,7 @@ void output_drain(struct output *o)
     pthread_mutex_unlock(&o->lock);
 }
 
+/* A file that was appended to is forced to disk here, as a new one is when it is committed. */
 static int close_sink(struct sink *s, bool keep)
 {
     int result = 0;
@@ -387,6 +402,8 @@ static int close_sink(struct sink *s, bool keep)
     return result;
 }
 
+/* What was dropped appears first, the records next, and the side file last: a file that is there is
+ * never ahead of what it depends on. */
 int output_close(struct output *o, bool keep)
 {
     int result = 0;

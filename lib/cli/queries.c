@@ -115,7 +115,9 @@ static int match_some(struct queries *k, const struct query *q, struct ranked *l
     }
     features = image_work_features(k->model, images, good);
     status = features
-                 ? vlm_match(k->model, features, good, ids, counts, image_of, good, logits, NULL)
+                 ? vlm_match(k->model,
+                             &(struct vlm_pairs){ features, good, ids, counts, image_of, good },
+                             logits, NULL)
                  : -1;
     for (int i = 0; i < good && !status; i++) {
         struct record *r = list[place[i]].item;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * queue.c - records on their way between two threads, bounded by count and by bytes
+ *
+ * One lock and one condition serve both ends. Records differ in size by a million times, so a bound
+ * on their count alone would not bound the memory.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +17,8 @@ void queue_open(struct queue *q, int capacity, size_t most_bytes)
     q->ring = xalloc((size_t)capacity, sizeof *q->ring);
 }
 
+/* What the record itself holds; a picture that is named by a path is not read yet, and counts
+ * nothing. */
 static size_t item_bytes(const struct item *item)
 {
     const struct record *r = item->record;
@@ -28,11 +33,13 @@ static size_t item_bytes(const struct item *item)
     return sum;
 }
 
+/* One record always fits, however large it is. */
 static bool is_full(const struct queue *q)
 {
     return q->count == q->capacity || (q->count && q->bytes >= q->most_bytes);
 }
 
+/* False: nobody will take it, and it still belongs to the caller. */
 bool queue_put(struct queue *q, struct item item)
 {
     bool taken;
@@ -50,6 +57,7 @@ bool queue_put(struct queue *q, struct item item)
     return taken;
 }
 
+/* Waiters are woken only by a change. */
 static void set(struct queue *q, bool *flag, bool value)
 {
     pthread_mutex_lock(&q->lock);
@@ -75,6 +83,8 @@ void queue_abandon(struct queue *q)
     set(q, &q->abandoned, true);
 }
 
+/* Waits for a whole batch, unless the input has ended, the queue is full, or the reader waits for
+ * more input itself: then what is there is worth computing now. */
 int queue_take(struct queue *q, struct item *items, int most, bool wait)
 {
     int taken = 0;
@@ -94,6 +104,7 @@ int queue_take(struct queue *q, struct item *items, int most, bool wait)
     return taken;
 }
 
+/* Closed and drained: nothing will come any more. */
 bool queue_ended(struct queue *q)
 {
     bool ended;

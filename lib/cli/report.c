@@ -39,6 +39,8 @@ bool record_has_error(const struct record *r)
     return record_find(r, "error", &value) && value.size && value.data[0] == '{';
 }
 
+/* Over a line of progress, if there is one. Control characters of a file's name reach no terminal.
+ */
 static void print_failure(const struct report *p, const struct record *r)
 {
     struct span error, message;
@@ -56,13 +58,16 @@ static void print_failure(const struct report *p, const struct record *r)
     free(text);
 }
 
+/* A percentage counts what has come so far; it is looked at now and then, so that one bad record at
+ * the beginning ends nothing. */
 static bool too_many(const struct report *p)
 {
-    return (settings.max_errors >= 0 && p->errors > settings.max_errors) ||
-           (settings.max_percent >= 0 &&
-            (double)p->errors * 100 > settings.max_percent * (double)p->records);
+    return (settings.errors.most >= 0 && p->errors > settings.errors.most) ||
+           (settings.errors.most_percent >= 0 &&
+            (double)p->errors * 100 > settings.errors.most_percent * (double)p->records);
 }
 
+/* Errors that came with the input are not counted again. */
 void report_record(struct report *p, const struct record *r, bool failed)
 {
     p->records++;
@@ -70,13 +75,14 @@ void report_record(struct report *p, const struct record *r, bool failed)
         p->errors++;
         if (!settings.quiet)
             print_failure(p, r);
-        if (settings.on_error == ON_ERROR_FAIL)
+        if (settings.errors.action == ON_ERROR_FAIL)
             p->stopped = true;
     }
-    if ((settings.max_errors >= 0 || p->records % PERCENT_EVERY == 0) && too_many(p))
+    if ((settings.errors.most >= 0 || p->records % PERCENT_EVERY == 0) && too_many(p))
         p->stopped = true;
 }
 
+/* A record that an earlier run has written; its failure counts, and was reported then. */
 void report_known(struct report *p, bool failed)
 {
     p->records++;
@@ -96,6 +102,7 @@ static void print_time(double seconds)
         fprintf(stderr, ", %ld:%02ld left", s / 60, s % 60);
 }
 
+/* The time that is left follows from bytes, for nobody knows how many records there are. */
 static void print_progress(const struct report *p, bool last)
 {
     double seconds = now() - p->start;
@@ -138,5 +145,5 @@ void report_close(struct report *p, bool finished)
                               : ": --dropped=FILE keeps them, --errors=pass lets them through");
     if (p->errors > p->known && !settings.quiet)
         warn("%ld of %ld records failed%s", p->errors, p->records,
-             p->stopped && settings.on_error != ON_ERROR_FAIL ? ": too many" : "");
+             p->stopped && settings.errors.action != ON_ERROR_FAIL ? ": too many" : "");
 }

@@ -129,7 +129,7 @@ int resume_open(struct resume *s, const struct filter *f)
     *s = (struct resume){
         .path = settings.resume,
         .binary = settings.binary,
-        .may_drop = f->drops || settings.on_error == ON_ERROR_SKIP || settings.retry_errors,
+        .may_drop = f->drops || settings.errors.action == ON_ERROR_SKIP || settings.retry_errors,
         .writes = f->writes,
         .lines = -1,
     };

@@ -10,8 +10,7 @@
 struct settings settings = {
     .max_pixels = 178956970, /* Pillow's bound: above it, it refuses a "decompression bomb" */
     .memory = 1024,
-    .max_errors = -1,
-    .max_percent = -1,
+    .errors = { .most = -1, .most_percent = -1 },
 };
 
 static const char *const forms[] = {
@@ -26,13 +25,13 @@ static int set_max_errors(const char *text)
     char *end;
     double value = strtod(text, &end);
 
-    settings.max_errors = settings.max_percent = -1;
+    settings.errors.most = settings.errors.most_percent = -1;
     if (end == text || !(value >= 0) || value > 1e15)
         return fail("must be a count or a percentage, such as 100 or 5%%");
     if (!strcmp(end, "%") && value <= 100)
-        settings.max_percent = value;
+        settings.errors.most_percent = value;
     else if (!*end && value == floor(value))
-        settings.max_errors = (long)value;
+        settings.errors.most = (long)value;
     else
         return fail("must be a count or a percentage, such as 100 or 5%%");
     return 0;
@@ -42,7 +41,7 @@ static int set_compat(const char *text)
 {
     if (strcmp(text, "original") && strcmp(text, "hf"))
         return fail("must be original or hf");
-    settings.compat = text;
+    settings.opened.compat = text;
     return 0;
 }
 
@@ -50,37 +49,37 @@ int set_precision(const char *text)
 {
     if (strcmp(text, "highest") && strcmp(text, "high") && strcmp(text, "medium"))
         return fail("must be highest, high or medium");
-    settings.precision = text;
+    settings.opened.precision = text;
     return 0;
 }
 
 static int set_orient(const char *text)
 {
-    settings.orient = text;
+    settings.opened.orient = text;
     return vlm_check_look(text, NULL);
 }
 
 static int set_background(const char *text)
 {
-    settings.background = text;
+    settings.opened.background = text;
     return vlm_check_look(NULL, text);
 }
 
 const struct option_spec model_options[] = {
     OPTION_MODEL('m', "model", "MODEL", &settings.model, "use MODEL: a folder, a file or a name",
                  .neutral = true, .standard = "$VLM_MODEL, else the built-in one"),
-    OPTION_FILE(0, "tokenizer", "FILE", &settings.tokenizer, "read the tokenizer from FILE",
+    OPTION_FILE(0, "tokenizer", "FILE", &settings.opened.tokenizer, "read the tokenizer from FILE",
                 .standard = "beside the model", .needs = USES_TOKENIZER),
-    OPTION_FILE(0, "vision", "FILE", &settings.vision,
+    OPTION_FILE(0, "vision", "FILE", &settings.opened.vision,
                 "read BLIP-2's image tower from FILE, if the model's file lacks it",
                 .standard = "beside the model", .needs = USES_IMAGES),
-    OPTION_FILE(0, "language", "FOLDER", &settings.language,
+    OPTION_FILE(0, "language", "FOLDER", &settings.opened.language,
                 "read BLIP-2's language model from FOLDER, if the model's file lacks it",
                 .standard = "beside the model"),
     OPTION_CALL(0, "compat", "TRADITION", set_compat,
                 "compute as original or hf, where the two differ",
                 .standard = "as the model's files"),
-    OPTION_FLAG(0, "clean-text", &settings.clean_text,
+    OPTION_FLAG(0, "clean-text", &settings.opened.clean_text,
                 "clean texts as BLIP's training did: lower case, most punctuation to spaces",
                 .needs = USES_CLEANED),
     OPTION_LONG(0, "image-size", "N", &settings.image_size, 0, 4096,
@@ -108,8 +107,8 @@ const struct option_spec stream_options[] = {
                 .standard = "0, as many as the process may use", .neutral = true),
     OPTION_LONG(0, "batch", "N", &settings.batch, 1, 4096, "compute at most N records at once",
                 .standard = "16", .neutral = true),
-    OPTION_FLAG('0', "null", &settings.null, "read names that end in NUL", .neutral = true),
-    OPTION_CHOICE(0, "from", "FORMAT", &settings.from, stream_formats,
+    OPTION_FLAG('0', "null", &settings.input.null, "read names that end in NUL", .neutral = true),
+    OPTION_CHOICE(0, "from", "FORMAT", &settings.input.from, stream_formats,
                   "read any, jsonl, cbor, tar, csv, tsv, names, image or list",
                   .standard = "any, by the first bytes", .neutral = true),
     OPTION_FOLDER(0, "root", "FOLDER", &settings.fields.root,
@@ -128,7 +127,7 @@ const struct option_spec stream_options[] = {
     OPTION_LONG(0, "memory", "MIB", &settings.memory, 1, 1 << 20,
                 "decode images within MIB mebibytes, over all threads", .standard = "1024",
                 .needs = USES_IMAGES, .neutral = true),
-    OPTION_CHOICE(0, "on-error", "WHAT", &settings.on_error, on_error,
+    OPTION_CHOICE(0, "on-error", "WHAT", &settings.errors.action, on_error,
                   "do this with a bad record: record (write it with its error), skip or fail",
                   .standard = "record"),
     OPTION_CALL(0, "max-errors", "N|P%", set_max_errors,
@@ -142,7 +141,7 @@ const struct option_spec stream_options[] = {
                 .with = "reuse", .neutral = true),
     OPTION_FLAG(0, "retry-errors", &settings.retry_errors,
                 "try records again that have an error, in the input or in OUT", .neutral = true),
-    OPTION_STRING(0, "shard", "I/N", &settings.shard,
+    OPTION_STRING(0, "shard", "I/N", &settings.input.shard,
                   "take part I of N, from 1/N to N/N; auto: as Slurm's job array says"),
     OPTION_LONG(0, "seed", "N", &settings.seed, 0, 0, "seed random choices with N", .standard = "0",
                 .needs = USES_CHANCE),

@@ -55,6 +55,7 @@ static void row_set(struct row *to, const struct row *from, int token)
         to->ids[to->count++] = token;
 }
 
+/* It starts with one beam, the prompt: the first step fills the others from its continuations. */
 struct beam_search *beam_new(const struct decoding *d, const int *prompt, int count)
 {
     struct beam_search *b = xalloc(1, sizeof *b);
@@ -130,6 +131,8 @@ static int candidates(const struct beam_search *b, const float *scores, int voca
     return count;
 }
 
+/* transformers 4.50 works in f32 tensors here, the others in Python's doubles: at a tie the
+ * difference decides. */
 static double over_length(const struct decoding *d, double sum, int length)
 {
     double divisor = pow(length, d->length_penalty);
@@ -225,6 +228,7 @@ static bool advance_scorer(struct beam_search *b, const struct candidate *list, 
     return false;
 }
 
+/* Whether the best running beam, at its best length, could still beat the worst that is held. */
 static bool can_improve(const struct beam_search *b, double best)
 {
     const struct decoding *d = b->rules;
@@ -289,6 +293,7 @@ bool beam_advance(struct beam_search *b, const float *scores, const float *raw, 
     return more;
 }
 
+/* The ids are copied: those of the search are freed with it. */
 static struct hypothesis result(const struct finished *f)
 {
     struct hypothesis h = { .count = f->row.count, .score = f->rank };

@@ -72,6 +72,7 @@ static struct tensor *opt_rows(struct opt_writer *w, const int *row, const int *
     return join_rows(t, take_rows(t, w->pictures, index, n), words, counts, count, spans);
 }
 
+/* Logits of the last id of each row alone: no other is asked for. */
 static void opt_feed(void *self, int count, const int *row, const int *counts, const int *ids,
                      float *logits)
 {
@@ -91,6 +92,7 @@ static void opt_copy(void *self, int from, int to)
     key_cache_copy(w->cache, from, to);
 }
 
+/* The cache has room for the picture's rows, which no length counts. */
 void opt_writer_open(struct opt_writer *w, struct opt *m, struct tensor *pictures, int each,
                      int items, const struct decoding *d)
 {
@@ -107,6 +109,7 @@ void opt_writer_close(struct opt_writer *w)
     tape_free(&w->step);
 }
 
+/* All rows of an item look at the same encoded text. */
 static void t5_feed(void *self, int count, const int *row, const int *counts, const int *ids,
                     float *logits)
 {
@@ -131,6 +134,7 @@ static void t5_copy(void *self, int from, int to)
     key_cache_copy(w->cache->own, from, to);
 }
 
+/* Keys and values of the encoder's states are computed once, for all steps and beams. */
 void t5_writer_open(struct t5_writer *w, struct t5 *m, struct tensor *states,
                     const struct spans *spans, const struct decoding *d)
 {
@@ -170,6 +174,8 @@ static struct targets targets_of(struct tape *t, const struct spans *s, int befo
     return a;
 }
 
+/* Only rows in front of an id that counts are multiplied by the vocabulary, the largest matrix
+ * here. */
 struct tensor *opt_loss(struct tape *t, struct opt *m, struct tensor *pictures, int each,
                         const struct language_texts *texts, int skip)
 {
@@ -196,6 +202,7 @@ static int *shifted(struct tape *t, const struct language_texts *texts, int pad)
     return ids;
 }
 
+/* The decoder sees the text moved by one place: each id is predicted from those before it. */
 struct tensor *t5_loss(struct tape *t, struct t5 *m, struct tensor *pictures,
                        const struct language_texts *read, const struct language_texts *written,
                        int pad)

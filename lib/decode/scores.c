@@ -76,6 +76,7 @@ static void penalise_repetition(const struct scoring *s)
     }
 }
 
+/* min_length forbids the end token until a text has that many ids, the prompt counted. */
 void scores_process(const struct scoring *s)
 {
     if (s->rules->repetition_penalty != 1)
@@ -121,6 +122,8 @@ static void keep_top_p(float *scores, const struct ranked *order, int count, dou
     }
 }
 
+/* Inverts the distribution's sum at u: ids in order of their number, so equal u and scores give one
+ * id on every machine. Temperature comes before top-k and top-p, as in transformers. */
 int scores_draw(const struct scoring *s, double u)
 {
     const struct decoding *d = s->rules;

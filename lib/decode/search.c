@@ -55,6 +55,8 @@ int decode_rows(const struct decoding *d)
     return searching(d) ? d->beams : d->sequences;
 }
 
+/* Texts of one item draw from seeds of their own, which depend on the item's seed alone: not on its
+ * neighbours. */
 static void item_start(struct item *item, const struct decoding *d, const struct prompt *p, int row)
 {
     int rows = decode_rows(d);
@@ -135,6 +137,7 @@ static void beam_score(void *pass, long row, int worker)
     score_row(p, &p->items[item], p->logits + at, p->raw + at, ids, count);
 }
 
+/* One step of beam search: choose, then give each surviving beam its parent's keys. */
 static void item_search(const struct pass *p, struct item *item, const float *scores,
                         const float *raw)
 {
@@ -148,6 +151,7 @@ static void item_search(const struct pass *p, struct item *item, const float *sc
     free(next);
 }
 
+/* One token by chance or by rank. The end token is written too, and taken off at the end. */
 static void text_advance(const struct pass *p, struct text *t, struct line *line, float *scores,
                          const float *raw)
 {
@@ -193,6 +197,7 @@ static void item_write(const struct pass *p, struct item *item, float *scores, f
         item->done = item->done && item->lines[i].done;
 }
 
+/* Items are independent, so threads share them. */
 static void item_advance(void *pass, long index, int worker)
 {
     const struct pass *p = pass;
@@ -232,6 +237,7 @@ static bool feed_tokens(struct pass *p, int count, int *row, int *counts, int *i
     return fed > 0;
 }
 
+/* Prompts of any lengths in one call; each begins the first cache row of its item. */
 static void feed_prompts(struct pass *p, const struct prompt *prompts, int count, int *row,
                          int *counts)
 {
@@ -250,6 +256,7 @@ static void feed_prompts(struct pass *p, const struct prompt *prompts, int count
     free(ids);
 }
 
+/* The end token is left out of the ids; it counts in the mean log-probability. */
 static void item_results(struct item *item, const struct decoding *d, const struct prompt *prompt,
                          struct hypothesis *out)
 {
@@ -268,6 +275,7 @@ static void item_results(struct item *item, const struct decoding *d, const stru
     free(item->texts);
 }
 
+/* Items leave one by one: only rows that still write are fed. The loop ends when none is left. */
 int decode(const struct language_model *m, const struct decoding *d, const struct prompt *prompts,
            int count, struct hypothesis *out)
 {

@@ -141,7 +141,8 @@ static void shrink(struct image *image, int longest)
     height = ((long)image->height * longest + most / 2) / most;
     width = width ? width : 1;
     height = height ? height : 1;
-    resize(image, &to, width, height, FILTER_BICUBIC, 0, 0, (int)width, (int)height);
+    resize(image, &to, FILTER_BICUBIC,
+           &(struct window){ width, height, 0, 0, (int)width, (int)height });
     image_free(image);
     *image = to;
 }

@@ -53,30 +53,30 @@ void classes_free(struct classes *c)
     *c = (struct classes){ 0 };
 }
 
-double judged_accuracy(const struct judgements *j, double threshold)
+double labelled_accuracy(const struct labelled_list *l, double threshold)
 {
     long right = 0;
 
-    for (long i = 0; i < j->count; i++)
-        right += (j->list[i].score >= threshold) == j->list[i].truth;
-    return j->count ? (double)right / (double)j->count : NAN;
+    for (long i = 0; i < l->count; i++)
+        right += (l->list[i].score >= threshold) == l->list[i].truth;
+    return l->count ? (double)right / (double)l->count : NAN;
 }
 
 static int by_score(const void *a, const void *b)
 {
-    const struct judged *x = a, *y = b;
+    const struct labelled *x = a, *y = b;
 
     return (x->score > y->score) - (x->score < y->score);
 }
 
-double judged_auc(struct judgements *j)
+double labelled_auc(struct labelled_list *l)
 {
-    const struct judged *list = j->list;
-    long count = j->count;
+    const struct labelled *list = l->list;
+    long count = l->count;
     double wins = 0, no_before = 0, yes_all = 0;
 
     if (count)
-        qsort(j->list, (size_t)count, sizeof *list, by_score);
+        qsort(l->list, (size_t)count, sizeof *list, by_score);
     for (long i = 0, end; i < count; i = end) { /* i .. end of one score */
         double yes = 0, no = 0;
 

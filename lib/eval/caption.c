@@ -65,6 +65,7 @@ void caption_close(struct caption_set *s)
     free(s);
 }
 
+/* The number of an n-gram; a new one gets the next number. All texts share them. */
 static uint32_t id_of(struct caption_set *s, const char *text, size_t size, int order)
 {
     long known = s->names.count, id = names_add(&s->names, text, size);
@@ -166,6 +167,7 @@ static int closest_length(const struct image *m)
     return best;
 }
 
+/* Sums over the set: BLEU is no mean over captions, a ratio of sums. */
 static void bleu_add(struct caption_set *s, const struct image *m)
 {
     const struct text *c = &m->caption;
@@ -209,6 +211,7 @@ static void bleu_measure(const struct caption_set *s, double bleu[static ORDERS]
  *     ROUGE-L = (1 + b^2) P R / (R + b^2 P)
  */
 
+/* Words of the longest common subsequence, by the usual table of which one row is kept. */
 static int longest_common(const struct text *a, const struct text *b)
 {
     int *row = xalloc((size_t)b->length + 1, sizeof *row), result;
@@ -256,6 +259,7 @@ static double rouge_l(const struct image *m)
  *     CIDEr_n = 10 exp(-(l_c - l_r)^2 / 2 sigma^2) min(g(c), g(r)) . g(r) / (|g(c)| |g(r)|)
  */
 
+/* An n-gram counts once for an image, in however many of its references it is. */
 static void cider_add(struct caption_set *s, const struct image *m)
 {
     for (int i = 0; i < m->count; i++) {
@@ -268,6 +272,7 @@ static void cider_add(struct caption_set *s, const struct image *m)
     }
 }
 
+/* log(N / df); one that no reference has counts as if one had. */
 static double rarity(const struct caption_set *s, uint32_t id)
 {
     int frequency = s->known[id].frequency;
@@ -275,6 +280,7 @@ static double rarity(const struct caption_set *s, uint32_t id)
     return log((double)s->count) - log(frequency > 1 ? frequency : 1);
 }
 
+/* |g(text)| of each order. */
 static void lengths(const struct caption_set *s, const struct text *t, double norm[static ORDERS])
 {
     memset(norm, 0, ORDERS * sizeof *norm);
@@ -287,6 +293,7 @@ static void lengths(const struct caption_set *s, const struct text *t, double no
         norm[k] = sqrt(norm[k]);
 }
 
+/* The mean over orders of the clipped cosine, times the penalty for another length. */
 static double similarity(const struct caption_set *s, const struct text *c, const struct text *r,
                          const double norm[static ORDERS])
 {
@@ -326,6 +333,7 @@ static double cider_measure(const struct caption_set *s)
     return s->count ? sum / (double)s->count : NAN;
 }
 
+/* Texts are kept as numbers: CIDEr-D needs the counts of all images first. -1 after fail(). */
 int caption_add(struct caption_set *s, const char *caption, const char *const *references,
                 int count)
 {

@@ -42,6 +42,7 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* The first image of a key keeps it. */
 static void set_key(struct references *r, const char *key, long image)
 {
     long known = r->keys.count, i = names_add(&r->keys, key, strlen(key));
@@ -112,6 +113,7 @@ static int add_text(struct references *r, long image, const cJSON *text)
     return 0;
 }
 
+/* COCO's own: a list of captions, each with its image's id, and a list of images. */
 static int read_coco(struct references *r, const cJSON *annotations)
 {
     const cJSON *one;
@@ -138,6 +140,8 @@ static int read_coco(struct references *r, const cJSON *annotations)
     return 0;
 }
 
+/* An image has an id of COCO, or of Flickr30k (imgid); split: train, restval, val, test, or NULL
+ * for all. */
 static int read_karpathy(struct references *r, const cJSON *images, const char *split)
 {
     const cJSON *one, *sentence;
@@ -161,6 +165,7 @@ static int read_karpathy(struct references *r, const cJSON *images, const char *
     return 0;
 }
 
+/* One entry a caption, or one an image with a list of captions. */
 static int read_blip(struct references *r)
 {
     const cJSON *one, *text;
@@ -189,6 +194,7 @@ static int read_blip(struct references *r)
     return 0;
 }
 
+/* Which of the three it is, by what stands at its top. */
 static int read_any(struct references *r, const char *split)
 {
     const cJSON *annotations = json_get(r->document, "annotations");
@@ -234,6 +240,7 @@ long references_count(const struct references *r)
     return r->count;
 }
 
+/* An image counts once: a second caption would count its references twice. */
 const char *const *references_take(struct references *r, long image, int *count)
 {
     if (r->list[image].taken) {
@@ -258,6 +265,7 @@ void references_free(struct references *r)
     free(r);
 }
 
+/* The format that COCO's evaluation server takes. */
 static int read_results(const cJSON *list, int (*each)(const char *id, const char *caption))
 {
     const cJSON *one;

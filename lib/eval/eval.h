@@ -111,20 +111,20 @@ double classes_accuracy(const struct classes *c);
 double classes_mean(const struct classes *c); /* of the classes' accuracies */
 void classes_free(struct classes *c);
 
-struct judged {
+struct labelled {
     double score;
     bool truth;
 };
-struct judgements {      /* zeroed: empty */
-    struct judged *list; /* to free */
+struct labelled_list {     /* zeroed: empty */
+    struct labelled *list; /* to free */
     long count, room;
 };
 /* Appends a score and true, false, 1 or 0; or lists of them.  -1 after fail(), nothing appended. */
-int judged_read(struct judgements *j, struct span scores, struct span truths);
-double judged_accuracy(const struct judgements *j, double threshold); /* >= is yes */
+int labelled_read(struct labelled_list *l, struct span scores, struct span truths);
+double labelled_accuracy(const struct labelled_list *l, double threshold); /* >= is yes */
 /* The chance that a true one scores higher than a false one, equals counted half; sorts the list.
  */
-double judged_auc(struct judgements *j);
+double labelled_auc(struct labelled_list *l);
 
 /* metrics.c - the members of the object that is written; NAN becomes null */
 void metrics_count(struct record *out, const char *name, long count);
@@ -133,6 +133,6 @@ void metrics_recall(struct record *out, const struct recall_set *s);
 /* texts: the images for which texts were sought */
 void metrics_answers(struct record *out, const struct answers *a, const struct answers *texts);
 void metrics_classes(struct record *out, const struct classes *c);
-void metrics_judged(struct record *out, struct judgements *j, double threshold);
+void metrics_matching(struct record *out, struct labelled_list *l, double threshold);
 
 #endif

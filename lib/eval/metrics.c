@@ -15,6 +15,7 @@ void metrics_count(struct record *out, const char *name, long count)
     free(text);
 }
 
+/* JSON has no NaN: what cannot be said is null. */
 static void set(struct record *out, const char *name, double value)
 {
     if (isnan(value))
@@ -46,6 +47,7 @@ void metrics_captions(struct record *out, const struct caption_set *s, const str
     set(out, "cider_d", scores.cider_d);
 }
 
+/* recall_mean is the mean of the six, as the papers on retrieval give it. */
 void metrics_recall(struct record *out, const struct recall_set *s)
 {
     double sum = 0;
@@ -64,6 +66,7 @@ void metrics_recall(struct record *out, const struct recall_set *s)
     set(out, "recall_mean", sum / (2 * RECALLS));
 }
 
+/* Only the sides that the input has are written; a mean needs both. */
 void metrics_answers(struct record *out, const struct answers *a, const struct answers *texts)
 {
     double sum = 0;
@@ -91,15 +94,15 @@ void metrics_classes(struct record *out, const struct classes *c)
     set(out, "mean_per_class", classes_mean(c));
 }
 
-void metrics_judged(struct record *out, struct judgements *j, double threshold)
+void metrics_matching(struct record *out, struct labelled_list *l, double threshold)
 {
     long yes = 0;
 
-    for (long i = 0; i < j->count; i++)
-        yes += j->list[i].truth;
+    for (long i = 0; i < l->count; i++)
+        yes += l->list[i].truth;
     metrics_count(out, "true", yes);
-    metrics_count(out, "false", j->count - yes);
+    metrics_count(out, "false", l->count - yes);
     record_set_string(out, "units", "fractions of 1");
-    set(out, "accuracy", judged_accuracy(j, threshold));
-    set(out, "auc", judged_auc(j));
+    set(out, "accuracy", labelled_accuracy(l, threshold));
+    set(out, "auc", labelled_auc(l));
 }

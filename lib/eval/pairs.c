@@ -5,9 +5,9 @@
 #include "base/memory.h"
 #include "eval/eval.h"
 
-static int add(struct judgements *j, struct span score, struct span truth)
+static int add(struct labelled_list *l, struct span score, struct span truth)
 {
-    struct judged one;
+    struct labelled one;
     double yes;
 
     if (!json_double(score, &one.score))
@@ -17,15 +17,15 @@ static int add(struct judgements *j, struct span score, struct span truth)
     else if (!json_double(truth, &yes) || (yes != 0 && yes != 1))
         return fail("what is true is none of true, false, 1 and 0");
     one.truth = yes == 1;
-    if (j->count == j->room) {
-        j->room = j->room ? 2 * j->room : 64;
-        j->list = xresize(j->list, (size_t)j->room, sizeof *j->list);
+    if (l->count == l->room) {
+        l->room = l->room ? 2 * l->room : 64;
+        l->list = xresize(l->list, (size_t)l->room, sizeof *l->list);
     }
-    j->list[j->count++] = one;
+    l->list[l->count++] = one;
     return 0;
 }
 
-static int add_lists(struct judgements *j, struct span scores, struct span truths)
+static int add_lists(struct labelled_list *l, struct span scores, struct span truths)
 {
     struct span none, score, truth;
     size_t at = 0, from = 0;
@@ -33,20 +33,20 @@ static int add_lists(struct judgements *j, struct span scores, struct span truth
     while (json_each(scores, &at, &none, &score)) {
         if (!json_each(truths, &from, &none, &truth))
             return fail_as("mismatch", "more scores than truths");
-        if (add(j, score, truth))
+        if (add(l, score, truth))
             return -1;
     }
     return json_each(truths, &from, &none, &truth) ? fail_as("mismatch", "fewer scores than truths")
                                                    : 0;
 }
 
-int judged_read(struct judgements *j, struct span scores, struct span truths)
+int labelled_read(struct labelled_list *l, struct span scores, struct span truths)
 {
-    long before = j->count;
+    long before = l->count;
     bool lists = scores.data[0] == '[' && truths.data[0] == '[';
-    int result = lists ? add_lists(j, scores, truths) : add(j, scores, truths);
+    int result = lists ? add_lists(l, scores, truths) : add(l, scores, truths);
 
     if (result)
-        j->count = before;
+        l->count = before;
     return result;
 }

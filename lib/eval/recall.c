@@ -22,6 +22,7 @@ enum { BLOCK = 64, STRIP = 1024 }; /* images at once; texts that one thread coun
 
 const int recall_at[RECALLS] = { 1, 5, 10 };
 
+/* A row at the end of an array that doubles. */
 static float *add_row(float *rows, long *count, long *room, const float *row, long width)
 {
     if (*count == *room) {
@@ -32,6 +33,8 @@ static float *add_row(float *rows, long *count, long *room, const float *row, lo
     return rows;
 }
 
+/* Texts of one name belong to one image, in whichever records they come. Without names each record
+ * is a group of its own. */
 static long group_of(struct recall_set *s, const char *name)
 {
     long group = name ? names_add(&s->names, name, strlen(name)) : s->group_count;
@@ -115,6 +118,7 @@ struct ranking {
     long places[BLOCK]; /* texts that rank before the best right one; -1: there is none */
 };
 
+/* Texts are sorted by image by counting, so an image finds its own in one stretch. */
 static void open_ranking(struct ranking *k, const struct recall_set *s)
 {
     size_t texts = (size_t)s->text_count + 1, images = (size_t)s->image_count + 2;
@@ -192,6 +196,7 @@ static void rank_images(void *argument, long strip, int worker)
     }
 }
 
+/* A rank of 4 is a hit among 5 and 10, not among 1. */
 static void hit(double *hits, long rank)
 {
     for (int k = 0; k < RECALLS; k++)
@@ -213,6 +218,8 @@ static void measure_block(struct ranking *k, struct recall *r)
     }
 }
 
+/* Images whose texts did not come are no queries, and neither are texts without an image; both stay
+ * among what is searched. */
 void recall_measure(const struct recall_set *s, struct recall *r)
 {
     struct ranking k;

@@ -59,6 +59,7 @@ static void add_character(struct buffer *b, uint32_t c)
         buffer_byte(b, ' ');
 }
 
+/* Control characters are blanks; bytes that are no UTF-8 become U+FFFD. */
 static void simplify(struct buffer *b, const char *text, size_t size)
 {
     const char *end = text + size;

@@ -66,13 +66,16 @@ void image_lay_on(struct image *image, const unsigned char colour[3]);
 /* resize.c - Pillow's antialiasing resize, equal to the last bit
  * Source: python-pillow/Pillow src/libImaging/Resample.c */
 enum resampling { FILTER_NEAREST, FILTER_BILINEAR, FILTER_BICUBIC, FILTER_LANCZOS };
-/* Resizes the whole to width x height and sets *to, which is to be freed, to the window at (left,
- * top) of size crop_width x crop_height, which must lie inside; only what the window needs is
- * computed.  As in Pillow, MODE_P and MODE_1 are resized by FILTER_NEAREST whatever is asked for.
- * The colours of a picture with alpha are multiplied by it in place: a copy would double what a
- * large picture takes.  `from` is then good for nothing but to be freed. */
-void resize(struct image *from, struct image *to, long width, long height, enum resampling filter,
-            long left, long top, int crop_width, int crop_height);
+struct window {         /* a part of a resized picture, inside it */
+    long width, height; /* of the whole */
+    long left, top;     /* of the part */
+    int columns, rows;
+};
+/* Resizes the whole and sets *to, which is to be freed, to the window; only what the window needs
+ * is computed.  As in Pillow, MODE_P and MODE_1 are resized by FILTER_NEAREST whatever is asked
+ * for. The colours of a picture with alpha are multiplied by it in place: a copy would double what
+ * a large picture takes.  `from` is then good for nothing but to be freed. */
+void resize(struct image *from, struct image *to, enum resampling filter, const struct window *w);
 
 /* preprocess.c - an image as a tower wants it */
 enum geometry {

@@ -119,7 +119,8 @@ int preprocess_fit(const struct preprocess *p, struct image *image, struct image
                        height, p->width, p->height);
     x = place(width, p->width, p->rounding);
     y = place(height, p->height, p->rounding);
-    resize(image, fitted, width, height, p->filter, x.from, y.from, x.count, y.count);
+    resize(image, fitted, p->filter,
+           &(struct window){ width, height, x.from, y.from, x.count, y.count });
     image_to_rgb(fitted);
     pad(p, fitted, x.to, y.to);
     return 0;

@@ -19,10 +19,16 @@ void axis_open(struct axis *a, int in, long out, enum resampling filter, long at
 void axis_close(struct axis *a);
 void axis_span(const struct axis *a, int *from, int *to); /* inputs that any output needs */
 
-/* sum.c - the passes.  in: rows of `stride` bytes, the first byte is row or column `from`. */
-void sum_down(const struct axis *a, const unsigned char *in, size_t stride, int from,
-              unsigned char *out, size_t width); /* out: [a->count, width] */
-void sum_across(const struct axis *a, const unsigned char *in, size_t stride, int from, int to,
-                unsigned char *out, int rows, int channels); /* out: [rows, a->count, channels] */
+/* sum.c - the passes */
+struct inputs {              /* rows or columns from .. to, as far as they are needed */
+    const unsigned char *at; /* the first byte of row or column `from` */
+    size_t stride;           /* bytes from a row to the next */
+    int from, to;            /* sum_down: `to` is not read */
+};
+/* out: [a->count, width] */
+void sum_down(const struct axis *a, const struct inputs *in, unsigned char *out, size_t width);
+/* out: [rows, a->count, channels] */
+void sum_across(const struct axis *a, const struct inputs *in, unsigned char *out, int rows,
+                int channels);
 
 #endif

@@ -20,46 +20,46 @@ static void cut(const unsigned char *in, size_t stride, unsigned char *out, size
         memcpy(out + (size_t)y * width, in + (size_t)y * stride, width);
 }
 
-struct window {
-    long width, height; /* of the whole result */
-    long left, top;     /* of the part that is wanted, whose size is the target's */
-};
-
 static void resample(const struct image *from, struct image *to, enum resampling filter,
                      const struct window *w)
 {
     bool across = w->width != from->width, down = w->height != from->height;
     bool down_first =
         w->height < from->height && from->height - w->height > 2 * (from->width - w->width);
-    int left = (int)w->left, right = left + to->width, top = (int)w->top, bottom = top + to->height;
-    size_t stride = (size_t)from->width * (size_t)from->channels, row, rows;
+    struct inputs columns = { .from = (int)w->left, .to = (int)w->left + to->width };
+    struct inputs rows = { .from = (int)w->top, .to = (int)w->top + to->height };
+    size_t stride = (size_t)from->width * (size_t)from->channels, row, count;
     struct axis x, y;
-    const unsigned char *in;
     unsigned char *middle;
 
     if (across) {
         axis_open(&x, from->width, w->width, filter, w->left, to->width);
-        axis_span(&x, &left, &right);
+        axis_span(&x, &columns.from, &columns.to);
     }
     if (down) {
         axis_open(&y, from->height, w->height, filter, w->top, to->height);
-        axis_span(&y, &top, &bottom);
+        axis_span(&y, &rows.from, &rows.to);
     }
-    in = from->pixels + (size_t)top * stride + (size_t)left * (size_t)from->channels;
-    row = (size_t)(down_first ? right - left : to->width) * (size_t)from->channels;
-    rows = (size_t)(down_first ? to->height : bottom - top);
-    middle = across && down ? xresize(NULL, rows, row) : to->pixels;
+    columns.stride = rows.stride = stride;
+    columns.at = rows.at =
+        from->pixels + (size_t)rows.from * stride + (size_t)columns.from * (size_t)from->channels;
+    row = (size_t)(down_first ? columns.to - columns.from : to->width) * (size_t)from->channels;
+    count = (size_t)(down_first ? to->height : rows.to - rows.from);
+    middle = across && down ? xresize(NULL, count, row) : to->pixels;
     if (down_first)
-        sum_down(&y, in, stride, top, middle, row);
+        sum_down(&y, &rows, middle, row);
     else if (across)
-        sum_across(&x, in, stride, left, right, middle, (int)rows, from->channels);
+        sum_across(&x, &columns, middle, (int)count, from->channels);
     else if (!down)
-        cut(in, stride, to->pixels, row, to->height);
+        cut(rows.at, stride, to->pixels, row, to->height);
+    if (across) { /* what the first pass left, if it was one of two */
+        rows.at = columns.at = middle;
+        rows.stride = columns.stride = row;
+    }
     if (down_first && across)
-        sum_across(&x, middle, row, left, right, to->pixels, to->height, from->channels);
+        sum_across(&x, &columns, to->pixels, to->height, from->channels);
     else if (!down_first && down)
-        sum_down(&y, across ? middle : in, across ? row : stride, top, to->pixels,
-                 (size_t)to->width * (size_t)from->channels);
+        sum_down(&y, &rows, to->pixels, (size_t)to->width * (size_t)from->channels);
     if (middle != to->pixels)
         free(middle);
     if (across)
@@ -97,22 +97,19 @@ static void nearest(const struct image *from, struct image *to, const struct win
     free(y);
 }
 
-void resize(struct image *from, struct image *to, long width, long height, enum resampling filter,
-            long left, long top, int crop_width, int crop_height)
+void resize(struct image *from, struct image *to, enum resampling filter, const struct window *w)
 {
-    struct window w = { width, height, left, top };
-
-    assert(crop_width > 0 && crop_height > 0);
-    assert(left >= 0 && top >= 0 && left + crop_width <= width && top + crop_height <= height);
-    image_new(to, crop_width, crop_height, from->channels, from->mode);
+    assert(w->columns > 0 && w->rows > 0 && w->left >= 0 && w->top >= 0);
+    assert(w->left + w->columns <= w->width && w->top + w->rows <= w->height);
+    image_new(to, w->columns, w->rows, from->channels, from->mode);
     if (from->mode == MODE_P || from->mode == MODE_1 || filter == FILTER_NEAREST) {
-        nearest(from, to, &w);
+        nearest(from, to, w);
     } else if ((from->mode == MODE_LA || from->mode == MODE_RGBA) &&
-               (width != from->width || height != from->height)) {
+               (w->width != from->width || w->height != from->height)) {
         alpha_multiply(from);
-        resample(from, to, filter, &w);
+        resample(from, to, filter, w);
         alpha_divide(to);
     } else {
-        resample(from, to, filter, &w);
+        resample(from, to, filter, w);
     }
 }

@@ -79,13 +79,11 @@ static void sum_columns(unsigned char *out, const unsigned char *packed, const s
                   a->weights + (size_t)i * (size_t)a->taps, a->used[i]);
 }
 
-/* in: rows of `stride` bytes, row 0 is input row `from`; out: [a->count, width] */
-void sum_down(const struct axis *a, const unsigned char *in, size_t stride, int from,
-              unsigned char *out, size_t width)
+void sum_down(const struct axis *a, const struct inputs *in, unsigned char *out, size_t width)
 {
     for (int y = 0; y < a->count; y++)
-        sum_rows(out + (size_t)y * width, in + (size_t)(a->first[y] - from) * stride, stride,
-                 a->weights + (size_t)y * (size_t)a->taps, a->used[y], width);
+        sum_rows(out + (size_t)y * width, in->at + (size_t)(a->first[y] - in->from) * in->stride,
+                 in->stride, a->weights + (size_t)y * (size_t)a->taps, a->used[y], width);
 }
 
 /* Moves `count` pixels of some bytes, the starts `in_step` and `out_step` bytes apart.  Pixels of
@@ -113,12 +111,12 @@ static void move(unsigned char *out, size_t out_step, const unsigned char *in, s
     }
 }
 
-/* in: rows of `stride` bytes, the first byte is input column `from`; out: [rows, a->count] */
-void sum_across(const struct axis *a, const unsigned char *in, size_t stride, int from, int to,
-                unsigned char *out, int rows, int channels)
+void sum_across(const struct axis *a, const struct inputs *in, unsigned char *out, int rows,
+                int channels)
 {
     int lane = channels == 3 ? 4 : channels, together = LANES / lane;
-    unsigned char *packed = xalloc((size_t)(to - from), LANES);
+    int columns = in->to - in->from;
+    unsigned char *packed = xalloc((size_t)columns, LANES);
     unsigned char *sums = xalloc((size_t)a->count, LANES);
     size_t width = (size_t)a->count * (size_t)channels;
 
@@ -126,9 +124,9 @@ void sum_across(const struct axis *a, const unsigned char *in, size_t stride, in
         int block = rows - y < together ? rows - y : together;
 
         for (int r = 0; r < block; r++)
-            move(packed + r * lane, LANES, in + (size_t)(y + r) * stride, (size_t)channels,
-                 to - from, channels);
-        sum_columns(sums, packed, a, from);
+            move(packed + r * lane, LANES, in->at + (size_t)(y + r) * in->stride, (size_t)channels,
+                 columns, channels);
+        sum_columns(sums, packed, a, in->from);
         for (int r = 0; r < block; r++)
             move(out + (size_t)(y + r) * width, (size_t)channels, sums + r * lane, LANES, a->count,
                  channels);

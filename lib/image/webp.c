@@ -32,7 +32,7 @@ static long little24(const unsigned char *p)
 /* The EXIF or XMP chunk behind the pixels; a file that ends early is found out by decode. */
 static int orientation(struct bytes b)
 {
-    int told = 0, xmp = 0;
+    int orientation = 0, xmp = 0;
 
     for (size_t at = 12; bytes_have(b, at, 8);) {
         const unsigned char *p = b.data + at;
@@ -40,13 +40,13 @@ static int orientation(struct bytes b)
 
         if (!bytes_have(b, at + 8, body.size))
             break;
-        if (!memcmp(p, "EXIF", 4) && !told)
-            told = exif_orientation(body);
+        if (!memcmp(p, "EXIF", 4) && !orientation)
+            orientation = exif_orientation(body);
         else if (!memcmp(p, "XMP ", 4) && !xmp)
             xmp = xmp_orientation(body);
         at += 8 + body.size + (body.size & 1);
     }
-    return told ? told : xmp;
+    return orientation ? orientation : xmp;
 }
 
 static int probe(struct bytes b, struct image_info *info)

@@ -161,8 +161,8 @@ static TARGET void left(uint16_t *to, const struct unit_rows *x, long rows, long
 /* --- the left, from scores --- */
 
 /* A line of 16 rows, a step of 32 columns each: exponentials and their sums. */
-INLINE void soft_step(uint16_t *to, vec *sum, const float *x, long x_stride, const vec *most,
-                      vec scale, long rows, long columns)
+INLINE void softmax_step(uint16_t *to, vec *sum, const float *x, long x_stride, const vec *most,
+                         vec scale, long rows, long columns)
 {
     for (long i = 0; i < rows && i < 16; i++, x += x_stride) {
         vec low = exponential((_mm512_maskz_loadu_ps(mask(columns), x) - most[i]) * scale);
@@ -204,8 +204,8 @@ static TARGET void left_softmax(uint16_t *to, float *inverse, const float *x, lo
             sum[i] = set(0);
         }
         for (long k = 0; k < columns; k += 32)
-            soft_step(to + k / 32 * LEFT * TILE, sum, x + k, x_stride, most, set(scale), rows,
-                      columns - k);
+            softmax_step(to + k / 32 * LEFT * TILE, sum, x + k, x_stride, most, set(scale), rows,
+                         columns - k);
         for (int i = 0; i < 16 && i < rows; i++)
             inverse[i] = 1 / lanes_sum(sum[i]);
     }

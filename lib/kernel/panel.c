@@ -5,6 +5,8 @@
 #include "base/number.h"
 #include "kernel/panel.h"
 
+/* As few panels as the widest tile allows, of as many vectors each as can be: a last narrow panel
+ * would waste most of a tile. */
 struct panels panels_of(const struct panel_kernel *kernel, long columns)
 {
     struct panels p = { .columns = columns };
@@ -15,11 +17,13 @@ struct panels panels_of(const struct panel_kernel *kernel, long columns)
     return p;
 }
 
+/* In elements; columns are rounded up to whole vectors. */
 long panels_size(const struct panel_kernel *kernel, const struct panels *p, long depth)
 {
     return p->vectors * kernel->lanes * depth;
 }
 
+/* The first column of panel i. */
 long panel_first(const struct panel_kernel *kernel, const struct panels *p, long i)
 {
     return p->vectors * i / p->count * kernel->lanes;
@@ -32,6 +36,7 @@ int panel_columns(const struct panel_kernel *kernel, const struct panels *p, lon
     return (int)((end < p->columns ? end : p->columns) - panel_first(kernel, p, i));
 }
 
+/* x: [depth, columns]. Columns past the last are zeros, for whole vectors are read. */
 void panels_fill(const struct panel_kernel *kernel, float *panels, const float *x, long x_stride,
                  long depth, long columns)
 {
@@ -49,6 +54,7 @@ void panels_fill(const struct panel_kernel *kernel, float *panels, const float *
     }
 }
 
+/* x: [columns, depth]. */
 void panels_fill_transposed(const struct panel_kernel *kernel, float *panels, const float *x,
                             long x_stride, long columns, long depth, float scale)
 {
@@ -62,6 +68,8 @@ void panels_fill_transposed(const struct panel_kernel *kernel, float *panels, co
     }
 }
 
+/* A long sum is made of sums of TILE_DEPTH terms: an f32 loses about a bit for each doubling of the
+ * terms. */
 void tile_multiply(const struct panel_kernel *kernel, struct tile t)
 {
     size_t step = (size_t)t.panel_stride * dtype_size(t.type);
@@ -76,6 +84,8 @@ void tile_multiply(const struct panel_kernel *kernel, struct tile t)
     }
 }
 
+/* Panel by panel, so that one stays in the cache while all rows pass by it. Blocks of rows are as
+ * even as can be. */
 void panel_multiply(const struct panel_kernel *kernel, const struct panel_product *p)
 {
     struct panels cut = panels_of(kernel, p->columns);

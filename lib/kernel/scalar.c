@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * scalar.c - every entry of the table in plain C: the reference, and the way on other processors
+ *
+ * Sums are in double where the vector kernels use several partial sums in f32: what is compared
+ * with this file may differ by their roundings, never by a term.
  */
 #include <math.h>
 #include <string.h>
@@ -8,6 +11,8 @@
 
 enum { ROWS = 4, COLUMNS = 16 };
 
+/* y = (x - mean) / sqrt(variance + eps) gain + shift; mean and rstd [rows] are kept for the
+ * backward pass, or NULL. */
 static void layernorm(float *y, long y_stride, float *mean, float *rstd, const float *x,
                       long x_stride, const float *gain, const float *shift, long rows, long width,
                       float eps)
@@ -31,6 +36,7 @@ static void layernorm(float *y, long y_stride, float *mean, float *rstd, const f
     }
 }
 
+/* In place. The largest goes out first, so that no exponential overflows. */
 static void softmax(float *x, long count)
 {
     float largest = -INFINITY, inverse;
@@ -47,6 +53,8 @@ static void softmax(float *x, long count)
 
 static const float root_half = 0.70710678f, root_2_over_pi = 0.79788456f, cubic = 0.044715f;
 
+/* quick_gelu: x sigmoid(1.702 x). gelu: x Phi(x), and its approximation by tanh (arXiv 1606.08415,
+ * section 2). */
 static float active(float x, enum activation which)
 {
     switch (which) {
@@ -66,6 +74,7 @@ static float active(float x, enum activation which)
     return x;
 }
 
+/* The derivatives of those. At the corners of relu and relu6 it is 0, as in PyTorch. */
 static float slope(float x, enum activation which)
 {
     float s, t;
@@ -114,6 +123,8 @@ static void add_scaled(float *y, const float *x, float scale, long count)
         y[i] += scale * x[i];
 }
 
+/* One pixel of a depthwise convolution: x[k] and w[k] are `count` neighbours and their weights,
+ * each [channels]. */
 static void taps(float *y, const float *const *x, const float *const *w, int count,
                  const float *bias, long channels, enum activation which)
 {
@@ -140,6 +151,8 @@ static float dot_in_order(const float *a, const float *b, long count)
     return sum_in_order(a, b, count);
 }
 
+/* The bytes of a panel lie as [depth / 4][16][4]: four numbers of one column stand together, as the
+ * instructions for bytes take them. */
 static void near(const struct near_tile *t)
 {
     for (int i = 0; i < t->rows; i++) {
@@ -173,6 +186,8 @@ static void split_bytes(uint8_t *to, long stride, int pieces, float *scale, cons
     split_row_bytes(to, stride, pieces, scale, x, count);
 }
 
+/* To f32. f16 and bf16 become the same number; an i8 becomes the whole number, without its factor.
+ */
 static void widen(float *y, const void *x, enum dtype type, long count)
 {
     const uint16_t *half = x;
@@ -190,6 +205,7 @@ static void widen(float *y, const void *x, enum dtype type, long count)
             y[i] = bfloat_to_float(half[i]);
 }
 
+/* From f32, to the nearest, halves to even. */
 static void narrow(void *y, const float *x, enum dtype type, long count)
 {
     uint16_t *half = y;
@@ -230,6 +246,8 @@ static void tile(const struct tile *t)
     }
 }
 
+/* y = activation(scale sums + bias) + residual: what follows a product is done while its sums are
+ * in the cache. */
 static void finish(const struct finish *f)
 {
     for (int i = 0; i < f->rows; i++)

@@ -23,6 +23,8 @@ unsigned model_objectives(const struct model *m)
     return m->family->learn ? m->family->learn->objectives(m) : 0;
 }
 
+/* The family sees the tokenizer once: masked words need the id of [MASK], captions that of [DEC].
+ */
 void model_begin_learning(struct model *m, const char *tokenizer)
 {
     char *path = tokenizer ? xstrdup(tokenizer) : model_tokenizer_path(m);
@@ -45,6 +47,8 @@ bool decays_matrices(const struct param *p)
     return p->rank > 1;
 }
 
+/* As in timm and the authors' code: matrices, scalars and tables decay; vectors and everything
+ * called bias do not. */
 bool decays_unless_bias(const struct param *p)
 {
     size_t length = strlen(p->name);
@@ -58,6 +62,7 @@ struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct 
                        (long[]){ b->count, 3, m->image.size, m->image.size });
 }
 
+/* [count * tokens, width]: computed by the tower, or read where --features gave them. */
 struct tensor *pairs_features(struct tape *t, struct model *m, const struct pairs *b)
 {
     if (b->features)
@@ -75,6 +80,7 @@ void model_freeze_tower(struct model *m)
             m->params.list[i].frozen = false;
 }
 
+/* Before the first sum, so that a batch either fails with a sentence or counts. */
 static int check(const struct model *m, const struct pairs *b, const struct loss_options *l)
 {
     unsigned missing = l->objectives & ~model_objectives(m);
@@ -91,6 +97,8 @@ static int check(const struct model *m, const struct pairs *b, const struct loss
     return model_check_ids(m, b->ids, b->counts, b->count, l->context);
 }
 
+/* The seed of dropout is drawn once a batch: the same step drops the same numbers, however many
+ * threads compute it. */
 int model_learn(struct tape *t, struct model *m, const struct pairs *b,
                 const struct loss_options *l, struct losses *out)
 {
@@ -118,6 +126,8 @@ static bool same_text(const struct pairs *b, const int *start, int i, int j)
            !memcmp(b->ids + start[i], b->ids + start[j], (size_t)b->counts[i] * sizeof *b->ids);
 }
 
+/* [count, count]: pairs that say the same, by their ids or by their group, are no negatives of each
+ * other. */
 bool *pairs_alike(struct tape *t, const struct pairs *b)
 {
     size_t n = (size_t)b->count;

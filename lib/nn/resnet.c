@@ -43,6 +43,7 @@ static void conv_params(struct conv_norm *c, struct params *p, const char *conv,
     params_out(p);
 }
 
+/* 1 x 1, 3 x 3, 1 x 1; a shortcut of its own where the shape changes. */
 static void bottleneck_params(struct bottleneck *b, struct params *p, long in, long planes)
 {
     conv_params(&b->conv[0], p, "conv1", "norm1", (long[]){ planes, in, 1 });
@@ -52,6 +53,7 @@ static void bottleneck_params(struct bottleneck *b, struct params *p, long in, l
         conv_params(&b->down, p, "down", "down_norm", (long[]){ 4 * planes, in, 1 });
 }
 
+/* Positions of the mean and of the places; PyTorch's MultiheadAttention otherwise. */
 static void pool_params(struct resnet *r, struct params *p)
 {
     long width = 32L * r->config.width, grid = r->config.image / 32;
@@ -66,6 +68,7 @@ static void pool_params(struct resnet *r, struct params *p)
     params_out(p);
 }
 
+/* Each stage has twice the channels of the one before, and from the second on half its pixels. */
 void resnet_params(struct resnet *r, struct params *p)
 {
     long width = r->config.width, in = width;
@@ -93,6 +96,7 @@ static struct tensor *conv_forward(struct tape *t, struct conv_norm *c, struct t
     return batchnorm(t, &c->norm, convolve(t, &c->conv, x, stride), act);
 }
 
+/* CLIP's ResNet averages where others take strides (arXiv 2103.00020, section 2.4). */
 static struct tensor *bottleneck_forward(struct tape *t, struct bottleneck *b, struct tensor *x)
 {
     struct tensor *h = conv_forward(t, &b->conv[0], x, 1, ACTIVATION_RELU);
@@ -108,6 +112,8 @@ static struct tensor *bottleneck_forward(struct tape *t, struct bottleneck *b, s
     return activate(t, add(t, h, x), ACTIVATION_RELU);
 }
 
+/* pixels: [n, 3, size, size] -> [n, places, 32 width]. The tape keeps one block's numbers at a
+ * time. */
 struct tensor *resnet_forward(struct tape *t, struct resnet *r, struct tensor *pixels)
 {
     struct tape_mark start = tape_mark(t);
@@ -123,6 +129,7 @@ struct tensor *resnet_forward(struct tape *t, struct resnet *r, struct tensor *p
     return tensor_reshape(t, x, 3, (long[]){ x->shape[0], places, width(x) });
 }
 
+/* Attention pooling: the mean of the places is the query, it and the places are keys and values. */
 struct tensor *resnet_pool(struct tape *t, struct resnet *r, struct tensor *x)
 {
     int images = (int)x->shape[0], tokens = (int)x->shape[1] + 1, heads = (int)(width(x) / 64);

@@ -18,6 +18,8 @@
 #include "base/memory.h"
 #include "nn/t5.h"
 
+/* The decoder writes word by word: its products have few rows, and are bound by the reading of
+ * weights. */
 static void stack_init(struct t5_stack *s, int layers, bool decodes)
 {
     s->layers = xalloc((size_t)layers, sizeof *s->layers);
@@ -41,6 +43,7 @@ void t5_init(struct t5 *m, const struct t5_config *config)
 
 static const float deviation = 0.02f; /* of a new model's numbers */
 
+/* T5's norms have a gain and no shift (arXiv 1910.07467). */
 static void gain(struct params *p, struct tensor **slot, const char *name, long width)
 {
     params_in(p, "%s", name);
@@ -60,6 +63,7 @@ static void attention_params(struct t5 *m, struct linear *query, struct linear *
     linear_params(out, p, "out", width, inner, plain);
 }
 
+/* No biases anywhere. fc1 and the gate are one product of two parts. */
 static void layer_params(struct t5 *m, const struct t5_stack *s, struct t5_layer *l,
                          struct params *p)
 {
@@ -115,6 +119,9 @@ struct tensor *t5_words(struct tape *t, struct t5 *m, const int *ids, long count
     return embed(t, m->words, ids, count);
 }
 
+/* Half of the buckets are for exact small distances, half for ranges that grow up to `distance`; an
+ * encoder looks both ways and halves them again. Source: huggingface/transformers modeling_t5.py,
+ * _relative_position_bucket. */
 int t5_bucket(const struct t5_config *c, bool decodes, int distance)
 {
     int n = decodes ? c->buckets : c->buckets / 2, exact = n / 2, first = 0, bucket;
@@ -129,6 +136,7 @@ int t5_bucket(const struct t5_config *c, bool decodes, int distance)
     return first + (bucket < n ? bucket : n - 1);
 }
 
+/* At least 1, so that an empty batch has a table too. */
 static int longest(const struct spans *s)
 {
     int most = 1;
@@ -154,6 +162,7 @@ static void bias_of(struct tape *t, struct t5 *m, const struct t5_stack *s,
     plan->bias_zero = before;
 }
 
+/* T5 does not divide by the root of the head's width: its initial numbers are scaled instead. */
 static struct attention_plan plan_of(const struct t5 *m, const struct spans *queries,
                                      const struct spans *keys)
 {
@@ -168,6 +177,7 @@ static struct tensor *norm(struct tape *t, const struct t5 *m, struct tensor *ga
     return rmsnorm(t, x, gain_of, m->config.eps);
 }
 
+/* The norm stands before, and x is added behind: x + attention(norm(x)). */
 static struct tensor *self_attention(struct tape *t, struct t5 *m, struct t5_layer *l,
                                      const struct attention_plan *plan,
                                      const struct cached_texts *cached, struct tensor *x)
@@ -201,6 +211,7 @@ static struct tensor *cross_attention(struct tape *t, struct t5 *m, struct t5_la
     return linear_onto(t, &l->cross_out, x, attention(t, &plan, q, k, v));
 }
 
+/* gated: fc2(activation(fc1 h) * gate h) (arXiv 2002.05202). */
 static struct tensor *feed_forward(struct tape *t, struct t5 *m, struct t5_layer *l,
                                    struct tensor *x)
 {
@@ -209,6 +220,8 @@ static struct tensor *feed_forward(struct tape *t, struct t5 *m, struct t5_layer
     return linear_onto(t, &l->fc2, x, gate(t, h, m->config.activation));
 }
 
+/* x: [rows, width], embeddings of words and pictures. All layers share the first one's table of
+ * distances. */
 struct tensor *t5_encode(struct tape *t, struct t5 *m, struct tensor *x, const struct spans *texts)
 {
     struct attention_plan plan = plan_of(m, texts, texts);
@@ -226,6 +239,7 @@ struct tensor *t5_encode(struct tape *t, struct t5 *m, struct tensor *x, const s
     return norm(t, m, m->encoder.norm, x);
 }
 
+/* Only wanted rows are normed: the others are of no use behind the last layer. */
 struct tensor *t5_decode(struct tape *t, struct t5 *m, const struct t5_input *in)
 {
     struct cached_texts cached = { in->cache ? in->cache->own : NULL, in->texts, in->cache_row };

@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "nn/vit.h"
 
+/* Stochastic depth drops a later layer more often: `drops` rises from 0 to 1 over the layers (arXiv
+ * 1603.09382). */
 void vit_init(struct vit *v, const struct vit_config *config)
 {
     *v = (struct vit){ .config = *config };
@@ -67,6 +69,7 @@ void vit_params(struct vit *v, struct params *p, const struct vit_initial *initi
     }
 }
 
+/* A table of positions has one row a square and one for the class token, in reading order. */
 struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels)
 {
     struct tensor *x = patches(t, &v->patches, pixels, v->config.patch);
@@ -75,6 +78,8 @@ struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels)
     return v->config.norm_before ? norm_forward(t, &v->before, x) : x;
 }
 
+/* With first_only the last layer computes the class tokens' queries alone: keys and values still
+ * come from all rows. */
 struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only)
 {
     int images = (int)pixels->shape[0], tokens = vit_tokens(&v->config);

@@ -33,6 +33,7 @@ static const int *lengths(struct tape *t, const struct spans *s)
     return count;
 }
 
+/* What a caller got wrong ends the program here, before a kernel reads beyond its rows. */
 static void check(const struct attention_plan *plan, const struct tensor *q, const struct tensor *k,
                   const struct tensor *v)
 {
@@ -77,6 +78,7 @@ static struct attention sums_of(struct tape *t, const struct attention_plan *pla
     };
 }
 
+/* For keys that many queries look at: packed once, to be freed by packed_keys_free(). */
 struct packed_keys *attention_keys(struct tape *t, const struct attention_plan *plan,
                                    const struct tensor *k, const struct tensor *v)
 {
@@ -87,6 +89,7 @@ struct packed_keys *attention_keys(struct tape *t, const struct attention_plan *
     return attention_pack(&a, plan->keys->count);
 }
 
+/* With packed keys nothing is remembered: they are for passes without gradients. */
 struct tensor *attention(struct tape *t, const struct attention_plan *plan, struct tensor *q,
                          struct tensor *k, struct tensor *v)
 {

@@ -44,6 +44,8 @@ static void sums_of(const struct pass *p, long c, long count, double dy_sum[LANE
     }
 }
 
+/* The formulas of the head, for at most LANES channels from c on. The sums are in double: a mean
+ * over a million rows would lose bits in f32. */
 static void backward_lanes(const struct pass *p, long c, long count)
 {
     double dy_sum[LANES], dyn_sum[LANES];
@@ -73,6 +75,7 @@ static void backward_lanes(const struct pass *p, long c, long count)
     }
 }
 
+/* Threads share channels, so no two of them write one sum. */
 static void backward_channels(const void *argument, long first, long last)
 {
     for (long c = first; c < last; c += LANES)
@@ -86,6 +89,7 @@ static void backward(const struct node *n)
 
 static const struct op op_batchnorm = { .name = "batchnorm", .backward = backward };
 
+/* slope = gain rstd, offset = shift - mean slope: computed once a channel. */
 static void apply(const void *argument, long first, long last)
 {
     const struct pass *p = argument;
@@ -131,6 +135,7 @@ static void statistics(const void *argument, long first, long last)
     }
 }
 
+/* PyTorch's rule: running += 0.1 (batch - running), with the unbiased variance. */
 static void move_running(struct batchnorm *b, const struct pass *p)
 {
     float m = (float)rows(p->x), unbiased = m > 1 ? m / (m - 1) : 1;

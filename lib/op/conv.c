@@ -43,6 +43,7 @@ static long places(const struct linear *layer, long size, long k, long stride, l
     return layer->same ? count : (size + 2 * *zeros - k) / stride + 1;
 }
 
+/* x: [n, h, w, in], the weight: [out, in, k, k]. */
 struct window window_over(const struct tensor *x, const struct linear *layer, long stride)
 {
     const struct tensor *weight = layer->weight[0];
@@ -74,6 +75,7 @@ static long source(const struct window *at, long i, long ky, long kx)
     return (image * at->h + y) * at->w + x;
 }
 
+/* im2col of some pixels of y: k k copies of `in` numbers each. */
 static void gather_rows(const void *argument, long first, long last)
 {
     const struct rows_of *p = argument;
@@ -135,6 +137,7 @@ static void arrange_weight(char *to, const char *from, const struct window *at, 
                        from + (size_t)((o * at->channels + c) * taps + tap) * size, size);
 }
 
+/* The weight in the order of the rows, in f32, on the tape. */
 static float *window_weight(struct tape *t, const struct tensor *weight, const struct window *at)
 {
     float *arranged = tape_floats(t, tensor_count(weight));
@@ -143,6 +146,7 @@ static float *window_weight(struct tape *t, const struct tensor *weight, const s
     return arranged;
 }
 
+/* The gradient of that, added to the weight's in its own order. */
 static void window_weight_back(float *to, const float *from, const struct window *at)
 {
     long taps = at->k * at->k;
@@ -169,11 +173,13 @@ static struct pack *window_pack(const struct tensor *weight, const struct window
     return pack;
 }
 
+/* Pixels of y whose rows are made at once. */
 static long window_block(const struct window *at)
 {
     return BLOCK / window_numbers(at) > 0 ? BLOCK / window_numbers(at) : 1;
 }
 
+/* Block by block through packed weights; a 1 x 1 filter reads x as it is. */
 static void window_product(struct tape *t, const struct window *at, const struct tensor *x,
                            struct product *product)
 {

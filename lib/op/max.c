@@ -35,6 +35,7 @@ static void backward(const struct node *n)
 
 static const struct op op_max_rows = { .name = "max_rows", .backward = backward };
 
+/* Of equal rows the first wins, in PyTorch too: its gradient goes there. */
 struct tensor *max_rows(struct tape *t, struct tensor *x, int each, bool transposed)
 {
     long m = width(x), groups = rows(x) / each;

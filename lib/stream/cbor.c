@@ -226,11 +226,14 @@ static int next_key(struct cursor *c, uint64_t *count)
     return 1;
 }
 
+/* The one key that every record has; all others are members. */
 static bool is_json(const struct token *t)
 {
     return t->value == 4 && !memcmp(t->data, "json", 4);
 }
 
+/* The cursor is a copy: the members are read in a second walk, once there is a record to hold them.
+ */
 static int read_json(struct cursor c, struct record **r)
 {
     uint64_t count;
@@ -299,6 +302,7 @@ static int describe(struct cursor *c, struct member *m)
     return count == c->token.value / unit ? 0 : -1;
 }
 
+/* Their bytes are copied: the input's buffer moves on. */
 static int read_members(struct cursor c, struct record *r)
 {
     const unsigned char *start = c.at;
@@ -336,6 +340,7 @@ static int read_members(struct cursor c, struct record *r)
     return more;
 }
 
+/* Its whole extent is known before anything is allocated, so a claim of a length costs nothing. */
 struct record *cbor_read_record(const void *bytes, size_t size, size_t *used)
 {
     struct cursor c = { .at = bytes, .limit = SIZE_MAX };
@@ -369,6 +374,7 @@ static void add_string(struct buffer *out, size_t (*encode)(size_t, unsigned cha
     buffer_add(out, data, size);
 }
 
+/* As read_members() reads it: a vector, a matrix with its dimensions, or plain bytes. */
 static void add_member(struct buffer *out, const struct member *m)
 {
     add_string(out, cbor_encode_string_start, m->name, strlen(m->name));
@@ -442,6 +448,8 @@ static struct record *without_hidden(const struct record *r)
     return plain;
 }
 
+/* Lists of numbers become vectors of f32: a third of the size, and no digits to parse. A null keeps
+ * the place that the field has in the object, so that JSON made of it again has the old order. */
 void cbor_write_record(struct buffer *out, const struct record *r)
 {
     struct record *plain = without_hidden(r);

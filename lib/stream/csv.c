@@ -54,6 +54,7 @@ static const char *take_cell(struct buffer *b, const char *at, const char *end, 
     return at;
 }
 
+/* A table without a column that anything here reads is taken for a list of names instead. */
 static int count_known(char *const *names, int columns)
 {
     int known = 0;
@@ -115,6 +116,8 @@ static const char *row_end(struct stream_source *s, struct table *t, bool quotes
     return s->end && s->size ? data + s->size : NULL;
 }
 
+/* An empty cell is null, a number stays the number that it is; a column of texts keeps even numbers
+ * as texts. */
 static void add_cell(struct buffer *b, const struct table *t, int column, const struct buffer *cell)
 {
     const char *text = cell->data, *end = text + cell->size;
@@ -127,6 +130,7 @@ static void add_cell(struct buffer *b, const struct table *t, int column, const 
         json_escape(b, text, cell->size);
 }
 
+/* A row with too many or too few cells is a record with an error: the rows behind it are read. */
 static struct record *row_record(struct stream_source *s, const struct table *t, struct span row,
                                  char separator)
 {
@@ -156,6 +160,7 @@ static struct record *row_record(struct stream_source *s, const struct table *t,
     return r;
 }
 
+/* In columns such as text and caption a cell "42" is a text. */
 static void set_header(struct table *t, struct span row, char separator)
 {
     t->columns = read_header(row, separator, &t->names);
@@ -164,6 +169,8 @@ static void set_header(struct table *t, struct span row, char separator)
         t->spelt[i] = field_is_text(t->names[i]);
 }
 
+/* A line end between quotes belongs to its cell, so a row ends where the quotes are closed. In a
+ * row beyond the limit that cannot be known, and reading ends. */
 static struct record *next_row(struct stream_source *s, char separator)
 {
     struct table *t = s->state = s->state ? s->state : xalloc(1, sizeof *t);
@@ -205,6 +212,8 @@ static struct record *next_row(struct stream_source *s, char separator)
     }
 }
 
+/* Whether the next row would have to be waited for: a batch that is there is then computed first.
+ */
 static bool row_waits(struct stream_source *s, char separator)
 {
     struct table *t = s->state;

@@ -25,6 +25,7 @@ const char *const record_text_names[] = { "text",     "caption", "TEXT", "txt",
 
 const char *const vector_fields[VECTOR_FIELDS] = { "image_embedding", "text_embedding" };
 
+/* A null is as good as no field. */
 static bool find(const struct record *r, const char *name, struct span *value)
 {
     return record_find(r, name, value) && !(value->size == 4 && !memcmp(value->data, "null", 4));
@@ -70,6 +71,7 @@ bool record_image(const struct record *r, const struct fields *f, struct span *v
     return find_first(r, f->image, record_image_names, value, name);
 }
 
+/* vlm-caption marks what it wrote; a field caption without that mark is a text that came in. */
 bool record_is_synthetic(const struct record *r, const char *name)
 {
     char *source;
@@ -181,6 +183,7 @@ static int check_path(const char *path, const char *name)
     return 0;
 }
 
+/* With --confine the path is resolved below the root, and no link leads out of it. */
 static int read_path(struct buffer *b, const struct fields *f, const char *name)
 {
     char *path;
@@ -251,6 +254,8 @@ int image_reference_read(struct buffer *b, const char *root, const char *referen
     return read_reference(b, &(struct fields){ .root = root }, reference);
 }
 
+/* A member of the record first. A record out of an archive may not name files of this machine
+ * unless --root allows it: archives come from strangers. */
 int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b)
 {
     const struct member *m = record_image_member(r, f);
@@ -289,6 +294,7 @@ char *record_image_name(const struct record *r, const struct fields *f)
     return text ? text : xstrdup("image");
 }
 
+/* The message begins with the picture's name, once. */
 void record_image_fail(struct record *r, const struct fields *f, const char *stage)
 {
     char *name = record_image_name(r, f), *code = xstrdup(error_code()), *message;
@@ -301,6 +307,7 @@ void record_image_fail(struct record *r, const struct fields *f, const char *sta
     free(message);
 }
 
+/* A text may hold U+0000, so it comes with its size. */
 static int add_text(struct texts *t, struct span value, const char *name)
 {
     size_t size;
@@ -338,6 +345,7 @@ static int read_texts(struct texts *t, struct span value, const char *name)
     return t->count > 0;
 }
 
+/* 1: there are texts, to be freed by texts_free(); 0: none; -1 after fail(). */
 int record_texts(const struct record *r, const struct fields *f, struct texts *t)
 {
     struct span value;
@@ -355,6 +363,7 @@ int record_texts_named(const struct record *r, const char *name, struct texts *t
     return find(r, name, &value) ? read_texts(t, value, name) : 0;
 }
 
+/* U+0000 becomes U+FFFD: what takes strings up to their NUL then sees all of a text. */
 void texts_plain(struct texts *t)
 {
     for (int i = 0; i < t->count; i++) {

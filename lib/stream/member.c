@@ -30,6 +30,7 @@ void member_remove(struct record *r, const char *name)
     r->member_count--;
 }
 
+/* A member of that name is replaced. Its bytes are to be filled in by the caller. */
 struct member *member_add(struct record *r, const char *name, size_t size)
 {
     struct member *m = record_member(r, name);
@@ -113,6 +114,7 @@ static void set_shape(struct member *m, int rank, const long *shape)
     memcpy(m->shape, shape, (size_t)rank * sizeof *shape);
 }
 
+/* f32, little-endian as in memory. */
 void record_set_floats(struct record *r, const char *name, const float *list, int rank,
                        const long *shape)
 {
@@ -145,6 +147,7 @@ void record_set_bytes(struct record *r, const char *name, const void *data, size
         memcpy(m->data, data, size);
 }
 
+/* A copy as f32, to free; NULL for plain bytes. */
 float *member_floats(const struct member *m, long *count)
 {
     const uint16_t *halves = m->data;

@@ -29,7 +29,7 @@ struct reader {
     const struct format *format; /* of the source; NULL: none is open */
     uint64_t index;
     long long total;
-    bool told_of_nan;
+    bool reported_nan;
     _Atomic long long done;
     _Atomic int failed;
     char *message;
@@ -250,10 +250,10 @@ struct record *reader_next(struct reader *r, bool *would_wait)
         if (!from_operand && !record->line)
             record->line = r->source.line;
         record->index = r->index++;
-        if (record->had_nan && !r->told_of_nan && !r->options.quiet) {
+        if (record->had_nan && !r->reported_nan && !r->options.quiet) {
             warn("%s:%ld: NaN or Infinity is no JSON: read as null, here and below", record->source,
                  record->line);
-            r->told_of_nan = true;
+            r->reported_nan = true;
         }
     }
     if (would_wait)

@@ -59,6 +59,8 @@ static bool nulls_for_nan(struct buffer *b)
     return any;
 }
 
+/* Text that is not JSON as it stands is tried again with null for NaN: Python writes such lines,
+ * and one bad number should not cost the record. */
 struct record *record_parse(const char *json, size_t size)
 {
     struct record *r = make(json, size);
@@ -88,6 +90,7 @@ struct record *record_new(const char *json, size_t size)
     return r ? r : record_parse("{}", 2);
 }
 
+/* All but `work`, which belongs to one. */
 struct record *record_copy(const struct record *r)
 {
     struct record *c = xalloc(1, sizeof *c);
@@ -164,6 +167,7 @@ char *record_field_name(const struct record *r, int i)
     return json_text((struct span){ r->json.data + f->name - 1, f->name_size + 2 });
 }
 
+/* A binary member of the same name hides the field. */
 bool record_find(const struct record *r, const char *name, struct span *value)
 {
     const struct json_field *f = record_field(r, name);

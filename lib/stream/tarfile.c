@@ -13,6 +13,7 @@
 
 enum { BLOCK = TAR_BLOCK, LONGEST_NAME = 1 << 20 };
 
+/* GNU tar writes what does not fit 11 digits as big-endian bytes; 2^62 and more are refused. */
 static bool octal(const unsigned char *field, size_t size, uint64_t *value)
 {
     size_t i = 0;
@@ -45,6 +46,8 @@ static bool is_old_header(const unsigned char *b)
            !b[257] && !memcmp(b + 257, b + 258, BLOCK - 258);
 }
 
+/* The sum counts its own field as blanks. It decides: random bytes match by chance once in
+ * thousands of blocks, and then lack "ustar". */
 bool tar_is_header(const void *block)
 {
     const unsigned char *b = block;
@@ -66,6 +69,7 @@ static uint64_t padded(uint64_t size)
     return (size + BLOCK - 1) / BLOCK * BLOCK;
 }
 
+/* In the source's buffer, until the next call; NULL after fail(). */
 const char *tar_data(struct stream_source *s, uint64_t size)
 {
     if (source_want(s, padded(size)))
@@ -94,6 +98,7 @@ int tar_skip(struct stream_source *s, uint64_t size)
     return 0;
 }
 
+/* ustar splits a name longer than 100 bytes at a slash. */
 static void plain_name(struct buffer *name, const char *block)
 {
     buffer_clear(name);
@@ -125,6 +130,7 @@ static bool pax_next(const char **at, const char *end, struct span *key, struct 
     return true;
 }
 
+/* Other keys (times, owners, comments) do not matter here. */
 static void read_pax(const char *at, size_t size, struct buffer *name, uint64_t *bytes)
 {
     const char *end = at + size;
@@ -183,6 +189,8 @@ static int next_block(struct stream_source *s, char block[BLOCK])
     }
 }
 
+/* Long names and pax records stand in front of the member that they describe, each as a member of
+ * its own. */
 int tar_header(struct stream_source *s, struct tar_entry *e)
 {
     struct buffer name = { 0 };

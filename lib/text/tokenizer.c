@@ -54,6 +54,9 @@ size_t codes_begin_with(const uint32_t *at, size_t count, const char *letters)
     return n;
 }
 
+/* Specials are tried in turn at each place: there are few of them, and the longest wins, as in
+ * huggingface/tokenizers added_vocabulary.rs. White space beside one belongs to it only if its
+ * entry says lstrip or rstrip. */
 bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count, bool normalized,
                   struct special_place *found)
 {
@@ -82,6 +85,8 @@ bool find_special(const struct tokenizer *t, const uint32_t *text, size_t count,
     return best;
 }
 
+/* Ends early once there are more ids than anyone will read: a text of a megabyte costs no more than
+ * one of a page. */
 void cut_specials(const struct cutting *c, const uint32_t *text, size_t count)
 {
     struct special_place place;
@@ -96,6 +101,8 @@ void cut_specials(const struct cutting *c, const uint32_t *text, size_t count)
     c->rest(c->self, text, count);
 }
 
+/* Source: huggingface/transformers tokenization_utils_base.py, clean_up_tokenization. The order of
+ * the rules matters. */
 void join_punctuation(struct buffer *text)
 {
     static const char *const rules[][2] = {
@@ -107,6 +114,7 @@ void join_punctuation(struct buffer *text)
         buffer_substitute(text, rules[i][0], rules[i][1]);
 }
 
+/* A token that the vocabulary has keeps its id; another one gets the next free id. */
 int tokenizer_add(struct tokenizer *t, const char *token)
 {
     int id = tokenizer_id(t, token);
@@ -169,6 +177,7 @@ int tokenizer_id(const struct tokenizer *t, const char *token)
     return vocabulary_find(&t->vocabulary, token, strlen(token));
 }
 
+/* The text is cut so that the frame still fits: the end token is always there. */
 void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, int limit,
                       struct token_ids *out)
 {
@@ -190,6 +199,7 @@ void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, 
     out->count = (int)list.count;
 }
 
+/* White space at both ends goes: the originals call strip() on what they decode. */
 char *tokenizer_decode(const struct tokenizer *t, const int *ids, int count)
 {
     struct buffer raw = { 0 }, text = { 0 };

@@ -43,6 +43,8 @@ struct work {
     struct buffer word;
 };
 
+/* The library sums in f32, huggingface/tokenizers in f64: at near ties they cut differently, and
+ * each is followed. */
 static void offer(const struct work *w, int start, int end, int id, double score)
 {
     struct node *n = &w->nodes[end];
@@ -80,6 +82,9 @@ static void offer_pieces(const struct work *w, const char *text, int start, int 
         offer(w, start, start + single, t->unknown, u->unknown_score);
 }
 
+/* Viterbi over bytes: nodes[i] is the best way to byte i. Pieces that no vocabulary has become one
+ * unknown id a row, as both libraries fuse them. The ids come out backwards and are turned round.
+ */
 static void best_pieces(struct work *w, const char *text, size_t bytes)
 {
     int size = bytes < INT32_MAX / 4 ? (int)bytes : INT32_MAX / 4, unknown = w->t->unknown;
@@ -129,6 +134,7 @@ static void encode_word(struct work *w, const uint32_t *at, size_t count)
     }
 }
 
+/* The part between two special tokens; only what begins the whole text counts as first. */
 static void encode_words(void *work, const uint32_t *at, size_t count)
 {
     struct work *w = work;
@@ -174,6 +180,7 @@ static void strip(struct codes *c, bool left)
     memmove(c->at, c->at + n, c->count * sizeof *c->at);
 }
 
+/* The steps in the order in which tokenizer.json has them. */
 static void normalize(const struct unigram *u, struct codes *c)
 {
     struct codes mapped = { 0 };
@@ -195,6 +202,8 @@ static void normalize(const struct unigram *u, struct codes *c)
     }
 }
 
+/* The first cut was at tokens that are looked for in the text as it is, the second is at those of
+ * the normalised text. */
 static void encode_rest(void *work, const uint32_t *at, size_t count)
 {
     struct work *w = work;
@@ -223,6 +232,7 @@ static void encode_sentencepiece(struct work *w, const struct codes *codes)
     buffer_free(&normal);
 }
 
+/* What was cleaned is what special tokens are looked for in. */
 static void encode(const struct tokenizer *t, const char *text, size_t size, size_t enough,
                    struct id_list *out)
 {

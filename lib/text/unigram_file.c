@@ -39,6 +39,7 @@ static int add_step(struct unigram *u, enum unigram_step step)
     return 0;
 }
 
+/* The one replacement that released T5 tokenizers have: runs of spaces. */
 static int read_replace(struct unigram *u, const cJSON *step)
 {
     const char *by = json_string(step, "content", ""), *end = by + strlen(by);
@@ -74,6 +75,7 @@ static int read_normalizer(struct unigram *u, const cJSON *step, int depth)
     return json_bool(step, "strip_right", false) ? add_step(u, STEP_STRIP_RIGHT) : 0;
 }
 
+/* Older files say add_prefix_space where newer ones have prepend_scheme. */
 static int read_metaspace(struct unigram *u, const cJSON *step)
 {
     const char *scheme = json_string(step, "prepend_scheme", "always");
@@ -107,6 +109,8 @@ static int read_cutter(struct unigram *u, const cJSON *step, int depth, bool *ma
     return *marked ? read_metaspace(u, step) : 0;
 }
 
+/* Pieces are numbered in order. What is unknown costs 10 more than the least likely piece, as in
+ * sentencepiece. An id far beyond the others would only ask for memory. */
 static int read_pieces(struct tokenizer *t, const cJSON *vocab, const cJSON *added)
 {
     struct unigram *u = t->unigram;
@@ -136,6 +140,8 @@ static int read_pieces(struct tokenizer *t, const cJSON *vocab, const cJSON *add
     return add_tokens(t, added);
 }
 
+/* Whatever these settings could say besides T5's way is refused: a text cut in another way gives
+ * ids that mean something else. */
 static int read_root(struct tokenizer *t, const cJSON *root)
 {
     const cJSON *model = json_get(root, "model"), *vocab = json_get(model, "vocab");
@@ -165,6 +171,7 @@ int read_unigram_json(struct tokenizer *t, const struct buffer *b)
     return status;
 }
 
+/* A .json of huggingface/tokenizers, or sentencepiece's own file: by the first byte. */
 static int read_t5(struct tokenizer *t, const char *path)
 {
     struct buffer b = { 0 };

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * checkpoint.c - what a run needs beside the model to go on as if it had never stopped
+ *
+ * training.json has the step, the steps in all and the options; training.safetensors has the two
+ * moments of AdamW under mean.NAME and square.NAME, the momentum encoder under teacher.NAME, and
+ * the queue of features. The weights themselves are those of the folder's model. A run that is done
+ * keeps no tensors here.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +22,7 @@ struct list {
     int count;
 };
 
+/* Takes the name. */
 static void keep(struct list *l, char *name, enum dtype type, int rank, const long *shape,
                  const void *data)
 {
@@ -29,6 +35,8 @@ static void keep(struct list *l, char *name, enum dtype type, int rank, const lo
         s->shape[i] = shape[i];
 }
 
+/* The moments lie in one block in the order of the parameters, as the numbers do: the same offset
+ * finds them. */
 static void add_moments(struct list *l, const struct checkpoint *s)
 {
     for (int i = 0; i < s->learning->params; i++) {
@@ -41,6 +49,7 @@ static void add_moments(struct list *l, const struct checkpoint *s)
     }
 }
 
+/* A tensor that has several names is stored under the first. */
 static void add_teacher(struct list *l, const struct params *p)
 {
     for (int i = 0; i < p->count; i++) {
@@ -51,6 +60,7 @@ static void add_teacher(struct list *l, const struct params *p)
     }
 }
 
+/* The place is copied as 64 bits: a long need not have them. */
 static void add_queue(struct list *l, const struct feature_queue *q)
 {
     const long rows[] = { q->size, q->width }, place[] = { q->next, q->filled };
@@ -83,6 +93,8 @@ static int write_tensors(const struct checkpoint *s, const char *folder)
     return status;
 }
 
+/* training.json says how far it came. It is written into the new folder, which replaces the old one
+ * whole, so both files are always of one step. */
 int checkpoint_write(const struct checkpoint *s, const char *folder)
 {
     char *path = path_join(folder, "training.json");
@@ -97,6 +109,7 @@ int checkpoint_write(const struct checkpoint *s, const char *folder)
     return status || s->step >= s->steps ? status : write_tensors(s, folder);
 }
 
+/* The message shows both, so that the one that differs can be seen. */
 static int other_options(const struct training *t, const struct training_facts *f, const cJSON *had)
 {
     char *theirs = cJSON_PrintUnformatted(had), *ours = training_describe(t, f);
@@ -108,6 +121,7 @@ static int other_options(const struct training *t, const struct training_facts *
     return -1;
 }
 
+/* 0: there is none; 1: to be read; 2: the training is done; -1 after fail(). */
 int checkpoint_find(const struct training *t, const struct training_facts *f, long *step)
 {
     char *path = path_join(t->folder, "training.json");
@@ -183,6 +197,8 @@ static int read_queue(struct feature_queue *q, const struct weights *w)
     return 0;
 }
 
+/* AdamW continues with the corrections of its step: without them the first steps after a break
+ * would be too large. */
 int checkpoint_read(struct checkpoint *s, const char *folder)
 {
     char *path = path_join(folder, "training.safetensors");

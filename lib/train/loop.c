@@ -49,6 +49,7 @@ static int go_on(struct run *r)
     return found ? checkpoint_read(&s, r->t->folder) : 0;
 }
 
+/* save_options.add: writes into the temporary folder, before it replaces the old one. */
 static int add_state(const char *folder, void *self)
 {
     struct checkpoint s = checkpoint_of(self);
@@ -82,6 +83,7 @@ static int pass(struct run *r, const struct pairs *pairs)
     return 0;
 }
 
+/* The norm is that of all gradients together, as torch.nn.utils.clip_grad_norm_ takes it. */
 static void update(struct run *r)
 {
     double norm = learning_norm(r->learning), rate = schedule_rate(&r->schedule, r->step);
@@ -132,6 +134,8 @@ static double epochs_done(const struct run *r)
     return (double)r->step / (double)r->schedule.per_epoch;
 }
 
+/* Losses are means over passes, the norm over steps: with --accumulate there are several passes a
+ * step. */
 static void report_means(struct run *r, void (*report)(const struct training_report *))
 {
     struct training_report *s = &r->sum;
@@ -150,6 +154,7 @@ static void report_means(struct run *r, void (*report)(const struct training_rep
     r->reported = time;
 }
 
+/* The folder that was just saved is opened anew: what is measured is what a user will get. */
 static int validate_held_out(struct run *r, void (*report)(const struct training_report *))
 {
     const struct training *t = r->t;
@@ -182,6 +187,8 @@ static bool is_stopped(const struct training *t)
     return t->stop && *t->stop;
 }
 
+/* The next batch is decoded while this one is computed. A stop is noticed between steps, so a saved
+ * state is always one of a whole step. */
 static enum training_end steps(struct run *r, void (*report)(const struct training_report *))
 {
     const struct training *t = r->t;
@@ -222,6 +229,7 @@ void training_threads(int count)
     pool_start(count);
 }
 
+/* A folder that is not complete is never left: model_save() replaces it at once. */
 enum training_end training_run(const struct training *t,
                                void (*report)(const struct training_report *))
 {

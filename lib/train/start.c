@@ -11,11 +11,14 @@
 #include "train/run.h"
 #include "train/validate.h"
 
+/* A new model learns from nothing and takes large steps; one that knows something would forget it.
+ */
 static double rate_of(const struct training *t)
 {
     return t->step.rate > 0 ? t->step.rate : t->init ? 3e-4 : 1e-5;
 }
 
+/* What a training that goes on must find unchanged. */
 struct training_facts run_facts(const struct run *r)
 {
     const struct training *t = r->t;
@@ -52,6 +55,7 @@ static int freeze(struct run *r)
     return 0;
 }
 
+/* Later files of --init-from replace what earlier ones gave. */
 static struct model *new_model(const struct training *t)
 {
     struct model *m = model_create(t->init, t->seed, t->options);
@@ -64,6 +68,8 @@ static struct model *new_model(const struct training *t)
     return m;
 }
 
+/* The folder that is written holds the whole model, so BLIP-2's towers are not looked for beside
+ * it. */
 struct vlm_options options_written(const struct training *t)
 {
     struct vlm_options o = *t->options;
@@ -116,6 +122,7 @@ static int open_model(struct run *r)
     return r->model ? 0 : -1;
 }
 
+/* The sentence lists what this model can learn. */
 static int check_objectives(struct run *r)
 {
     struct buffer can = { 0 };
@@ -141,6 +148,7 @@ static int check_reads(const struct run *r)
     return training_check_reads(r->t, l->reads(r->model, r->objectives.set), r->model->about);
 }
 
+/* Which parameters weight decay pulls to zero; NULL: all. */
 static bool (*decays_of(const struct run *r))(const struct param *)
 {
     switch ((enum weight_decay_group)r->t->step.decays) {
@@ -161,6 +169,8 @@ static struct learning_texts texts_of(const struct run *r)
     return r->model->family->learn->texts(r->model, r->objectives.set);
 }
 
+/* The momentum encoder is copied before the first step, when both are equal. The parameters move
+ * into one block then. */
 void run_begin_learning(struct run *r)
 {
     const struct training *t = r->t;
@@ -193,6 +203,7 @@ void run_begin_learning(struct run *r)
                                .draw_self = &r->random };
 }
 
+/* Without --steps, whole epochs count. Warm-up takes a twentieth unless it is set. */
 static void plan(struct run *r)
 {
     const struct training_steps *t = &r->t->step;
@@ -231,6 +242,8 @@ static int context_of(const struct training *t, const struct learning_texts *tex
     return wanted > texts->longest ? texts->longest : (int)wanted;
 }
 
+/* What no option says comes from the family: how long its texts are, how they are cut, and how a
+ * caption begins. */
 int run_open_data(struct run *r)
 {
     const struct training *t = r->t;

@@ -149,6 +149,7 @@ static struct weights *failed(struct weights *w)
     return NULL;
 }
 
+/* Nothing but the header is read: numbers stay on disk until a tower needs them. */
 struct weights *weights_load(const char *path, bool index_allowed)
 {
     struct weights *w = xalloc(1, sizeof *w);
@@ -183,6 +184,7 @@ char *weights_in_folder(const char *folder, bool open_clip_first)
     return path ? path : find_file(folder, !open_clip_first);
 }
 
+/* transformers' names first; open_clip's where those are missing. */
 static char *find_in_folder(const char *folder)
 {
     char *path = weights_in_folder(folder, false);
@@ -274,6 +276,8 @@ int weights_add(struct weights *w, const struct stored *s)
     return 0;
 }
 
+/* Pickles may place numbers at any byte, and big-endian files exist: those are copied, the others
+ * stay mapped. */
 const void *weights_align(struct weights *w, const void *data, size_t bytes, size_t element,
                           bool swap)
 {

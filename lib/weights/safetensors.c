@@ -120,6 +120,7 @@ static int lay_out(struct stored *s, const struct entry *e)
     return 0;
 }
 
+/* The three fields may come in any order, so they are put together only now. */
 static int add_tensor(struct reading *r, const struct entry *e, const char *name)
 {
     struct stored s = { .name = name, .type = DTYPE_COUNT, .rank = e->rank };
@@ -143,6 +144,7 @@ static int add_tensor(struct reading *r, const struct entry *e, const char *name
     return weights_add(r->w, &s);
 }
 
+/* The name has been read into r->text by the caller. */
 static int read_tensor(struct reading *r)
 {
     const char *name = weights_name(r->w, r->text.data, r->text.size);
@@ -186,6 +188,7 @@ static int read_metadata(struct reading *r)
     return 0;
 }
 
+/* The header may be padded with blanks, so that the numbers begin at a multiple of 8. */
 static int read_header(struct reading *r)
 {
     if (r->scan.at == r->scan.end || *r->scan.at != '{')

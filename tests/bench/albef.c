@@ -108,8 +108,9 @@ static double pass(const struct workload *w)
         m->family->image_of(&bench.tape, m, x);
         m->family->text(&bench.tape, m, bench.ids, bench.counts, w->texts);
     }
-    m->family->match(&bench.tape, m, x, bench.ids, bench.counts,
-                     w->images == 1 ? bench.same : bench.own, w->texts);
+    m->family->match(&bench.tape, m, x,
+                     &(struct image_texts){ bench.ids, bench.counts,
+                                            w->images == 1 ? bench.same : bench.own, w->texts });
     return (seconds() - start) / w->texts;
 }
 

@@ -205,8 +205,12 @@ static double pass_match(int texts, int tokens)
     for (int i = 0; i < texts * tokens; i++)
         ids[i] = i % tokens ? 1000 + i : bench.model.config.encode;
     tape_clear(&bench.tape);
-    blip_match(&bench.tape, &bench.model, bench.image, one_image(), ids,
-               spans_even(&bench.tape, texts, tokens), image_of);
+    blip_match(&bench.tape, &bench.model,
+               &(struct bert_input){ .ids = ids,
+                                     .texts = spans_even(&bench.tape, texts, tokens),
+                                     .image = bench.image,
+                                     .images = one_image(),
+                                     .image_of = image_of });
     free(ids);
     free(image_of);
     return (seconds() - start) / texts;

@@ -25,7 +25,7 @@ static float *vector(const struct record *r, const char *name, long *width)
     return list;
 }
 
-static void take(const struct record *r, struct recall_set *recalls, struct judgements *judged,
+static void take(const struct record *r, struct recall_set *recalls, struct labelled_list *judged,
                  struct caption_set *captions)
 {
     long width, wide;
@@ -38,7 +38,7 @@ static void take(const struct record *r, struct recall_set *recalls, struct judg
     if (text && wide > 0 && (!image || width == wide))
         recall_add(recalls, &(struct recall_item){ id, image, 1, text, 1, wide });
     if (record_find(r, "itm", &score) && record_find(r, "truth", &truth))
-        judged_read(judged, score, truth);
+        labelled_read(judged, score, truth);
     if (caption && record_texts_named(r, "references", &references) == 1 && references.count)
         caption_add(captions, caption, (const char *const *)references.list, references.count);
     texts_free(&references);
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct reader_options o = { .max_record = 100000 };
     struct caption_set *captions = caption_open(false);
     struct recall_set recalls = { 0 };
-    struct judgements judged = { 0 };
+    struct labelled_list judged = { 0 };
     struct record *out = record_new("{}", 2), *r;
     struct reader *reader;
     bool wait;
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     reader_close(reader);
     metrics_recall(out, &recalls);
-    metrics_judged(out, &judged, 0.5);
+    metrics_matching(out, &judged, 0.5);
     metrics_captions(out, captions, NULL);
     if (json_check(out->json.data, out->json.size))
         abort();

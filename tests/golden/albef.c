@@ -125,7 +125,9 @@ static struct tensor *features(struct fixture *f)
 static struct tensor *match(struct fixture *f, struct tensor *x, const struct ragged *r,
                             const int *image_of)
 {
-    return f->model->family->match(&f->tape, f->model, x, r->ids, r->counts, image_of, r->texts);
+    struct image_texts texts = { r->ids, r->counts, image_of, r->texts };
+
+    return f->model->family->match(&f->tape, f->model, x, &texts);
 }
 
 /* Logits of a text: alone, or among others that look at the same image or at another. */
@@ -136,8 +138,8 @@ static void match_alone(struct fixture *f, struct tensor *x, const struct ragged
     bool same = true;
 
     for (int i = 0, at = 0; i < 3; at += r->counts[i++]) {
-        struct tensor *one = f->model->family->match(&f->tape, f->model, x, r->ids + at,
-                                                     r->counts + i, image_of + i, 1);
+        struct image_texts text = { r->ids + at, r->counts + i, image_of + i, 1 };
+        struct tensor *one = f->model->family->match(&f->tape, f->model, x, &text);
 
         same = same && !memcmp(one->data, all->data + i * all->stride,
                                (size_t)width(one) * sizeof *one->data);
@@ -223,7 +225,7 @@ static void halves(void)
     in.images = spans_even(&f.tape, 3, TOKENS);
     x = bert_forward(&f.tape, &f.albef->encoder, &in);
     x = take_rows(&f.tape, x, in.texts->start, r.texts);
-    close_to(&f, albef_judge(&f.tape, f.albef, x), "itm");
+    close_to(&f, albef_match(&f.tape, f.albef, x), "itm");
     close_fixture(&f);
 }
 
@@ -323,6 +325,7 @@ static void chooser(const char *name, const char *file, const char *best, int se
     struct fixture f;
     struct vlm *v = vlm_open(path, NULL);
     struct vlm_answers *a = v ? vlm_answers_read(v, answers, COUNT(answers)) : NULL;
+    const struct vlm_ranking how = { a, 4, sequences };
     struct vlm_ranked got[12];
     const struct stored *order, *probs;
     int tokens, width_, bad = 0;
@@ -333,7 +336,7 @@ static void chooser(const char *name, const char *file, const char *best, int se
     if (!open_fixture(&f, name, file) || !ok(v && a, "%s: the list is read", name))
         return;
     x = vlm_image_features(v, pixels(&f)->data, 3, &tokens, &width_);
-    if (!ok(!vlm_rank(v, x, 3, questions, a, 4, sequences, got), "%s: answers are ranked", name))
+    if (!ok(!vlm_rank(v, x, 3, questions, &how, got), "%s: answers are ranked", name))
         note("%s", vlm_error());
     order = wanted(&f, best);
     probs = weights_find(f.wanted, "best_probs");

@@ -59,12 +59,14 @@ static void matching(struct fixture *f, struct tensor *features, const struct ra
     struct tensor *all;
     bool equal = true;
 
-    all = family->match(&f->tape, f->model, features, r->ids, r->counts, same, 3);
+    all = family->match(&f->tape, f->model, features,
+                        &(struct image_texts){ r->ids, r->counts, same, 3 });
     close_to(f, all, "itm");
-    all = family->match(&f->tape, f->model, features, r->ids, r->counts, other, 3);
+    all = family->match(&f->tape, f->model, features,
+                        &(struct image_texts){ r->ids, r->counts, other, 3 });
     for (int i = 0; i < 3; i++) {
-        struct tensor *one = family->match(
-            &f->tape, f->model, features, r->ids + r->spans->start[i], r->counts + i, other + i, 1);
+        struct image_texts text = { r->ids + r->spans->start[i], r->counts + i, other + i, 1 };
+        struct tensor *one = family->match(&f->tape, f->model, features, &text);
 
         equal = equal && !memcmp(one->data, all->data + i * all->stride, 2 * sizeof(float));
     }

@@ -188,9 +188,17 @@ static void is_learnt(struct fixture *f, struct tensor *loss, const char *act, c
     free(full);
 }
 
-/* The same texts again, id by id, but for the first two: logits of the last row each. */
-static void is_fed(struct fixture *f, const struct language_model *m, const struct padded *texts,
-                   const struct tensor *logits, const struct spans *spans, int before, int rows)
+/* What all texts at once gave: logits of spans of rows, `before` of them the picture's. */
+struct at_once {
+    const struct tensor *logits;
+    const struct spans *spans;
+    int before;
+};
+
+/* The same texts again, id by id, but for the first two: logits of the last row each.  A text has
+ * `rows` of the cache. */
+static void is_fed(struct fixture *f, const struct language_model *m, int rows,
+                   const struct padded *texts, const struct at_once *all)
 {
     float *got = xalloc((size_t)m->vocabulary * ITEMS, sizeof *got), worst = 0;
     int row[ITEMS], start = 0;
@@ -198,7 +206,8 @@ static void is_fed(struct fixture *f, const struct language_model *m, const stru
     for (int i = 0; i < ITEMS; i++) {
         for (int k = 0, n; k < texts->counts[i]; k += n) {
             const float *want =
-                logits->data + (spans->start[i] + before + (k ? k : 1)) * (long)m->vocabulary;
+                all->logits->data +
+                (all->spans->start[i] + all->before + (k ? k : 1)) * (long)m->vocabulary;
 
             n = k ? 1 : 2;
             row[0] = i * rows;
@@ -321,7 +330,7 @@ static void test_opt(void)
     close_to(&f, logits->data, tensor_count(logits), "", "logits");
     d.max_length = 12;
     opt_writer_open(&w, &f.opt, f.pictures, EACH, ITEMS, &d);
-    is_fed(&f, &w.language, &texts, logits, in.texts, EACH, w.rows);
+    is_fed(&f, &w.language, w.rows, &texts, &(struct at_once){ logits, in.texts, EACH });
     opt_writer_close(&w);
     for (int i = 0; i < ITEMS; i++)
         rows[n++] = in.texts->start[i + 1] - 1;
@@ -384,7 +393,7 @@ static void test_t5(enum activation activation, const char *act)
     close_to(&f, logits->data, tensor_count(logits), act, "logits");
     d.max_length = 12;
     t5_writer_open(&w, &f.t5, in.states, in.spans, &d);
-    is_fed(&f, &w.language, &begun, logits, in.texts, 0, w.rows);
+    is_fed(&f, &w.language, w.rows, &begun, &(struct at_once){ logits, in.texts, 0 });
     t5_writer_close(&w);
     test_t5_written(&f, in.states, in.spans, 1, act, "greedy");
     test_t5_written(&f, in.states, in.spans, 3, act, "beams");

@@ -147,8 +147,9 @@ static void ask(struct model *m, struct answers *a)
     if (m->abilities & VLM_EMBED_TEXT)
         keep(a, m->family->text(&t, m, ids, counts, 2));
     if (m->abilities & VLM_MATCH)
-        keep(a, m->family->match(&t, m, features, ids, counts, (int[]){ 2 - m->image.per_text, 0 },
-                                 2));
+        keep(a, m->family->match(
+                    &t, m, features,
+                    &(struct image_texts){ ids, counts, (int[]){ 2 - m->image.per_text, 0 }, 2 }));
     if (m->abilities & VLM_CAPTION) {
         struct prompt prompts[2] = { { .ids = ids, .count = 5 }, { .ids = ids + 5, .count = 3 } };
         struct hypothesis out[2];

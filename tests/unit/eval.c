@@ -266,31 +266,31 @@ static void accuracy(void)
 
 static void judged(void)
 {
-    struct judged list[] = {
+    struct labelled list[] = {
         { 0.9, true }, { 0.5, false }, { 0.5, true }, { 0.2, true }, { 0.1, false }
     };
-    struct judgements none = { 0 }, one = { list, 1, 1 }, five = { list, 5, 5 };
+    struct labelled_list none = { 0 }, one = { list, 1, 1 }, five = { list, 5, 5 };
 
-    near(judged_auc(&none), NAN, "nothing judged");
-    near(judged_auc(&one), NAN, "nothing false");
+    near(labelled_auc(&none), NAN, "nothing judged");
+    near(labelled_auc(&one), NAN, "nothing false");
     /* of 3 x 2 pairs: 0.9 wins 2, 0.5 wins 1 and draws 1, 0.2 wins 1 */
-    near(judged_auc(&five), 4.5 / 6, "AUC, equals half");
-    near(judged_accuracy(&five, 0.5), 3.0 / 5, "the threshold itself is a yes");
+    near(labelled_auc(&five), 4.5 / 6, "AUC, equals half");
+    near(labelled_accuracy(&five, 0.5), 3.0 / 5, "the threshold itself is a yes");
 }
 
 static void pairs(void)
 {
-    struct judgements j = { 0 };
+    struct labelled_list j = { 0 };
     struct span scores = { "[0.5, 1]", 8 }, truths = { "[true,0]", 8 }, one = { "0.25", 4 },
                 yes = { "1", 1 }, two = { "2", 1 }, few = { "[true]", 6 };
 
-    ok(judged_read(&j, scores, truths) == 0 && j.count == 2, "two lists");
+    ok(labelled_read(&j, scores, truths) == 0 && j.count == 2, "two lists");
     ok(j.list[0].score == 0.5 && j.list[0].truth && j.list[1].score == 1 && !j.list[1].truth,
        "are read");
-    ok(judged_read(&j, one, yes) == 0 && j.count == 3 && j.list[2].truth, "one of each");
-    is_long(judged_read(&j, one, two), -1, "2 is not true");
-    is_long(judged_read(&j, scores, few), -1, "more scores");
-    is_long(judged_read(&j, few, truths), -1, "a score that is none");
+    ok(labelled_read(&j, one, yes) == 0 && j.count == 3 && j.list[2].truth, "one of each");
+    is_long(labelled_read(&j, one, two), -1, "2 is not true");
+    is_long(labelled_read(&j, scores, few), -1, "more scores");
+    is_long(labelled_read(&j, few, truths), -1, "a score that is none");
     is_long(j.count, 3, "what fails leaves nothing behind");
     free(j.list);
 }

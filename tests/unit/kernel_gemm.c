@@ -26,8 +26,17 @@ static float *normal(struct random *r, long count)
     return x;
 }
 
-static void test_gemm(long m, long n, long k, bool ta, bool tb, float alpha, float beta)
+struct gemm_case {
+    long m, n, k;
+    int transposed; /* 1: a, 2: b */
+    float alpha, beta;
+};
+
+static void test_gemm(struct gemm_case p)
 {
+    const long m = p.m, n = p.n, k = p.k;
+    const bool ta = p.transposed & 1, tb = p.transposed & 2;
+    const float alpha = p.alpha, beta = p.beta;
     struct random r = { 9 };
     long lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 1, ldc = n + 3;
     float *a = normal(&r, (ta ? k : m) * lda), *b = normal(&r, (tb ? n : k) * ldb);
@@ -92,11 +101,11 @@ static void test_kernels(const char *name)
     kernels_use(name);
     note("%s, BLAS: %s", kernels.name, blas_name());
     for (int t = 0; t < 4; t++) {
-        test_gemm(37, 41, 29, t & 1, t & 2, 1, 0);
-        test_gemm(400, 800, 10, t & 1, t & 2, 0.5f, 1);
-        test_gemm(1, 3, 100, t & 1, t & 2, -1, 0.25f);
-        test_gemm(33, 65, 1100, t & 1, t & 2, 1, 1);
-        test_gemm(5, 20, 0, t & 1, t & 2, 1, 0.5f);
+        test_gemm((struct gemm_case){ 37, 41, 29, t, 1, 0 });
+        test_gemm((struct gemm_case){ 400, 800, 10, t, 0.5f, 1 });
+        test_gemm((struct gemm_case){ 1, 3, 100, t, -1, 0.25f });
+        test_gemm((struct gemm_case){ 33, 65, 1100, t, 1, 1 });
+        test_gemm((struct gemm_case){ 5, 20, 0, t, 1, 0.5f });
     }
     test_precision();
 }

@@ -10,13 +10,16 @@ static void check(char **field, int fields)
     int n[11];
     bool window = fields == 12;
     struct image from, to;
+    struct window w;
     unsigned long sum;
 
     for (int i = 0; i < fields - 1; i++)
         n[i] = atoi(field[i]);
     from = noise((uint32_t)n[1], n[2], n[3], n[0]);
-    resize(&from, &to, n[4], n[5], (enum resampling)n[6], window ? n[7] : 0, window ? n[8] : 0,
-           window ? n[9] : n[4], window ? n[10] : n[5]);
+    w = (struct window){ n[4], n[5], 0, 0, n[4], n[5] };
+    if (window)
+        w = (struct window){ n[4], n[5], n[7], n[8], n[9], n[10] };
+    resize(&from, &to, (enum resampling)n[6], &w);
     sum = sum_of(to.pixels, image_bytes(&to));
     if (sum != strtoul(field[fields - 1], NULL, 16)) {
         wrong++;
@@ -35,7 +38,7 @@ static void check_by_hand(void)
     unsigned char pixels[] = { 10, 20, 200, 90 };
     struct image from = { 4, 1, 1, MODE_L, pixels, 0 }, to;
 
-    resize(&from, &to, 2, 1, FILTER_BICUBIC, 0, 0, 2, 1);
+    resize(&from, &to, FILTER_BICUBIC, &(struct window){ 2, 1, 0, 0, 2, 1 });
     if (!ok(to.pixels[0] == 34 && to.pixels[1] == 135, "four pixels to two"))
         note("got %d %d, expected 34 135", to.pixels[0], to.pixels[1]);
     image_free(&to);
@@ -44,11 +47,12 @@ static void check_by_hand(void)
 /* A palette picture keeps its colours, whatever the filter. */
 static void check_palette(void)
 {
+    const struct window all = { 7, 9, 0, 0, 7, 9 };
     struct image from = noise(3, 20, 20, 3), a, b;
 
-    resize(&from, &a, 7, 9, FILTER_NEAREST, 0, 0, 7, 9);
+    resize(&from, &a, FILTER_NEAREST, &all);
     from.mode = MODE_P;
-    resize(&from, &b, 7, 9, FILTER_BICUBIC, 0, 0, 7, 9);
+    resize(&from, &b, FILTER_BICUBIC, &all);
     ok(!memcmp(a.pixels, b.pixels, image_bytes(&a)), "a palette picture takes the nearest pixels");
     image_free(&from);
     image_free(&a);
@@ -60,7 +64,7 @@ static void check_window_only(void)
 {
     struct image from = noise(5, 1, 5000, 3), to;
 
-    resize(&from, &to, 224, 224L * 5000, FILTER_BICUBIC, 0, 500000, 224, 224);
+    resize(&from, &to, FILTER_BICUBIC, &(struct window){ 224, 224L * 5000, 0, 500000, 224, 224 });
     ok(to.width == 224 && to.height == 224, "a window of a million rows");
     image_free(&from);
     image_free(&to);

@@ -13,15 +13,15 @@ struct archive {
     int count;
 };
 
-static void put_number(struct buffer *b, uint64_t value, int bytes)
+static inline void put_number(struct buffer *b, uint64_t value, int bytes)
 {
     for (; bytes > 0; bytes--, value >>= 8)
         buffer_byte(b, (int)(value & 0xff));
 }
 
 /* What the local header and the directory have in common.  packed 0: it is stored. */
-static void put_facts(struct buffer *b, const char *name, const void *data, size_t size,
-                      size_t packed)
+static inline void put_facts(struct buffer *b, const char *name, const void *data, size_t size,
+                             size_t packed)
 {
     buffer_add(b, packed ? "\0\0\x08\0\0\0\0" : "\0\0\0\0\0\0\0",
                8); /* flags, method, time, date */
@@ -32,8 +32,8 @@ static void put_facts(struct buffer *b, const char *name, const void *data, size
     put_number(b, 0, 2);
 }
 
-static void put_entry(struct archive *a, const char *name, const void *data, size_t size,
-                      size_t packed, size_t header)
+static inline void put_entry(struct archive *a, const char *name, const void *data, size_t size,
+                             size_t packed, size_t header)
 {
     buffer_add(&a->directory, "PK\1\2\24\0\24", 8);
     put_facts(&a->directory, name, data, size, packed);
@@ -43,7 +43,7 @@ static void put_entry(struct archive *a, const char *name, const void *data, siz
     a->count++;
 }
 
-static void archive_add(struct archive *a, const char *name, const void *data, size_t size)
+static inline void archive_add(struct archive *a, const char *name, const void *data, size_t size)
 {
     size_t header = a->file.size;
 
@@ -81,7 +81,7 @@ static inline void archive_deflated(struct archive *a, const char *name, void *d
 }
 
 /* The archive's bytes: a->file. */
-static void archive_end(struct archive *a)
+static inline void archive_end(struct archive *a)
 {
     size_t start = a->file.size;
 
@@ -94,7 +94,7 @@ static void archive_end(struct archive *a)
     put_number(&a->file, 0, 2);
 }
 
-static void archive_free(struct archive *a)
+static inline void archive_free(struct archive *a)
 {
     buffer_free(&a->file);
     buffer_free(&a->directory);
@@ -102,7 +102,7 @@ static void archive_free(struct archive *a)
 }
 
 /* A checkpoint around a pickle, with two storages, "0" and "1", of 64 bytes each. */
-static void archive_checkpoint(struct archive *a, const void *pickle, size_t size)
+static inline void archive_checkpoint(struct archive *a, const void *pickle, size_t size)
 {
     char numbers[64] = { 0 };
 

@@ -70,6 +70,6 @@ struct albef_pairs {
 struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_pairs *p,
                             bool first_only);
 /* ITM logits [texts, 2], or those of the classes, of the states of [CLS] */
-struct tensor *albef_judge(struct tape *t, struct albef *m, struct tensor *first);
+struct tensor *albef_match(struct tape *t, struct albef *m, struct tensor *first);
 
 #endif

@@ -17,6 +17,7 @@ void albef_init(struct albef *m, const struct albef_config *config)
     }
 }
 
+/* Parameters of a BERT under its own prefix. */
 static void tower_params(struct params *p, const char *name, struct bert *b)
 {
     params_in(p, "%s", name);
@@ -68,6 +69,7 @@ void albef_close(struct albef *m)
     linear_close(&m->class_out);
 }
 
+/* [n, 3, size, size] -> [n * tokens, width], normed. */
 struct tensor *albef_image(struct tape *t, struct albef *m, struct tensor *pixels)
 {
     struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
@@ -84,6 +86,7 @@ static int *firsts(struct tape *t, const struct spans *s)
     return at;
 }
 
+/* The class token, projected: [images, embedding], unit rows. */
 struct tensor *albef_image_embedding(struct tape *t, struct albef *m, struct tensor *image,
                                      int images)
 {
@@ -98,6 +101,7 @@ static struct tensor *project_text(struct tape *t, struct albef *m, struct tenso
     return normalize(t, linear(t, &m->text_projection, first, ACTIVATION_NONE), 1e-12f);
 }
 
+/* Only the layers before fusion read a text alone; the last of them skips all rows but [CLS]. */
 struct tensor *albef_text_embedding(struct tape *t, struct albef *m, const int *ids,
                                     const struct spans *texts)
 {
@@ -125,6 +129,8 @@ struct tensor *albef_states_embedding(struct tape *t, struct albef *m, struct te
     return project_text(t, m, take_rows(t, states, firsts(t, texts), texts->count));
 }
 
+/* With `states` the first half is not computed again: one text looks at several images in training.
+ */
 struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_pairs *p,
                             bool first_only)
 {
@@ -144,7 +150,9 @@ struct tensor *albef_states(struct tape *t, struct albef *m, const struct albef_
     return bert_forward(t, &m->encoder, &in);
 }
 
-struct tensor *albef_judge(struct tape *t, struct albef *m, struct tensor *first)
+/* first: [texts, width], the states of [CLS] -> logits [texts, 2], or [texts, classes] by two
+ * layers with a ReLU between them. */
+struct tensor *albef_match(struct tape *t, struct albef *m, struct tensor *first)
 {
     if (!m->config.classes)
         return linear(t, &m->match_head, first, ACTIVATION_NONE);

@@ -112,7 +112,7 @@ static struct tensor *itm(const struct batch *s, const struct contrast *c)
                              .image = s->image,
                              .images = s->images,
                              .image_of = m.image_of };
-    struct tensor *logits = albef_judge(s->t, s->albef, albef_states(s->t, s->albef, &p, true));
+    struct tensor *logits = albef_match(s->t, s->albef, albef_states(s->t, s->albef, &p, true));
 
     return cross_entropy(s->t, logits, m.target, 0);
 }

@@ -177,27 +177,26 @@ static struct tensor *every_second(struct tape *t, struct tensor *x, int first)
 }
 
 static struct albef_pairs pairs_of(struct tape *t, struct model *m, struct tensor *x,
-                                   const int *ids, const int *counts, const int *image_of_text,
-                                   int texts)
+                                   const struct image_texts *texts)
 {
     bool two = m->image.per_text == 2;
 
     return (struct albef_pairs){
-        .ids = ids,
-        .texts = spans_of(t, texts, counts),
+        .ids = texts->ids,
+        .texts = spans_of(t, texts->count, texts->counts),
         .image = two ? every_second(t, x, 0) : tensor_as_rows(t, x),
         .other = two ? every_second(t, x, 1) : NULL,
         .images = spans_even(t, (int)x->shape[0] / m->image.per_text, m->image.tokens),
-        .image_of = image_of_text,
+        .image_of = texts->image_of,
     };
 }
 
-static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
-                            const int *counts, const int *image_of_text, int texts)
+static struct tensor *match(struct tape *t, struct model *m, struct tensor *x,
+                            const struct image_texts *texts)
 {
-    struct albef_pairs p = pairs_of(t, m, x, ids, counts, image_of_text, texts);
+    struct albef_pairs p = pairs_of(t, m, x, texts);
 
-    return albef_judge(t, m->self, albef_states(t, m->self, &p, true));
+    return albef_match(t, m->self, albef_states(t, m->self, &p, true));
 }
 
 /* The third of six fusion layers was chosen by the authors: it has learnt most of where. */
@@ -205,12 +204,13 @@ static float *ground(struct tape *t, struct model *m, struct tensor *x, const in
 {
     const struct bert_config *c = &((struct albef *)m->self)->config.text;
     struct bert_watch watch = { .layer = c->cross_from + (c->layers - c->cross_from) / 3 };
-    struct albef_pairs p = pairs_of(t, m, x, ids, &count, NULL, 1);
+    struct albef_pairs p =
+        pairs_of(t, m, x, &(struct image_texts){ .ids = ids, .counts = &count, .count = 1 });
     struct tensor *first;
 
     p.watch = &watch;
     first = take_rows(t, albef_states(t, m->self, &p, false), (int[]){ 0 }, 1);
-    first = albef_judge(t, m->self, first);
+    first = albef_match(t, m->self, first);
     tape_backward(t, tensor_columns(t, first, width(first) - 1, 1));
     return attention_relevance(t, &watch.plan, watch.q, watch.k, watch.v, watch.out);
 }
@@ -223,9 +223,9 @@ static struct bert *questions(struct tape *t, struct model *m, struct tensor *x,
 {
     struct albef *a = m->self;
     int count = (int)x->shape[0], *counts, *ids = prompts_join(t, prompts, count, &counts);
-    struct albef_pairs p;
+    struct image_texts texts = { .ids = ids, .counts = counts, .count = count };
+    struct albef_pairs p = pairs_of(t, m, x, &texts);
 
-    p = pairs_of(t, m, x, ids, counts, NULL, count);
     *spans = p.texts;
     *states = albef_states(t, a, &p, false);
     return &a->decoder;
@@ -249,11 +249,11 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
     return status;
 }
 
-static struct tensor *predict(struct tape *t, struct model *m, struct tensor *x, const int *ids,
-                              const int *counts, int texts, const int *at, int count)
+static struct tensor *predict(struct tape *t, struct model *m, struct tensor *x,
+                              const struct image_texts *texts, const int *at, int count)
 {
     struct albef *a = m->self;
-    struct albef_pairs p = pairs_of(t, m, x, ids, counts, NULL, texts);
+    struct albef_pairs p = pairs_of(t, m, x, texts);
     struct tensor *states = albef_states(t, a, &p, false);
 
     return bert_logits(t, &a->encoder, take_rows(t, states, at, count));

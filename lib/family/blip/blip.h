@@ -57,10 +57,9 @@ struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tenso
 struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels);
 struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
                                    const struct spans *texts);
-/* ITM logits [texts, 2]; text i begins with config.encode and looks at image image_of[i]. */
-struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
-                          const struct spans *images, const int *ids, const struct spans *texts,
-                          const int *image_of);
+/* ITM logits [texts, 2].  in: ids, texts, image, images, image_of; each text begins with
+ * config.encode. */
+struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_input *in);
 /* The same of one text and its image, with a layer watched. */
 struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,
                                   const int *ids, int count, struct bert_watch *watch);

@@ -148,20 +148,12 @@ struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *id
     return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
 }
 
-struct tensor *blip_match(struct tape *t, struct blip *m, struct tensor *image,
-                          const struct spans *images, const int *ids, const struct spans *texts,
-                          const int *image_of)
+struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_input *in)
 {
-    struct bert_input in = {
-        .ids = ids,
-        .texts = texts,
-        .image = image,
-        .images = images,
-        .image_of = image_of,
-        .first_only = firsts(t, texts),
-    };
+    struct bert_input begun = *in;
 
-    return linear(t, &m->match_head, bert_forward(t, &m->encoder, &in), ACTIVATION_NONE);
+    begun.first_only = firsts(t, in->texts);
+    return linear(t, &m->match_head, bert_forward(t, &m->encoder, &begun), ACTIVATION_NONE);
 }
 
 struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,

@@ -196,14 +196,19 @@ static int *grounded(struct tape *t, const struct model *m, const int *ids,
     return own;
 }
 
-static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
-                            const int *counts, const int *image_of_text, int texts)
+static struct tensor *match(struct tape *t, struct model *m, struct tensor *x,
+                            const struct image_texts *texts)
 {
-    const struct spans *spans = spans_of(t, texts, counts);
+    const struct spans *spans = spans_of(t, texts->count, texts->counts);
+    struct bert_input in = {
+        .ids = grounded(t, m, texts->ids, spans),
+        .texts = spans,
+        .image = blip_bridge(t, m->self, x),
+        .images = spans_even(t, (int)x->shape[0], m->image.tokens),
+        .image_of = texts->image_of,
+    };
 
-    return blip_match(t, m->self, blip_bridge(t, m->self, x),
-                      spans_even(t, (int)x->shape[0], m->image.tokens), grounded(t, m, ids, spans),
-                      spans, image_of_text);
+    return blip_match(t, m->self, &in);
 }
 
 /* LAVIS chose the seventh of twelve layers; behind the last one [ENC] alone matters. */

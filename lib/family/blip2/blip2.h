@@ -58,14 +58,11 @@ struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *ima
 struct tensor *blip2_image_embedding(struct tape *t, struct blip2 *m, struct tensor *queries);
 struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *ids,
                                     const struct spans *texts);
-/* ITM logits [texts, 2]; text i looks at image image_of[i], or i */
-struct tensor *blip2_match(struct tape *t, struct blip2 *m, struct tensor *image,
-                           const struct spans *images, const int *ids, const struct spans *texts,
-                           const int *image_of);
+/* ITM logits [texts, 2].  in: ids, texts, image, images, image_of. */
+struct tensor *blip2_match(struct tape *t, struct blip2 *m, const struct bert_input *in);
 /* States of whole texts that begin with config.begin, for bert_logits(); text i sees image i.  In
- * *queries, unless NULL, what blip2_queries() gives. */
-struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *image,
-                            const struct spans *images, const int *ids, const struct spans *texts,
+ * *queries, unless NULL, what blip2_queries() gives.  in: ids, texts, image, images, causal. */
+struct tensor *blip2_decode(struct tape *t, struct blip2 *m, const struct bert_input *in,
                             struct tensor **queries);
 
 /* What the queries saw as the language model takes it: [n * queries, its width] */
@@ -84,9 +81,8 @@ void blip2_writer_close(struct blip2_writer *w);
 
 /* write.c - the language model at work: a text for each image and prompt, as decode() has it.
  * What is written begins with config.begin, which lengths count; of the prompt they count nothing.
- * `heeds`: a penalty of repetition knows the prompt. */
+ * pictures: of blip2_pictures(); one prompt each. */
 int blip2_speak(struct tape *t, struct blip2 *m, struct tensor *pictures,
-                const struct prompt *prompts, int count, bool heeds, const struct decoding *d,
-                struct hypothesis *out);
+                const struct prompt *prompts, const struct decoding *d, struct hypothesis *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * forward.c - BLIP-2: a frozen image tower, a Q-Former, and behind it a language model
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
@@ -111,28 +112,19 @@ struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *
     return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
 }
 
-struct tensor *blip2_match(struct tape *t, struct blip2 *m, struct tensor *image,
-                           const struct spans *images, const int *ids, const struct spans *texts,
-                           const int *image_of)
+struct tensor *blip2_match(struct tape *t, struct blip2 *m, const struct bert_input *in)
 {
-    struct bert_input in = {
-        .ids = ids, .texts = texts, .image = image, .images = images, .image_of = image_of
-    };
-    struct tensor *x = bert_together(t, &m->qformer, &in, NULL);
+    struct tensor *x = bert_together(t, &m->qformer, in, NULL);
 
     x = linear(t, &m->match_head, x, ACTIVATION_NONE);
-    return mean_rows(t, x, spans_even(t, texts->count, m->config.qformer.queries));
+    return mean_rows(t, x, spans_even(t, in->texts->count, m->config.qformer.queries));
 }
 
-struct tensor *blip2_decode(struct tape *t, struct blip2 *m, struct tensor *image,
-                            const struct spans *images, const int *ids, const struct spans *texts,
+struct tensor *blip2_decode(struct tape *t, struct blip2 *m, const struct bert_input *in,
                             struct tensor **queries)
 {
-    struct bert_input in = {
-        .ids = ids, .texts = texts, .image = image, .images = images, .causal = true
-    };
-
-    return bert_together(t, &m->qformer, &in, queries);
+    assert(in->causal);
+    return bert_together(t, &m->qformer, in, queries);
 }
 
 struct tensor *blip2_pictures(struct tape *t, struct blip2 *m, struct tensor *queries)

@@ -100,10 +100,15 @@ static struct tensor *itm(const struct batch *s)
     const int *wrong_image = draw_negatives(s->t, s->by_text, s->pairs, s->options, 0);
     const int *wrong_text = draw_negatives(s->t, s->by_image, s->pairs, s->options, 0);
     struct matches m = pair_matches(s->t, s->pairs, wrong_image, wrong_text, -1);
-    struct tensor *logits =
-        blip2_match(s->t, s->blip2, s->image, s->images, m.ids, m.texts, m.image_of);
+    struct bert_input in = {
+        .ids = m.ids,
+        .texts = m.texts,
+        .image = s->image,
+        .images = s->images,
+        .image_of = m.image_of,
+    };
 
-    return cross_entropy(s->t, logits, m.target, 0);
+    return cross_entropy(s->t, blip2_match(s->t, s->blip2, &in), m.target, 0);
 }
 
 /* The ids with [DEC] in front. */
@@ -230,7 +235,13 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
     s.image = pairs_features(t, m, p);
     if (l->objectives & OBJECTIVE_ITG) {
         ids = begun(&s);
-        states = blip2_decode(t, s.blip2, s.image, s.images, ids, s.texts, &s.queries);
+        states = blip2_decode(t, s.blip2,
+                              &(struct bert_input){ .ids = ids,
+                                                    .texts = s.texts,
+                                                    .image = s.image,
+                                                    .images = s.images,
+                                                    .causal = true },
+                              &s.queries);
     } else {
         s.queries = blip2_queries(t, s.blip2, s.image, s.images);
     }

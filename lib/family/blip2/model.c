@@ -215,11 +215,18 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
     return blip2_text_embedding(t, m->self, ids, spans_of(t, texts, counts));
 }
 
-static struct tensor *match(struct tape *t, struct model *m, struct tensor *x, const int *ids,
-                            const int *counts, const int *image_of_text, int texts)
+static struct tensor *match(struct tape *t, struct model *m, struct tensor *x,
+                            const struct image_texts *texts)
 {
-    return blip2_match(t, m->self, tensor_as_rows(t, x), image_spans(t, m, x), ids,
-                       spans_of(t, texts, counts), image_of_text);
+    struct bert_input in = {
+        .ids = texts->ids,
+        .texts = spans_of(t, texts->count, texts->counts),
+        .image = tensor_as_rows(t, x),
+        .images = image_spans(t, m, x),
+        .image_of = texts->image_of,
+    };
+
+    return blip2_match(t, m->self, &in);
 }
 
 static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
@@ -233,7 +240,7 @@ static int write(struct tape *t, struct model *m, struct tensor *x, const struct
 
     if (b->config.language) {
         x = blip2_pictures(t, b, blip2_queries(t, b, image, images));
-        return blip2_speak(t, b, x, prompts, images->count, d->version == BEAM_4_50, d, out);
+        return blip2_speak(t, b, x, prompts, d, out);
     }
     blip2_writer_open(&w, b, image, images, d);
     status = decode(&w.language, d, prompts, images->count, out);

@@ -75,61 +75,67 @@ static void heed(struct tape *t, struct prompt *start, const struct prompt *prom
     start->seen = seen;
 }
 
-static int speak_opt(struct blip2 *m, struct tensor *pictures, const struct prompt *prompts,
-                     const struct prompt *starts, int count, const struct decoding *d,
-                     struct hypothesis *out)
+/* A text for each picture: `prompts` as they are read, `starts` as decode() sees them. */
+struct speech {
+    struct blip2 *model;
+    struct tensor *pictures; /* [count * queries, width] */
+    const struct prompt *prompts;
+    struct prompt *starts;
+    int count;
+};
+
+static int speak_opt(const struct speech *p, const struct decoding *d, struct hypothesis *out)
 {
-    struct speaker s = { .prompts = prompts, .each = decode_rows(d) };
-    struct language_model outer = { &s, (int)m->config.opt.vocabulary, feed, copy };
+    struct speaker s = { .prompts = p->prompts, .each = decode_rows(d) };
+    const struct blip2_config *c = &p->model->config;
+    struct language_model outer = { &s, (int)c->opt.vocabulary, feed, copy };
     struct decoding room = *d;
     struct opt_writer w;
     int status;
 
-    room.max_length += longest(prompts, count);
-    if (m->config.qformer.queries + room.max_length > m->config.opt.positions)
+    room.max_length += longest(p->prompts, p->count);
+    if (c->qformer.queries + room.max_length > c->opt.positions)
         return fail("prompt and text of %d tokens; the language model has %ld places, the image "
                     "takes %d",
-                    room.max_length, m->config.opt.positions, m->config.qformer.queries);
-    opt_writer_open(&w, &m->opt, pictures, m->config.qformer.queries, count, &room);
+                    room.max_length, c->opt.positions, c->qformer.queries);
+    opt_writer_open(&w, &p->model->opt, p->pictures, c->qformer.queries, p->count, &room);
     s.inner = w.language;
-    status = decode(&outer, d, starts, count, out);
+    status = decode(&outer, d, p->starts, p->count, out);
     opt_writer_close(&w);
     return status;
 }
 
-static int speak_t5(struct tape *t, struct blip2 *m, struct tensor *pictures,
-                    const struct prompt *prompts, const struct prompt *starts, int count,
-                    const struct decoding *d, struct hypothesis *out)
+static int speak_t5(struct tape *t, const struct speech *p, const struct decoding *d,
+                    struct hypothesis *out)
 {
-    int *counts = tape_alloc(t, (size_t)count * sizeof *counts), total = 0, status, *ids;
+    struct t5 *m = &p->model->t5;
+    int total = 0, status, *counts, *ids = prompts_join(t, p->prompts, p->count, &counts);
     const struct spans *spans;
     struct tensor *x;
     struct t5_writer w;
 
-    for (int i = 0; i < count; i++)
-        total += counts[i] = prompts[i].count;
-    ids = tape_alloc(t, (size_t)total * sizeof *ids);
-    for (int i = 0, at = 0; i < count; at += counts[i++])
-        memcpy(ids + at, prompts[i].ids, (size_t)counts[i] * sizeof *ids);
-    x = join_rows(t, pictures, t5_words(t, &m->t5, ids, total), counts, count, &spans);
-    t5_writer_open(&w, &m->t5, t5_encode(t, &m->t5, x, spans), spans, d);
-    status = decode(&w.language, d, starts, count, out);
+    for (int i = 0; i < p->count; i++)
+        total += counts[i];
+    x = join_rows(t, p->pictures, t5_words(t, m, ids, total), counts, p->count, &spans);
+    t5_writer_open(&w, m, t5_encode(t, m, x, spans), spans, d);
+    status = decode(&w.language, d, p->starts, p->count, out);
     t5_writer_close(&w);
     return status;
 }
 
+/* Since transformers 4.50 a penalty of repetition knows OPT's prompt. */
 int blip2_speak(struct tape *t, struct blip2 *m, struct tensor *pictures,
-                const struct prompt *prompts, int count, bool heeds, const struct decoding *d,
-                struct hypothesis *out)
+                const struct prompt *prompts, const struct decoding *d, struct hypothesis *out)
 {
-    struct prompt *starts = tape_alloc(t, (size_t)count * sizeof *starts);
     bool opt = m->config.language == LANGUAGE_OPT;
+    struct speech s = { m, pictures, prompts, .count = 0 };
 
-    for (int i = 0; i < count; i++) {
-        starts[i] = (struct prompt){ &m->config.begin, 1, prompts[i].seed, NULL, 0 };
-        if (heeds && opt)
-            heed(t, &starts[i], &prompts[i], m->config.image_token);
+    s.count = (int)(rows(pictures) / m->config.qformer.queries);
+    s.starts = tape_alloc(t, (size_t)s.count * sizeof *s.starts);
+    for (int i = 0; i < s.count; i++) {
+        s.starts[i] = (struct prompt){ &m->config.begin, 1, prompts[i].seed, NULL, 0 };
+        if (opt && d->version == BEAM_4_50)
+            heed(t, &s.starts[i], &prompts[i], m->config.image_token);
     }
-    return opt ? speak_opt(m, pictures, prompts, starts, count, d, out)
-               : speak_t5(t, m, pictures, prompts, starts, count, d, out);
+    return opt ? speak_opt(&s, d, out) : speak_t5(t, &s, d, out);
 }

@@ -10,6 +10,7 @@
 
 static const float length_floor = 1e-12f;
 
+/* A ResNet's last stage has 32 times the width of its stem. */
 static long vision_width(const struct clip_config *c)
 {
     return c->is_resnet ? 32L * c->resnet.width : c->vit.width;
@@ -93,6 +94,7 @@ int clip_image_size(const struct clip_config *c)
     return c->is_resnet ? c->resnet.image : c->vit.image;
 }
 
+/* A ResNet halves its image five times. */
 int clip_feature_tokens(const struct clip_config *c)
 {
     int grid = c->resnet.image / 32;
@@ -123,6 +125,7 @@ static struct tensor *squares(struct tape *t, struct tensor *x)
     return take_rows(t, x, index, count);
 }
 
+/* The norm before or after the mean: open_clip has models of both kinds. */
 static struct tensor *mean_of_squares(struct tape *t, struct clip *m, struct tensor *x)
 {
     const struct spans *spans = spans_even(t, (int)x->shape[0], (int)x->shape[1] - 1);
@@ -133,6 +136,7 @@ static struct tensor *mean_of_squares(struct tape *t, struct clip *m, struct ten
     return mean_rows(t, vit_finish(t, &m->vit, x), spans);
 }
 
+/* [images, tokens, width] -> [images, width] */
 static struct tensor *class_tokens(struct tape *t, struct tensor *x)
 {
     int images = (int)x->shape[0], *index = tape_alloc(t, (size_t)images * sizeof *index);
@@ -153,6 +157,7 @@ struct tensor *clip_image_of(struct tape *t, struct clip *m, struct tensor *feat
     return linear(t, &m->image_projection, features, ACTIVATION_NONE);
 }
 
+/* The last layer of a transformer is computed for the class token alone. */
 struct tensor *clip_image(struct tape *t, struct clip *m, struct tensor *pixels)
 {
     struct tensor *x;
@@ -171,6 +176,8 @@ struct tensor *clip_text(struct tape *t, struct clip *m, const int *ids, const i
     return linear(t, &m->text_projection, x, ACTIVATION_NONE);
 }
 
+/* The mean of two cross entropies, over texts for each image and over images for each text (arXiv
+ * 2103.00020, figure 3). */
 struct tensor *clip_loss(struct tape *t, struct clip *m, struct tensor *pixels, const int *ids,
                          const int *counts)
 {

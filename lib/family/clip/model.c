@@ -29,6 +29,8 @@ static bool is_type(const cJSON *config, const char *type)
     return !strcmp(json_string(config, "model_type", ""), type);
 }
 
+/* OpenAI's names alone do not say which activation is computed, so open() asks where nothing else
+ * says it. */
 static bool knows(const struct model *m)
 {
     if (m->weights && clip_is_openai(m->weights))
@@ -67,6 +69,7 @@ static void follow_openai(struct model *m)
     preprocess_as_stored(&m->image.preprocess);
 }
 
+/* In this order: open_clip_config.json, the shapes of OpenAI's own file, config.json. */
 static int configure(struct model *m, struct clip_config *c)
 {
     if (m->open_clip)
@@ -118,6 +121,7 @@ static void leave_out_absent(const struct model *m, struct clip_config *c)
         c->has_vision = false;
 }
 
+/* The papers' depth: two layers of the stem and the head, three in each block. */
 static void name_resnet(struct buffer *b, const struct resnet_config *c)
 {
     int depth = 2 + 3 * (c->layers[0] + c->layers[1] + c->layers[2] + c->layers[3]);
@@ -128,6 +132,7 @@ static void name_resnet(struct buffer *b, const struct resnet_config *c)
         buffer_printf(b, " ModifiedResNet-%d of width %d", depth, c->width);
 }
 
+/* The published sizes have letters; anything else is described by numbers. */
 static void name_vit(struct buffer *b, const struct vit_config *c)
 {
     static const struct {
