@@ -17,7 +17,8 @@ printf("%d %.4f %s\\n", vlm_width(m), vector[0], vlm_error());' | sed "s|\"clip-
     echo 'return 0; }'
 } >example.c
 sanitize=
-case $build in *-san*) sanitize='-fsanitize=address,undefined' ;; esac
+case $build in *-san*) sanitize='-fsanitize=address,undefined' ;;
+*-coverage*) sanitize=--coverage ;; esac
 export PKG_CONFIG_PATH="$work/root/lib/pkgconfig"
 ok 'the example of vlm.h compiles and links' ${CC:-cc} -std=c11 $sanitize -o example example.c \
     $(pkg-config --cflags --libs vlm)
