@@ -17,7 +17,7 @@ static struct vlm_options opened;
 static int layout, type;
 static long pieces;
 static float accuracy;
-static bool once, info, verify;
+static bool once, packed, info, verify;
 
 static const struct option_spec options[] = {
     OPTION_CHOICE(0, "to", "LAYOUT", &layout, layouts, "write hf, a folder, or original, a file",
@@ -36,6 +36,9 @@ static const struct option_spec options[] = {
                  "accept a cosine of C or more with what MODEL says of a record",
                  .standard = "0.999", .with = "calibrate"),
     OPTION_FLAG(0, "once", &once, "store tensors that have two names once; for these programs",
+                .without = "info verify"),
+    OPTION_FLAG(0, "packed", &packed,
+                "store matrices in the order that this processor reads; for these programs",
                 .without = "info verify"),
     OPTION_FILE(0, "tokenizer", "FILE", &tokenizer, "read the tokenizer from FILE",
                 .standard = "beside the model", .without = "info verify"),
@@ -70,6 +73,7 @@ static int convert(const char *model, const char *out)
         .type = type ? types[type] : NULL,
         .original = wants_original(out),
         .once = once,
+        .packed = packed && !calibrate,
         .pieces = calibrate ? 3 : (int)pieces,
         .tokenizer = tokenizer,
         .opened = &opened,
@@ -88,6 +92,14 @@ static int read_samples(struct vlm_samples *samples, const char *model)
     return result;
 }
 
+/* In place, once nothing changes any more. */
+static int pack(const char *folder)
+{
+    const struct vlm_conversion how = { .once = true, .packed = true };
+
+    return vlm_convert(folder, folder, &how);
+}
+
 /* What was chosen and measured is in the folder, and said. */
 static int convert_calibrated(const char *model, const char *out)
 {
@@ -98,8 +110,10 @@ static int convert_calibrated(const char *model, const char *out)
     if (read_samples(&samples, model) == 0 && convert(model, out) == 0)
         report = vlm_choose_pieces(model, out, &opened, &samples, least);
     samples_free(&samples);
-    if (!report)
+    if (!report || (packed && pack(out))) {
+        free(report);
         return -1;
+    }
     puts(report);
     free(report);
     return 0;
@@ -164,8 +178,8 @@ int main(int argc, char **argv)
     if (argc - first != 2)
         options_mistake("MODEL and OUT are needed, or --info or --verify");
     check_options();
-    if (calibrate && wants_original(argv[first + 1]))
-        options_mistake("--calibrate writes a folder");
+    if ((calibrate || packed) && wants_original(argv[first + 1]))
+        options_mistake("%s writes a folder", calibrate ? "--calibrate" : "--packed");
     vlm_threads(0);
     if ((calibrate ? convert_calibrated : convert)(argv[first], argv[first + 1]) == 0)
         return 0;

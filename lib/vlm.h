@@ -71,8 +71,10 @@ enum vlm_ability {
     VLM_GROUND = 64,   /* vlm_ground */
     VLM_FILL = 128,    /* vlm_fill */
 };
-unsigned vlm_abilities(const struct vlm *m);   /* without a tokenizer, none that reads texts */
-char *vlm_list_abilities(unsigned set);        /* "embed images, caption images"; to free */
+unsigned vlm_abilities(const struct vlm *m); /* without a tokenizer, none that reads texts */
+char *vlm_list_abilities(unsigned set);      /* "embed images, caption images"; to free */
+/* Matrices that are packed lie in another processor's order: using them packs them anew. */
+bool vlm_repacks(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */
 const char *vlm_hardware(void);                /* "avx512, 2 threads" */
 int vlm_width(const struct vlm *m);            /* floats in an embedding */
@@ -237,6 +239,7 @@ struct vlm_conversion {
     const char *type; /* of matrices: "f32", "f16", "bf16", "int8"; NULL: each as it is */
     bool original;    /* write the authors' file; else a folder as Hugging Face lays it out */
     bool once;        /* store tensors with two names once; only this library reads that */
+    bool packed;      /* matrices in the order that this processor reads; only for this library */
     /* With int8: bytes that a number is taken for where it is multiplied by such a matrix, 1 to 3;
      * 0: as the model has it, an f32 where it is not int8 yet. */
     int pieces;

@@ -26,9 +26,9 @@ static int read_type(const char *word, enum dtype *type)
 
 int vlm_convert(const char *model, const char *out, const struct vlm_conversion *how)
 {
-    struct save_options o = { .once = how->once,
-                              .tokenizer = how->tokenizer,
-                              .pieces = how->pieces };
+    struct save_options o = {
+        .once = how->once, .packed = how->packed, .tokenizer = how->tokenizer, .pieces = how->pieces
+    };
     struct model *m;
     int status;
 
@@ -51,7 +51,7 @@ static size_t bytes_of(const struct tensor *x)
 {
     size_t scales = x->scale ? (size_t)x->shape[0] * sizeof *x->scale : 0;
 
-    return (size_t)tensor_count(x) * dtype_size(x->type) + scales;
+    return tensor_bytes(x) + scales;
 }
 
 /* --- information --- */

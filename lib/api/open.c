@@ -175,6 +175,19 @@ void vlm_close(struct vlm *v)
     free(v);
 }
 
+bool vlm_repacks(const struct vlm *v)
+{
+    const struct params *p = &v->model->params;
+
+    for (int i = 0; i < p->count; i++) {
+        const struct tensor *x = *p->list[i].slot;
+
+        if (x && x->order && x->order != order_here(x->type, x->pieces, p->list[i].memory_bound))
+            return true;
+    }
+    return false;
+}
+
 const char *vlm_describe(const struct vlm *v)
 {
     return v->about;

@@ -35,7 +35,7 @@ static void list_shape(struct binding *b, const struct stored *s, const struct p
 {
     struct buffer text = { 0 };
 
-    buffer_printf(&text, "%s is %s[", s->name, dtype_name(s->type));
+    buffer_printf(&text, "%s is %s%s[", s->name, s->order ? "packed " : "", dtype_name(s->type));
     for (int i = 0; i < s->rank; i++)
         buffer_printf(&text, "%s%ld", i ? "," : "", s->shape[i]);
     buffer_string(&text, "] for [");
@@ -87,6 +87,20 @@ static bool is_number(const struct weights *w, const struct stored *s, const str
            s->type == DTYPE_F64;
 }
 
+/* Bytes of a matrix in the order that its file names, as many as its padded parts have. */
+static bool order_fits(const struct weights *w, const struct stored *s, const struct param *p,
+                       const struct place *place)
+{
+    const struct order *order = order_named(s->order);
+    int pieces = 0;
+
+    if (s->type == DTYPE_I8)
+        pieces_of(w, s, &pieces);
+    return order && p->rank == 2 && s->rank == 2 && !place->transpose && !p->buffer &&
+           order_holds(order, s->type, pieces) &&
+           s->bytes == (size_t)place->parts * order_size(order, s->type, p->shape[0], p->shape[1]);
+}
+
 /* The shape that the place must have, from the parameter's; axes of length 1 in front are free. */
 static bool fits(const struct weights *w, const struct stored *s, const struct param *p,
                  const struct place *place)
@@ -94,6 +108,8 @@ static bool fits(const struct weights *w, const struct stored *s, const struct p
     long shape[TENSOR_RANK];
     int extra = 0, rank = p->rank;
 
+    if (s->order && !order_fits(w, s, p, place))
+        return false;
     if (!is_number(w, s, place) || (s->type == DTYPE_I8 && s->rank != rank))
         return false;
     memcpy(shape, p->shape, sizeof shape);
@@ -125,7 +141,7 @@ void tensor_widen(struct tensor *x, struct arena *memory)
     long count = tensor_count(x);
     float *wide;
 
-    if (x->type == DTYPE_F32)
+    if (x->type == DTYPE_F32 && !x->order)
         return;
     wide = arena_alloc(memory, (size_t)count * sizeof *wide);
     if (x->type == DTYPE_F64)
@@ -135,6 +151,7 @@ void tensor_widen(struct tensor *x, struct arena *memory)
     x->data = wide;
     x->type = DTYPE_F32;
     x->scale = NULL;
+    x->order = NULL;
     x->mapped = false;
 }
 
@@ -171,9 +188,10 @@ static struct tensor *bind(struct binding *b, const struct param *p, const struc
                            const struct place *place)
 {
     struct tensor *x = arena_alloc(b->memory, sizeof *x);
-    size_t size = dtype_size(s->type);
+    const struct order *order = s->order ? order_named(s->order) : NULL;
+    size_t size = dtype_size(s->type), part;
 
-    *x = (struct tensor){ .type = s->type, .rank = p->rank };
+    *x = (struct tensor){ .type = s->type, .rank = p->rank, .order = order };
     memcpy(x->shape, p->shape, sizeof x->shape);
     x->stride = width(x);
     if (stored_is_contiguous(s) && !place->transpose && !p->buffer) {
@@ -183,7 +201,9 @@ static struct tensor *bind(struct binding *b, const struct param *p, const struc
         x->bytes = arena_alloc(b->memory, (size_t)stored_count(s) * size);
         stored_copy(s, place->transpose, x->bytes);
     }
-    x->bytes = (char *)x->bytes + (size_t)(place->part * tensor_count(x)) * size;
+    part = order ? order_size(order, s->type, p->shape[0], p->shape[1])
+                 : (size_t)tensor_count(x) * size;
+    x->bytes = (char *)x->bytes + (size_t)place->part * part;
     if (s->type == DTYPE_I8) {
         x->scale = (const float *)scales_of(b->weights, s)->data + place->part * x->shape[0];
         pieces_of(b->weights, s, &x->pieces);

@@ -4,8 +4,10 @@
  * The tensors are walked in our order under our names, so the container does not matter; their
  * types do, since f16 weights give other features.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "base/number.h"
 #include "base/random.h"
 #include "checkpoint/model.h"
@@ -26,6 +28,19 @@ static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)
     return hash;
 }
 
+/* The bytes by rows, which are to free where they lie in another order. */
+static const char *bytes_by_rows(const struct tensor *x, void **to_free)
+{
+    long count = tensor_count(x);
+
+    *to_free = NULL;
+    if (!x->order)
+        return x->bytes;
+    *to_free = xalloc((size_t)count, dtype_size(x->type));
+    tensor_stored(x, 0, count, *to_free);
+    return *to_free;
+}
+
 uint64_t model_tower_hash(const struct model *m)
 {
     uint64_t hash = hash_preprocess(&m->image.preprocess, 0);
@@ -33,11 +48,14 @@ uint64_t model_tower_hash(const struct model *m)
     for (int i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.list[i];
         const struct tensor *x = *p->slot;
+        void *copy;
 
         if (!x || strncmp(p->name, "vision.", 7))
             continue;
         hash = hash_bytes(p->name, strlen(p->name), hash + (uint64_t)x->type);
-        hash = hash_bytes(x->bytes, (size_t)tensor_count(x) * dtype_size(x->type), hash);
+        hash = hash_bytes(bytes_by_rows(x, &copy), (size_t)tensor_count(x) * dtype_size(x->type),
+                          hash);
+        free(copy);
         if (x->scale)
             hash = hash_bytes(x->scale, (size_t)x->shape[0] * sizeof *x->scale,
                               hash + (uint64_t)x->pieces);
@@ -50,13 +68,18 @@ enum { SAMPLES = 16, SAMPLE = 256 }; /* of a tensor, and the bytes of one */
 static uint64_t hash_sample(const struct tensor *x, uint64_t hash)
 {
     size_t size = (size_t)tensor_count(x) * dtype_size(x->type), step = size / SAMPLES;
-    const char *bytes = (const void *)x->bytes;
+    long one = (long)dtype_size(x->type);
+    char sample[SAMPLES * SAMPLE];
 
     hash = hash_bytes(x->shape, sizeof x->shape, hash + (uint64_t)x->type);
-    if (size <= SAMPLES * SAMPLE)
-        return hash_bytes(bytes, size, hash);
-    for (size_t i = 0; i < SAMPLES; i++)
-        hash = hash_bytes(bytes + i * step, SAMPLE, hash);
+    if (size <= SAMPLES * SAMPLE) {
+        tensor_stored(x, 0, tensor_count(x), sample);
+        return hash_bytes(sample, size, hash);
+    }
+    for (size_t i = 0; i < SAMPLES; i++) {
+        tensor_stored(x, (long)(i * step) / one, SAMPLE / one, sample);
+        hash = hash_bytes(sample, SAMPLE, hash);
+    }
     return hash;
 }
 

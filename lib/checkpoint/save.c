@@ -18,6 +18,7 @@ static const char *const own[] = {
     "preprocessor_config.json",
     "processor_config.json",
     "model.safetensors",
+    "packed.safetensors",
     "model-0",
     "pytorch_model",
     "tokenizer",
@@ -65,16 +66,40 @@ int save_json(const char *folder, const char *name, const cJSON *object)
     return status;
 }
 
+/* {"format":"pt"}, and how matrices are packed. */
+static void describe_orders(struct buffer *b, const struct pieces *p)
+{
+    buffer_string(b, "{\"format\":\"pt\"");
+    for (int i = 0; i < p->count; i++) {
+        char *name = p->pieces[i].order ? xprintf("order:%s", p->list[i].name) : NULL;
+
+        if (!name)
+            continue;
+        buffer_byte(b, ',');
+        json_escape(b, name, strlen(name));
+        buffer_printf(b, ":\"%s %ld %ld\"", order_name(p->pieces[i].order),
+                      p->pieces[i].parts * p->pieces[i].part[0]->shape[0],
+                      p->pieces[i].part[0]->shape[1]);
+        free(name);
+    }
+    buffer_byte(b, '}');
+}
+
+/* Packed ones have another name, which other programs do not take for a model's. */
 static int save_weights(const struct model *m, const struct layout *l, const char *folder,
                         const struct save_options *o)
 {
-    char *path = path_join(folder, "model.safetensors");
+    char *path = path_join(folder, o->packed ? "packed.safetensors" : "model.safetensors");
+    struct buffer metadata = { 0 };
     struct pieces p;
     int status = pieces_gather(&p, m, l, o);
 
-    if (!status)
-        status = weights_save_made(path, p.list, p.count, "{\"format\":\"pt\"}",
+    if (!status) {
+        describe_orders(&metadata, &p);
+        status = weights_save_made(path, p.list, p.count, metadata.data,
                                    &(struct making){ pieces_make, &p });
+    }
+    buffer_free(&metadata);
     pieces_free(&p);
     free(path);
     return status;
@@ -205,7 +230,7 @@ int model_save_original(const struct model *m, const char *file, const struct sa
                                       "another type");
     if (m->family->original(m, &about))
         return -1;
-    all.once = false;
+    all.once = all.packed = false;
     status = pieces_gather(&p, m, about.layout, &all);
     if (!status) {
         add_others(&p, &about);

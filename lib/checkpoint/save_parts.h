@@ -16,12 +16,16 @@ struct piece {
     const struct param *part[PACK_PARTS];
     int parts;
     bool transpose;
+    const struct order *order; /* NULL: by rows */
 };
 struct pieces {
     struct saving *list;  /* data NULL where pieces_make() has something to do */
     struct piece *pieces; /* one each */
     int count, capacity;
     int int8_pieces; /* of save_options */
+    /* likewise; int8: i8 alone, as what else there is is small, and the file may then serve every
+     * processor */
+    bool packed, packed_int8;
     struct arena names;
 };
 /* The parameter before p that has its numbers and that the layout ties it to; or NULL. */

@@ -25,15 +25,10 @@ static const struct param *find_param(const struct params *p, const char *name)
     return NULL;
 }
 
-static size_t bytes_in(const struct tensor *x)
-{
-    return (size_t)tensor_count(x) * dtype_size(x->type);
-}
-
 /* Tied tensors that were loaded from two copies in a file. */
 static bool same_numbers(const struct tensor *a, const struct tensor *b)
 {
-    if (a->type != b->type || memcmp(a->bytes, b->bytes, bytes_in(a)))
+    if (a->type != b->type || a->order != b->order || memcmp(a->bytes, b->bytes, tensor_bytes(a)))
         return false;
     return !a->scale || !memcmp(a->scale, b->scale, (size_t)a->shape[0] * sizeof *a->scale);
 }
@@ -119,10 +114,15 @@ static void add_scales(struct pieces *p, int rows)
     p->pieces[at].parts = p->pieces[rows].parts;
 }
 
+static int pieces_of(const struct pieces *p, const struct tensor *x)
+{
+    return p->int8_pieces ? p->int8_pieces : x->type == DTYPE_I8 ? x->pieces : 0;
+}
+
 /* NAME.pieces: in how many bytes a number is taken that this matrix multiplies. */
 static void add_pieces(struct pieces *p, int rows, const struct tensor *x)
 {
-    int pieces = p->int8_pieces ? p->int8_pieces : x->type == DTYPE_I8 ? x->pieces : 0;
+    int pieces = pieces_of(p, x);
     char *name;
 
     if (!pieces)
@@ -130,6 +130,25 @@ static void add_pieces(struct pieces *p, int rows, const struct tensor *x)
     name = xprintf("%s.pieces", p->list[rows].name);
     pieces_number(p, name, pieces);
     free(name);
+}
+
+/* A matrix of a product, if asked for, in the order in which this processor reads it. */
+static void set_order(struct pieces *p, int at, const struct param *one, const struct place *place)
+{
+    enum dtype type = p->list[at].type;
+    int pieces = type == DTYPE_I8 ? pieces_of(p, *one->slot) : 0;
+    const struct order *order;
+
+    if (!p->packed || !one->multiplies || one->rank != 2 || place->transpose ||
+        place->axes > one->rank || (p->packed_int8 && type != DTYPE_I8))
+        return;
+    order = order_here(type, pieces, one->memory_bound);
+    p->pieces[at].order = order;
+    p->list[at].packed = true;
+    p->list[at].rank = 1;
+    p->list[at].shape[0] = place->parts *
+                           (long)order_size(order, type, one->shape[0], one->shape[1]) /
+                           (long)dtype_size(type);
 }
 
 /* The first part of a tensor makes its entry; the others are behind it. */
@@ -147,9 +166,11 @@ static void add_first(struct pieces *p, const struct param *one, const struct pl
     if (type == DTYPE_I8) {
         add_scales(p, at);
         add_pieces(p, at, x);
-    } else if (place->parts == 1 && !place->transpose && x->type == type) {
-        p->list[at].data = x->bytes;
     }
+    set_order(p, at, one, place);
+    if (type != DTYPE_I8 && place->parts == 1 && !place->transpose && x->type == type &&
+        x->order == p->pieces[at].order)
+        p->list[at].data = x->bytes;
 }
 
 static int find_piece(const struct pieces *p, const char *name)
@@ -232,7 +253,8 @@ static int place_part(struct pieces *p, const struct param *one, const struct pl
 int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
                   const struct save_options *o)
 {
-    *p = (struct pieces){ .int8_pieces = o->pieces };
+    *p = (struct pieces){ .int8_pieces = o->pieces, .packed = o->packed };
+    p->packed_int8 = (o->type < DTYPE_COUNT ? o->type : save_type(m)) == DTYPE_I8;
     for (int i = 0; i < m->params.count; i++) {
         const struct param *one = &m->params.list[i];
         const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;
@@ -264,7 +286,7 @@ void pieces_free(struct pieces *p)
 static void release(const struct tensor *x)
 {
     if (x->mapped)
-        file_release(x->bytes, bytes_in(x));
+        file_release(x->bytes, tensor_bytes(x));
 }
 
 /* A block at a time: a tensor of a large model is never in memory twice. */
@@ -275,7 +297,7 @@ static void convert(const struct tensor *x, enum dtype type, char *out)
     long count = tensor_count(x);
 
     if (x->type == type) {
-        memcpy(out, x->bytes, bytes_in(x));
+        tensor_stored(x, 0, count, out);
         return;
     }
     for (long i = 0; i < count; i += BLOCK) {
@@ -355,7 +377,7 @@ static void make_rows(const struct piece *p, int8_t *out, float *scales)
         if (x->type != DTYPE_I8)
             round_rows(x, out, scales);
         else if (out)
-            memcpy(out, x->bytes, bytes_in(x));
+            tensor_stored(x, 0, tensor_count(x), out);
         else
             memcpy(scales, x->scale, count * sizeof *scales);
         out += out ? tensor_count(x) : 0;
@@ -363,15 +385,39 @@ static void make_rows(const struct piece *p, int8_t *out, float *scales)
     }
 }
 
-void pieces_make(void *self, int index, void *out)
+static void make_plain(const struct piece *one, enum dtype type, void *out)
 {
-    const struct pieces *p = self;
-    const struct piece *one = &p->pieces[index];
-
     if (one->form == PIECE_NUMBERS)
-        make_numbers(one, p->list[index].type, out);
+        make_numbers(one, type, out);
     else if (one->form == PIECE_ROWS)
         make_rows(one, out, NULL);
     else
         make_rows(one, NULL, out);
+}
+
+/* Each part by itself. */
+static void make_packed(const struct piece *one, enum dtype type, char *out)
+{
+    long rows = one->part[0]->shape[0], inputs = one->part[0]->shape[1];
+    size_t bytes = (size_t)(rows * inputs) * dtype_size(type);
+    size_t size = order_size(one->order, type, rows, inputs);
+    char *plain = xalloc((size_t)one->parts, bytes);
+
+    make_plain(one, type, plain);
+    for (int i = 0; i < one->parts; i++)
+        order_fill(one->order, type, out + (size_t)i * size, plain + (size_t)i * bytes, rows,
+                   inputs);
+    free(plain);
+}
+
+void pieces_make(void *self, int index, void *out)
+{
+    const struct pieces *p = self;
+    const struct piece *one = &p->pieces[index];
+    enum dtype type = p->list[index].type;
+
+    if (one->order)
+        make_packed(one, type, out);
+    else
+        make_plain(one, type, out);
 }

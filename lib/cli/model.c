@@ -48,8 +48,9 @@ struct vlm *model_open(unsigned wanted)
     if (!m)
         return NULL;
     if (settings.verbose)
-        warn("%s; precision %s", vlm_describe(m),
-             settings.opened.precision ? settings.opened.precision : "highest");
+        warn("%s; precision %s%s", vlm_describe(m),
+             settings.opened.precision ? settings.opened.precision : "highest",
+             vlm_repacks(m) ? "; packed for another processor, packed anew here" : "");
     if (!(wanted & ~vlm_abilities(m))) {
         if (try_tokenizer(m) == 0) {
             opened = m;

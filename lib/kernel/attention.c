@@ -92,8 +92,8 @@ static void probabilities_few(const struct attention *a, const struct span *s, f
     struct panels cut = panels_of(kernels.panel, s->keys);
 
     for (long i = 0; i < cut.count; i++) {
-        long first = panel_first(kernels.panel, &cut, i);
-        int columns = panel_columns(kernels.panel, &cut, i);
+        long first = panel_first(&cut, i);
+        int columns = panel_columns(&cut, i);
 
         kernels.panel->transpose(panel, columns, s->k + first * a->k_stride, a->k_stride,
                                  a->head_width, a->scale);

@@ -30,11 +30,10 @@ struct dots {
 static void fill_panel(void *argument, long index, int worker)
 {
     const struct dots *d = argument;
-    long at = panel_first(kernels.panel, &d->cut, index);
+    long at = panel_first(&d->cut, index);
 
     (void)worker;
-    kernels.panel->transpose(d->panels + at * d->width,
-                             panel_columns(kernels.panel, &d->cut, index),
+    kernels.panel->transpose(d->panels + at * d->width, panel_columns(&d->cut, index),
                              d->b + (d->first + at) * d->width, d->width, d->width, 1);
 }
 
@@ -43,8 +42,8 @@ static void some_rows(const struct dots *d, long row, int rows)
     float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
 
     for (long p = 0; p < d->cut.count; p++) {
-        long at = panel_first(kernels.panel, &d->cut, p);
-        int columns = panel_columns(kernels.panel, &d->cut, p);
+        long at = panel_first(&d->cut, p);
+        int columns = panel_columns(&d->cut, p);
         float *to = d->out + row * d->row_step + (d->first + at) * d->column_step;
 
         tile_multiply(kernels.panel, (struct tile){

@@ -13,7 +13,7 @@
  * 127 by 127 fit into 16 bits, so that no processor saturates.  All sums are whole numbers: the
  * same everywhere, whatever the batch.
  *
- * A panel is 16 columns of the weights: [depth / 4][16][4] bytes.
+ * A panel is 16 columns of the weights: [depth / 4][16][4] bytes, the same for every processor.
  */
 #include <assert.h>
 #include <string.h>
@@ -23,7 +23,6 @@
 enum {
     CHUNK = 384,           /* rows at a time, at most */
     GROUP_BYTES = 1 << 16, /* of panels that pass by together */
-    BLOCK = 64,
     LINE = 64,
 };
 
@@ -34,22 +33,6 @@ struct bytes_work {
     float *scale;   /* [rows] */
     long stride, group, groups;
 };
-
-long bytes_panels(long outputs)
-{
-    return (outputs + BYTE_COLUMNS - 1) / BYTE_COLUMNS;
-}
-
-void bytes_fill(int8_t *to, const int8_t *const *rows, int columns, long inputs)
-{
-    long depth = round_up(inputs, BYTE_STEP);
-
-    memset(to, 0, (size_t)(depth * BYTE_COLUMNS));
-    for (long from = 0; from < inputs; from += BLOCK)
-        for (int j = 0; j < columns; j++)
-            for (long k = from; k < inputs && k < from + BLOCK; k++)
-                to[(k / BYTE_STEP * BYTE_COLUMNS + j) * BYTE_STEP + k % BYTE_STEP] = rows[j][k];
-}
 
 /* --- a tile --- */
 
@@ -64,11 +47,11 @@ struct byte_place {
 static void place_panel(struct byte_place *p, const struct product *product, long index)
 {
     const struct pack *pack = product->weights;
-    long left = pack->outputs - index * BYTE_COLUMNS;
+    struct pack_panel panel = pack_panel(pack, index);
 
-    p->first = index * BYTE_COLUMNS;
-    p->columns = left < BYTE_COLUMNS ? (int)left : BYTE_COLUMNS;
-    p->panel = (const int8_t *)pack->data + p->first * pack->depth;
+    p->first = panel.first;
+    p->columns = panel.columns;
+    p->panel = (const int8_t *)panel.data;
     for (int j = 0; j < BYTE_COLUMNS; j++)
         p->sum64[j] = j < p->columns ? 64 * pack->column_sum[p->first + j] : 0;
     gather_bias(p->bias, product, p->first, p->columns);
@@ -131,7 +114,7 @@ static void split_row(void *argument, long index, int worker)
 static void multiply_group(void *argument, long index, int worker)
 {
     const struct bytes_work *w = argument;
-    long panels = bytes_panels(w->product->weights->outputs);
+    long panels = w->product->weights->panels;
     long end = (index + 1) * w->group < panels ? (index + 1) * w->group : panels;
     struct byte_place place;
 
@@ -146,7 +129,7 @@ static void multiply_group(void *argument, long index, int worker)
 void multiply_bytes(const struct product *p)
 {
     const struct pack *pack = p->weights;
-    long panels = bytes_panels(pack->outputs), most = p->rows < CHUNK ? p->rows : CHUNK;
+    long panels = pack->panels, most = p->rows < CHUNK ? p->rows : CHUNK;
     struct bytes_work w = { .product = p, .stride = round_up(pack->depth, LINE) + LINE };
     long floats = round_up(most, LINE);
 

@@ -93,6 +93,32 @@ extern struct kernels kernels;
 void kernels_use(const char *name); /* for tests: "scalar" ...; NULL: the best one here */
 bool kernels_supported(const char *name);
 
+/* order.c - orders in which the numbers of a matrix [rows, inputs] may lie, for products to read
+ *
+ * NULL is the order of rows.  The others are panels, see panel.h, padded with zeros; a file may
+ * hold a matrix so, and all processes that map it share it.
+ */
+struct order;
+const struct order *order_at(int index); /* from 0 on; NULL behind the last */
+const struct order *order_named(const char *name);
+const char *order_name(const struct order *o); /* "bytes16" "panels8x16" .. */
+/* The one that products here read; `pieces` as in struct matrix. */
+const struct order *order_here(enum dtype type, int pieces, bool memory_bound);
+bool order_holds(const struct order *o, enum dtype type, int pieces); /* such numbers */
+/* Bytes of a matrix, a multiple of ORDER_ALIGN. */
+enum { ORDER_ALIGN = 64 };
+size_t order_size(const struct order *o, enum dtype type, long rows, long inputs);
+/* Rows into the order, on the pool, and `count` numbers of a row back, from `first` on. */
+void order_fill(const struct order *o, enum dtype type, void *to, const void *from, long rows,
+                long inputs);
+struct ordered {
+    const struct order *order;
+    enum dtype type;
+    const void *data;
+    long rows, inputs;
+};
+void order_read(const struct ordered *m, long row, long first, long count, void *to);
+
 /* pack.c - weights of a linear layer in the order in which the product reads them
  *
  * A layer's weight may come in up to PACK_PARTS matrices [outputs_i, inputs] stacked along the
@@ -105,11 +131,13 @@ bool kernels_supported(const char *name);
  */
 enum { PACK_PARTS = 3 };
 struct matrix {
-    const void *data; /* row-major, [rows, inputs] */
+    const void *data; /* [rows, inputs], by rows or in `order` */
     enum dtype type;  /* f32, f16, bf16 or i8; the same in all parts */
     long rows;
     const float *scale; /* [rows], of i8, copied; else NULL */
     int pieces;         /* of i8: bytes that a row's number is taken for, 1 to 3; 0: an f32 */
+    /* NULL: by rows.  Where it is the one of here the pack reads `data` in place: they stay. */
+    const struct order *order;
 };
 struct pack;
 struct pack *pack_weights(const struct matrix *parts, int count, long inputs,
@@ -117,7 +145,8 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs,
 void pack_free(struct pack *p);
 long pack_outputs(const struct pack *p);
 long pack_inputs(const struct pack *p);
-size_t pack_bytes(const struct pack *p);
+size_t pack_bytes(const struct pack *p); /* that are its own, not read in place */
+bool pack_in_place(const struct pack *p, int part);
 
 /* multiply.c - products with packed weights */
 struct product {

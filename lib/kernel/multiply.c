@@ -43,8 +43,7 @@ void gather_bias(float *bias, const struct product *p, long first, int columns)
 
 /* A panel of the piece in hand. */
 struct place {
-    long first; /* column */
-    int columns;
+    struct pack_panel panel;
     float bias[TILE_COLUMNS];
 };
 
@@ -52,7 +51,8 @@ struct place {
 static void multiply_tile(const struct product *p, long row, int rows, const struct place *place)
 {
     const struct pack *pack = p->weights;
-    long at = row * p->y_stride + place->first;
+    const struct pack_panel *panel = &place->panel;
+    long at = row * p->y_stride + panel->first;
     float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
 
     tile_multiply(pack->kernel, (struct tile){
@@ -61,10 +61,9 @@ static void multiply_tile(const struct product *p, long row, int rows, const str
                                     .x = p->x + row * p->x_stride,
                                     .x_stride = p->x_stride,
                                     .rows = rows,
-                                    .columns = place->columns,
-                                    .panel = pack->data + (size_t)(place->first * pack->inputs) *
-                                                              dtype_size(pack->type),
-                                    .panel_stride = round_up(place->columns, pack->kernel->lanes),
+                                    .columns = panel->columns,
+                                    .panel = panel->data,
+                                    .panel_stride = round_up(panel->columns, pack->kernel->lanes),
                                     .type = pack->type,
                                     .depth = pack->inputs,
                                 });
@@ -73,11 +72,11 @@ static void multiply_tile(const struct product *p, long row, int rows, const str
         .y_stride = p->y_stride,
         .sums = sums,
         .sums_stride = TILE_COLUMNS,
-        .scale = pack->scale ? pack->scale + place->first : NULL,
+        .scale = pack->scale ? pack->scale + panel->first : NULL,
         .bias = place->bias,
         .residual = p->residual ? p->residual + at : NULL,
         .rows = rows,
-        .columns = place->columns,
+        .columns = panel->columns,
         .activation = p->activation,
     });
 }
@@ -88,14 +87,13 @@ static void multiply_piece(void *argument, long index, int worker)
     const struct product *p = w->product;
     const struct pack *pack = p->weights;
     long chunk = index / w->groups, first = index % w->groups * w->group;
-    long count = pack->panels.count - first < w->group ? pack->panels.count - first : w->group;
+    long count = pack->panels - first < w->group ? pack->panels - first : w->group;
     struct place places[GROUP];
 
     (void)worker;
     for (long i = 0; i < count; i++) {
-        places[i].first = panel_first(pack->kernel, &pack->panels, first + i);
-        places[i].columns = panel_columns(pack->kernel, &pack->panels, first + i);
-        gather_bias(places[i].bias, p, places[i].first, places[i].columns);
+        places[i].panel = pack_panel(pack, first + i);
+        gather_bias(places[i].bias, p, places[i].panel.first, places[i].panel.columns);
     }
     for (long b = w->blocks * chunk / w->chunks; b < w->blocks * (chunk + 1) / w->chunks; b++) {
         long row = p->rows * b / w->blocks;
@@ -110,7 +108,7 @@ static void multiply_piece(void *argument, long index, int worker)
 static long group_of(const struct pack *pack, long chunks)
 {
     long bytes = pack->inputs * pack->kernel->columns * (long)dtype_size(pack->type);
-    long group = pack->panels.count * chunks / ((long)PIECES * pool_threads());
+    long group = pack->panels * chunks / ((long)PIECES * pool_threads());
 
     group = group > GROUP_BYTES / bytes ? GROUP_BYTES / bytes : group;
     return group < 1 ? 1 : group > GROUP ? GROUP : group;
@@ -130,19 +128,18 @@ static void int8_tile_multiply(const struct int8_work *w, long from, long rows, 
 {
     const struct product *p = w->product;
     const struct pack *pack = p->weights;
-    long first = panel_first(pack->kernel, &pack->panels, index);
-    int columns = panel_columns(pack->kernel, &pack->panels, index);
-    long at = (w->row + from) * p->y_stride + first;
+    struct pack_panel panel = pack_panel(pack, index);
+    long at = (w->row + from) * p->y_stride + panel.first;
     float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64))), bias[TILE_COLUMNS];
 
-    gather_bias(bias, p, first, columns);
+    gather_bias(bias, p, panel.first, panel.columns);
     pack->kernel->int8_rows->tile(&(struct int8_tile){
         .sums = sums,
         .sums_stride = TILE_COLUMNS,
         .left = w->left + from,
         .rows = (int)rows,
-        .columns = columns,
-        .panel = pack->data + first * pack->depth,
+        .columns = panel.columns,
+        .panel = panel.data,
         .depth = pack->depth,
     });
     pack->kernel->finish(&(struct finish){
@@ -150,11 +147,11 @@ static void int8_tile_multiply(const struct int8_work *w, long from, long rows, 
         .y_stride = p->y_stride,
         .sums = sums,
         .sums_stride = TILE_COLUMNS,
-        .scale = pack->scale + first,
+        .scale = pack->scale + panel.first,
         .bias = bias,
         .residual = p->residual ? p->residual + at : NULL,
         .rows = (int)rows,
-        .columns = columns,
+        .columns = panel.columns,
         .activation = p->activation,
     });
 }
@@ -163,7 +160,7 @@ static void int8_group(void *argument, long index, int worker)
 {
     const struct int8_work *w = argument;
     const struct pack *pack = w->product->weights;
-    long blocks = (w->rows + TILE_ROWS - 1) / TILE_ROWS, panels = pack->panels.count;
+    long blocks = (w->rows + TILE_ROWS - 1) / TILE_ROWS, panels = pack->panels;
 
     (void)worker;
     for (long b = 0; b < blocks; b++) {
@@ -199,7 +196,7 @@ static const struct int8_row *int8_split(const struct product *p, long row, long
 
 static long int8_groups_of(const struct pack *pack)
 {
-    long most = GROUP_BYTES / (pack->depth * pack->kernel->columns), count = pack->panels.count;
+    long most = GROUP_BYTES / (pack->depth * pack->kernel->columns), count = pack->panels;
     long group = count / ((long)PIECES * pool_threads());
 
     group = group < most ? group : most;
@@ -223,17 +220,17 @@ void multiply_packed(const struct product *p)
 {
     const struct pack *pack = p->weights;
     struct work w = { .product = p };
-    long most = CHUNK_BYTES / (pack->inputs * (long)sizeof *p->x), panels = pack->panels.count;
+    long most = CHUNK_BYTES / (pack->inputs * (long)sizeof *p->x), panels = pack->panels;
 
     assert(p->rows >= 0 && p->y != p->x);
     if (!p->rows)
         return;
-    assert(pack->bytes == (p->pieces > 0));
-    if (pack->bytes) {
+    assert((pack->order->kind == ORDER_BYTES) == (p->pieces > 0));
+    if (pack->order->kind == ORDER_BYTES) {
         multiply_bytes(p);
         return;
     }
-    if (pack->int8_rows) {
+    if (pack->order->kind == ORDER_FOURS) {
         multiply_int8(p);
         return;
     }

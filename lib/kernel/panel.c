@@ -7,33 +7,38 @@
 
 /* As few panels as the widest tile allows, of as many vectors each as can be: a last narrow panel
  * would waste most of a tile. */
-struct panels panels_of(const struct panel_kernel *kernel, long columns)
+struct panels panels_cut(int lanes, int widest, long columns)
 {
-    struct panels p = { .columns = columns };
-    long most = kernel->columns / kernel->lanes;
+    struct panels p = { .columns = columns, .lanes = lanes };
+    long most = widest / lanes;
 
-    p.vectors = (columns + kernel->lanes - 1) / kernel->lanes;
+    p.vectors = (columns + lanes - 1) / lanes;
     p.count = (p.vectors + most - 1) / most;
     return p;
 }
 
 /* In elements; columns are rounded up to whole vectors. */
+struct panels panels_of(const struct panel_kernel *kernel, long columns)
+{
+    return panels_cut(kernel->lanes, kernel->columns, columns);
+}
+
 long panels_size(const struct panel_kernel *kernel, const struct panels *p, long depth)
 {
     return p->vectors * kernel->lanes * depth;
 }
 
 /* The first column of panel i. */
-long panel_first(const struct panel_kernel *kernel, const struct panels *p, long i)
+long panel_first(const struct panels *p, long i)
 {
-    return p->vectors * i / p->count * kernel->lanes;
+    return p->vectors * i / p->count * p->lanes;
 }
 
-int panel_columns(const struct panel_kernel *kernel, const struct panels *p, long i)
+int panel_columns(const struct panels *p, long i)
 {
-    long end = panel_first(kernel, p, i + 1);
+    long end = panel_first(p, i + 1);
 
-    return (int)((end < p->columns ? end : p->columns) - panel_first(kernel, p, i));
+    return (int)((end < p->columns ? end : p->columns) - panel_first(p, i));
 }
 
 /* x: [depth, columns]. Columns past the last are zeros, for whole vectors are read. */
@@ -43,7 +48,7 @@ void panels_fill(const struct panel_kernel *kernel, float *panels, const float *
     struct panels p = panels_of(kernel, columns);
 
     for (long i = 0; i < p.count; i++) {
-        long first = panel_first(kernel, &p, i), wide = panel_columns(kernel, &p, i);
+        long first = panel_first(&p, i), wide = panel_columns(&p, i);
         long stride = round_up(wide, kernel->lanes);
         float *to = panels + first * depth;
 
@@ -61,10 +66,10 @@ void panels_fill_transposed(const struct panel_kernel *kernel, float *panels, co
     struct panels p = panels_of(kernel, columns);
 
     for (long i = 0; i < p.count; i++) {
-        long first = panel_first(kernel, &p, i);
+        long first = panel_first(&p, i);
 
-        kernel->transpose(panels + first * depth, panel_columns(kernel, &p, i),
-                          x + first * x_stride, x_stride, depth, scale);
+        kernel->transpose(panels + first * depth, panel_columns(&p, i), x + first * x_stride,
+                          x_stride, depth, scale);
     }
 }
 
@@ -92,8 +97,8 @@ void panel_multiply(const struct panel_kernel *kernel, const struct panel_produc
     long blocks = (p->rows + kernel->rows - 1) / kernel->rows;
 
     for (long i = 0; i < cut.count; i++) {
-        long first = panel_first(kernel, &cut, i);
-        int columns = panel_columns(kernel, &cut, i);
+        long first = panel_first(&cut, i);
+        int columns = panel_columns(&cut, i);
 
         for (long b = 0; b < blocks; b++) {
             long row = p->rows * b / blocks;

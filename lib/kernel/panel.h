@@ -230,12 +230,14 @@ split_row_bytes(uint8_t *to, long stride, int pieces, float *scale, const float 
 /* panel.c - cutting columns into panels of nearly one width, and products with them */
 struct panels {
     long columns, vectors, count;
+    int lanes; /* of a vector */
 };
 struct panels panels_of(const struct panel_kernel *kernel, long columns);
+struct panels panels_cut(int lanes, int widest, long columns);
 long panels_size(const struct panel_kernel *kernel, const struct panels *p, long depth);
 /* Panel i: its first column, and how many it has; in memory it begins at first x depth. */
-long panel_first(const struct panel_kernel *kernel, const struct panels *p, long i);
-int panel_columns(const struct panel_kernel *kernel, const struct panels *p, long i);
+long panel_first(const struct panels *p, long i);
+int panel_columns(const struct panels *p, long i);
 /* Panels of a matrix x [depth, columns], and of the transpose of x [columns, depth]. */
 void panels_fill(const struct panel_kernel *kernel, float *panels, const float *x, long x_stride,
                  long depth, long columns);
@@ -289,26 +291,41 @@ int gemm_pieces(void);   /* that count of an f32, by the precision */
 /* multiply.c - biases of the columns from `first` on; 0 where there are none */
 void gather_bias(float *bias, const struct product *p, long first, int columns);
 
-/* pack.c */
+/* order.c */
+struct order {
+    const char *name;
+    enum order_kind { ORDER_PANELS, ORDER_FOURS, ORDER_BYTES } kind;
+    int lanes, columns; /* of a vector, of the widest panel */
+};
+long order_depth(const struct order *o, long inputs); /* of a panel */
+
+/* pack.c - each part lies by itself, in panels of its own */
 struct pack {
     const struct panel_kernel *kernel;
     enum dtype type;
     int parts;
     long first[PACK_PARTS + 1]; /* output at which a part begins */
     long inputs, outputs;
-    bool int8_rows; /* see struct int8_kernel */
-    bool bytes;     /* see int8.c: neither panels nor the kernel's columns */
-    long depth;     /* of a panel: inputs, rounded up to whole INT8_STEP for int8_rows */
-    struct panels panels;
-    char *data; /* of pages_alloc() */
-    size_t size;
+    const struct order *order;
+    long depth; /* of a panel */
+    struct pack_part {
+        const char *data;
+        void *own; /* of pages_alloc(), where the data are no one else's; or NULL */
+        struct panels cut;
+    } part[PACK_PARTS];
+    long panels;         /* in all parts */
+    size_t size;         /* of what is its own */
     float *scale;        /* [outputs], of i8; else NULL */
-    int32_t *column_sum; /* [outputs], of bytes; else NULL */
+    int32_t *column_sum; /* [outputs], of ORDER_BYTES; else NULL */
 };
+struct pack_panel {
+    const char *data;
+    long first; /* column among all outputs */
+    int columns;
+};
+struct pack_panel pack_panel(const struct pack *p, long index);
 
-/* int8.c - panels of bytes, and products with them */
-long bytes_panels(long outputs);
-void bytes_fill(int8_t *to, const int8_t *const *rows, int columns, long inputs);
+/* int8.c - products with panels of bytes */
 void multiply_bytes(const struct product *p);
 
 /* attention.c - one (sequence, head): pointers at the head's columns of the first row */

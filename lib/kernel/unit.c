@@ -193,15 +193,14 @@ static struct unit_panel packed_panel(const struct unit_work *w, long index, lon
 {
     const struct product *p = w->self;
     const struct pack *pack = p->weights;
-    int columns = panel_columns(pack->kernel, &pack->panels, index);
-    long stride = round_up(columns, pack->kernel->lanes);
-    long from = panel_first(pack->kernel, &pack->panels, index) * pack->inputs + k * stride;
+    struct pack_panel panel = pack_panel(pack, index);
+    long stride = round_up(panel.columns, pack->kernel->lanes);
 
-    return (struct unit_panel){ .x = pack->data + (size_t)from * dtype_size(pack->type),
+    return (struct unit_panel){ .x = panel.data + (size_t)(k * stride) * dtype_size(pack->type),
                                 .x_stride = stride,
                                 .type = pack->type,
                                 .pieces = pieces_of(pack),
-                                .columns = columns };
+                                .columns = panel.columns };
 }
 
 static void packed_finish(const struct unit_work *w, const float *sums, long index, long row,
@@ -209,21 +208,21 @@ static void packed_finish(const struct unit_work *w, const float *sums, long ind
 {
     const struct product *p = w->self;
     const struct pack *pack = p->weights;
-    long first = panel_first(pack->kernel, &pack->panels, index), at = row * p->y_stride + first;
-    int columns = panel_columns(pack->kernel, &pack->panels, index);
+    struct pack_panel panel = pack_panel(pack, index);
+    long at = row * p->y_stride + panel.first;
     float bias[UNIT_COLUMNS];
 
-    gather_bias(bias, p, first, columns);
+    gather_bias(bias, p, panel.first, panel.columns);
     pack->kernel->finish(&(struct finish){
         .y = p->y + at,
         .y_stride = p->y_stride,
         .sums = sums,
         .sums_stride = UNIT_COLUMNS,
-        .scale = pack->scale ? pack->scale + first : NULL,
+        .scale = pack->scale ? pack->scale + panel.first : NULL,
         .bias = bias,
         .residual = p->residual ? p->residual + at : NULL,
         .rows = (int)rows,
-        .columns = columns,
+        .columns = panel.columns,
         .activation = p->activation,
     });
 }
@@ -235,7 +234,7 @@ void multiply_unit(const struct product *p)
         .left = { p->x, p->x_stride, false, pieces_of(p->weights) },
         .rows = p->rows,
         .depth = p->weights->inputs,
-        .panels = p->weights->panels.count,
+        .panels = p->weights->panels,
         .panel = packed_panel,
         .finish = packed_finish,
         .self = p,

@@ -97,6 +97,8 @@ void bert_params(struct bert *b, struct params *p)
 
     if (!c->wordless) {
         param(p, &b->words, INIT_NORMAL(deviation), "words", c->vocabulary, c->width);
+        if (c->head) /* tied */
+            params_multiplies(p, b->decoder.memory_bound);
         param(p, &b->positions, INIT_NORMAL(deviation), "positions", c->positions, c->width);
     }
     if (c->queries)

@@ -55,6 +55,7 @@ void linear_params(struct linear *l, struct params *p, const char *name, long ou
     assert(part < PACK_PARTS);
     params_in(p, "%s", name);
     param(p, &l->weight[part], initial.weight, "weight", out, in);
+    params_multiplies(p, l->memory_bound);
     if (!initial.no_bias)
         param(p, &l->bias[part], initial.bias, "bias", out);
     params_out(p);

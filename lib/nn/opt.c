@@ -39,6 +39,7 @@ void opt_params(struct opt *m, struct params *p)
     struct block_initial initial = block_normal(deviation);
 
     param(p, &m->words, INIT_NORMAL(deviation), "words", c->vocabulary, c->width);
+    params_multiplies(p, m->head.memory_bound); /* tied */
     param(p, &m->position, INIT_NORMAL(deviation), "position", OPT_POSITIONS_BEFORE + c->positions,
           c->width);
     for (int i = 0; i < c->layers; i++) {

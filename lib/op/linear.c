@@ -15,7 +15,7 @@
 #include "op/rows.h"
 
 enum {
-    RELEASE = 1 << 20, /* bytes of a weight above which its mapped source is let go */
+    RELEASE = 1 << 16, /* bytes of a weight above which its mapped source is let go */
     WIDENED = 4 << 20, /* numbers of a weight that backward widens at a time */
 };
 
@@ -46,7 +46,7 @@ enum { IN_X, IN_WEIGHT, IN_BIAS = IN_WEIGHT + PACK_PARTS, IN_COUNT = IN_BIAS + P
  * who reads them after all gets them from the file. */
 static void let_go(const struct tensor *w)
 {
-    size_t bytes = (size_t)tensor_count(w) * dtype_size(w->type);
+    size_t bytes = tensor_bytes(w);
 
     if (w->mapped && bytes > RELEASE)
         file_release(w->bytes, bytes);
@@ -72,7 +72,7 @@ static void backward_x(const struct node *n, const struct tensor *x, const struc
                        const float *dy)
 {
     long out = outputs(w), in = inputs(w), stride = n->out->stride;
-    bool wide = w->type == DTYPE_F32;
+    bool wide = w->type == DTYPE_F32 && !w->order;
     long step = wide ? out : in < WIDENED ? WIDENED / in : 1;
     struct widening part = { .weight = w, .inputs = in };
 
@@ -175,11 +175,16 @@ static void pack_layer(struct linear *l)
     struct matrix parts[PACK_PARTS];
 
     for (int i = 0; i < l->parts; i++)
-        parts[i] = (struct matrix){ l->weight[i]->bytes, l->weight[i]->type, outputs(l->weight[i]),
-                                    l->weight[i]->scale, layer_pieces(l) };
+        parts[i] = (struct matrix){ .data = l->weight[i]->bytes,
+                                    .type = l->weight[i]->type,
+                                    .rows = outputs(l->weight[i]),
+                                    .scale = l->weight[i]->scale,
+                                    .pieces = layer_pieces(l),
+                                    .order = l->weight[i]->order };
     l->pack = pack_weights(parts, l->parts, inputs(l->weight[0]), l->memory_bound);
     for (int i = 0; i < l->parts; i++)
-        let_go(l->weight[i]);
+        if (!pack_in_place(l->pack, i))
+            let_go(l->weight[i]);
 }
 
 void linear_packed(struct tape *t, struct linear *l, const struct tensor *x, struct tensor *y,
@@ -266,8 +271,9 @@ static void forward_unpacked(struct tape *t, const struct linear *l, const struc
     struct matrix parts[PACK_PARTS];
 
     for (int i = 0; i < l->parts; i++) {
-        parts[i] = (struct matrix){ tensor_floats(t, l->weight[i]), DTYPE_F32,
-                                    outputs(l->weight[i]), NULL, 0 };
+        parts[i] = (struct matrix){ .data = tensor_floats(t, l->weight[i]),
+                                    .type = DTYPE_F32,
+                                    .rows = outputs(l->weight[i]) };
         p.bias[i] = tensor_floats(t, l->bias[i]);
     }
     if (!multiply_unpacked(&p, parts, l->parts, width(x)))

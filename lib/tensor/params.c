@@ -41,6 +41,13 @@ void params_optional(struct params *p)
     p->list[p->count - 1].optional = true;
 }
 
+void params_multiplies(struct params *p, bool memory_bound)
+{
+    assert(p->count > 0);
+    p->list[p->count - 1].multiplies = true;
+    p->list[p->count - 1].memory_bound = memory_bound;
+}
+
 void params_in(struct params *p, const char *format, ...)
 {
     size_t length = strlen(p->prefix), room = sizeof p->prefix - length;
@@ -115,6 +122,7 @@ static void move_in(struct tensor *x, float *data, float *grad)
     tensor_read(x, 0, tensor_count(x), data);
     x->type = DTYPE_F32;
     x->scale = NULL;
+    x->order = NULL;
     x->mapped = false;
     x->data = data;
     x->grad = grad;

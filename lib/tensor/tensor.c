@@ -11,6 +11,8 @@
 #include "base/number.h"
 #include "tensor/tensor.h"
 
+enum { SOME = 512 }; /* numbers widened at a time */
+
 long rows(const struct tensor *x)
 {
     long count = 1;
@@ -28,6 +30,12 @@ long width(const struct tensor *x)
 long tensor_count(const struct tensor *x)
 {
     return rows(x) * width(x);
+}
+
+size_t tensor_bytes(const struct tensor *x)
+{
+    return x->order ? order_size(x->order, x->type, rows(x), width(x))
+                    : (size_t)tensor_count(x) * dtype_size(x->type);
 }
 
 bool wants(const struct tensor *x)
@@ -75,7 +83,7 @@ static struct tensor *view(struct tape *t, struct tensor *base, long offset)
 {
     struct tensor *x = tape_alloc(t, sizeof *x);
 
-    assert(base->type == DTYPE_F32);
+    assert(base->type == DTYPE_F32 && !base->order);
     *x = *base;
     x->data += offset;
     x->base = base->base ? base->base : base;
@@ -138,9 +146,51 @@ static void scale_up(const struct tensor *x, long first, long count, float *to)
     }
 }
 
+/* Of row after row, as far as they are asked for. */
+static void stored_in_order(const struct tensor *x, long first, long count, char *to)
+{
+    const struct ordered m = { x->order, x->type, x->bytes, rows(x), width(x) };
+
+    while (count) {
+        long row = first / m.inputs, at = first % m.inputs;
+        long some = m.inputs - at < count ? m.inputs - at : count;
+
+        order_read(&m, row, at, some, to);
+        to += (size_t)some * dtype_size(x->type);
+        first += some;
+        count -= some;
+    }
+}
+
+void tensor_stored(const struct tensor *x, long first, long count, void *to)
+{
+    size_t size = dtype_size(x->type);
+
+    if (x->order)
+        stored_in_order(x, first, count, to);
+    else if (count)
+        memcpy(to, (const char *)x->bytes + (size_t)first * size, (size_t)count * size);
+}
+
+static void widen_in_order(const struct tensor *x, long first, long count, float *to)
+{
+    float some[SOME];
+
+    for (long at = 0; at < count; at += SOME) {
+        long now = count - at < SOME ? count - at : SOME;
+
+        stored_in_order(x, first + at, now, (char *)some);
+        kernels.widen(to + at, some, x->type, now);
+    }
+}
+
 void tensor_read(const struct tensor *x, long first, long count, float *to)
 {
-    kernels.widen(to, (const char *)x->bytes + (size_t)first * dtype_size(x->type), x->type, count);
+    if (x->order)
+        widen_in_order(x, first, count, to);
+    else
+        kernels.widen(to, (const char *)x->bytes + (size_t)first * dtype_size(x->type), x->type,
+                      count);
     if (x->type == DTYPE_I8)
         scale_up(x, first, count, to);
 }
@@ -149,7 +199,7 @@ const float *tensor_floats(struct tape *t, const struct tensor *x)
 {
     float *wide;
 
-    if (!x || x->type == DTYPE_F32)
+    if (!x || (x->type == DTYPE_F32 && !x->order))
         return x ? x->data : NULL;
     assert(x->stride == width(x));
     wide = tape_floats(t, tensor_count(x));

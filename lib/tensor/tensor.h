@@ -27,6 +27,7 @@ struct tensor {
     };
     const float *scale; /* i8: [shape[0]], each number counts scale[i] times; else NULL */
     int pieces;         /* i8: bytes that what it multiplies is taken for, 1 to 3; 0: an f32 */
+    const struct order *order; /* of a stored matrix, see kernel.h; NULL: by rows, as all others */
     /* Rows as in data.  A parameter that learns has it always, what an operation made only while
      * backward needs it. */
     float *grad;
@@ -36,8 +37,9 @@ struct tensor {
     bool mapped; /* bytes lie in a mapped file: file_release() may drop their resident copy */
 };
 long tensor_count(const struct tensor *x);
-long rows(const struct tensor *x);  /* product of all axes but the last; 1 for a scalar */
-long width(const struct tensor *x); /* the last axis; 1 for a scalar */
+size_t tensor_bytes(const struct tensor *x); /* of its numbers, as they lie in memory */
+long rows(const struct tensor *x);           /* product of all axes but the last; 1 for a scalar */
+long width(const struct tensor *x);          /* the last axis; 1 for a scalar */
 
 /* tape.c - what is made in one pass, and how to walk it backwards
  *
@@ -89,8 +91,10 @@ struct tensor *tensor_columns(struct tape *t, struct tensor *x, long first, long
 struct tensor *tensor_rows(struct tape *t, struct tensor *x, long first, long count);
 struct tensor *tensor_reshape(struct tape *t, struct tensor *x, int rank, const long *shape);
 struct tensor *tensor_as_rows(struct tape *t, struct tensor *x); /* [rows, width] */
-/* The values of count numbers of x from the one at `first` on, in order of memory. */
+/* The values of count numbers of x from the one at `first` on, counted by rows. */
 void tensor_read(const struct tensor *x, long first, long count, float *to);
+/* The same as they are stored, without an i8's scale. */
+void tensor_stored(const struct tensor *x, long first, long count, void *to);
 /* A short number widened into the tape's memory, contiguous; x's own data where it is f32. */
 const float *tensor_floats(struct tape *t, const struct tensor *x); /* NULL for NULL */
 void *tape_alloc(struct tape *t, size_t bytes);
@@ -135,9 +139,10 @@ struct param {
     struct initial initial;
     int rank;
     long shape[TENSOR_RANK];
-    bool buffer;   /* running statistics: saved, never stepped */
-    bool optional; /* may be absent; *slot stays NULL */
-    bool frozen;   /* params_learn passes it by */
+    bool buffer;                   /* running statistics: saved, never stepped */
+    bool optional;                 /* may be absent; *slot stays NULL */
+    bool frozen;                   /* params_learn passes it by */
+    bool multiplies, memory_bound; /* a matrix of a linear layer, which is so */
 };
 enum { PARAMS_DEPTH = 16 };
 struct params {
@@ -152,8 +157,9 @@ void params_add(struct params *p, struct tensor **slot, struct initial initial, 
 #define param(p, slot, initial, name, ...)                                                         \
     params_add(p, slot, initial, name, COUNT(((long[]){ __VA_ARGS__ })), (long[]){ __VA_ARGS__ })
 #define param_scalar(p, slot, initial, name) params_add(p, slot, initial, name, 0, NULL)
-void params_buffer(struct params *p);   /* the one added last is a buffer */
-void params_optional(struct params *p); /* ... may be absent */
+void params_buffer(struct params *p);                        /* the one added last is a buffer */
+void params_optional(struct params *p);                      /* ... may be absent */
+void params_multiplies(struct params *p, bool memory_bound); /* ... is a linear layer's matrix */
 /* Appends "NAME." to the prefix until params_out: params_in(p, "block.%d", i); block_params(...);
  * params_out(p); */
 void params_in(struct params *p, const char *format, ...) PRINTF_LIKE(2, 3);

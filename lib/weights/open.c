@@ -10,9 +10,9 @@
 
 /* The order in which a folder is searched; open_clip's names before or behind the others. */
 static const char *const file_names[] = {
-    "model.safetensors",           "model.safetensors.index.json",
-    "pytorch_model.bin",           "pytorch_model.bin.index.json",
-    "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
+    "model.safetensors",           "packed.safetensors",           "model.safetensors.index.json",
+    "pytorch_model.bin",           "pytorch_model.bin.index.json", "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
 };
 
 /* What people have in hand when the download went wrong, or the file is another one. */

@@ -9,13 +9,17 @@
  * Offsets count from the end of the JSON.  In order of offset the tensors touch: none overlaps,
  * nothing is left over, and each is as long as its shape and type say.
  *
+ * "__metadata__" may say of tensors that they are packed, see weights.h.
+ *
  * Source: huggingface/safetensors README.md, "Format", and safetensors/src/tensor.rs.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "weights/container.h"
@@ -236,6 +240,44 @@ static int check_spans(const struct reading *r)
                : fail("bytes behind the last tensor: %llu", (unsigned long long)(r->size - end));
 }
 
+/* "order:NAME": "ORDER ROWS COLUMNS" says that a tensor of rank 1 is such a matrix, packed. */
+static int set_order(struct weights *w, const char *name, const char *text)
+{
+    char order[32];
+    long rows, columns;
+    int at = table_find(&w->names, name);
+    struct stored s;
+
+    if (at < 0 || !text || sscanf(text, "%31s %ld %ld", order, &rows, &columns) != 3)
+        return fail("the order of %.80s cannot be read", name);
+    s = w->list[at];
+    s.rank = 2;
+    s.shape[0] = rows;
+    s.shape[1] = columns;
+    if (w->list[at].rank != 1 || rows < 1 || columns < 1 || !stored_is_possible(&s) ||
+        stored_count(&s) > w->list[at].shape[0])
+        return fail("%s: an impossible order", s.name);
+    stored_row_major(&s);
+    s.order = weights_name(w, order, strlen(order));
+    w->list[at] = s;
+    return s.order ? 0 : -1;
+}
+
+static int read_orders(struct weights *w)
+{
+    static const char prefix[] = "order:";
+    cJSON *all = w->metadata && strstr(w->metadata, prefix)
+                     ? json_parse(w->metadata, strlen(w->metadata))
+                     : NULL;
+    int result = 0;
+
+    for (const cJSON *one = all ? all->child : NULL; one && !result; one = one->next)
+        if (!strncmp(one->string, prefix, sizeof prefix - 1))
+            result = set_order(w, one->string + sizeof prefix - 1, cJSON_GetStringValue(one));
+    cJSON_Delete(all);
+    return result;
+}
+
 int safetensors_read(struct weights *w)
 {
     struct reading r = { .w = w };
@@ -257,7 +299,7 @@ int safetensors_read(struct weights *w)
     r.scan.end = r.scan.start + header;
     r.numbers = w->data + 8 + header;
     r.size = w->size - 8 - header;
-    result = read_header(&r) || check_spans(&r) ? -1 : 0;
+    result = read_header(&r) || check_spans(&r) || read_orders(w) ? -1 : 0;
     for (int i = 0; i < w->count && !result;
          i++) /* files of the format's first year have no padding */
         w->list[i].data =

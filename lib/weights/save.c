@@ -2,7 +2,7 @@
  * save.c - write a safetensors file, under another name first
  *
  * Tensors in order of falling rank of their type, then of name, and a header padded with spaces to
- * a multiple of eight bytes: so every tensor lies aligned.
+ * a multiple of eight bytes: so every tensor lies aligned.  Packed ones lie before the others.
  *
  * Source: huggingface/safetensors safetensors/src/tensor.rs (prepare, serialize).
  */
@@ -18,11 +18,15 @@
 #include "base/json.h"
 #include "weights/container.h"
 
+enum { PACKED = 64 }; /* at a multiple of this a packed tensor lies */
+
 static int by_type_and_name(const void *a, const void *b)
 {
     const struct saving *x = *(const struct saving *const *)a;
     const struct saving *y = *(const struct saving *const *)b;
 
+    if (x->packed != y->packed)
+        return x->packed ? -1 : 1;
     if (safetensors_types[x->type].order != safetensors_types[y->type].order)
         return safetensors_types[y->type].order - safetensors_types[x->type].order;
     return strcmp(x->name, y->name);
@@ -63,7 +67,7 @@ static void make_header(struct buffer *b, const struct saving *const *list, int 
         describe(b, list[i], at);
     }
     buffer_byte(b, '}');
-    while (b->size % 8)
+    while (b->size % (count && list[0]->packed ? PACKED : 8))
         buffer_byte(b, ' ');
     for (int i = 0; i < 8; i++)
         b->data[i] = (char)((b->size - 8) >> 8 * i);

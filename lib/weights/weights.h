@@ -19,6 +19,9 @@ struct stored {
     long stride[STORED_RANK]; /* in elements, >= 0; not always row-major: a transpose is a view */
     const void *data;         /* first element, in a mapping; little-endian, aligned to its type */
     size_t bytes;             /* from the first to behind the last element */
+    /* Not NULL: a matrix that is packed, padded, in this order, see lib/kernel; shape and strides
+     * are those of its rows, and stored_copy() is not for it. */
+    const char *order;
 };
 struct weights;
 
@@ -59,7 +62,9 @@ void stored_copy(const struct stored *s, bool transpose, void *out);
 
 /* save.c - safetensors, written under another name and renamed
  *
- * The bytes are those that the reference writer gives for the same tensors and metadata. */
+ * The bytes are those that the reference writer gives for the same tensors and metadata, if none is
+ * packed.  Those that are come first, each at a multiple of 64 bytes; they are of rank 1, and the
+ * metadata say how: "order:NAME": "ORDER ROWS COLUMNS". */
 struct saving {
     const char *name;
     enum dtype type;
@@ -67,6 +72,7 @@ struct saving {
     long shape[STORED_RANK];
     const void *data; /* contiguous; NULL: made when it is its turn */
     int same; /* weights_save_torch: 1 + the index of an earlier one with these numbers; 0: none */
+    bool packed;
 };
 struct making {                                     /* one tensor at a time is in memory */
     void (*make)(void *self, int index, void *out); /* all bytes of list[index] */

@@ -201,8 +201,8 @@ static void bench_layer(struct layer l, double best)
         void *w = xalloc(size, sizeof(float));
 
         kernels.narrow(w, l.w, l.type, (long)size);
-        l.packs[i] =
-            pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL, 0 }, 1, l.inputs, false);
+        l.packs[i] = pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL, 0, NULL }, 1,
+                                  l.inputs, false);
         free(w);
     }
     for (int i = 0; i < COUNT(rows); i++) {

@@ -60,7 +60,7 @@ static int write_model(const char *folder, double *vision_mb)
         float *data, size = p->rank > 1 ? 1 / sqrtf((float)p->shape[p->rank - 1]) : 0.1f;
         long count = 1;
 
-        list[i] = (struct saving){ p->name, DTYPE_F32, p->rank, { 0 }, NULL, 0 };
+        list[i] = (struct saving){ p->name, DTYPE_F32, p->rank, { 0 }, NULL, 0, false };
         for (int k = 0; k < p->rank; k++) {
             list[i].shape[k] = p->shape[k];
             count *= p->shape[k];

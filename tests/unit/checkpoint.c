@@ -67,8 +67,8 @@ static void write_adapter(const char *adapter, const char *name, const char *mor
     char *file = path_join(adapter, "adapter_model.safetensors"), *here = realpath(".", NULL);
     char *names[] = { xprintf("base_model.model.%s.lora_A.weight", name),
                       xprintf("base_model.model.%s.lora_B.weight", name) };
-    const struct saving list[] = { { names[0], DTYPE_F32, 2, { RANK, WIDTH }, a, 0 },
-                                   { names[1], DTYPE_F32, 2, { WIDTH, RANK }, b, 0 } };
+    const struct saving list[] = { { names[0], DTYPE_F32, 2, { RANK, WIDTH }, a, 0, false },
+                                   { names[1], DTYPE_F32, 2, { WIDTH, RANK }, b, 0, false } };
     char *json = xprintf("{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":6,\"bias\":\"none\","
                          "\"base_model_name_or_path\":\"%s/%s\"%s}",
                          here, GOLDEN "hf-vit", more);

@@ -59,7 +59,7 @@ static void drop(struct data *d)
 
 static void multiply(const struct data *d, int pieces, long first, long rows, float *y)
 {
-    struct matrix part = { d->weights, DTYPE_I8, d->outputs, d->scale, pieces };
+    struct matrix part = { d->weights, DTYPE_I8, d->outputs, d->scale, pieces, NULL };
     struct pack *pack = pack_weights(&part, 1, d->inputs, false);
 
     multiply_packed(&(struct product){ .weights = pack,

@@ -106,7 +106,8 @@ static void make(struct data *d, const struct shape *s, bool few)
         long count = s->outputs[i] * s->inputs;
 
         d->stored[i] = xalloc((size_t)count + 1, size);
-        parts[i] = (struct matrix){ (char *)d->stored[i] + size, s->type, s->outputs[i], NULL, 0 };
+        parts[i] =
+            (struct matrix){ (char *)d->stored[i] + size, s->type, s->outputs[i], NULL, 0, NULL };
         if (s->type == DTYPE_I8) {
             parts[i].scale = d->scale + at / s->inputs;
             quantise((int8_t *)d->stored[i] + 1, d->w + at, parts[i].scale, parts[i].rows,
@@ -249,7 +250,7 @@ static void extremes(const char *variant)
     struct random r = { 7 };
     float *x = normal(&r, ROWS * INPUTS), y[ROWS * OUTPUTS], scale[OUTPUTS];
     int8_t w[OUTPUTS * INPUTS];
-    struct matrix part = { w, DTYPE_I8, OUTPUTS, scale, 0 };
+    struct matrix part = { w, DTYPE_I8, OUTPUTS, scale, 0, NULL };
     struct product p = { .x = x, .rows = ROWS, .x_stride = INPUTS, .y = y, .y_stride = OUTPUTS };
     struct pack *pack;
     double worst = 0;

@@ -132,7 +132,7 @@ static void test_misfits(struct copy *all, uint64_t hash)
     static const int64_t ids[4];
     struct model *m;
 
-    *one = (struct saving){ "surplus.weight", DTYPE_F32, 1, { 4 }, extra, 0 };
+    *one = (struct saving){ "surplus.weight", DTYPE_F32, 1, { 4 }, extra, 0, false };
     one = find_saving(&c, "visual_projection.weight");
     one->shape[0] = 24;
     one->shape[1] = 12;
@@ -141,8 +141,9 @@ static void test_misfits(struct copy *all, uint64_t hash)
            says("misshapen visual_projection.weight is f32[24,12] for [12,24]"),
        "one sentence names what is missing, unknown and misshapen");
     c = *all;
-    c.list[c.count++] =
-        (struct saving){ "vision_model.embeddings.position_ids", DTYPE_I64, 2, { 1, 4 }, ids, 0 };
+    c.list[c.count++] = (struct saving){
+        "vision_model.embeddings.position_ids", DTYPE_I64, 2, { 1, 4 }, ids, 0, false
+    };
     m = reopen(&c);
     ok(m && model_tower_hash(m) == hash, "a buffer without data is no matter");
     model_free(m);
@@ -189,16 +190,20 @@ static void test_bytes(struct copy *all)
     one->type = DTYPE_I8;
     one->data = bytes;
     ok(!reopen(&c) && says("position_embedding.weight is i8[17,24]"), "bytes without factors");
-    c.list[c.count++] = (struct saving){
-        "vision_model.embeddings.position_embedding.weight.scale", DTYPE_F32, 1, { 17 }, scale, 0
-    };
+    c.list[c.count++] = (struct saving){ "vision_model.embeddings.position_embedding.weight.scale",
+                                         DTYPE_F32,
+                                         1,
+                                         { 17 },
+                                         scale,
+                                         0,
+                                         false };
     m = reopen(&c);
     ok(m, "bytes with a factor a row");
     model_free(m);
     c.list[c.count - 1].shape[0] = 16;
     ok(!reopen(&c) && says("misshapen"), "one factor too few");
     one = find_saving(&c, "vision_model.embeddings.position_embedding.weight");
-    *one = (struct saving){ one->name, DTYPE_I8, 3, { 1, 17, 24 }, bytes, 0 };
+    *one = (struct saving){ one->name, DTYPE_I8, 3, { 1, 17, 24 }, bytes, 0, false };
     c.list[c.count - 1].shape[0] = 1;
     ok(!reopen(&c) && says("misshapen"), "a factor for all rows");
 }

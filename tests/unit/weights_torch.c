@@ -74,7 +74,7 @@ static void wrapped_names(void)
 
     for (int i = 0; i < COUNT(names); i++) {
         const float number = 1;
-        struct saving s = { names[i], DTYPE_F32, 1, { 1 }, &number, 0 };
+        struct saving s = { names[i], DTYPE_F32, 1, { 1 }, &number, 0, false };
         char path[] = "/tmp/vlm-weights-XXXXXX";
         int fd = mkstemp(path);
         struct weights *w = NULL;

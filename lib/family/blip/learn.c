@@ -261,8 +261,8 @@ static bool same_bytes(const void *a, const void *b, size_t bytes)
 
 static bool same_numbers(const struct tensor *x, const struct tensor *y)
 {
-    return x->type == y->type && tensor_count(x) == tensor_count(y) &&
-           same_bytes(x->bytes, y->bytes, (size_t)tensor_count(x) * dtype_size(x->type)) &&
+    return x->type == y->type && x->order == y->order && tensor_count(x) == tensor_count(y) &&
+           same_bytes(x->bytes, y->bytes, tensor_bytes(x)) &&
            same_bytes(x->scale, y->scale, (size_t)x->shape[0] * sizeof *x->scale);
 }
 
