@@ -60,6 +60,7 @@ static const struct option_spec options[] = {
     OPTION_STRING(0, "reject", "PHRASES", &reject,
                   "write no caption that holds one of these, separated by '|'"),
     OPTION_PRECISION,
+    OPTION_PROVENANCE(),
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,

@@ -29,6 +29,7 @@ static const struct option_spec options[] = {
                 "write vectors as the rows of FILE, and their records' ids to standard output",
                 .without = "features binary resume reuse to"),
     OPTION_PRECISION,
+    OPTION_PROVENANCE(.without = "npy"),
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,

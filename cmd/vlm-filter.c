@@ -15,8 +15,8 @@
 #include "cli/select.h"
 
 static struct option_list keeps;
-static const char *top, *by = "itm", *merge = "all", *decisions_path;
-static bool lowest, capfilt, histogram;
+static const char *top, *by = "itm", *merge = "all", *decisions_path, *uids_path;
+static bool lowest, capfilt, histogram, require_provenance;
 static float threshold = 0.5f;
 
 static const char *const error_choices[] = { "drop", "pass", NULL };
@@ -37,9 +37,14 @@ static const struct option_spec options[] = {
                 "write what is dropped to FILE, with its reason", .neutral = true),
     OPTION_FILE(0, "decisions", "FILE", &decisions_path,
                 "keep and drop what a person decided, as vlm-page saves it, over all rules"),
+    OPTION_FILE(0, "uids", "FILE", &uids_path,
+                "write the uids of what is kept to FILE, sorted, as DataComp's .npy",
+                .without = "resume reuse", .neutral = true),
     OPTION_CHOICE(0, "errors", "WHAT", &errors, error_choices,
                   "with --keep, --top or --capfilt: drop records with an error, or pass them on",
                   .standard = "drop", .with = "keep top capfilt"),
+    OPTION_FLAG(0, "require-provenance", &require_provenance,
+                "end with status 1 if records were not all made in the same way"),
     OPTION_FLAG(0, "histogram", &histogram, "print the distribution of --by on standard error",
                 .neutral = true),
     OPTIONS_STREAM,
@@ -56,6 +61,7 @@ static struct selection *selection;
 static struct histogram seen;
 static struct capfilt rule;
 static struct decisions *decisions;
+static struct npy *uids;
 static double share = -1; /* of --top, in percent; < 0: a count */
 static uint64_t most;
 
@@ -103,9 +109,30 @@ static void say_what_was_missing(void)
         warn("--capfilt: no text has a score; vlm-itm adds it");
 }
 
+/* The first record says how all are to be made. */
+static int check_provenance(const struct record *r)
+{
+    static struct buffer first;
+    struct buffer here = { 0 };
+    int status = 0;
+
+    provenance_read(&here, r);
+    if (!here.size)
+        status = fail("%s:%ld: no provenance; the filters before add it with --provenance",
+                      r->source, r->line);
+    else if (!first.size)
+        first = here;
+    else if (first.size != here.size || memcmp(first.data, here.data, here.size))
+        status = fail("%s:%ld: made otherwise than the first record: %.*s is not %.*s", r->source,
+                      r->line, (int)here.size, here.data, (int)first.size, first.data);
+    if (here.data != first.data)
+        buffer_free(&here);
+    return status;
+}
+
 static int begin(void)
 {
-    filter.whole = top;
+    filter.whole = top || require_provenance;
     filter.diverts_failed = (keeps.count || top || capfilt) && !errors;
     conditions = xalloc((size_t)keeps.count + 1, sizeof *conditions);
     field_seen = xalloc((size_t)keeps.count + 1, sizeof *field_seen);
@@ -120,14 +147,35 @@ static int begin(void)
         return -1;
     if (decisions_path && !(decisions = decisions_read(decisions_path)))
         return -1;
+    if (uids_path && !(uids = npy_create_pairs(uids_path)))
+        return 1;
     return 0;
+}
+
+/* The two halves of a uid: 32 hexadecimal digits. */
+static bool read_uid(const struct record *r, uint64_t halves[2])
+{
+    char *text = record_string(r, "uid"), half[17] = { 0 };
+    bool good = text && strlen(text) == 32 && strspn(text, "0123456789abcdefABCDEF") == 32;
+
+    for (int i = 0; good && i < 2; i++) {
+        memcpy(half, text + 16 * i, 16);
+        halves[i] = strtoull(half, NULL, 16);
+    }
+    free(text);
+    return good;
 }
 
 /* On any thread: work is where the first condition that does not hold stands. */
 static void examine(struct record *r)
 {
+    uint64_t halves[2];
     int holds = 1, i = 0;
 
+    if (uids && !read_uid(r, halves)) {
+        record_fail(r, "read", "no_uid", "the record has no uid of 32 hexadecimal digits");
+        return;
+    }
     while (i < keeps.count && (holds = expression_holds(conditions[i], r)) > 0)
         i++;
     if (holds < 0)
@@ -141,11 +189,21 @@ static enum decision decided(const struct record *r)
     return decisions ? decisions_on(decisions, r, &settings.fields) : DECISION_NONE;
 }
 
+/* A row that cannot be written is noticed when the file is closed. */
+static void keep(struct record *r)
+{
+    uint64_t halves[2];
+
+    if (uids && read_uid(r, halves))
+        npy_pair(uids, halves[0], halves[1]);
+    emit(r);
+}
+
 /* What the rules say, unless a person has decided otherwise. */
 static void drop(struct record *r, const char *reason)
 {
     if (decided(r) == DECISION_KEEP)
-        emit(r);
+        keep(r);
     else
         emit_dropped(r, reason);
 }
@@ -155,7 +213,7 @@ static void leave(struct record *r)
     if (decided(r) == DECISION_DROP)
         emit_dropped(r, "decision");
     else
-        emit(r);
+        keep(r);
 }
 
 static void stays(struct record *r)
@@ -212,6 +270,8 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
         struct expression **failing = r->work;
         double score;
 
+        if (require_provenance && check_provenance(r))
+            return RUN_ENDS;
         records[i] = NULL; /* taken over */
         note_fields(r);
         if (histogram) {
@@ -244,7 +304,7 @@ static int finish(void)
     say_what_was_missing();
     if (histogram)
         histogram_print(&seen, by, stderr);
-    return 0;
+    return uids ? npy_close(uids) : 0;
 }
 
 static void end(void)

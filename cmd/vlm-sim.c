@@ -50,6 +50,7 @@ static const struct option_spec options[] = {
                   .standard = "any, the image's if there is one",
                   .with = "query queries labels near-duplicates"),
     OPTION_PRECISION,
+    OPTION_PROVENANCE(),
     OPTIONS_MODEL,
     OPTIONS_STREAM,
     OPTIONS_END,
@@ -290,6 +291,14 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
     return RUN_GOES_ON;
 }
 
+/* Vectors that came with the record need no model, but for those of queries and labels. */
+static uint64_t model_of(const struct record *r)
+{
+    const struct embedding *e = r->work;
+
+    return targets || (e && e->computed) ? model_hash() : 0;
+}
+
 static void release(struct record *r)
 {
     embed_free(r->work);
@@ -365,6 +374,7 @@ static struct filter filter = {
     .batch = batch,
     .finish = finish,
     .release = release,
+    .model_of = model_of,
     .end = end,
     .writes = writes,
 };

@@ -96,6 +96,12 @@ static enum run compute_each(struct loop *l, int count)
     return run;
 }
 
+static void add_provenance(struct loop *l, struct record *r)
+{
+    if (settings.provenance && r && !r->failed)
+        provenance_add(r, l->filter->model_of ? l->filter->model_of(r) : model_hash());
+}
+
 /* Records that failed, or whose result an earlier run has, are not computed. */
 static int compute(struct loop *l, struct batch *b)
 {
@@ -114,6 +120,8 @@ static int compute(struct loop *l, struct batch *b)
     if (run == RUN_GOES_ON)
         run = compute_each(l, count);
     for (int i = 0; i < count; i++) {
+        if (l->outcomes[i] == COMPUTED)
+            add_provenance(l, l->records[i]);
         b->items[l->places[i]].record = l->records[i];
         b->items[l->places[i]].lost = l->outcomes[i] == NOT_COMPUTED;
     }
@@ -254,6 +262,8 @@ static int compute_one_by_one(struct loop *l, struct batch *b)
                 run = compute_each(l, 1);
             item->record = l->records[0];
             item->lost = l->outcomes[0] == NOT_COMPUTED;
+            if (!item->lost)
+                add_provenance(l, item->record);
         }
         retire_any(l, item);
     }
@@ -319,6 +329,7 @@ void loop_emit(struct loop *l, struct record *r, bool to_dropped)
     const struct item item = { .record = r, .index = r->index, .to_dropped = to_dropped };
     int at;
 
+    add_provenance(l, r);
     if (!l->in_batch) {
         put(l, r, to_dropped);
         return;

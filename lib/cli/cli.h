@@ -58,6 +58,7 @@ struct option_spec {
     const char *without;  /* names: does not act beside any of these */
     enum option_use needs;
     bool neutral; /* does not change what is written for a record: --threads */
+    bool carries; /* says which records come and how they leave, not what is computed: --shard */
 };
 /* clang-format off */
 #define OPTION_FLAG(l, n, v, ...)          { .kind = OPTION_KIND_FLAG, .letter = l, .name = n, .value = v, .help = __VA_ARGS__ }
@@ -70,6 +71,7 @@ struct option_spec {
 #define OPTION_CHOICE(l, n, a, v, c, ...)  { .kind = OPTION_KIND_CHOICE, .letter = l, .name = n, .argument = a, .value = v, .choices = c, .help = __VA_ARGS__ }
 #define OPTION_LIST(l, n, a, v, ...)       { .kind = OPTION_KIND_LIST, .letter = l, .name = n, .argument = a, .value = v, .help = __VA_ARGS__ }
 #define OPTION_CALL(l, n, a, f, ...)       { .kind = OPTION_KIND_CALL, .letter = l, .name = n, .argument = a, .call = f, .help = __VA_ARGS__ }
+#define OPTION_PROVENANCE(...) OPTION_FLAG(0, "provenance", &settings.provenance, "add how results were made: version, model, precision, options", .carries = true, __VA_ARGS__)
 #define OPTIONS_STREAM                     { .kind = OPTION_GROUP, .name = "Records in and out", .group = stream_options }
 #define OPTION_PRECISION OPTION_CALL(0, "precision", "HOW", set_precision, "multiply by AMX with highest (f32), high (16 bits) or medium (bf16) precision", .standard = "highest")
 #define OPTIONS_MODEL                      { .kind = OPTION_GROUP, .name = "Model", .group = model_options }
@@ -85,8 +87,11 @@ struct option_usage {
 };
 void options_parse(const struct option_usage *usage, int argc, char **argv, int *operands);
 bool option_given(const char *name);
-unsigned options_uses(void);         /* enum option_use of this run */
-void options_list(struct buffer *b); /* those that were given and matter, as strings of JSON */
+unsigned options_uses(void); /* enum option_use of this run */
+/* Those that were given and matter, as strings of JSON: for what is written, or for what is
+ * computed of a record. */
+enum option_scope { OPTIONS_OF_OUTPUT, OPTIONS_OF_RESULTS };
+void options_list(struct buffer *b, enum option_scope scope);
 /* For options that do not go together; from begin().  Reason and usage line, then exit(2). */
 _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
 
@@ -106,7 +111,7 @@ struct settings { /* what the common options say; read-only for commands */
     bool binary;
     long per_shard; /* records; 0: one output */
     const char *output, *resume, *reuse, *dropped;
-    bool retry_errors, checksum, line_buffered, progress, quiet, verbose;
+    bool retry_errors, checksum, line_buffered, progress, quiet, verbose, provenance;
     long threads, batch, max_pixels, memory, seed;
     struct {
         int action;          /* enum on_error */
@@ -142,7 +147,9 @@ struct filter {
     /* After the last record: records a command kept leave through emit().  May be NULL. */
     int (*finish)(void);
     void (*release)(struct record *r); /* frees r->work; may be NULL */
-    void (*end)(void);                 /* may be NULL; not called when a run is broken off */
+    /* The model's hash, or 0 if this record did not need it; NULL: all do.  Before release(). */
+    uint64_t (*model_of)(const struct record *r);
+    void (*end)(void); /* may be NULL; not called when a run is broken off */
     /* Fields that this command writes, NULL-terminated: --resume does not compare them.  A name
      * that ends in '.' stands for all that begin with it. */
     const char *const *writes;
@@ -172,6 +179,11 @@ struct vlm *model_open(unsigned abilities);
 struct vlm_options model_settings(void); /* how every command opens it, from `settings` */
 uint64_t model_hash(void);               /* of the model that was opened; 0: none was */
 
+/* provenance.c - how a record's results were made */
+void provenance_add(struct record *r, uint64_t model); /* model 0: none was used */
+void provenance_read(struct buffer *b,
+                     const struct record *r); /* our entries; none: b stays empty */
+
 /* embed.c - a record's image and texts on their way through a model
  *
  * Either side is a vector that the record holds already, or is read, then computed with others.
@@ -182,6 +194,7 @@ struct embedding {
     int *ids, *counts;    /* token ids of `texts` texts, waiting for the model; NULL: none */
     int texts, images;    /* rows of text and of image */
     bool list, truncated; /* the record has a list of texts; one of them was cut */
+    bool computed;        /* not all vectors came with the record */
     float *image, *text;  /* vectors: [images, width], [texts, width]; NULL: none */
     long width;           /* of both; 0: not known yet */
 };

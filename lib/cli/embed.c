@@ -134,6 +134,7 @@ int embed_read(struct embedding *e, const struct vlm *m, struct record *r, unsig
         result = read_texts(e, m, r, &t);
     if (has)
         texts_free(&t);
+    e->computed = e->pixels || e->ids;
     return result;
 }
 

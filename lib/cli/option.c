@@ -406,7 +406,7 @@ static void list_value(struct buffer *b, const struct option_spec *o, const char
 
 /* --resume and --reuse compare this list: two runs whose lists are equal write the same bytes for a
  * record. */
-void options_list(struct buffer *b)
+void options_list(struct buffer *b, enum option_scope scope)
 {
     const struct option_spec *o;
     const char *heading;
@@ -414,7 +414,9 @@ void options_list(struct buffer *b)
     for (int i = 0; (o = option_at(current->options, i, &heading)); i++) {
         int first = o->kind == OPTION_KIND_LIST ? 0 : values[i].count - 1;
 
-        for (int k = first; given[i] && !o->neutral && k < values[i].count; k++)
+        if (!given[i] || o->neutral || (o->carries && scope == OPTIONS_OF_RESULTS))
+            continue;
+        for (int k = first; k < values[i].count; k++)
             list_value(b, o, values[i].items[k]);
     }
 }

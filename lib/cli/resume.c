@@ -188,7 +188,8 @@ struct record *resume_next(struct resume *s)
 
 static bool writes(const struct resume *s, struct span name)
 {
-    if (name.size == 5 && !memcmp(name.data, "error", 5))
+    if ((name.size == 5 && !memcmp(name.data, "error", 5)) ||
+        (settings.provenance && name.size == 10 && !memcmp(name.data, "provenance", 10)))
         return true;
     for (const char *const *w = s->writes; w && *w; w++) {
         size_t n = strlen(*w);

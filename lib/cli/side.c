@@ -38,7 +38,7 @@ char *side_path(const char *out)
 void side_header(struct buffer *b, const char *command)
 {
     buffer_printf(b, "{\"vlm\":\"%s\",\"command\":\"%s\",\"options\":[", VERSION, command);
-    options_list(b);
+    options_list(b, OPTIONS_OF_OUTPUT);
     buffer_string(b, "],\"model\":");
     if (model_hash())
         buffer_printf(b, "\"%016" PRIx64 "\"}", model_hash());

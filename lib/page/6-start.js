@@ -1,12 +1,26 @@
 /* 6-start.js - the head of the page, and what its controls do */
 
-function listOf(title, counts) {
+// One line for a list of entries; what is no such list stands as it is.
+function provenanceLine(text) {
+    let list;
+    try {
+        list = JSON.parse(text);
+    } catch (e) { /* it was cut */
+        return text;
+    }
+    const line = (entry) => !entry || !entry.command ? JSON.stringify(entry)
+        : [`${entry.command} ${entry.vlm}`, entry.model ? `model ${entry.model}` : 'no model',
+            ...(entry.precision ? [`precision ${entry.precision}`] : []), ...(entry.options || [])].join(' ');
+    return (Array.isArray(list) ? list : [list]).map(line).join('; ');
+}
+
+function listOf(title, counts, say = (name) => name) {
     const box = make('div'), list = make('ul');
     const names = Object.keys(counts).sort((a, b) => counts[b] - counts[a]);
     if (!names.length)
         return null;
     for (const name of names)
-        list.append(make('li', '', `${counts[name]} × ${visible(name)}`));
+        list.append(make('li', '', `${counts[name]} × ${visible(say(name))}`));
     box.append(make('h2', '', title), list);
     return box;
 }
@@ -18,7 +32,7 @@ function showHead() {
     const { kept, dropped, errors } = head;
     $('counts').textContent = `${kept + dropped + errors} records: ${kept} kept, ${dropped} dropped, ${errors} with errors` +
         (head.sampled ? `; a sample of ${rows.length} is shown` : '');
-    const parts = [listOf('Dropped, by reason', head.reasons), listOf('Errors, by code', head.codes), listOf('Provenance', head.provenance)].filter(Boolean);
+    const parts = [listOf('Dropped, by reason', head.reasons), listOf('Errors, by code', head.codes), listOf('Provenance', head.provenance, provenanceLine)].filter(Boolean);
     $('about-lists').append(...parts);
     $('about').hidden = !parts.length;
 }

@@ -261,10 +261,13 @@ struct record *cbor_read_record(const void *bytes, size_t size, size_t *used);
 /* The length of the item at `bytes`; 0 after fail(): "truncated", "too_large", "invalid" */
 size_t cbor_extent(const void *bytes, size_t size, size_t limit);
 
-/* npy.c - one matrix of float32 rows as a .npy file, its row count filled in on close */
+/* npy.c - one matrix of float32 rows as a .npy file, its row count filled in on close; or pairs of
+ * 64 bits, sorted and each once, as DataComp keeps uids: dtype "u8,u8" */
 struct npy;
 struct npy *npy_create(const char *path, long columns); /* NULL after fail() */
+struct npy *npy_create_pairs(const char *path);
 int npy_row(struct npy *n, const float *row);
+int npy_pair(struct npy *n, uint64_t high, uint64_t low);
 const char *npy_temporary(const struct npy *n); /* the name it has until closed; may be NULL */
 int npy_close(struct npy *n);
 

@@ -32,7 +32,7 @@ value_of() {
     --beam) echo 1 ;;
     --by) case $command in vlm-sim) echo text ;; *) echo x ;; esac ;;
     --compat) echo original ;;
-    --dropped | --npy | --output | --resume) echo made ;;
+    --dropped | --npy | --output | --resume | --uids) echo made ;;
     --fields) echo alt ;;
     --from) echo names ;;
     --heatmap) echo maps ;;

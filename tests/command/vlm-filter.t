@@ -179,6 +179,32 @@ status 3 'a merge rule that is none' vlm-filter --capfilt --merge most </dev/nul
 records | vlm-filter --histogram --by itc >/dev/null 2>out
 like "$(cat out)" '^itc: 3 values, 2 missing, mean 0.1867, from -0.1 to 0.35$' '--histogram'
 
+# uids: the halves as little-endian numbers, sorted, each once; what numpy.save writes for "u8,u8"
+pairs() { # HIGH LOW ITM ...
+    while [ $# -ge 3 ]; do
+        printf '{"uid":"%s%s","itm":%s}\n' "$1" "$2" "$3"
+        shift 3
+    done
+}
+pairs ffffffffffffffff 0000000000000001 0.9 0000000000000002 FFFFFFFFFFFFFFFF 0.8 0000000000000002 00000000000000ff 0.7 \
+    0000000000000003 0000000000000000 0.1 ffffffffffffffff 0000000000000001 0.6 >uids.jsonl
+status 0 '--uids' vlm-filter --keep 'itm > 0.5' --uids kept.npy uids.jsonl
+is "$(wc -l <.out) $(wc -c <kept.npy)" '4 176' 'one row for each uid that is kept'
+is "$(head -c 128 kept.npy | tail -c +11)" "{'descr': [('f0', '<u8'), ('f1', '<u8')], 'fortran_order': False, 'shape': (3,), }$(printf '%35s')" \
+    "NumPy's header"
+is "$(tail -c +129 kept.npy | od -An -v -w16 -tx8 --endian=little | tr -s ' ' | sed 's/^ //')" \
+    '0000000000000002 00000000000000ff
+0000000000000002 ffffffffffffffff
+ffffffffffffffff 0000000000000001' 'sorted, and each once'
+vlm-filter --top 1 --uids best.npy uids.jsonl >best
+is "$(wc -l <best) $(wc -c <best.npy)" '1 144' '... with --top'
+vlm-filter --keep 'itm > 2' --uids none.npy uids.jsonl 2>/dev/null
+is "$(wc -c <none.npy)" 128 'nothing kept: an array of nothing'
+is "$(printf '%s\n' '{"uid":"7"}' '{}' | vlm-filter -q --uids u.npy | jq -r .error.code | tr '\n' ' ')" 'no_uid no_uid ' 'a record without a uid'
+status 1 '--uids on a full disk' sh -c 'vlm-filter --uids /dev/full uids.jsonl'
+status 1 'a folder that is not there' vlm-filter --uids no/u.npy uids.jsonl
+status 2 '--uids and --resume' vlm-filter --uids u.npy --resume x uids.jsonl
+
 status 1 'a full disk' sh -c 'records() { seq 1000 | sed "s/.*/{\"id\":&}/"; }; records | vlm-filter >/dev/full'
 status 1 'a full disk for what is dropped' sh -c 'echo "{}" | vlm-filter -k false --dropped /dev/full'
 is "$(seq 100000 | sed 's/.*/{"id":&}/' | vlm-filter | head -n 1)" '{"id":1}' 'a reader that leaves early'

@@ -94,6 +94,12 @@ is "$(grep -c '<script>alert' title.html)" 0 'a title is no markup'
 like "$(cat title.html)" '<title>&lt;/title>&lt;script>alert\(1\)&lt;/script>&amp;amp;</title>' 'it stands as it was given'
 is "$(part head title.html | jq -r .score)" '</script><b>' 'nor is a name of a field'
 
+awk 'BEGIN { for (i = 0; i < 5; i++) printf "{\"id\":%d,\"text\":\"t\",\"provenance\":[{\"command\":\"vlm-itm\",\"model\":\"%s\"}]}\n", i, i < 3 ? "a1" : "</script>" }' >made.jsonl
+vlm-page -o made.html made.jsonl
+is "$(part head made.html | jq -c '.provenance | to_entries[] | [(.key | fromjson)[0].model, .value]' | tr '\n' ' ')" \
+    '["a1",3] ["</script>",2] ' 'how records were made is counted'
+is "$(part head page.html | jq -c .provenance)" '{}' '... where they say it'
+
 # decisions
 cat >scored.jsonl <<'R'
 {"id":1,"text":"a","itm":0.9}
