@@ -132,6 +132,8 @@ static int check_provenance(const struct record *r)
 
 static int begin(void)
 {
+    if (histogram && log_form == LOG_JSON)
+        options_mistake("--histogram is for people: it does not go with --log=json");
     filter.whole = top || require_provenance;
     filter.diverts_failed = (keeps.count || top || capfilt) && !errors;
     conditions = xalloc((size_t)keeps.count + 1, sizeof *conditions);

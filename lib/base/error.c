@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 enum { LONGEST = 4096 }; /* bytes of a sentence; a longer one loses its middle */
@@ -125,6 +127,27 @@ void make_printable(char *line, const char *but)
     *to = 0;
 }
 
+int log_form = LOG_TEXT;
+
+void log_json(const char *level, const char *message, const char *members)
+{
+    struct buffer b = { 0 };
+    struct timespec now;
+    struct tm parts;
+    char stamp[40];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &parts);
+    buffer_printf(&b,
+                  "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"program\":\"%s\",\"message\":", stamp,
+                  now.tv_nsec / 1000000, level, program_name);
+    json_escape(&b, message, strlen(message));
+    buffer_printf(&b, "%s}\n", members);
+    fwrite(b.data, 1, b.size, stderr);
+    buffer_free(&b);
+}
+
 void warn(const char *format, ...)
 {
     va_list list;
@@ -134,6 +157,9 @@ void warn(const char *format, ...)
     line = xvprintf(format, list);
     va_end(list);
     make_printable(line, "\t\n");
-    fprintf(stderr, "%s: %s\n", program_name, line); /* one call: lines of threads stay whole */
+    if (log_form == LOG_JSON)
+        log_json("warning", line, "");
+    else
+        fprintf(stderr, "%s: %s\n", program_name, line); /* one call: lines of threads stay whole */
     free(line);
 }

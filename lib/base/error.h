@@ -20,6 +20,11 @@ const char *error_code(void);   /* never NULL */
 void error_clear(void);
 extern const char *program_name;                      /* set once by main, "vlm" before */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2); /* one line on stderr: "program: ..." */
+/* The lines on stderr as text, or as JSON: {"time":..,"level":..,"program":..,"message":..}. */
+enum log_form { LOG_TEXT, LOG_JSON };
+extern int log_form;
+/* One such line of JSON; `members` are put behind the message: ",\"code\":\"io\"", or "". */
+void log_json(const char *level, const char *message, const char *members);
 /* Makes '?' of all that a terminal would act on, but for the ASCII controls in `but`. */
 void make_printable(char *line, const char *but);
 

@@ -48,8 +48,12 @@ static void prepare_one(void *argument, long index, int worker)
 
     (void)worker;
     examine(item);
-    if (!item->ready && !item->record->failed && b->filter->prepare)
+    if (!item->ready && !item->record->failed && b->filter->prepare) {
+        double begun = stage_begin();
+
         b->filter->prepare(item->record);
+        stage_end(STAGE_PREPARE, begun);
+    }
 }
 
 /* The first batch has one record, and each full one doubles the next: the first result comes soon,
@@ -66,6 +70,7 @@ static bool take(struct loop *l, struct batch *b, bool wait)
 /* Some of the records that batch() gets. */
 static enum run compute_some(struct loop *l, int first, int count)
 {
+    double begun = stage_begin();
     enum run run;
 
     for (int i = first; i < first + count; i++)
@@ -73,6 +78,7 @@ static enum run compute_some(struct loop *l, int first, int count)
     l->in_batch = true;
     run = l->filter->batch(l->records + first, l->outcomes + first, count);
     l->in_batch = false;
+    stage_end(STAGE_COMPUTE, begun);
     return run;
 }
 
@@ -174,26 +180,15 @@ static void retire_known(struct loop *l, struct item *item)
     record_free(item->record);
 }
 
-static char *error_reason(const struct record *r)
-{
-    struct span error, value;
-    char *code = NULL, *reason;
-
-    if (record_find(r, "error", &error) && json_find(error.data, error.size, "code", &value))
-        code = json_text(value);
-    reason = xprintf("error: %s", code ? code : "unknown");
-    free(code);
-    return reason;
-}
-
 /* A set that was chosen holds no record that failed. */
 static void divert(struct loop *l, struct record *r)
 {
-    char *reason = error_reason(r);
+    char *code = record_error_code(r), *reason = xprintf("error: %s", code);
 
     l->report->diverted++;
     record_set_string(r, "reason", reason);
     output_drop(l->output, r);
+    free(code);
     free(reason);
 }
 
@@ -255,9 +250,12 @@ static int compute_one_by_one(struct loop *l, struct batch *b)
         struct item *item = &b->items[i];
 
         if (!item->ready && !is_over(l) && (!item->record->failed || l->filter->takes_failed)) {
+            double begun = stage_begin();
+
             l->records[0] = item->record;
             l->outcomes[0] = NOT_COMPUTED;
             run = l->filter->batch(l->records, l->outcomes, 1);
+            stage_end(STAGE_COMPUTE, begun);
             if (run == RUN_GOES_ON)
                 run = compute_each(l, 1);
             item->record = l->records[0];

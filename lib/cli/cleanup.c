@@ -4,8 +4,9 @@
  * SIGINT, SIGTERM and SIGHUP are blocked everywhere and awaited by one thread, which is started
  * before the model is opened and never ends.  It lets the writer finish what has been computed, if
  * there is one yet, removes temporary files, and lets the signal have its way, so the parent sees a
- * death by that signal (128+n in a shell).  A second signal kills at once.  SIGPIPE is held back
- * only as long as it takes to remove temporary files.
+ * death by that signal (128+n in a shell).  A second signal kills at once.  SIGUSR1 prints a line
+ * of progress, and nothing else comes of it.  SIGPIPE is held back only as long as it takes to
+ * remove temporary files.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -45,14 +46,23 @@ static void *watch(void *nothing)
     int number;
 
     (void)nothing;
-    if (sigwait(&awaited, &number))
-        return NULL;
+    do {
+        if (sigwait(&awaited, &number))
+            return NULL;
+        p = atomic_load(&report);
+        if (number == SIGUSR1 && p)
+            report_now(p);
+        else if (number == SIGUSR1)
+            warn("no records yet");
+    } while (number == SIGUSR1);
+    signal(SIGUSR1, SIG_IGN); /* on the way out too */
     signal(number, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
     o = atomic_load(&output);
     p = atomic_load(&report);
     if (o)
         output_drain(o);
+    status_write(p, 128 + number);
     temporary_remove_all();
     if (p && p->progress && p->terminal)
         fputc('\n', stderr);
@@ -62,7 +72,7 @@ static void *watch(void *nothing)
 /* A signal that the parent had ignored, as nohup does, stays ignored. */
 void signals_start(void)
 {
-    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP };
+    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
     struct sigaction old;
     pthread_t watcher;
 

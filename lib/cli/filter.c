@@ -53,7 +53,18 @@ long records_seen(void)
 
 static int complain(int status)
 {
-    warn("%s", error_text());
+    if (log_form == LOG_JSON)
+        log_json("error", error_text(), "");
+    else
+        warn("%s", error_text());
+    return status;
+}
+
+/* Before the first record. */
+static int give_up(int status)
+{
+    complain(status);
+    status_write(NULL, status);
     return status;
 }
 
@@ -172,6 +183,8 @@ static int run_loop(struct filter_run *run)
         status = complain(STATUS_FAILED);
     if (output_close(out, !status))
         status = complain(STATUS_FAILED);
+    if (status_write(report, status))
+        warn("%s", error_text());
     if (!ended)
         exit(status); /* the reader may be waiting for its input for ever */
     return status;
@@ -195,7 +208,7 @@ int filter_main(struct filter *f, int argc, char **argv)
         warn("%s", vlm_hardware());
     status = f->begin ? f->begin() : 0;
     if (status)
-        return complain(status < 0 ? STATUS_MODEL : status);
+        return give_up(status < 0 ? STATUS_MODEL : status);
     check_settings(f, &in->shard);
     if (!settings.batch)
         settings.batch = f->most ? f->most : BATCH;
@@ -210,8 +223,10 @@ int filter_main(struct filter *f, int argc, char **argv)
         options_mistake("%s: no records are read", argv[operands]);
     if (!count && isatty(STDIN_FILENO) && !settings.quiet)
         warn("reading records from the terminal");
+    if (status_write(&run.report, -1))
+        return complain(STATUS_FAILED);
     if (input_open(in, inputs, count) || open_ends(&run))
-        return complain(in->status ? in->status : STATUS_FAILED);
+        return give_up(in->status ? in->status : STATUS_FAILED);
     signals_watch(&run.output, &run.report);
     status = run_loop(&run);
     input_close(in);

@@ -26,6 +26,7 @@ int input_open(struct input *in, char *const *operands, int count)
 /* The next record of this process's shard. */
 static struct record *next_record(struct input *in, bool *would_wait, long long *bytes)
 {
+    double begun = stage_begin();
     struct record *r;
     long long total;
 
@@ -33,6 +34,7 @@ static struct record *next_record(struct input *in, bool *would_wait, long long 
         record_free(r);
         queue_starve(&in->queue, *would_wait);
     }
+    stage_end(STAGE_READ, begun);
     *bytes = reader_bytes(in->reader, &total);
     atomic_store(&in->report->total, total);
     return r;

@@ -90,21 +90,34 @@ bool shard_takes(const struct shard *s, const struct record *r);
 bool record_has_error(const struct record *r); /* an "error" member that is an object */
 
 struct report {
-    long records, errors, known; /* known: errors that an earlier run reported */
+    atomic_long records, errors; /* any thread may look */
+    long known;                  /* errors that an earlier run reported */
     long diverted;               /* with an error, to --dropped */
     bool stopped;                /* an error ends the run: --on-error=fail or --max-errors */
     bool progress;               /* show it */
     bool terminal;               /* on a line that is written over */
     double start, shown;
-    long first;                   /* records that an earlier run had done */
-    long long bytes, first_bytes; /* of the input, up to the last record done; of an earlier run */
-    atomic_llong total;           /* of all the input; -1: unknown */
+    long first;            /* records that an earlier run had done */
+    atomic_llong bytes;    /* of the input, up to the last record done */
+    long long first_bytes; /* of an earlier run */
+    atomic_llong total;    /* of all the input; -1: unknown */
 };
 void report_open(struct report *p);
 void report_record(struct report *p, const struct record *r, bool failed); /* in order */
 void report_known(struct report *p, bool failed); /* one that an earlier run reported */
 void report_progress(struct report *p);           /* every now and then */
+void report_now(const struct report *p); /* a line of progress, whatever the options; any thread */
 void report_close(struct report *p, bool finished);
+
+/* status.c - --status FILE: how a run goes, as OpenMetrics */
+extern const char *status_path; /* NULL: none */
+enum stage { STAGE_READ, STAGE_PREPARE, STAGE_COMPUTE, STAGE_WRITE, STAGES };
+double stage_begin(void);
+void stage_end(enum stage stage, double begun); /* any thread */
+void status_error(const char *code);            /* a record failed */
+/* exit_status -1: the run goes on; p NULL: it has not begun; -1 after fail().  Any thread. */
+int status_write(struct report *p, int exit_status);
+void status_update(struct report *p); /* every now and then */
 
 /* resume.c - what OUT holds already: by OUT.vlm, or without one by comparing records */
 struct resume {

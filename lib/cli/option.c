@@ -62,8 +62,9 @@ static const struct option_spec *option_at(const struct option_spec *table, int 
 
 static _Noreturn void usage_exit(void)
 {
-    fprintf(stderr, "usage: %s [OPTION...] %s  (--help lists the options)\n", current->name,
-            current->args);
+    if (log_form == LOG_TEXT)
+        fprintf(stderr, "usage: %s [OPTION...] %s  (--help lists the options)\n", current->name,
+                current->args);
     exit(2);
 }
 

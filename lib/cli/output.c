@@ -287,6 +287,7 @@ static void *write_all(void *argument)
     int count;
 
     while ((count = queue_take(&o->queue, items, QUEUE_ITEMS, true))) {
+        double begun = stage_begin();
         bool whole = false;
 
         for (int i = 0; i < count; i++) {
@@ -299,6 +300,7 @@ static void *write_all(void *argument)
         }
         if (whole)
             flush(o);
+        stage_end(STAGE_WRITE, begun);
     }
     if (o->side.fd >= 0) { /* what no line describes is not written: the run was broken off */
         o->records.buffer.size = o->begun;

@@ -7,28 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/loop.h"
 
 enum { PERCENT_EVERY = 1000 }; /* records between looks at --max-errors=P% */
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 void report_open(struct report *p)
 {
-    *p = (struct report){ .start = now() };
+    *p = (struct report){ .start = stage_begin() };
     atomic_store(&p->total, -1);
     p->shown = p->start;
-    p->terminal = isatty(STDERR_FILENO);
+    p->terminal = isatty(STDERR_FILENO) && log_form == LOG_TEXT;
     p->progress = settings.progress || (p->terminal && !settings.quiet && !isatty(STDOUT_FILENO));
 }
 
@@ -37,6 +29,24 @@ bool record_has_error(const struct record *r)
     struct span value;
 
     return record_find(r, "error", &value) && value.size && value.data[0] == '{';
+}
+
+/* Members of a line of JSON: where the record came from, and the code of its error. */
+static void log_failure(const struct record *r, const char *message)
+{
+    struct buffer b = { 0 };
+    char *code = record_error_code(r);
+
+    buffer_string(&b, ",\"code\":");
+    json_escape(&b, code, strlen(code));
+    if (r->source) {
+        buffer_string(&b, ",\"source\":");
+        json_escape(&b, r->source, strlen(r->source));
+        buffer_printf(&b, ",\"record\":%ld", r->line);
+    }
+    log_json("error", message, b.data);
+    buffer_free(&b);
+    free(code);
 }
 
 /* Over a line of progress, if there is one. Control characters of a file's name reach no terminal.
@@ -48,12 +58,16 @@ static void print_failure(const struct report *p, const struct record *r)
 
     if (record_find(r, "error", &error) && json_find(error.data, error.size, "message", &message))
         text = json_text(message);
-    if (r->line && r->source)
+    if (r->line && r->source && log_form == LOG_TEXT)
         line = xprintf("%s:%ld: %s", r->source, r->line, text ? text : "failed");
     else
         line = xprintf("%s", text ? text : "failed");
     make_printable(line, "");
-    fprintf(stderr, "%s%s: %s\n", p->progress && p->terminal ? "\r\033[K" : "", program_name, line);
+    if (log_form == LOG_JSON)
+        log_failure(r, line);
+    else
+        fprintf(stderr, "%s%s: %s\n", p->progress && p->terminal ? "\r\033[K" : "", program_name,
+                line);
     free(line);
     free(text);
 }
@@ -67,12 +81,22 @@ static bool too_many(const struct report *p)
             (double)p->errors * 100 > settings.errors.most_percent * (double)p->records);
 }
 
+static void note_code(const struct record *r)
+{
+    char *code = status_path ? record_error_code(r) : NULL;
+
+    if (code)
+        status_error(code);
+    free(code);
+}
+
 /* Errors that came with the input are not counted again. */
 void report_record(struct report *p, const struct record *r, bool failed)
 {
     p->records++;
     if (failed) {
         p->errors++;
+        note_code(r);
         if (!settings.quiet)
             print_failure(p, r);
         if (settings.errors.action == ON_ERROR_FAIL)
@@ -88,53 +112,75 @@ void report_known(struct report *p, bool failed)
     p->records++;
     p->errors += failed;
     p->known += failed;
+    if (failed)
+        status_error("earlier_run"); /* which says no code */
     if (too_many(p))
         p->stopped = true;
 }
 
-static void print_time(double seconds)
+static void add_time(struct buffer *b, double seconds)
 {
     long s = (long)seconds;
 
     if (s >= 3600)
-        fprintf(stderr, ", %ld:%02ld:%02ld left", s / 3600, s / 60 % 60, s % 60);
+        buffer_printf(b, ", %ld:%02ld:%02ld left", s / 3600, s / 60 % 60, s % 60);
     else
-        fprintf(stderr, ", %ld:%02ld left", s / 60, s % 60);
+        buffer_printf(b, ", %ld:%02ld left", s / 60, s % 60);
 }
 
 /* The time that is left follows from bytes, for nobody knows how many records there are. */
-static void print_progress(const struct report *p, bool last)
+/* One call for the line: it may come from the thread that awaits signals. */
+static void print_progress(const struct report *p, bool last, bool line)
 {
-    double seconds = now() - p->start;
-    long done = p->records - p->first;
-    long long bytes = p->bytes, now_done = p->bytes - p->first_bytes;
-    long long total = atomic_load(&p->total);
+    double seconds = stage_begin() - p->start, rate, left = -1;
+    long records = p->records, errors = p->errors;
+    long long bytes = p->bytes, now_done = bytes - p->first_bytes, total = p->total;
+    struct buffer b = { 0 }, members = { 0 };
 
-    fprintf(stderr, "%s%s: %ld records, %.1f/s, %ld errors", p->terminal ? "\r\033[K" : "",
-            program_name, p->records, seconds > 0 ? (double)done / seconds : 0.0, p->errors);
-    if (!last && total > 0 && now_done > 0 && bytes <= total) {
-        fprintf(stderr, ", %.0f%%", 100 * (double)bytes / (double)total);
-        print_time(seconds * (double)(total - bytes) / (double)now_done);
+    rate = seconds > 0 ? (double)(records - p->first) / seconds : 0.0;
+    if (!last && total > 0 && now_done > 0 && bytes <= total)
+        left = seconds * (double)(total - bytes) / (double)now_done;
+    buffer_printf(&b, "%ld records, %.1f/s, %ld errors", records, rate, errors);
+    if (left >= 0) {
+        buffer_printf(&b, ", %.0f%%", 100 * (double)bytes / (double)total);
+        add_time(&b, left);
     }
-    if (last || !p->terminal)
-        fputc('\n', stderr);
-    fflush(stderr);
+    if (log_form == LOG_JSON) {
+        buffer_printf(&members, ",\"records\":%ld,\"per_second\":%.1f,\"errors\":%ld", records,
+                      rate, errors);
+        if (left >= 0)
+            buffer_printf(&members, ",\"done\":%.4f,\"seconds_left\":%.0f",
+                          (double)bytes / (double)total, left);
+        log_json("info", b.data, members.data);
+    } else {
+        fprintf(stderr, "%s%s: %s%s", p->terminal ? "\r\033[K" : "", program_name, b.data,
+                line ? "\n" : "");
+        fflush(stderr);
+    }
+    buffer_free(&b);
+    buffer_free(&members);
+}
+
+void report_now(const struct report *p)
+{
+    print_progress(p, false, true);
 }
 
 void report_progress(struct report *p)
 {
-    double time = now();
+    double time = stage_begin();
 
+    status_update(p);
     if (!p->progress || time - p->shown < (p->terminal ? 0.5 : 10.0))
         return;
     p->shown = time;
-    print_progress(p, false);
+    print_progress(p, false, !p->terminal);
 }
 
 void report_close(struct report *p, bool finished)
 {
     if (p->progress)
-        print_progress(p, true);
+        print_progress(p, true, true);
     if (finished && too_many(p))
         p->stopped = true;
     if (p->diverted && !settings.quiet)

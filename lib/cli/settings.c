@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
-#include "cli/cli.h"
+#include "cli/loop.h"
 
 struct settings settings = {
     .max_pixels = 178956970, /* Pillow's bound: above it, it refuses a "decompression bomb" */
@@ -16,6 +16,7 @@ struct settings settings = {
 static const char *const forms[] = {
     [RECORD_JSON] = "json", [RECORD_CBOR] = "cbor", [RECORD_TAR] = "tar", NULL
 };
+static const char *const logs[] = { [LOG_TEXT] = "text", [LOG_JSON] = "json", NULL };
 static const char *const on_error[] = {
     [ON_ERROR_RECORD] = "record", [ON_ERROR_SKIP] = "skip", [ON_ERROR_FAIL] = "fail", NULL
 };
@@ -152,6 +153,11 @@ const struct option_spec stream_options[] = {
                 .neutral = true),
     OPTION_FLAG(0, "progress", &settings.progress,
                 "show progress even if standard error is no terminal", .neutral = true),
+    OPTION_FILE(0, "status", "FILE", &status_path,
+                "keep FILE up to date with counts and times, as OpenMetrics", .neutral = true),
+    OPTION_CHOICE(0, "log", "FORM", &log_form, logs,
+                  "write messages on standard error as text or as lines of json",
+                  .standard = "text", .neutral = true),
     OPTION_FLAG('q', "quiet", &settings.quiet, "do not report bad records", .neutral = true),
     OPTION_FLAG('v', "verbose", &settings.verbose, "report the model and the hardware",
                 .neutral = true),

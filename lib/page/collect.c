@@ -31,14 +31,6 @@ struct page *page_open(const struct page_options *o)
     return p;
 }
 
-static void counts_free(struct counts *c)
-{
-    for (int i = 0; i < c->used; i++)
-        free(c->words[i]);
-    free(c->words);
-    free(c->times);
-}
-
 void page_free(struct page *p)
 {
     if (!p)
@@ -89,7 +81,7 @@ static char *common_reason(const char *reason)
 
 static void count(struct page *p, const struct record *r, enum page_state state)
 {
-    struct span error, code;
+    struct span error;
     char *text;
 
     p->totals[state]++;
@@ -100,9 +92,9 @@ static void count(struct page *p, const struct record *r, enum page_state state)
         free(common);
         free(text);
     }
-    if (state == PAGE_ERROR && record_find(r, "error", &error)) {
-        text = json_find(error.data, error.size, "code", &code) ? json_text(code) : NULL;
-        counts_add(&p->codes, text ? text : "unknown");
+    if (state == PAGE_ERROR) {
+        text = record_error_code(r);
+        counts_add(&p->codes, text);
         free(text);
     }
     if (record_find(r, "provenance", &error)) {

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include "base/base.h"
+#include "base/counts.h"
 #include "page/page.h"
 
 enum page_state { PAGE_KEPT, PAGE_DROPPED, PAGE_ERROR, PAGE_STATES };
@@ -19,11 +20,6 @@ struct entry {                      /* a record that the page shows */
     long long at;                   /* of its row in the temporary file */
     int size, stratum;
     int picture, heat, heats; /* numbers of its picture, -1: none, and of its first heat map */
-};
-struct counts { /* how often each of some words came */
-    char **words;
-    long *times;
-    int used;
 };
 struct stratum {
     struct entry *list; /* without a sample: all, in order; with one: a heap, worst first */
@@ -53,6 +49,5 @@ struct entry *page_entries(struct page *p, long *count);
 /* row.c - what does not depend on the choice: id, hash, {fields}, field of the first text,
  * duplicate_of */
 void row_write(struct buffer *b, const struct record *r, const struct fields *f);
-void counts_add(struct counts *c, const char *word);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "page/parts.h"
 
-enum { TEXT_BYTES = 2000, LIST_BYTES = 2000, NUMBERS = 64, WORDS = 200 };
+enum { TEXT_BYTES = 2000, LIST_BYTES = 2000, NUMBERS = 64 };
 
 static void add_cut(struct buffer *b, struct span value)
 {
@@ -117,21 +117,4 @@ void row_write(struct buffer *b, const struct record *r, const struct fields *f)
     free(key);
     buffer_substitute(b, "<", "\\u003c");
     buffer_substitute(b, "\n", " ");
-}
-
-void counts_add(struct counts *c, const char *word)
-{
-    for (int i = 0; i < c->used; i++)
-        if (!strcmp(c->words[i], word)) {
-            c->times[i]++;
-            return;
-        }
-    if (c->used == WORDS) { /* the last one stands for the rest */
-        c->times[WORDS - 1]++;
-        return;
-    }
-    c->words = xresize(c->words, (size_t)c->used + 1, sizeof *c->words);
-    c->times = xresize(c->times, (size_t)c->used + 1, sizeof *c->times);
-    c->words[c->used] = xstrdup(c->used == WORDS - 1 ? "others" : word);
-    c->times[c->used++] = 1;
 }

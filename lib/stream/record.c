@@ -373,3 +373,13 @@ void record_fail(struct record *r, const char *stage, const char *code, const ch
     buffer_free(&b);
     r->failed = true;
 }
+
+char *record_error_code(const struct record *r)
+{
+    struct span error, code;
+    char *text = NULL;
+
+    if (record_find(r, "error", &error) && json_find(error.data, error.size, "code", &code))
+        text = json_text(code);
+    return text ? text : xstrdup("unknown");
+}

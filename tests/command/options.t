@@ -32,7 +32,8 @@ value_of() {
     --beam) echo 1 ;;
     --by) case $command in vlm-sim) echo text ;; *) echo x ;; esac ;;
     --compat) echo original ;;
-    --dropped | --npy | --output | --resume | --uids) echo made ;;
+    --dropped | --npy | --output | --resume | --uids | --status) echo made ;;
+    --log) echo json ;;
     --fields) echo alt ;;
     --from) echo names ;;
     --heatmap) echo maps ;;

@@ -1,0 +1,82 @@
+#!/bin/sh
+# status.t - how a run goes, for monitors: SIGUSR1, --status, --log=json
+. "$(dirname "$0")/tap.sh"
+v='"image_embedding":[1,0],"text_embedding":[0.6,0.8]'
+good="{\"id\":1,$v}"
+# wait_for COMMAND...: it succeeds within some seconds
+wait_for() {
+    tries=0
+    until "$@" || [ $tries = 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    "$@"
+}
+value() { # METRIC FILE: its value, labels beside the command as they stand
+    awk -v m="$1" '$1 == m { print $2 }' "$2"
+}
+
+mkfifo pipe
+vlm-sim --status run.prom <pipe >out 2>err &
+pid=$!
+exec 9>pipe
+printf '%s\n%s\nno record\n' "$good" "$good" >&9
+has_lines() { [ "$(wc -l <out)" -ge 3 ]; }
+wait_for has_lines
+kill -USR1 $pid
+says_records() { grep -Eq '^vlm-sim: 3 records, [0-9.]+/s, 1 errors$' err; }
+wait_for says_records
+report $? 'SIGUSR1 prints the line of progress'
+kill -USR1 $pid
+printf '%s\n' "$good" >&9
+exec 9>&-
+wait $pid
+is "$? $(wc -l <out)" '0 4' 'and the run goes on'
+is "$(grep -c '3 records' err)" 2 'each time'
+is "$(value 'vlm_records_total{command="vlm-sim"}' run.prom)" 4 '--status: records'
+is "$(value 'vlm_failed_records_total{command="vlm-sim"}' run.prom)" 1 '... those that failed'
+is "$(value 'vlm_errors_total{command="vlm-sim",code="invalid_json"}' run.prom)" 1 '... by code'
+is "$(value 'vlm_running{command="vlm-sim"}' run.prom) $(value 'vlm_exit_status{command="vlm-sim"}' run.prom)" '0 0' '... that it has ended'
+is "$(sed -n 's/^vlm_stage_seconds_total.*stage="\([a-z]*\)".*/\1/p' run.prom | tr '\n' ' ')" 'read prepare compute write ' '... every stage'
+is "$(tail -n 1 run.prom)" '# EOF' '... and its end'
+# each sample belongs to the family above it; a counter's ends in _total, an info's in _info
+is "$(awk '/^# TYPE / { family = $3; type = $4; if (seen[family]++) print "twice: " family; next }
+    /^# (HELP|EOF)/ { next }
+    { name = $1; sub(/\{.*/, "", name); want = family (type == "counter" ? "_total" : type == "info" ? "_info" : "")
+      if (name != want || NF != 2 || $2 !~ /^[0-9.e+-]+$/ || $1 !~ /^[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\}$/) print }' run.prom)" '' \
+    '... well formed'
+
+vlm-sim --status run.prom <pipe >out 2>err &
+pid=$!
+exec 9>pipe
+printf '%s\n' "$good" >&9
+is_running() { [ "$(value 'vlm_running{command="vlm-sim"}' run.prom)" = 1 ]; }
+wait_for is_running
+report $? 'a run that goes on says so from the start'
+kill -TERM $pid
+wait $pid
+exec 9>&-
+is "$(value 'vlm_exit_status{command="vlm-sim"}' run.prom)" 143 'a run that a signal ended says so'
+vlm-sim -m nowhere --status run.prom </dev/null 2>err
+is "$(value 'vlm_exit_status{command="vlm-sim"}' run.prom)" 3 'a model that cannot be used'
+status 1 'a folder that is not there' vlm-sim --status no/run.prom /dev/null
+is "$(ls | grep -c '^run')" 1 'nothing is left beside the file'
+: >in
+printf '%s\n' "{\"id\":1,$v}" '{"id":2}' >in
+vlm-sim --resume o --status run.prom in 2>/dev/null
+vlm-sim --resume o --retry-errors --status run.prom in 2>/dev/null
+is "$(value 'vlm_records_total{command="vlm-sim"}' run.prom)" 2 'records of an earlier run count'
+
+# messages as JSON
+printf '%s\n' "$good" 'no record "x"' '{"id":3}' | vlm-sim --log=json --progress >/dev/null 2>err
+is "$(jq -c '[.level,.program,.code,.source,.record]' err | head -n 2)" '["error","vlm-sim","invalid_json","stdin",2]
+["error","vlm-sim","nothing_to_compare","stdin",3]' '--log=json: what failed, and where'
+is "$(jq -r .time err | grep -Evc '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z$')" 0 '... when'
+is "$(jq -c 'select(.level == "info") | [.records, .errors, (.per_second | type)]' err)" '[3,2,"number"]' '... progress in numbers'
+is "$(tail -n 1 err | jq -c '[.level,.message]')" '["warning","2 of 3 records failed"]' '... and the last line'
+vlm-sim --log=json -m nowhere </dev/null 2>err
+is "$(jq -r .level err)" error 'why a run ends is an error'
+vlm-sim --log=json --beam 2>err
+status 2 'text for people does not go with it' vlm-filter --log=json --histogram in
+is "$(jq -r .level .err)" warning '... and that is said in JSON too'
+finish
