@@ -83,7 +83,7 @@ void queue_free(struct queue *q);  /* and the records in it */
 struct shard {
     uint64_t part, parts; /* part is counted from 0; parts 0: take all */
 };
-int shard_parse(struct shard *s, const char *text); /* "I/N", "auto"; -1 after fail() */
+int shard_parse(struct shard *s, const char *text); /* "I/N", "auto", "auto/N"; -1 after fail() */
 bool shard_takes(const struct shard *s, const struct record *r);
 
 /* report.c - what becomes of bad records: a line on stderr, counts, and when they are too many */

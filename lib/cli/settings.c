@@ -145,7 +145,7 @@ const struct option_spec stream_options[] = {
     OPTION_FLAG(0, "retry-errors", &settings.retry_errors,
                 "try records again that have an error, in the input or in OUT", .neutral = true),
     OPTION_STRING(0, "shard", "I/N", &settings.input.shard,
-                  "take part I of N, from 1/N to N/N; auto: as Slurm's job array says",
+                  "take part I of N, from 1/N to N/N; auto, auto/N: as the scheduler's task says",
                   .carries = true),
     OPTION_LONG(0, "seed", "N", &settings.seed, 0, 0, "seed random choices with N", .standard = "0",
                 .needs = USES_CHANCE),

@@ -16,7 +16,7 @@ PATH=$build:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/vlm-test.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-unset VLM_MODEL VLM_MODELS VLM_CPU SLURM_ARRAY_TASK_ID
+unset VLM_MODEL VLM_MODELS VLM_CPU SLURM_ARRAY_TASK_ID SLURM_PROCID JOB_COMPLETION_INDEX
 cd "$work" || exit 1
 count=0
 failures=0
