@@ -11,14 +11,23 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/json.h"
-#include "cli/cli.h"
+#include "base/picture.h"
+#include "cli/sidecar.h"
 #include "vlm.h"
 
 static long beams, sequences = 1, top_k = -1, min_length, max_length;
 static float top_p, temperature, length_penalty = NAN, repetition_penalty;
 static bool sample, fill_mask;
 static long keep = 128;
-static const char *prompt, *prompt_field, *reject, *answers_path;
+static const char *prompt, *prompt_field, *reject, *answers_path, *sidecar;
+static const char *const existing_names[] = {
+    [EXISTING_SKIP] = "skip",
+    [EXISTING_REPLACE] = "replace",
+    [EXISTING_APPEND] = "append",
+    [EXISTING_PREPEND] = "prepend",
+    NULL,
+};
+static int existing;
 static struct vlm_answers *answers;
 static struct option_list answer_list;
 
@@ -59,6 +68,12 @@ static const struct option_spec options[] = {
                 "predict the words that are [MASK] in the record's text, or prompt"),
     OPTION_STRING(0, "reject", "PHRASES", &reject,
                   "write no caption that holds one of these, separated by '|'"),
+    OPTION_STRING(0, "sidecar", "SUFFIX", &sidecar,
+                  "write each caption also beside its picture: photo.txt where SUFFIX is .txt",
+                  .without = "number reuse", .carries = true),
+    OPTION_CHOICE(0, "existing", "WHAT", &existing, existing_names,
+                  "skip pictures that have a sidecar, or replace it, append or prepend to it",
+                  .standard = "skip", .with = "sidecar", .carries = true),
     OPTION_PRECISION,
     OPTION_PROVENANCE(),
     OPTIONS_MODEL,
@@ -77,7 +92,8 @@ static struct vlm *model;
 
 struct work {
     struct image_work image;
-    char *prompt; /* NULL: --prompt, or the model's own */
+    char *prompt;  /* NULL: --prompt, or the model's own */
+    char *sidecar; /* its path */
     uint64_t seed;
 };
 
@@ -114,11 +130,23 @@ static struct vlm_writing writing(void)
     };
 }
 
+/* A suffix that could be a picture's would put captions in the place of pictures. */
+static void check_sidecar(void)
+{
+    if (sidecar[0] != '.' || !sidecar[1] || strchr(sidecar, '/'))
+        options_mistake("--sidecar=%s: must begin with a point, such as .txt", sidecar);
+    if (picture_ending(sidecar + 1))
+        options_mistake("--sidecar=%s: is the ending of pictures", sidecar);
+    sidecar_was_there(NULL); /* the run begins */
+}
+
 /* What cannot work is said before a model is opened, what the model cannot do right after it. */
 static int begin(void)
 {
     const struct vlm_writing how = writing();
 
+    if (sidecar)
+        check_sidecar();
     if (beams == 1 && option_given("length-penalty"))
         options_mistake("--length-penalty has no effect: it needs more than one --beam");
     if (min_length && max_length && min_length > max_length)
@@ -156,12 +184,26 @@ static void read_prompt(struct record *r, struct work *w)
         record_fail(r, "read", "no_text", "the record has no text whose words are to be predicted");
 }
 
+/* Where the caption goes; a picture that has one is left alone. */
+static void find_sidecar(struct record *r, struct work *w)
+{
+    w->sidecar = sidecar_path(r, sidecar);
+    if (!w->sidecar)
+        record_fail(r, "write", error_code(), error_text());
+    else
+        r->untouched = existing == EXISTING_SKIP && sidecar_was_there(w->sidecar);
+}
+
 /* The seed of a record depends on the record and --seed alone: neither its place nor its neighbours
  * change what is drawn. */
 static void prepare(struct record *r)
 {
     struct work *w = r->work = xalloc(1, sizeof *w);
 
+    if (sidecar)
+        find_sidecar(r, w);
+    if (r->failed || r->untouched)
+        return;
     w->seed = hash_bytes(&settings.seed, sizeof settings.seed, record_hash(r));
     read_prompt(r, w);
     if (!r->failed && fill_mask && !strstr(w->prompt ? w->prompt : prompt, "[MASK]"))
@@ -198,6 +240,14 @@ static bool has_foreign_caption(const struct record *r)
 {
     return (has(r, "caption") && !record_is_synthetic(r, "caption")) ||
            (has(r, "captions") && !record_is_synthetic(r, "captions"));
+}
+
+static void write_sidecar(struct record *r, const char *text)
+{
+    const struct work *w = r->work;
+
+    if (w->sidecar && !rejected(text) && sidecar_write(w->sidecar, text, (enum existing)existing))
+        record_fail(r, "write", error_code(), error_text());
 }
 
 /* A list with -n, else one text; null where --reject leaves none. */
@@ -265,7 +315,8 @@ static int write_texts(const float *features, int count, const char *const *prom
 }
 
 /* Features of all images first, then texts of all: the image tower runs over full batches. */
-static enum run batch(struct record *records[], enum outcome outcomes[], int count)
+/* What the model says of `count` pictures goes into their records. */
+static int caption(struct record *records[], enum outcome *outcomes[], int count)
 {
     struct image_work **images = xalloc((size_t)count, sizeof *images);
     const char **prompts = xalloc((size_t)count, sizeof *prompts);
@@ -284,7 +335,7 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
     features = image_work_features(model, images, count);
     status = features ? write_texts(features, count, prompts, seeds, texts, prob) : -1;
     for (int i = 0; i < count && !status; i++) {
-        outcomes[i] = COMPUTED;
+        *outcomes[i] = COMPUTED;
         set_captions(records[i], texts + (size_t)i * (size_t)sequences);
         if (answers && sequences > 1)
             record_set_numbers(records[i], "prob", prob + (size_t)i * (size_t)sequences, sequences);
@@ -292,6 +343,8 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
             record_set_number(records[i], "prob", prob[i]);
         if (texts[(size_t)i * (size_t)sequences].truncated)
             record_set_bool(records[i], "truncated", true);
+        if (sidecar)
+            write_sidecar(records[i], texts[i].text);
     }
     for (int i = 0; i < count * sequences; i++)
         free(texts[i].text);
@@ -301,6 +354,28 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
     free(seeds);
     free(texts);
     free(prob);
+    return status;
+}
+
+/* Pictures whose sidecar is there pass. */
+static enum run batch(struct record *records[], enum outcome outcomes[], int count)
+{
+    struct record **wanting = xalloc((size_t)count, sizeof *wanting);
+    enum outcome **places = xalloc((size_t)count, sizeof *places);
+    int n = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (records[i]->untouched) {
+            outcomes[i] = COMPUTED;
+        } else {
+            places[n] = &outcomes[i];
+            wanting[n++] = records[i];
+        }
+    }
+    if (n)
+        caption(wanting, places, n);
+    free(wanting);
+    free(places);
     return RUN_GOES_ON;
 }
 
@@ -311,6 +386,7 @@ static void release(struct record *r)
     if (w) {
         image_work_free(&w->image);
         free(w->prompt);
+        free(w->sidecar);
     }
     free(w);
     r->work = NULL;

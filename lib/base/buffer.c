@@ -142,3 +142,17 @@ void buffer_utf8(struct buffer *b, uint32_t code)
     }
     buffer_add(b, s, n);
 }
+
+bool utf8_is_valid(const char *text, size_t size)
+{
+    const char *end = text + size;
+
+    while (text < end) {
+        const char *from = text;
+
+        if (utf8_next(&text, end) == 0xfffd &&
+            (text - from != 3 || memcmp(from, "\xef\xbf\xbd", 3)))
+            return false;
+    }
+    return true;
+}

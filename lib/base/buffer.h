@@ -22,6 +22,7 @@ void buffer_substitute(struct buffer *b, const char *what, const char *by);
 void buffer_clear(struct buffer *b); /* empty, memory kept */
 void buffer_free(struct buffer *b);
 uint32_t utf8_next(const char **text, const char *end); /* bad bytes: U+FFFD, at least one byte */
+bool utf8_is_valid(const char *text, size_t size);
 void buffer_utf8(struct buffer *b, uint32_t code);
 
 /* base64.c - appends the bytes that a text spells; spaces and newlines are passed by */

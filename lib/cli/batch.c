@@ -104,7 +104,7 @@ static enum run compute_each(struct loop *l, int count)
 
 static void add_provenance(struct loop *l, struct record *r)
 {
-    if (settings.provenance && r && !r->failed)
+    if (settings.provenance && r && !r->failed && !r->untouched)
         provenance_add(r, l->filter->model_of ? l->filter->model_of(r) : model_hash());
 }
 

@@ -106,6 +106,7 @@ struct settings { /* what the common options say; read-only for commands */
         int from;          /* enum stream_format */
         bool null;         /* names end in NUL */
         const char *shard; /* "2/8"; NULL: all */
+        const char *pairs; /* a folder; NULL: operands are read */
     } input;
     int to; /* enum record_form */
     bool binary;

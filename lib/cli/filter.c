@@ -221,7 +221,11 @@ int filter_main(struct filter *f, int argc, char **argv)
     count = f->no_input ? 1 : argc - operands;
     if (f->no_input && operands < argc)
         options_mistake("%s: no records are read", argv[operands]);
-    if (!count && isatty(STDIN_FILENO) && !settings.quiet)
+    if (settings.input.pairs && (f->no_input || operands < argc))
+        options_mistake(f->no_input ? "--pairs has no effect: no records are read"
+                                    : "%s: with --pairs no operands are read",
+                        argv[operands]);
+    if (!count && !settings.input.pairs && isatty(STDIN_FILENO) && !settings.quiet)
         warn("reading records from the terminal");
     if (status_write(&run.report, -1))
         return complain(STATUS_FAILED);

@@ -16,6 +16,7 @@ int input_open(struct input *in, char *const *operands, int count)
         .null = settings.input.null,
         .is_image = vlm_is_image,
         .quiet = settings.quiet,
+        .pairs = settings.input.pairs,
     };
 
     queue_open(&in->queue, 2 * (int)settings.batch, MOST_BYTES);

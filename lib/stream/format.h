@@ -75,6 +75,13 @@ const char *head_foreign(const struct stream_source *s); /* what is known and no
  * not known as anything. */
 const struct format *sniff(struct stream_source *s, const struct format *const *formats, int count);
 
+/* pairs.c - a folder of pictures and texts */
+struct pairs;
+struct pairs *pairs_open(const char *folder); /* NULL after fail() */
+struct record *pairs_next(struct pairs *p);   /* NULL: the end */
+long pairs_alone(const struct pairs *p);      /* texts so far that belong to no picture */
+void pairs_close(struct pairs *p);
+
 /* trouble.c - records that were not read: of a file's path, and of what could not be read; `raw`
  * may be NULL */
 struct record *record_of_path(const char *path, size_t size);

@@ -25,6 +25,7 @@ struct reader {
     int count, next;    /* operands; the first that was not opened */
     struct buffer list; /* of a list's names, and where they begin */
     char **named;
+    struct pairs *pairs; /* NULL: none, or its end has come */
     struct stream_source source;
     const struct format *format; /* of the source; NULL: none is open */
     uint64_t index;
@@ -114,6 +115,15 @@ struct reader *reader_open(char *const *operands, int count, const struct reader
             r->failed = 1;
             r->message = xstrdup(error_text());
             r->count = 0;
+        }
+    }
+    if (r->options.pairs) {
+        r->count = 0;
+        r->total = -1;
+        r->pairs = pairs_open(r->options.pairs);
+        if (!r->pairs) {
+            r->failed = 1;
+            r->message = xstrdup(error_text());
         }
     }
     for (int i = 0; i < r->count && r->total >= 0; i++) {
@@ -226,12 +236,35 @@ static void forget_places(struct record *record, const struct stream_source *s)
         record->members[i].at = -1;
 }
 
+/* Of the folder of pairs, which is the only source then. */
+static struct record *next_pair(struct reader *r)
+{
+    struct record *record = pairs_next(r->pairs);
+
+    if (record) {
+        record->source = r->options.pairs;
+        record->index = r->index++;
+        record->line = (long)r->index;
+        return record;
+    }
+    if (pairs_alone(r->pairs) && !r->options.quiet)
+        warn("%s: %ld text files belong to no picture", r->options.pairs, pairs_alone(r->pairs));
+    pairs_close(r->pairs);
+    r->pairs = NULL;
+    return NULL;
+}
+
 /* Sources one behind the other; an operand that cannot be read is a record in its place. */
 struct record *reader_next(struct reader *r, bool *would_wait)
 {
     struct record *record = NULL;
     bool from_operand = false;
 
+    if (r->pairs) {
+        if (would_wait)
+            *would_wait = false;
+        return next_pair(r);
+    }
     while (!record && (r->format || r->next < r->count)) {
         if (!r->format) {
             record = open_next(r);
@@ -286,6 +319,7 @@ void reader_close(struct reader *r)
         return;
     if (r->format)
         close_source(r);
+    pairs_close(r->pairs);
     free(r->source.window);
     free(r->message);
     free(r->named);

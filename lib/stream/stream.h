@@ -88,6 +88,7 @@ struct record {
     unsigned char text_end; /* of the .txt that it came with: 0 nothing, 1 LF, 2 CR LF */
     bool archived;          /* came from a tar: what it names should be in there */
     bool had_nan;           /* NaN or Infinity came in where null is now */
+    bool untouched;         /* the command left it as it came */
     bool raw;               /* the line was no JSON object; json is {"error":..,"raw":..} */
     void *work;             /* the command's own, per record; freed by the command */
 };
@@ -227,7 +228,8 @@ struct reader_options {
     bool null;                                       /* names are separated by NUL */
     bool (*is_image)(const void *head, size_t size); /* knows an image by its first bytes */
     bool quiet;                                      /* no warnings */
-    size_t max_record;                               /* bytes; default 1 GiB */
+    const char *pairs; /* a folder of pictures and texts, in place of operands; or NULL */
+    size_t max_record; /* bytes; default 1 GiB */
 };
 struct reader *reader_open(char *const *operands, int count, const struct reader_options *o);
 /* The next record; NULL at the end or when the input cannot go on, then reader_failed().

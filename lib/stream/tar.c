@@ -83,20 +83,6 @@ static bool ends_with(const char *text, const char *end)
     return n >= size && !strcmp(text + n - size, end);
 }
 
-static bool is_utf8(const char *text, size_t size)
-{
-    const char *end = text + size;
-
-    while (text < end) {
-        const char *from = text;
-
-        if (!*text || (utf8_next(&text, end) == 0xfffd &&
-                       (text - from != 3 || memcmp(from, "\xef\xbf\xbd", 3))))
-            return false;
-    }
-    return true;
-}
-
 static void begin_sample(struct tar *t, const char *key, long line)
 {
     char *text;
@@ -143,7 +129,8 @@ static void take_data(struct sample *m, const char *ext, const char *data, size_
     } else if (!strcmp(lower, "caption") && !m->has_caption) {
         buffer_add(&m->caption, data, size);
         m->has_caption = true;
-    } else if ((ends_with(lower, ".txt") || ends_with(lower, ".caption")) && is_utf8(data, size)) {
+    } else if ((ends_with(lower, ".txt") || ends_with(lower, ".caption")) &&
+               !memchr(data, 0, size) && utf8_is_valid(data, size)) {
         set_text(m->binary, ext, data, size); /* a text under a name of its own */
     } else {
         name = picture_ending(lower) && !record_member(m->binary, "image") ? "image" : lower;

@@ -103,6 +103,5 @@ bool scan_is(struct scan *s, char c); /* skips white space, and c if it is next 
 int scan_expect(struct scan *s, char c);
 int scan_string(struct scan *s, struct buffer *out); /* decoded; in place of what was in out */
 int scan_unsigned(struct scan *s, uint64_t *value);
-bool utf8_is_valid(const char *text, size_t size);
 
 #endif

@@ -133,19 +133,3 @@ int scan_unsigned(struct scan *s, uint64_t *value)
         return scan_fail(s, "a non-negative integer");
     return 0;
 }
-
-bool utf8_is_valid(const char *text, size_t size)
-{
-    const char *end = text + size;
-
-    while (text < end) {
-        const char *start = text;
-
-        if ((unsigned char)*text < 0x80)
-            text++;
-        else if (utf8_next(&text, end) == 0xfffd &&
-                 (text - start != 3 || memcmp(start, "\xef\xbf\xbd", 3)))
-            return false;
-    }
-    return true;
-}

@@ -34,6 +34,7 @@ value_of() {
     --compat) echo original ;;
     --dropped | --npy | --output | --resume | --uids | --status) echo made ;;
     --log) echo json ;;
+    --pairs) echo other ;;
     --fields) echo alt ;;
     --from) echo names ;;
     --heatmap) echo maps ;;
@@ -100,6 +101,7 @@ mode() {
         case $option in
         --threads | --batch | --memory | --line-buffered) continue ;; # time and memory alone
         --vision | --language | --compat) continue ;; # the model decides
+        --sidecar | --existing) continue ;;           # write beside pictures: sidecar.t
         --precision) continue ;;                      # the processor decides
         --help | --version | --list-options) continue ;;
         --null) continue ;; # acts on lists of names
