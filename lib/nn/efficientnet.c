@@ -64,7 +64,7 @@ void efficientnet_init(struct efficientnet *e, const struct efficientnet_config 
 
 int efficientnet_tokens(const struct efficientnet_config *c)
 {
-    int grid = (c->image + 31) / 32;
+    int grid = c->grid ? c->grid : (c->image + 31) / 32;
 
     return 1 + grid * grid;
 }
@@ -132,6 +132,42 @@ static struct tensor *block_run(struct tape *t, struct inverted *b, struct tenso
     return b->stride == 1 && b->in == b->out ? add(t, h, x) : h;
 }
 
+/* Which of `places` a square of the grid covers along one axis; squares overlap where it does not
+ * divide evenly, as PyTorch's adaptive pooling has them. */
+static struct range {
+    int first, last;
+} covered(int places, int grid, int at)
+{
+    return (struct range){ at * places / grid, ((at + 1) * places + grid - 1) / grid };
+}
+
+/* The mean over all places and the means over squares of them: fewer keys to look at. */
+static struct tensor *pool(struct tape *t, struct tensor *x, int grid)
+{
+    int images = (int)x->shape[0], down = (int)x->shape[1], across = (int)x->shape[2];
+    int squares = grid * grid, count = 0, spans = 0;
+    int *at = tape_alloc(t, (size_t)images * (size_t)(1 + squares) * (size_t)(down * across) *
+                                sizeof *at);
+    int *length = tape_alloc(t, (size_t)images * (size_t)(1 + squares) * sizeof *length);
+
+    for (int image = 0; image < images; image++)
+        for (int square = -1; square < squares; square++) {
+            struct range y = { 0, down }, z = { 0, across };
+            int before = count;
+
+            if (square >= 0) {
+                y = covered(down, grid, square / grid);
+                z = covered(across, grid, square % grid);
+            }
+            for (int i = y.first; i < y.last; i++)
+                for (int j = z.first; j < z.last; j++)
+                    at[count++] = (image * down + i) * across + j;
+            length[spans++] = count - before;
+        }
+    x = mean_rows(t, take_rows(t, tensor_as_rows(t, x), at, count), spans_of(t, spans, length));
+    return tensor_reshape(t, x, 3, (long[]){ images, 1 + squares, width(x) });
+}
+
 struct tensor *efficientnet_forward(struct tape *t, struct efficientnet *e, struct tensor *pixels,
                                     bool first_only)
 {
@@ -146,6 +182,8 @@ struct tensor *efficientnet_forward(struct tape *t, struct efficientnet *e, stru
     places = x->shape[1] * x->shape[2];
     if (first_only)
         x = mean_rows(t, tensor_as_rows(t, x), spans_even(t, (int)images, (int)places));
+    else if (e->config.grid)
+        x = pool(t, x, e->config.grid);
     else
         x = prepend_mean(t, tensor_reshape(t, x, 3, (long[]){ images, places, width(x) }));
     return tape_keep(t, start, x);

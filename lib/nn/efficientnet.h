@@ -13,6 +13,7 @@ struct efficientnet_config {
     float width, depth; /* coefficients: of channels, of blocks in a stage */
     long stem, head;    /* channels of the first and the last convolution, which do not scale */
     float eps;          /* of batch normalisation */
+    int grid;           /* places are averaged to grid x grid; 0: they are left */
 };
 struct inverted { /* a block: expand, filter, project */
     struct linear expand, filter, project;
@@ -31,7 +32,7 @@ void efficientnet_init(struct efficientnet *e, const struct efficientnet_config 
 void efficientnet_params(struct efficientnet *e, struct params *p);
 int efficientnet_tokens(const struct efficientnet_config *c); /* the mean and the places */
 /* pixels: [n, 3, image, image] -> [n, tokens, head]: the mean over all places, then the places row
- * by row; with first_only the means alone, [n, head] */
+ * by row, or means over the squares of a grid; with first_only the first alone, [n, head] */
 struct tensor *efficientnet_forward(struct tape *t, struct efficientnet *e, struct tensor *pixels,
                                     bool first_only);
 void efficientnet_close(struct efficientnet *e);

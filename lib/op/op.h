@@ -94,6 +94,9 @@ struct tensor *drop_sequences(struct tape *t, struct tensor *x, const struct spa
 struct tensor *linear_onto_dropping(struct tape *t, struct linear *l, struct tensor *x,
                                     struct tensor *h, const struct spans *spans, float rate);
 
+/* multiply.c - x z, element by element; both of one shape */
+struct tensor *multiply(struct tape *t, struct tensor *x, struct tensor *z);
+
 /* scale.c - x times a number: by, exp(s), s, 1/s; s a scalar parameter */
 struct tensor *scale(struct tape *t, struct tensor *x, float by);
 struct tensor *scale_exp(struct tape *t, struct tensor *x, struct tensor *s);

@@ -155,6 +155,16 @@ static struct tensor *run_rmsnorm_view(struct tape *t, struct tensor *const *in)
     return rmsnorm(t, tensor_columns(t, in[0], 3, 10), in[1], 1e-6f);
 }
 
+static struct tensor *run_multiply(struct tape *t, struct tensor *const *in)
+{
+    return multiply(t, in[0], in[1]);
+}
+
+static struct tensor *run_multiply_columns(struct tape *t, struct tensor *const *in)
+{
+    return multiply(t, tensor_columns(t, in[0], 2, 5), tensor_columns(t, in[0], 0, 5));
+}
+
 static struct tensor *run_gate(struct tape *t, struct tensor *const *in)
 {
     return gate(t, in[0], ACTIVATION_GELU);
@@ -473,6 +483,9 @@ static const struct row table[] = {
     { "dropout", run_dropout, { S2(5, 7) }, 1, true },
     { "dropout, large", run_dropout, { S2(300, 200) }, 1, true },
     { "drop_sequences", run_drop_sequences, { S2(10, 7) }, 1, true },
+    { "multiply", run_multiply, { S2(4, 9), S2(4, 9) }, 2, false },
+    { "multiply by what does not learn", run_multiply, { S2(4, 9), F2(4, 9) }, 2, false },
+    { "multiply columns by columns", run_multiply_columns, { S2(4, 9) }, 1, false },
 };
 
 int main(void)

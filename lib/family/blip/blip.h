@@ -22,6 +22,7 @@ struct blip_config {
     /* Between a tower that stays as it is and the rest: tokens become norm(gelu(x W^T + b)), that
      * wide; 0: nothing is between. */
     long neck;
+    bool product;   /* matching also weighs the products of the two embeddings' numbers */
     bool text_mean; /* a text's embedding is of the mean of its states, not of [CLS] */
     struct bert_config text;
     long embedding;               /* of the contrastive space, 256 */
@@ -37,9 +38,11 @@ struct blip {
     struct linear neck;
     struct norm neck_norm;
     struct bert encoder, decoder;
-    struct linear vision_projection, text_projection, match_head, pooler;
+    struct linear vision_projection, text_projection, match_head, match_product, pooler;
     struct tensor *temperature; /* of ITC, for learning alone; or NULL */
     struct tensor *logit_scale; /* contrastive alone */
+    /* While it learns: what of the text side does not. */
+    struct text_cache *kept_rows, *kept_below, *kept_causal;
 };
 
 void blip_init(struct blip *m, const struct blip_config *config);
@@ -57,6 +60,22 @@ struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tenso
 struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels);
 struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
                                    const struct spans *texts);
+/* The encoder's row of each text, and the embedding made of it. */
+struct tensor *blip_text_row(struct tape *t, struct blip *m, const int *ids,
+                             const struct spans *texts);
+struct tensor *blip_project_text(struct tape *t, struct blip *m, struct tensor *x);
+/* What a text's states are behind the layers that never look at an image, of which there are some;
+ * causal: the decoder's. */
+struct tensor *blip_text_below(struct tape *t, struct blip *m, const int *ids,
+                               const struct spans *texts, bool causal);
+/* ITM logits of grounded states, text i beside image image_of[i]; the embeddings, rows of which
+ * text_of (NULL: i) chooses, count only with config.product. */
+struct blip_sides {
+    struct tensor *images, *texts; /* embeddings */
+    const int *image_of, *text_of;
+};
+struct tensor *blip_match_logits(struct tape *t, struct blip *m, struct tensor *states,
+                                 const struct blip_sides *sides);
 /* ITM logits [texts, 2].  in: ids, texts, image, images, image_of; each text begins with
  * config.encode. */
 struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_input *in);

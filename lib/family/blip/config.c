@@ -92,7 +92,7 @@ static int check_net(const struct efficientnet_config *c)
 {
     if (c->image < 32 || c->image > 4096 || !(c->width >= 0.05f && c->width <= 8) ||
         !(c->depth >= 0.05f && c->depth <= 8) || c->stem < 1 || c->stem > 4096 || c->head < 1 ||
-        c->head > 65536 || !(c->eps > 0))
+        c->head > 65536 || !(c->eps > 0) || c->grid < 0 || c->grid > (c->image + 31) / 32)
         return fail("the BLIP model's image tower makes no sense: image %d, width %g, depth %g, "
                     "%ld channels at its end",
                     c->image, (double)c->width, (double)c->depth, c->head);
@@ -105,6 +105,9 @@ static int check(const struct blip_config *c)
         return fail("the BLIP model has neither a text encoder nor a text decoder");
     if (c->match && (c->embedding < 1 || c->embedding > 65536))
         return fail("the BLIP model's embeddings of %ld numbers make no sense", c->embedding);
+    if (c->text.cross_from < 0 || c->text.cross_from >= c->text.layers)
+        return fail("the BLIP model looks at images from layer %d on, of %d", c->text.cross_from,
+                    c->text.layers);
     if (c->neck < 0 || c->neck > 65536)
         return fail("the BLIP model's bridge of %ld numbers makes no sense", c->neck);
     if (c->vision.convolves ? check_net(&c->vision.net) : sizes_check_vit("BLIP", &c->vision.vit))
@@ -167,6 +170,7 @@ static const struct field net_fields[] = {
     FIELD("stem_size", LONG, AT(vision.net.stem), .otherwise = 32),
     FIELD("hidden_size", LONG, AT(vision.net.head), .otherwise = 1280),
     FIELD("batch_norm_eps", REAL, AT(vision.net.eps), .otherwise = 1e-3),
+    FIELD("pooled_grid", INT, AT(vision.net.grid), .otherwise = 0),
     { 0 },
 };
 
@@ -189,6 +193,8 @@ int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_confi
     config_read(&text, text_fields, c);
     c->text_mean = !strcmp(read_word(&text, "pooling", ""), "mean");
     c->text.token_types = read_whole(&text, "type_vocab_size", 0);
+    c->text.cross_from = (int)read_whole(&text, "fusion_layer", 0);
+    c->product = read_flag(&top, "match_products", false);
     ids(c);
     c->begin = (int)read_whole(&text, "bos_token_id", c->begin);
     c->end = (int)read_whole(&text, "sep_token_id", BERT_END);
@@ -225,6 +231,8 @@ static void write_text(cJSON *o, const struct blip_config *c, int end)
         config_word(o, "pooling", "mean");
     if (c->text.token_types)
         config_whole(o, "type_vocab_size", c->text.token_types);
+    if (c->text.cross_from)
+        config_whole(o, "fusion_layer", c->text.cross_from);
 }
 
 cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
@@ -247,6 +255,8 @@ cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
     write_text(config_object(root, "text_config"), &c, end);
     if (c.neck)
         config_whole(root, "bridge_hidden_size", c.neck);
+    if (c.product)
+        cJSON_AddTrueToObject(root, "match_products");
     vision = config_object(root, "vision_config");
     config_word(vision, "model_type", c.vision.convolves ? net_type : "blip_vision_model");
     config_write(vision, c.vision.convolves ? net_fields : vision_fields, &c);
@@ -262,7 +272,8 @@ int blip_save_original(const struct model *m, struct original *o)
 
     if (c->contrastive)
         return fail_as("unsupported", "BLIP's authors have no model of two pooled towers");
-    if (c->vision.convolves || c->neck || c->text_mean || c->text.token_types)
+    if (c->vision.convolves || c->neck || c->text_mean || c->text.token_types ||
+        c->text.cross_from || c->product)
         return fail_as("unsupported", "BLIP's authors have no such image tower or text encoder");
     if (c->vision.vit.heads != sizes_heads(c->vision.vit.width) ||
         c->text.heads != sizes_heads(c->text.width) || c->begin != c->text.vocabulary - 2)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "family/blip/blip.h"
+#include "learn/text_cache.h"
 
 static const float neck_eps = 1e-6f;
 
@@ -71,6 +72,9 @@ void blip_params(struct blip *m, struct params *p)
                       linear_uniform(c->text.width));
         linear_params(&m->match_head, p, "match_head", 2, c->text.width,
                       linear_uniform(c->text.width));
+        if (c->product)
+            linear_params(&m->match_product, p, "match_product", 2, c->embedding,
+                          without_bias(linear_uniform(c->embedding)));
         param_scalar(p, &m->temperature, INIT_VALUE(blip_first_temperature), "temperature");
         params_optional(p);
     }
@@ -85,7 +89,11 @@ void blip_close(struct blip *m)
     linear_close(&m->vision_projection);
     linear_close(&m->text_projection);
     linear_close(&m->match_head);
+    linear_close(&m->match_product);
     linear_close(&m->pooler);
+    text_cache_free(m->kept_rows);
+    text_cache_free(m->kept_below);
+    text_cache_free(m->kept_causal);
 }
 
 struct tensor *blip_features(struct tape *t, struct blip *m, struct tensor *pixels)
@@ -131,8 +139,8 @@ struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *p
     return project_image(t, m, blip_bridge(t, m, tower_forward(t, &m->vision, pixels, true)));
 }
 
-struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
-                                   const struct spans *texts)
+struct tensor *blip_text_row(struct tape *t, struct blip *m, const int *ids,
+                             const struct spans *texts)
 {
     bool mean = m->config.text_mean;
     struct bert_input in = { .ids = ids,
@@ -140,20 +148,65 @@ struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *id
                              .first_only = mean ? NULL : firsts(t, texts) };
     struct tensor *x = bert_forward(t, &m->encoder, &in);
 
-    if (mean)
-        x = mean_rows(t, x, texts);
+    return mean ? mean_rows(t, x, texts) : x;
+}
+
+struct tensor *blip_project_text(struct tape *t, struct blip *m, struct tensor *x)
+{
     if (m->config.contrastive)
         x = tensor_tanh(t, linear(t, &m->pooler, x, ACTIVATION_NONE));
 
     return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
 }
 
+struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
+                                   const struct spans *texts)
+{
+    return blip_project_text(t, m, blip_text_row(t, m, ids, texts));
+}
+
+struct tensor *blip_text_below(struct tape *t, struct blip *m, const int *ids,
+                               const struct spans *texts, bool causal)
+{
+    struct bert_input in = {
+        .ids = ids, .texts = texts, .causal = causal, .to = m->config.text.cross_from
+    };
+
+    return bert_forward(t, causal ? &m->decoder : &m->encoder, &in);
+}
+
+/* The products are about 1 / embedding each, and are weighed as if they were about 1. */
+static struct tensor *weigh_products(struct tape *t, struct blip *m, struct tensor *u,
+                                     struct tensor *v)
+{
+    struct tensor *x = scale(t, multiply(t, u, v), (float)m->config.embedding);
+
+    return linear(t, &m->match_product, x, ACTIVATION_NONE);
+}
+
+struct tensor *blip_match_logits(struct tape *t, struct blip *m, struct tensor *states,
+                                 const struct blip_sides *sides)
+{
+    struct tensor *x = linear(t, &m->match_head, states, ACTIVATION_NONE), *u, *v;
+
+    if (!m->config.product)
+        return x;
+    u = sides->image_of ? take_rows(t, sides->images, sides->image_of, rows(x)) : sides->images;
+    v = sides->text_of ? take_rows(t, sides->texts, sides->text_of, rows(x)) : sides->texts;
+    return add(t, x, weigh_products(t, m, u, v));
+}
+
 struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_input *in)
 {
     struct bert_input begun = *in;
+    struct blip_sides sides = { .image_of = in->image_of };
 
     begun.first_only = firsts(t, in->texts);
-    return linear(t, &m->match_head, bert_forward(t, &m->encoder, &begun), ACTIVATION_NONE);
+    if (m->config.product) {
+        sides.images = blip_image_embedding(t, m, in->image, in->images->count);
+        sides.texts = blip_text_embedding(t, m, in->ids, in->texts);
+    }
+    return blip_match_logits(t, m, bert_forward(t, &m->encoder, &begun), &sides);
 }
 
 struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,

@@ -9,6 +9,7 @@ static const struct rename heads[] = {
     { .ours = "vision_projection.", .theirs = "vision_proj." },
     { .ours = "text_projection.", .theirs = "text_proj." },
     { .ours = "match_head.", .theirs = "itm_head." },
+    { .ours = "match_product.", .theirs = "itm_product." },
     { .ours = "temperature", .theirs = "temp" },
     { .ours = "neck.", .theirs = "vision_neck." },
     { .ours = "neck_norm.", .theirs = "vision_neck_norm." },

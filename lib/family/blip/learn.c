@@ -15,6 +15,7 @@
 #include "base/number.h"
 #include "family/blip/blip.h"
 #include "family/registry.h"
+#include "learn/text_cache.h"
 
 static const float least_temperature = 0.001f, most_temperature = 0.5f;
 static const float negative_floor = 1e-4f; /* every negative has a chance */
@@ -96,6 +97,36 @@ static void ask_teacher(const struct batch *s, struct contrast *c)
     c->teacher_texts = tape_keep(s->t, mark, blip_text_embedding(s->t, b, p->ids, s->texts));
 }
 
+/* What text_cache_rows() asks for. */
+static struct tensor *row_of_text(struct tape *t, void *self, const int *ids,
+                                  const struct spans *texts)
+{
+    return blip_text_row(t, self, ids, texts);
+}
+
+static struct tensor *below_matching(struct tape *t, void *self, const int *ids,
+                                     const struct spans *texts)
+{
+    return blip_text_below(t, self, ids, texts, false);
+}
+
+static struct tensor *below_writing(struct tape *t, void *self, const int *ids,
+                                    const struct spans *texts)
+{
+    return blip_text_below(t, self, ids, texts, true);
+}
+
+/* Sets where the layers that look at an image begin, and their states. */
+static void begin_below(const struct batch *s, struct bert_input *in)
+{
+    struct text_cache **kept = in->causal ? &s->blip->kept_causal : &s->blip->kept_below;
+
+    in->from = s->blip->config.text.cross_from;
+    if (in->from)
+        in->states = text_cache_rows(s->t, kept, in->ids, in->texts,
+                                     in->causal ? below_writing : below_matching, s->blip);
+}
+
 static struct tensor *itc(const struct batch *s, struct contrast *c)
 {
     const struct pairs *p = s->pairs;
@@ -104,7 +135,9 @@ static struct tensor *itc(const struct batch *s, struct contrast *c)
         c->images = blip_image_embedding(s->t, s->blip, s->image, p->count);
     else
         c->images = embed_images(s, s->m);
-    c->texts = blip_text_embedding(s->t, s->blip, p->ids, s->texts);
+    c->texts = blip_project_text(
+        s->t, s->blip,
+        text_cache_rows(s->t, &s->blip->kept_rows, p->ids, s->texts, row_of_text, s->blip));
     c->temperature = temperature(s->blip);
     if (s->options->teacher)
         ask_teacher(s, c);
@@ -125,9 +158,12 @@ static struct tensor *itm(const struct batch *s, const struct contrast *c)
         .looked = s->looked,
         .first_only = m.texts->start,
     };
-    struct tensor *x = bert_forward(s->t, &s->blip->encoder, &in);
+    struct blip_sides sides = { c->images, c->texts, m.image_of, m.text };
+    struct tensor *x;
 
-    return cross_entropy(s->t, linear(s->t, &s->blip->match_head, x, ACTIVATION_NONE), m.target, 0);
+    begin_below(s, &in);
+    x = bert_forward(s->t, &s->blip->encoder, &in);
+    return cross_entropy(s->t, blip_match_logits(s->t, s->blip, x, &sides), m.target, 0);
 }
 
 /* ids of the texts as the decoder reads them; which of its rows are to foretell what. */
@@ -175,6 +211,7 @@ static struct tensor *lm(const struct batch *s)
 
     if (!count)
         return nothing(s->t);
+    begin_below(s, &in);
     x = take_rows(s->t, bert_forward(s->t, &s->blip->decoder, &in), at, count);
     x = bert_logits(s->t, &s->blip->decoder, x);
     return cross_entropy(s->t, x, target, s->options->smoothing);

@@ -215,8 +215,9 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x,
 static float *ground(struct tape *t, struct model *m, struct tensor *x, const int *ids, int count)
 {
     struct blip *b = m->self;
-    int layers = b->config.text.layers;
-    struct bert_watch watch = { .layer = layers < 4 ? 0 : layers / 2 };
+    int from = b->config.text.cross_from, layers = b->config.text.layers;
+    int middle = layers < 4 ? 0 : layers / 2;
+    struct bert_watch watch = { .layer = middle < from ? from : middle };
     const struct spans *spans = spans_of(t, 1, &count);
     struct tensor *logits =
         blip_match_watched(t, b, blip_bridge(t, b, x), grounded(t, m, ids, spans), count, &watch);
