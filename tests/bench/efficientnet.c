@@ -53,7 +53,7 @@ static void draw(struct params *p, struct arena *memory)
 
 static double measure(float width, float depth, int side)
 {
-    const struct efficientnet_config config = { side, width, depth, 32, 1280, 1e-3f };
+    const struct efficientnet_config config = { side, width, depth, 32, 1280, 1e-3f, 0 };
     struct efficientnet e;
     struct params p = { 0 };
     struct arena memory = { 0 };
