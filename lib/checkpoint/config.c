@@ -17,6 +17,7 @@ static const struct {
     { "gelu_new", ACTIVATION_GELU_TANH },
     { "relu", ACTIVATION_RELU },
     { "relu6", ACTIVATION_RELU6 },
+    { "silu", ACTIVATION_SILU },
 };
 
 /* --- reading --- */

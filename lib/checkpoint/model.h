@@ -67,6 +67,9 @@ struct family {
      * its tokenizer, or NULL.  NULL after fail(). */
     cJSON *(*config)(const struct model *m, const struct tokenizer *t,
                      const struct layout **layout);
+    /* How the files are called; NULL: config.json, beside which images have a file of their own,
+     * and model.safetensors. */
+    const char *config_name, *weights_name;
     /* What processor_config.json says besides the class; NULL: there is no such file. */
     void (*processor_config)(const struct model *m, cJSON *o);
     /* How the authors' own code wants the file; -1 after fail() where it could not be that model.
@@ -90,7 +93,7 @@ struct tokenizer_kind {
     bool needs_settings; /* beside copied files too: transformers cannot guess the class */
 };
 extern const struct tokenizer_kind tokenizer_kind_clip, tokenizer_kind_bert, tokenizer_kind_opt,
-    tokenizer_kind_t5, tokenizer_kind_siglip;
+    tokenizer_kind_t5, tokenizer_kind_siglip, tokenizer_kind_xlm, tokenizer_kind_roberta;
 
 enum { ALSO = 2 };  /* files of towers beside the checkpoint's: image, language */
 struct image_side { /* how pictures come in; all 0 without an image tower */

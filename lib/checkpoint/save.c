@@ -89,7 +89,8 @@ static void describe_orders(struct buffer *b, const struct pieces *p)
 static int save_weights(const struct model *m, const struct layout *l, const char *folder,
                         const struct save_options *o)
 {
-    char *path = path_join(folder, o->packed ? "packed.safetensors" : "model.safetensors");
+    const char *name = m->family->weights_name ? m->family->weights_name : "model.safetensors";
+    char *path = path_join(folder, o->packed ? "packed.safetensors" : name);
     struct buffer metadata = { 0 };
     struct pieces p;
     int status = pieces_gather(&p, m, l, o);
@@ -128,6 +129,11 @@ static int save_processor(const struct model *m, const char *folder)
     return status;
 }
 
+static const char *config_name(const struct model *m)
+{
+    return m->family->config_name ? m->family->config_name : "config.json";
+}
+
 /* config.json says by which tradition the model computes: transformers and the authors differ in
  * how they resize and clean. */
 static int save_settings(const struct model *m, const struct tokenizer *t, const char *folder,
@@ -138,6 +144,11 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
 
     if (!root)
         return -1;
+    if (m->family->config_name) { /* says all */
+        status = save_json(folder, config_name(m), root);
+        cJSON_Delete(root);
+        return status;
+    }
     config_word(root, "dtype", torch_name(type_of(m, o)));
     config_word(root, "vlm_compat", m->reading.clean == CLEAN_HF ? "hf" : "original");
     if (m->image.size)
@@ -194,7 +205,7 @@ int model_save(const struct model *m, const char *folder, const struct save_opti
 
     if (!m->family->config)
         return fail_as("unsupported", "%s cannot be saved", m->about);
-    if (folder_begin(&f, folder, "config.json"))
+    if (folder_begin(&f, folder, config_name(m)))
         return -1;
     if (save_into(m, f.temporary, o) == 0)
         return folder_commit(&f, own);

@@ -74,6 +74,27 @@ static struct tokenizer *open_siglip(const struct model *m, const char *path)
     return tokenizer_siglip(path, m->reading.clean);
 }
 
+static struct tokenizer *open_xlm(const struct model *m, const char *path)
+{
+    return tokenizer_xlm(path, m->reading.clean);
+}
+
+/* GPT-2's pieces in BERT's frame. */
+static struct tokenizer *open_roberta(const struct model *m, const char *path)
+{
+    struct tokenizer *t = tokenizer_opt(path, m->reading.clean);
+    int begin = t ? tokenizer_id(t, "<s>") : -1;
+
+    if (t && begin < 0) {
+        fail("%s: <s> is missing", path);
+        tokenizer_close(t);
+        return NULL;
+    }
+    if (t)
+        tokenizer_frame(t, begin, tokenizer_id(t, "</s>"));
+    return t;
+}
+
 /* BLIP's authors add two tokens behind the vocabulary, BLIP-2's the first of them, so that a text
  * may spell them; one that was saved with a model has them already. */
 static struct tokenizer *open_bert(const struct model *m, const char *path)
@@ -312,4 +333,14 @@ const struct tokenizer_kind tokenizer_kind_t5 = {
 const struct tokenizer_kind tokenizer_kind_siglip = {
     .files = "spiece.model, or tokenizer.json",
     .open = open_siglip,
+};
+const struct tokenizer_kind tokenizer_kind_xlm = {
+    .files = "tokenizer.json",
+    .open = open_xlm,
+    .one_json = true,
+};
+const struct tokenizer_kind tokenizer_kind_roberta = {
+    .files = "tokenizer.json, or vocab.json with merges.txt",
+    .open = open_roberta,
+    .one_json = true,
 };

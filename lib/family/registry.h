@@ -9,7 +9,7 @@
 
 /* One row a family, in the order in which they are asked whether they know a checkpoint.
  * NAME/model.c has family_NAME, NAME/learn.c NAME_learner. */
-#define FAMILIES(row) row(clip) row(albef) row(blip) row(blip2) row(siglip)
+#define FAMILIES(row) row(open_clip) row(clip) row(albef) row(blip) row(blip2) row(siglip)
 
 #define DECLARE(name)                                                                              \
     extern const struct family family_##name;                                                      \

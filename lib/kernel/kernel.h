@@ -23,6 +23,7 @@ enum activation {
     ACTIVATION_GELU_TANH,  /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
     ACTIVATION_RELU,
     ACTIVATION_RELU6, /* min(max(x, 0), 6) */
+    ACTIVATION_SILU,  /* x sigmoid(x) */
 };
 
 struct panel_kernel;

@@ -70,6 +70,8 @@ static float active(float x, enum activation which)
         return x < 0 ? 0 : x; /* NaN stays */
     case ACTIVATION_RELU6:
         return x < 0 ? 0 : x > 6 ? 6 : x;
+    case ACTIVATION_SILU:
+        return x / (1 + expf(-x));
     }
     return x;
 }
@@ -94,6 +96,9 @@ static float slope(float x, enum activation which)
         return x > 0;
     case ACTIVATION_RELU6:
         return x > 0 && x < 6;
+    case ACTIVATION_SILU:
+        s = 1 / (1 + expf(-x));
+        return s + x * s * (1 - s);
     }
     return 1;
 }

@@ -64,6 +64,9 @@ INLINE void activate_backward_all(float *dx, const float *dy, const float *x, lo
     case ACTIVATION_RELU6:                                                                         \
         call(ACTIVATION_RELU6);                                                                    \
         break;                                                                                     \
+    case ACTIVATION_SILU:                                                                          \
+        call(ACTIVATION_SILU);                                                                     \
+        break;                                                                                     \
     }
 
 static TARGET void activate(float *y, const float *x, long count, enum activation which)

@@ -62,6 +62,8 @@ INLINE vec active(vec x, enum activation which)
         return larger(set(0), x);
     case ACTIVATION_RELU6:
         return smaller(set(6), larger(set(0), x));
+    case ACTIVATION_SILU:
+        return x / (set(1) + exponential(set(0) - x));
     }
     return x;
 }
@@ -90,6 +92,10 @@ INLINE vec slope(vec x, enum activation which)
         return where_below(set(0), x, set(1), set(0));
     case ACTIVATION_RELU6:
         return where_below(set(0), x, where_below(x, set(6), set(1), set(0)), set(0));
+    case ACTIVATION_SILU:
+        e = exponential(smaller(set(80), set(0) - x));
+        s = set(1) / (set(1) + e);
+        return muladd(x * s, e * s, s);
     }
     return set(1);
 }

@@ -150,11 +150,12 @@ struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert
 {
     const struct spans *s = in->texts;
     int count = s->start[s->count], *at = tape_alloc(t, (size_t)count * sizeof *at);
+    int first = b->config.first_position;
     struct tensor *x;
 
     for (int i = 0; i < s->count; i++)
         for (int k = s->start[i]; k < s->start[i + 1]; k++)
-            at[k] = k - s->start[i] + (in->queries ? 0 : cached_ids(in, i));
+            at[k] = k - s->start[i] + (in->queries ? 0 : first + cached_ids(in, i));
     if (in->queries)
         return dropout(t, norm_over(t, &b->norm, embed(t, b->queries, at, count)), t->dropout);
     x = embed(t, b->words, in->ids, count);

@@ -16,7 +16,8 @@
 
 struct bert_config {
     long vocabulary, positions, width, mlp;
-    long token_types; /* 0: no table; BLIP has none */
+    long token_types;   /* 0: no table; BLIP has none */
+    int first_position; /* of a text's first token: RoBERTa's is 2 */
     int layers, heads;
     float eps;
     long cross_width;            /* of the image tokens; 0: no cross-attention */

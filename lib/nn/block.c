@@ -64,24 +64,42 @@ void linear_params(struct linear *l, struct params *p, const char *name, long ou
 void block_params(struct block *b, struct params *p, long width, long mlp,
                   const struct block_initial *initial)
 {
+    struct linear_initial qkv = b->no_qkv_bias ? without_bias(initial->qkv) : initial->qkv;
+
     params_in(p, "norm1");
     norm_params(&b->norm1, p, width);
     params_out(p);
     params_in(p, "attention");
-    linear_params(&b->qkv, p, "query", width, width, initial->qkv);
-    linear_params(&b->qkv, p, "key", width, width, initial->qkv);
+    linear_params(&b->qkv, p, "query", width, width, qkv);
+    linear_params(&b->qkv, p, "key", width, width, qkv);
     if (b->no_key_bias)
         params_optional(p);
-    linear_params(&b->qkv, p, "value", width, width, initial->qkv);
+    linear_params(&b->qkv, p, "value", width, width, qkv);
+    if (b->has_inner) {
+        params_in(p, "norm");
+        norm_params(&b->inner, p, width);
+        params_out(p);
+    }
     linear_params(&b->out, p, "out", width, width, initial->out);
     params_out(p);
+    if (b->scaled)
+        param(p, &b->scale1, INIT_VALUE(1e-5f), "scale1", width);
     params_in(p, "norm2");
     norm_params(&b->norm2, p, width);
     params_out(p);
     params_in(p, "mlp");
+    if (b->gated)
+        linear_params(&b->fc1, p, "gate", mlp, width, initial->fc1);
     linear_params(&b->fc1, p, "fc1", mlp, width, initial->fc1);
+    if (b->has_inner) {
+        params_in(p, "norm");
+        norm_params(&b->mlp_norm, p, mlp);
+        params_out(p);
+    }
     linear_params(&b->fc2, p, "fc2", width, mlp, initial->fc2);
     params_out(p);
+    if (b->scaled)
+        param(p, &b->scale2, INIT_VALUE(1e-5f), "scale2", width);
 }
 
 static struct attention_plan plan(const struct block *b, long width, bool causal,
@@ -97,17 +115,53 @@ static struct attention_plan plan(const struct block *b, long width, bool causal
     };
 }
 
+/* x + h; written over x where nothing is remembered, as linear_onto() does */
+static struct tensor *add_onto(struct tape *t, struct tensor *x, struct tensor *h)
+{
+    if (wants(x) || wants(h))
+        return add(t, x, h);
+    for (long i = 0; i < rows(x); i++)
+        kernels.add(x->data + i * x->stride, x->data + i * x->stride, h->data + i * h->stride,
+                    width(x));
+    return x;
+}
+
+/* x + (h W^T + b), with a norm behind it or LayerScale where the layer has them */
+static struct tensor *onto(struct tape *t, struct block *b, bool second, struct tensor *x,
+                           struct tensor *h, const struct spans *spans)
+{
+    struct linear *l = second ? &b->fc2 : &b->out;
+    float rate = t->drop_path * b->drops;
+
+    if (!b->after && !b->scaled)
+        return linear_onto_dropping(t, l, x, h, spans, rate);
+    h = linear(t, l, h, ACTIVATION_NONE);
+    if (b->after)
+        h = norm_forward(t, second ? &b->norm2 : &b->norm1, h);
+    if (b->scaled)
+        h = factors(t, h, second ? b->scale2 : b->scale1);
+    return add_onto(t, x, drop_sequences(t, h, spans, rate));
+}
+
+static struct tensor *turned(struct tape *t, const struct block *b, struct tensor *x)
+{
+    return b->rotary ? rotate(t, b->rotary, x) : x;
+}
+
 static struct tensor *attend(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal)
 {
     long wide = width(x);
-    struct tensor *h = norm_forward(t, &b->norm1, x);
+    struct tensor *h = b->after ? x : norm_forward(t, &b->norm1, x);
     struct attention_plan all = plan(b, wide, causal, spans, spans);
 
     h = linear(t, &b->qkv, h, ACTIVATION_NONE);
-    h = attention(t, &all, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide),
+    h = attention(t, &all, turned(t, b, tensor_columns(t, h, 0, wide)),
+                  turned(t, b, tensor_columns(t, h, wide, wide)),
                   tensor_columns(t, h, 2 * wide, wide));
-    return linear_onto_dropping(t, &b->out, x, h, spans, t->drop_path * b->drops);
+    if (b->has_inner)
+        h = norm_forward(t, &b->inner, h);
+    return onto(t, b, false, x, h, spans);
 }
 
 /* How many of the picked rows each sequence has. */
@@ -141,38 +195,54 @@ static void split(struct block *b)
     b->key_value.parts = 2;
 }
 
-/* onto: the picked rows of x, which are in each sequence as many as some->queries says */
+/* picked: the picked rows of x, which do not turn, and are in each sequence as many as
+ * some->queries says */
 static struct tensor *attend_picked(struct tape *t, struct block *b, struct tensor *x,
-                                    struct tensor *onto, const struct attention_plan *some,
+                                    struct tensor *picked, const struct attention_plan *some,
                                     const struct pick *pick)
 {
     long wide = width(x);
-    struct tensor *h = norm_forward(t, &b->norm1, x), *q;
+    struct tensor *h = b->after ? x : norm_forward(t, &b->norm1, x), *q;
 
     split(b);
     q = linear(t, &b->query, take_rows(t, h, pick->index, pick->count), ACTIVATION_NONE);
     h = linear(t, &b->key_value, h, ACTIVATION_NONE);
-    h = attention(t, some, q, tensor_columns(t, h, 0, wide), tensor_columns(t, h, wide, wide));
-    return linear_onto_dropping(t, &b->out, onto, h, some->queries, t->drop_path * b->drops);
+    h = attention(t, some, q, turned(t, b, tensor_columns(t, h, 0, wide)),
+                  tensor_columns(t, h, wide, wide));
+    if (b->has_inner)
+        h = norm_forward(t, &b->inner, h);
+    return onto(t, b, false, picked, h, some->queries);
+}
+
+static struct tensor *feed_forward(struct tape *t, struct block *b, struct tensor *x,
+                                   const struct spans *spans)
+{
+    struct tensor *h = b->after ? x : norm_forward(t, &b->norm2, x);
+
+    if (b->gated)
+        h = gate(t, linear(t, &b->fc1, h, ACTIVATION_NONE), b->activation);
+    else
+        h = linear(t, &b->fc1, h, b->activation);
+    if (b->has_inner)
+        h = norm_forward(t, &b->mlp_norm, h);
+    return onto(t, b, true, x, h, spans);
 }
 
 struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal, const struct pick *pick)
 {
-    struct tensor *onto = pick ? take_rows(t, x, pick->index, pick->count) : x, *h;
+    struct tensor *picked = pick ? take_rows(t, x, pick->index, pick->count) : x;
     const struct spans *left = pick ? picked_spans(t, spans, pick) : spans;
     struct attention_plan some = plan(b, width(x), causal, left, spans);
     struct tape_mark start = tape_mark(t);
 
     if (pick)
-        x = attend_picked(t, b, x, onto, &some, pick);
+        x = attend_picked(t, b, x, picked, &some, pick);
     else
         x = attend(t, b, x, spans, causal);
     tape_drop(t, start);
     start = tape_mark(t);
-    h = norm_forward(t, &b->norm2, x);
-    h = linear(t, &b->fc1, h, b->activation);
-    x = linear_onto_dropping(t, &b->fc2, x, h, left, t->drop_path * b->drops);
+    x = feed_forward(t, b, x, left);
     tape_drop(t, start);
     return x;
 }

@@ -20,6 +20,10 @@ struct pick { /* the rows that are wanted after a last layer, one or more a sequ
  *
  *     x = x + out(attend(qkv(norm1(x))))
  *     x = x + fc2(activation(fc1(norm2(x))))
+ *
+ * EVA's layers have more: queries and keys turn by their place, a norm before `out` and one before
+ * `fc2`, a gate activation(gate(x)) fc1(x), or norm1 and norm2 behind `out` and `fc2`.  LayerScale
+ * multiplies what is added by a number a column.
  */
 struct norm {
     struct tensor *gain, *shift; /* [width] */
@@ -27,15 +31,19 @@ struct norm {
 };
 struct block {
     struct norm norm1, norm2;
+    struct norm inner, mlp_norm;    /* before out and fc2, where has_inner */
     struct linear qkv;              /* [width, width] x 3 */
     struct linear out;              /* [width, width] */
-    struct linear fc1;              /* [mlp, width] */
+    struct linear fc1;              /* [mlp, width]; before it the gate's, where gated */
     struct linear fc2;              /* [width, mlp] */
     struct linear query, key_value; /* the parts of qkv, for a layer with a pick */
     int heads;
     enum activation activation;
-    bool no_key_bias; /* may be absent; set before block_params */
-    float drops;      /* share of t->drop_path that this layer has: 0 in the first, 1 in the last */
+    const struct rotary *rotary;    /* of queries and keys; NULL: they do not turn */
+    struct tensor *scale1, *scale2; /* [width] LayerScale; NULL unless scaled */
+    bool no_key_bias;               /* may be absent; set before block_params, as are the next */
+    bool no_qkv_bias, has_inner, gated, after, scaled; /* after: norm1, norm2 behind, not before */
+    float drops; /* share of t->drop_path that this layer has: 0 in the first, 1 in the last */
 };
 /* What a new layer's numbers are. */
 struct linear_initial {

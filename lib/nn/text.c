@@ -27,6 +27,7 @@ void text_init(struct text *x, const struct text_config *config)
 
         b->heads = config->heads;
         b->activation = config->activation;
+        b->scaled = config->scaled;
         b->norm1.eps = b->norm2.eps = config->eps;
     }
 }

@@ -27,6 +27,7 @@ struct text_config {
     int pad_id, end_id;
     enum pooling pooling;
     bool norm_after_pool; /* same result but for POOL_MEAN */
+    bool scaled;          /* LayerScale; see struct block */
     bool bag;             /* no positions, no layers, no norm: the mean of token vectors */
 };
 struct text {

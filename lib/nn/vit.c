@@ -6,15 +6,49 @@
  *     x = block(x) for every layer
  *     x = norm_after(x)
  */
+#include <math.h>
 #include <stdlib.h>
 #include "base/memory.h"
 #include "nn/vit.h"
+
+/* The angle of pair i of a head: its place down, or across in the second half of the pairs, times
+ * 10000^(-4 i / head).  Computed in f32 as timm does. */
+static void fill_angles(struct vit *v, int head)
+{
+    const struct vit_config *c = &v->config;
+    int grid = c->image / c->patch, half = head / 2, bands = head / 4;
+    float *sine = v->angles, *cosine = sine + (size_t)grid * (size_t)grid * (size_t)half;
+
+    for (int i = 0; i < grid * grid; i++)
+        for (int k = 0; k < half; k++) {
+            bool across = (k >= bands) != c->across_first;
+            float band = 1 / powf(10000, (float)(k % bands) / (float)bands);
+            float place = (float)(across ? i % grid : i / grid) + c->rotary_offset;
+            float angle = place / (float)grid * (float)c->reference * band;
+
+            *sine++ = sinf(angle);
+            *cosine++ = cosf(angle);
+        }
+}
+
+static void init_rotary(struct vit *v)
+{
+    const struct vit_config *c = &v->config;
+    int head = (int)c->width / c->heads, grid = c->image / c->patch;
+    size_t count = (size_t)grid * (size_t)grid * (size_t)(head / 2);
+
+    v->angles = xalloc(2 * count, sizeof *v->angles);
+    fill_angles(v, head);
+    v->rotary = (struct rotary){ vit_tokens(c), !c->no_class, head, v->angles, v->angles + count };
+}
 
 /* Stochastic depth drops a later layer more often: `drops` rises from 0 to 1 over the layers (arXiv
  * 1603.09382). */
 void vit_init(struct vit *v, const struct vit_config *config)
 {
     *v = (struct vit){ .config = *config };
+    if (config->rotates)
+        init_rotary(v);
     v->before.eps = config->eps;
     v->after.eps = config->after_eps > 0 ? config->after_eps : config->eps;
     v->blocks = xalloc((size_t)config->layers, sizeof *v->blocks);
@@ -24,6 +58,13 @@ void vit_init(struct vit *v, const struct vit_config *config)
         b->heads = config->heads;
         b->activation = config->activation;
         b->no_key_bias = config->no_key_bias;
+        b->no_qkv_bias = config->no_qkv_bias;
+        b->has_inner = config->has_inner;
+        b->gated = config->gated;
+        b->after = config->after;
+        b->scaled = config->scaled;
+        b->rotary = config->rotates ? &v->rotary : NULL;
+        b->inner.eps = b->mlp_norm.eps = config->eps;
         b->norm1.eps = b->norm2.eps = config->eps;
         b->drops = config->layers > 1 ? (float)i / (float)(config->layers - 1) : 0;
     }
@@ -115,5 +156,6 @@ void vit_close(struct vit *v)
     for (int i = 0; i < v->config.layers; i++)
         block_close(&v->blocks[i]);
     free(v->blocks);
+    free(v->angles);
     *v = (struct vit){ 0 };
 }

@@ -20,6 +20,11 @@ struct vit_config {
     float after_eps;  /* of that; 0: as the others */
     bool corners;     /* for another image size, positions of the corners stay */
     bool no_key_bias; /* EVA: files may lack it; it changes nothing, softmax does not see it */
+    bool no_qkv_bias, has_inner, gated, after, scaled; /* see struct block */
+    bool rotates;                                      /* squares turn by their place */
+    bool across_first;   /* the first half of the angles is the column's, not the row's */
+    int reference;       /* squares a side of the grid whose places count */
+    float rotary_offset; /* added to places */
 };
 struct vit {
     struct vit_config config;
@@ -28,6 +33,8 @@ struct vit {
     struct tensor *position;    /* [tokens, width] */
     struct norm before, after;
     struct block *blocks;
+    struct rotary rotary; /* of config.rotates */
+    float *angles;        /* its sines and cosines */
 };
 void vit_init(struct vit *v, const struct vit_config *config);
 struct vit_initial { /* what a new tower's numbers are */

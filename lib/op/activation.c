@@ -69,3 +69,26 @@ struct tensor *tensor_tanh(struct tape *t, struct tensor *x)
             row_of(y, i)[k] = tanhf(row_of(x, i)[k]);
     return REMEMBER(t, &op_tanh, y, NULL, x);
 }
+
+/* y = 1 / (1 + e^-x), dx += dy y (1 - y).  Of one row an image, as well. */
+
+static void sigmoid_backward(const struct node *n)
+{
+    const struct tensor *x = n->in[0], *y = n->out;
+
+    for (long i = 0; i < rows(y); i++)
+        for (long k = 0; k < width(y); k++)
+            grad_of(x, i)[k] += grad_of(y, i)[k] * row_of(y, i)[k] * (1 - row_of(y, i)[k]);
+}
+
+static const struct op op_sigmoid = { .name = "sigmoid", .backward = sigmoid_backward };
+
+struct tensor *tensor_sigmoid(struct tape *t, struct tensor *x)
+{
+    struct tensor *y = tensor_like(t, x);
+
+    for (long i = 0; i < rows(x); i++)
+        for (long k = 0; k < width(x); k++)
+            row_of(y, i)[k] = 1 / (1 + expf(-row_of(x, i)[k]));
+    return REMEMBER(t, &op_sigmoid, y, NULL, x);
+}

@@ -80,6 +80,20 @@ struct tensor *gate(struct tape *t, struct tensor *x, enum activation act);
 /* activation.c - element by element */
 struct tensor *activate(struct tape *t, struct tensor *x, enum activation which);
 struct tensor *tensor_tanh(struct tape *t, struct tensor *x);
+struct tensor *tensor_sigmoid(struct tape *t, struct tensor *x);
+
+/* factors.c - y = x g, where row i of g counts for the i-th of rows(g) equal blocks of x's rows: a
+ * gain for each column where g is [d]    x, y: [.., d]  g: [blocks, d] */
+struct tensor *factors(struct tape *t, struct tensor *x, struct tensor *g);
+
+/* rotary.c - pairs of numbers turned by an angle: [a b] -> [a cos - b sin, b cos + a sin], in every
+ * head alike.  Of each `tokens` rows the first `skipped` stay; the angles are those of the others:
+ * sine, cosine: [tokens - skipped, head / 2] */
+struct rotary {
+    int tokens, skipped, head;
+    const float *sine, *cosine;
+};
+struct tensor *rotate(struct tape *t, const struct rotary *r, struct tensor *x);
 
 /* add.c - x + y; y: as x, or [tokens, d] repeated over the batch, or [d] over the rows */
 struct tensor *add(struct tape *t, struct tensor *x, struct tensor *y);

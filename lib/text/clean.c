@@ -247,6 +247,11 @@ static void canonicalize(struct codes *text, bool underscore_is_space)
     codes_lower(text, true);
 }
 
+bool clean_is_open(enum text_clean clean)
+{
+    return clean == CLEAN_OPEN_SPACES || clean == CLEAN_OPEN_LOWER || clean == CLEAN_OPEN_CANONICAL;
+}
+
 bool clean_is_siglip(enum text_clean clean)
 {
     return clean == CLEAN_CANONICAL || clean == CLEAN_CANONICAL_HF || clean == CLEAN_LOWER;
@@ -271,6 +276,11 @@ void clean_text(struct codes *text, enum text_clean clean)
         fix_text(text);
         unescape_twice(text);
     }
+    if (clean == CLEAN_OPEN_CANONICAL) {
+        canonicalize(text, true);
+        return;
+    }
     collapse_spaces(text);
-    codes_lower(text, true);
+    if (clean != CLEAN_OPEN_SPACES)
+        codes_lower(text, true);
 }

@@ -66,7 +66,8 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
     struct codes codes = { 0 };
 
     codes_from_utf8(&codes, text, size);
-    clean_text(&codes, t->clean);
+    if (clean_is_siglip(t->clean))
+        clean_text(&codes, t->clean);
     cut_specials(&cut, codes.at, codes.count);
     codes_free(&codes);
     bpe_work_free(&g.work);

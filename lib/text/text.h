@@ -18,6 +18,10 @@ enum text_clean {
     CLEAN_CANONICAL,    /* big_vision, open_clip: '_' becomes a space first */
     CLEAN_CANONICAL_HF, /* Hugging Face's SiglipTokenizer: '_' goes as well */
     CLEAN_LOWER,        /* Hugging Face's Siglip2Tokenizer: lower case alone */
+    /* open_clip's before tokenizers of Hugging Face: ftfy's fixes, HTML unescaped twice, then */
+    CLEAN_OPEN_SPACES,    /* spaces */
+    CLEAN_OPEN_LOWER,     /* spaces, lower case */
+    CLEAN_OPEN_CANONICAL, /* as CLEAN_CANONICAL */
 };
 struct tokenizer;
 struct token_ids {
@@ -40,6 +44,9 @@ struct tokenizer *tokenizer_opt(const char *path, enum text_clean clean);
  * spiece.model, then as sentencepiece; framed by </s> at the end alone.  Decoding as above.
  * NULL after fail(). */
 struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean);
+/* XLM-RoBERTa's pieces, from a folder or file: tokenizer.json; framed by <s> and </s>.  NULL after
+ * fail(). */
+struct tokenizer *tokenizer_xlm(const char *path, enum text_clean clean);
 /* SigLIP's, from a folder or file: spiece.model as T5's pieces, or a tokenizer.json of Gemma's byte
  * pair encoding, whose unknown characters are spelt in bytes; framed by the end alone.  `clean` is
  * one of the last three.  NULL after fail(). */

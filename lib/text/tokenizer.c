@@ -177,18 +177,37 @@ int tokenizer_id(const struct tokenizer *t, const char *token)
     return vocabulary_find(&t->vocabulary, token, strlen(token));
 }
 
+/* The text as open_clip hands it to a tokenizer of Hugging Face; of other kinds as it is. */
+static void add_cleaned(struct buffer *out, const struct tokenizer *t, const char *text,
+                        size_t size)
+{
+    struct codes codes = { 0 };
+
+    if (!clean_is_open(t->clean)) {
+        buffer_add(out, text, size);
+        return;
+    }
+    codes_from_utf8(&codes, text, size);
+    clean_text(&codes, t->clean);
+    codes_to_utf8(out, codes.at, codes.count);
+    codes_free(&codes);
+}
+
 /* The text is cut so that the frame still fits: the end token is always there. */
 void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, int limit,
                       struct token_ids *out)
 {
     struct id_list list = { 0 };
+    struct buffer cleaned = { 0 };
     size_t frame = (size_t)(t->begin >= 0) + (size_t)(t->end >= 0), room;
 
     assert(limit > 0 && (size_t)limit >= frame);
     room = (size_t)limit - frame;
     if (t->begin >= 0)
         id_add(&list, t->begin);
-    t->kind->encode(t, text, size, room, &list);
+    add_cleaned(&cleaned, t, text, size);
+    t->kind->encode(t, cleaned.data, cleaned.size, room, &list);
+    buffer_free(&cleaned);
     room += t->begin >= 0;
     out->truncated = list.count > room;
     if (out->truncated)

@@ -204,3 +204,18 @@ struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean)
     return tokenizer_open(path, clean_is_siglip(clean) ? siglip : t5, &unigram_kind, clean,
                           read_t5);
 }
+
+static int read_xlm(struct tokenizer *t, const char *path)
+{
+    if (read_t5(t, path) < 0)
+        return -1;
+    t->begin = tokenizer_id(t, "<s>");
+    return t->begin < 0 ? fail("%s: <s> is missing", path) : 0;
+}
+
+struct tokenizer *tokenizer_xlm(const char *path, enum text_clean clean)
+{
+    static const char *const names[] = { "tokenizer.json", NULL };
+
+    return tokenizer_open(path, names, &unigram_kind, clean, read_xlm);
+}

@@ -71,7 +71,8 @@ void fix_encoding(struct codes *text);
 
 /* clean.c */
 void clean_text(struct codes *text, enum text_clean clean);
-bool clean_is_siglip(enum text_clean clean); /* one of the last three */
+bool clean_is_siglip(enum text_clean clean); /* CLEAN_CANONICAL, CLEAN_CANONICAL_HF, CLEAN_LOWER */
+bool clean_is_open(enum text_clean clean);   /* one of the last three: done before the kind's own */
 
 /* vocabulary.c - strings and their ids */
 struct vocabulary {

@@ -87,6 +87,9 @@ int shards_read(struct weights *w);
 int torch_read(struct weights *w); /* w->zip is read */
 int npz_read(struct weights *w);   /* w->zip is read */
 bool npz_knows(const struct zip *z);
+/* flax.c - adds an array of NumPy's, as a matrix where Flax's transformers have another shape; -1
+ * after fail() */
+int flax_add(struct weights *w, struct stored *s);
 int legacy_read(struct weights *w);
 bool legacy_magic(const unsigned char *data, size_t size);
 

@@ -182,7 +182,7 @@ static int add(struct weights *w, const struct zip_entry *e)
     if (!a.s.name)
         return -1;
     a.s.data = weights_align(w, data + a.numbers, a.s.bytes, dtype_size(a.s.type), a.swap);
-    return weights_add(w, &a.s);
+    return flax_add(w, &a.s);
 }
 
 int npz_read(struct weights *w)

@@ -99,7 +99,7 @@ echo '{"do_lower_case":false}' >cased/tokenizer_config.json
 status 3 'do_lower_case' vlm-itm -m cased one
 like "$(cat .err)" 'tokenizer_config.json: texts are not folded' '... and which'
 take "$clip/hf-vit" swish
-edit '.vision_config.hidden_act="silu"' swish/config.json
+edit '.vision_config.hidden_act="mish"' swish/config.json
 status 3 'an activation that is not known' vlm-embed -m swish a.ppm
 
 # lengths

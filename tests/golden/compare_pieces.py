@@ -4,9 +4,11 @@
 PROGRAM is build/tests/unit/pieces.  GPT2 is a folder with OpenAI's encoder.json and vocab.bpe; without
 it a byte pair encoding is trained, as T5's pieces always are.
 """
+import html
 import json
 import os
 import random
+import string
 import struct
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import tempfile
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import ftfy
 import originals
 import texts
 
@@ -87,7 +90,41 @@ def main():
             tokenizer.save(folder + "/%s.json" % name)
             check("T5's, tokenizer.json, " + name, program, "t5", folder + "/%s.json" % name, "hf", lines,
                   encoder(tokenizer), tokenizer.decode)
+        check_open_clip(program, model, folder, lines, sample)
     print("1..%d" % tests)
+
+
+def basic_clean(text):
+    """open_clip's tokenizer.py: basic_clean."""
+    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+
+
+def spaces(text):
+    """What open_clip's HFTokenizer does to a text: clean="whitespace"."""
+    return " ".join(basic_clean(text).split()).strip()
+
+
+def canonical(text):
+    """clean="canonicalize"."""
+    text = basic_clean(text).replace("_", " ").translate(str.maketrans("", "", string.punctuation))
+    return " ".join(text.lower().split()).strip()
+
+
+def check_open_clip(program, model, folder, lines, sample):
+    """The tokenizers of open_clip's other towers: XLM-V's and XLM-RoBERTa's, SigLIP's, Gemma's."""
+    def only_ids(name, kind, vocabulary, style, clean, encode):
+        report(name, lines, ours(program, kind, vocabulary, style, lines)[0], [encode(clean(t)) for t in lines])
+
+    xlm, siglip = originals.xlm(model), originals.t5_hub(model)
+    xlm.save(folder + "/xlm.json")
+    siglip.save(folder + "/siglip.json")
+    only_ids("XLM's", "xlm", folder + "/xlm.json", "hf", str, encoder(xlm))
+    only_ids("XLM's, as open_clip cleans", "xlm", folder + "/xlm.json", "spaces", spaces, encoder(xlm))
+    only_ids("SigLIP's, as open_clip cleans", "siglip", folder + "/siglip.json", "canonical", canonical, encoder(siglip))
+    gemma = originals.train_gemma(sample, 30000)
+    gemma.save(folder + "/gemma.json")
+    eos = gemma.token_to_id("<eos>")
+    only_ids("Gemma's, as open_clip cleans", "siglip", folder + "/gemma.json", "canonical", canonical, lambda t: gemma.encode(t).ids + [eos])
 
 
 main()

@@ -233,6 +233,32 @@ def t5_hub(path, extra=100, scheme="always"):
     return tokenizer
 
 
+def xlm(path):
+    """XLM-RoBERTa's and XLM-V's, as convert_slow_tokenizer.py of transformers has them: four tokens before the pieces."""
+    vocab, table = spiece(path)
+    vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + vocab[3:] + [("<mask>", 0.0)]
+    tokenizer = Tokenizer(models.Unigram(vocab, 3))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Precompiled(table), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ("<s>", "<pad>", "</s>", "<unk>")])
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, normalized=False)])
+    return tokenizer
+
+
+def train_gemma(lines, size):
+    """Byte pairs over characters with bytes for what is unknown, as Gemma's tokenizer.json has it."""
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    gemma = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    gemma.normalizer = normalizers.Replace(" ", "\u2581")
+    gemma.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=size, special_tokens=special + ["<0x%02X>" % i for i in range(256)], limit_alphabet=1000, show_progress=False))
+    state = json.loads(gemma.to_str())
+    state["added_tokens"] = [t for t in state["added_tokens"] if t["content"] in special]
+    return Tokenizer.from_str(json.dumps(state))
+
+
 def t5_newer(path, extra=100):
     """As transformers 5 has it."""
     vocab, table = spiece(path)

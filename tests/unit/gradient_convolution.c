@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * gradient_convolution.c - the backward of what moves over a picture; a new operation is a row
+ * gradient_convolution.c - the backward of what moves over a picture, gates and turns; a new
+ * operation is a row
  */
 #include "tests/unit/gradient.h"
 
@@ -122,6 +123,30 @@ static struct tensor *run_stem(struct tape *t, struct tensor *const *in)
     return average_pool(t, batchnorm(t, &b, y, ACTIVATION_RELU), 2);
 }
 
+static struct tensor *run_gate_silu(struct tape *t, struct tensor *const *in)
+{
+    return gate(t, in[0], ACTIVATION_SILU);
+}
+
+static struct tensor *run_sigmoid(struct tape *t, struct tensor *const *in)
+{
+    return tensor_sigmoid(t, in[0]);
+}
+
+static struct tensor *run_factors(struct tape *t, struct tensor *const *in)
+{
+    return factors(t, in[0], in[1]);
+}
+
+static struct tensor *run_rotate(struct tape *t, struct tensor *const *in)
+{
+    static const float sine[] = { 0.6f, -0.8f, 0, 1, 0.28f, 0.96f };
+    static const float cosine[] = { 0.8f, 0.6f, 1, 0, -0.96f, -0.28f };
+    static const struct rotary r = { 3, 1, 6, sine, cosine };
+
+    return rotate(t, &r, tensor_columns(t, in[0], 1, 12));
+}
+
 static const struct row table[] = {
     { "to_channels_last", run_channels_last, { S4(2, 3, 4, 5) }, 1, false },
     { "convolve", run_convolve, { S4(2, 5, 4, 3), S4(6, 3, 3, 3), S1(6) }, 3, false },
@@ -192,6 +217,11 @@ static const struct row table[] = {
       { S4(3, 8, 8, 3), S4(6, 3, 3, 3), S1(6), F1(6), P1(6) },
       5,
       true },
+    { "gate of SiLU", run_gate_silu, { S3(2, 3, 14) }, 1, false },
+    { "sigmoid", run_sigmoid, { S2(5, 23) }, 1, false },
+    { "factors of columns", run_factors, { S2(6, 7), S1(7) }, 2, false },
+    { "factors of blocks", run_factors, { S3(2, 3, 7), S2(2, 7) }, 2, false },
+    { "rotate", run_rotate, { S2(6, 13) }, 1, false },
 };
 
 int main(void)

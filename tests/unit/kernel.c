@@ -60,6 +60,8 @@ static double activation_of(double x, enum activation which)
         return x > 0 ? x : 0;
     case ACTIVATION_RELU6:
         return x > 0 ? fmin(x, 6) : 0;
+    case ACTIVATION_SILU:
+        return x / (1 + exp(-x));
     default:
         return x;
     }
@@ -69,9 +71,8 @@ static double activation_of(double x, enum activation which)
  * of the activations are below 1, so their errors are absolute: some 1.5e-7 times |x|. */
 static void test_activations(int shift, int n)
 {
-    static const char *const names[] = {
-        "none", "quick GELU", "GELU", "tanh GELU", "ReLU", "ReLU6"
-    };
+    static const char *const names[] = { "none", "quick GELU", "GELU", "tanh GELU",
+                                         "ReLU", "ReLU6",      "SiLU" };
 
     for (int which = 0; which < COUNT(names); which++) {
         char name[40];
@@ -200,7 +201,7 @@ static void test_extremes(void)
     kernels.softmax(x, 5);
     ok(x[2] == 1 && x[0] == 0 && x[1] == 0 && x[3] == 0 && x[4] == 0, "%s: softmax far apart",
        variant);
-    for (int which = ACTIVATION_QUICK_GELU; which <= ACTIVATION_RELU6; which++) {
+    for (int which = ACTIVATION_QUICK_GELU; which <= ACTIVATION_SILU; which++) {
         float large = which == ACTIVATION_RELU6 ? 6 : 1e30f;
 
         kernels.activate(x, y, 4, (enum activation)which);

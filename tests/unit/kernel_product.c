@@ -32,6 +32,7 @@ static const struct shape shapes[] = {
     { 3, 17, 1, { 49 }, DTYPE_F32, ACTIVATION_RELU, true, true },
     { 5, 33, 1, { 24 }, DTYPE_F32, ACTIVATION_RELU6, false, false },
     { 4, 64, 1, { 96 }, DTYPE_F32, ACTIVATION_GELU, true, false },
+    { 4, 33, 1, { 31 }, DTYPE_F32, ACTIVATION_SILU, true, true },
     { 5, 65, 3, { 33, 33, 33 }, DTYPE_F32, ACTIVATION_NONE, true, false },
     { 6, 100, 2, { 1, 100 }, DTYPE_F32, ACTIVATION_QUICK_GELU, true, true },
     { 7, 129, 1, { 47 }, DTYPE_F32, ACTIVATION_GELU_TANH, false, true },
@@ -179,6 +180,9 @@ static double plain(const struct shape *s, const struct data *d, long row, long 
         break;
     case ACTIVATION_RELU6:
         sum = sum > 0 ? fmin(sum, 6) : 0;
+        break;
+    case ACTIVATION_SILU:
+        sum = sum / (1 + exp(-sum));
         break;
     default:
         break;

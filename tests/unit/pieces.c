@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * pieces.c - the tokenizers of OPT and T5 against the originals
  *
- * With arguments KIND (opt, t5) VOCABULARY CLEANING (python, hf) it is a filter for larger
- * comparisons instead: texts in, each behind its length (32 bits, little-endian); lines of ids out,
- * a second line with their text, quoted.
+ * With arguments KIND (opt, t5, xlm, siglip) VOCABULARY CLEANING (python, hf, or what open_clip
+ * does before them: spaces, canonical) it is a filter for larger comparisons instead: texts in,
+ * each behind its length (32 bits, little-endian); lines of ids out, a second line with their text,
+ * quoted.
  */
 #include <stdlib.h>
 #include "base/buffer.h"
@@ -16,6 +17,32 @@
 static struct tokenizer *open_kind(bool opt, const char *path, enum text_clean clean)
 {
     return opt ? tokenizer_opt(path, clean) : tokenizer_t5(path, clean);
+}
+
+/* What a filter's arguments name; NULL after fail(). */
+static struct tokenizer *open_named(const char *kind, const char *path, const char *cleaning)
+{
+    static const struct {
+        const char *name;
+        struct tokenizer *(*open)(const char *path, enum text_clean clean);
+    } kinds[] = { { "opt", tokenizer_opt },
+                  { "t5", tokenizer_t5 },
+                  { "xlm", tokenizer_xlm },
+                  { "siglip", tokenizer_siglip } };
+    static const struct {
+        const char *name;
+        enum text_clean clean;
+    } cleanings[] = { { "python", CLEAN_OPENAI },
+                      { "hf", CLEAN_HF },
+                      { "spaces", CLEAN_OPEN_SPACES },
+                      { "canonical", CLEAN_OPEN_CANONICAL } };
+
+    for (int i = 0; i < COUNT(kinds); i++)
+        for (int k = 0; k < COUNT(cleanings); k++)
+            if (!strcmp(kind, kinds[i].name) && !strcmp(cleaning, cleanings[k].name))
+                return kinds[i].open(path, cleanings[k].clean);
+    fail("%s %s: no such tokenizer", kind, cleaning);
+    return NULL;
 }
 
 static void print_text(const struct tokenizer *t, const struct token_ids *ids)
@@ -170,9 +197,7 @@ static void test_refusals(void)
 int main(int argc, char **argv)
 {
     if (argc == 4)
-        return filter_texts(open_kind(!strcmp(argv[1], "opt"), argv[2],
-                                      strcmp(argv[3], "hf") ? CLEAN_OPENAI : CLEAN_HF),
-                            print_text);
+        return filter_texts(open_named(argv[1], argv[2], argv[3]), print_text);
     test_golden(true, "tests/golden/tokenizer/opt", CLEAN_HF, GOLDEN_OPT, GOLDEN_OPT_TEXT);
     test_golden(true, "tests/golden/tokenizer/opt.json", CLEAN_HF, GOLDEN_OPT, GOLDEN_OPT_TEXT);
     test_golden(false, "tests/golden/tokenizer/t5/spiece.model", CLEAN_HF, GOLDEN_T5_LIBRARY,

@@ -17,6 +17,7 @@ struct clip_config {
     bool is_resnet; /* else a vision transformer */
     bool mean_pool; /* of the squares, instead of the class token */
     bool norm_after_pool;
+    bool worldwide; /* MetaCLIP 2: XLM-V's vocabulary, whose end is not its largest id */
     struct vit_config vit;
     struct resnet_config resnet;
     struct text_config text;
@@ -63,6 +64,7 @@ bool clip_is_spelt_openai(
     const struct weights *w); /* OpenAI's names, but perhaps open_clip's model */
 
 /* config.c - 0, or -1 after fail() */
+bool clip_is_hf(const char *type); /* a model_type of transformers' */
 int clip_config_hf(const cJSON *root, struct clip_config *c);
 int clip_config_own(const cJSON *root, struct clip_config *c);
 int clip_config_open_clip(const cJSON *model, struct clip_config *c);

@@ -55,6 +55,39 @@ static const struct field hf_end[] = {
     { 0 },
 };
 
+/* MetaCLIP 2 is CLIP under other names; huggingface/transformers
+ * models/metaclip_2/modeling_metaclip_2.py. */
+enum part { WHOLE, IMAGES, TEXTS };
+static const struct spelling {
+    const char *type[3], *class[3];
+} spellings[] = {
+    { { "clip", "clip_vision_model", "clip_text_model" },
+      { "CLIPModel", "CLIPVisionModelWithProjection", "CLIPTextModelWithProjection" } },
+    { { "metaclip_2", "metaclip_2_vision_model", "metaclip_2_text_model" },
+      { "MetaClip2Model", "MetaClip2VisionModelWithProjection",
+        "MetaClip2TextModelWithProjection" } },
+};
+
+static bool find_type(const char *type, enum part *part, bool *worldwide)
+{
+    for (int i = 0; i < COUNT(spellings); i++)
+        for (int k = WHOLE; k <= TEXTS; k++)
+            if (!strcmp(type, spellings[i].type[k])) {
+                *part = (enum part)k;
+                *worldwide = i;
+                return true;
+            }
+    return false;
+}
+
+bool clip_is_hf(const char *type)
+{
+    enum part part;
+    bool worldwide;
+
+    return find_type(type, &part, &worldwide);
+}
+
 static void read_hf_vision(struct reader *r, struct clip_config *c)
 {
     c->has_vision = true;
@@ -71,7 +104,7 @@ static void read_hf_text(struct reader *r, struct clip_config *c)
     c->text = usual_text;
     config_read(r, fields_text, &c->text);
     config_read(r, hf_end, c);
-    c->text.pooling = c->text.end_id == 2 ? POOL_LARGEST : POOL_END;
+    c->text.pooling = c->text.end_id == 2 && !c->worldwide ? POOL_LARGEST : POOL_END;
 }
 
 /* NAME_dict, where there is one, stands in for NAME. */
@@ -84,21 +117,20 @@ static const cJSON *either(const cJSON *root, const char *name, const char *over
 
 int clip_config_hf(const cJSON *root, struct clip_config *c)
 {
-    const char *type = json_string(root, "model_type", "clip");
-    bool vision_alone = !strcmp(type, "clip_vision_model");
-    bool text_alone = !strcmp(type, "clip_text_model");
+    enum part part = WHOLE;
     struct reader r = { root, "config.json", false };
     struct reader vision = { root, "config.json: vision_config", false };
     struct reader text = { root, "config.json: text_config", false };
 
     *c = (struct clip_config){ .embedding = read_whole(&r, "projection_dim", 512) };
-    if (!vision_alone && !text_alone) {
+    find_type(json_string(root, "model_type", ""), &part, &c->worldwide);
+    if (part == WHOLE) {
         vision.object = either(root, "vision_config", "vision_config_dict");
         text.object = either(root, "text_config", "text_config_dict");
     }
-    if (!text_alone)
+    if (part != TEXTS)
         read_hf_vision(&vision, c);
-    if (!vision_alone)
+    if (part != IMAGES)
         read_hf_text(&text, c);
     return r.bad || vision.bad || text.bad ? -1 : clip_config_check(c);
 }
@@ -115,7 +147,7 @@ static bool hf_can_say(const struct clip_config *c)
 
 static void write_hf_vision(cJSON *o, const struct clip_config *c)
 {
-    config_word(o, "model_type", "clip_vision_model");
+    config_word(o, "model_type", spellings[c->worldwide].type[IMAGES]);
     config_write(o, fields_vit, &c->vit);
     config_write(o, fields_vit_kind, &c->vit);
     config_whole(o, "projection_dim", c->embedding);
@@ -126,24 +158,21 @@ static void write_hf_text(cJSON *o, const struct clip_config *c)
 {
     const struct text_config *x = &c->text;
 
-    config_word(o, "model_type", "clip_text_model");
+    config_word(o, "model_type", spellings[c->worldwide].type[TEXTS]);
     config_write(o, fields_text, &c->text);
     config_whole(o, "eos_token_id", x->pooling == POOL_LARGEST ? x->vocabulary - 1 : x->end_id);
-    config_whole(o, "bos_token_id", x->vocabulary - 2);
+    config_whole(o, "bos_token_id", c->worldwide ? 0 : x->vocabulary - 2);
     config_whole(o, "projection_dim", c->embedding);
 }
 
 static cJSON *write_hf(const struct clip_config *c)
 {
-    static const char *const whole[] = { "CLIPModel", NULL };
-    static const char *const vision[] = { "CLIPVisionModelWithProjection", NULL };
-    static const char *const text[] = { "CLIPTextModelWithProjection", NULL };
+    const struct spelling *s = &spellings[c->worldwide];
     bool both = c->has_vision && c->has_text;
-    cJSON *root = config_begin(both            ? "clip"
-                               : c->has_vision ? "clip_vision_model"
-                                               : "clip_text_model");
+    enum part part = both ? WHOLE : c->has_vision ? IMAGES : TEXTS;
+    cJSON *root = config_begin(s->type[part]);
 
-    config_words(root, "architectures", both ? whole : c->has_vision ? vision : text);
+    config_words(root, "architectures", (const char *const[]){ s->class[part], NULL });
     config_whole(root, "projection_dim", c->embedding);
     if (c->has_vision)
         write_hf_vision(both ? config_object(root, "vision_config") : root, c);

@@ -37,8 +37,8 @@ static bool knows(const struct model *m)
         return true;
     if (m->open_clip || (!m->config && m->weights && clip_is_spelt_openai(m->weights)))
         return true;
-    return m->config && (is_type(m->config, "clip") || is_type(m->config, "clip_vision_model") ||
-                         is_type(m->config, "clip_text_model") || is_type(m->config, "vlm-clip"));
+    return m->config &&
+           (clip_is_hf(json_string(m->config, "model_type", "")) || is_type(m->config, "vlm-clip"));
 }
 
 static int configure_open_clip(struct model *m, struct clip_config *c)
@@ -98,6 +98,8 @@ static int configure(struct model *m, struct clip_config *c)
         if (clip_config_hf(m->config, c))
             return -1;
     }
+    if (c->worldwide)
+        m->reading.kind = &tokenizer_kind_xlm;
     m->image.size = clip_image_size(c);
     if (c->has_vision && (preprocess_hf(&m->image.preprocess, NULL, m->image.size) ||
                           preprocess_model(m, true, m->image.size)))
@@ -159,7 +161,7 @@ static void describe(struct model *m, const struct clip *clip)
     struct buffer b = { 0 };
     const struct tensor *weight = clip->text_projection.weight[0];
 
-    buffer_string(&b, "CLIP");
+    buffer_string(&b, c->worldwide ? "MetaCLIP 2" : "CLIP");
     if (c->has_vision && c->is_resnet)
         name_resnet(&b, &c->resnet);
     else if (c->has_vision)

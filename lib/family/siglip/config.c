@@ -3,7 +3,10 @@
  *
  * Source: huggingface/transformers models/siglip/configuration_siglip.py.
  */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/config.h"
@@ -106,6 +109,80 @@ int siglip_config_hf(const cJSON *root, struct siglip_config *c)
     else
         c->embedding = c->vit.width;
     return vision.bad || text.bad ? -1 : check(c);
+}
+
+/* --- big_vision: the shapes of its arrays say everything but the heads --- */
+
+#define IMAGE "params/img/"
+#define TEXT  "params/txt/"
+
+static long axis(const struct weights *w, const char *name, int which)
+{
+    const struct stored *s = weights_find(w, name);
+
+    return s && which < s->rank && s->shape[which] < 1 << 24 ? s->shape[which] : 0;
+}
+
+/* big_vision/models/vit.py, decode_variant: 64 wide but for these, and for the smallest, which has
+ * two. */
+static int heads_of(long width)
+{
+    static const struct {
+        long width;
+        int heads;
+    } others[] = { { 1152, 16 }, { 1280, 16 }, { 1408, 16 },
+                   { 1536, 16 }, { 1664, 16 }, { 1792, 16 } };
+
+    for (int i = 0; i < COUNT(others); i++)
+        if (others[i].width == width)
+            return others[i].heads;
+    return width < 64 ? 2 : (int)(width / 64);
+}
+
+static int layers_of(const struct weights *w, const char *before)
+{
+    int count = 0;
+
+    for (bool there = true; there && count <= 1000;) {
+        char *name = xprintf("%sencoderblock_%d/LayerNorm_0/scale", before, count);
+
+        there = weights_find(w, name);
+        count += there;
+        free(name);
+    }
+    return count;
+}
+
+bool siglip_is_big_vision(const struct weights *w)
+{
+    return weights_find(w, IMAGE "MAPHead_0/probe") && weights_find(w, TEXT "Embed_0/embedding") &&
+           weights_find(w, "params/b");
+}
+
+int siglip_config_big_vision(const struct weights *w, struct siglip_config *c)
+{
+    struct vit_config *v = &c->vit;
+    struct text_config *x = &c->text;
+    long squares = axis(w, IMAGE "pos_embedding", 1);
+
+    *c = (struct siglip_config){ .has_vision = true, .has_text = true };
+    *v = usual_vit;
+    v->width = axis(w, IMAGE "embedding/kernel", 0);
+    v->patch = (int)axis(w, IMAGE "embedding/kernel", 3);
+    v->mlp = axis(w, IMAGE "Transformer/encoderblock_0/MlpBlock_0/Dense_0/kernel", 1);
+    v->layers = layers_of(w, IMAGE "Transformer/");
+    v->heads = heads_of(v->width);
+    v->image = (int)lround(sqrt((double)squares)) * v->patch;
+    *x = usual_text;
+    x->vocabulary = axis(w, TEXT "Embed_0/embedding", 0);
+    x->width = axis(w, TEXT "Embed_0/embedding", 1);
+    x->mlp = axis(w, TEXT "Encoder_0/encoderblock_0/MlpBlock_0/Dense_0/kernel", 1);
+    x->context = (int)axis(w, TEXT "pos_embedding", 1);
+    x->layers = layers_of(w, TEXT "Encoder_0/");
+    x->heads = heads_of(x->width);
+    x->pad_id = x->vocabulary < GEMMA_VOCABULARY;
+    c->embedding = axis(w, TEXT "head/kernel", 1);
+    return check(c);
 }
 
 cJSON *siglip_save_config(const struct model *m, const struct tokenizer *t,

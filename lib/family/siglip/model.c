@@ -16,6 +16,8 @@ static bool knows(const struct model *m)
 {
     const char *type = m->config ? json_string(m->config, "model_type", "") : "";
 
+    if (!m->config && !m->open_clip && m->weights && siglip_is_big_vision(m->weights))
+        return true;
     return !strcmp(type, "siglip") || !strcmp(type, "siglip_vision_model") ||
            !strcmp(type, "siglip_text_model");
 }
@@ -26,7 +28,7 @@ static enum text_clean cleaning(const struct model *m, const struct siglip_confi
 {
     bool second = c->text.pad_id == 0;
 
-    if (model_is_original(m))
+    if (!m->config || model_is_original(m))
         return CLEAN_CANONICAL;
     return second ? CLEAN_LOWER : CLEAN_CANONICAL_HF;
 }
@@ -39,7 +41,7 @@ static int prepare_images(struct model *m, const struct siglip_config *c)
     for (int i = 0; i < 3; i++)
         p->mean[i] = p->std[i] = 0.5f;
     m->image.size = c->vit.image;
-    return preprocess_model(m, true, c->vit.image);
+    return preprocess_model(m, m->config != NULL, c->vit.image);
 }
 
 static void describe(struct model *m, const struct siglip *s)
@@ -66,9 +68,10 @@ static int open(struct model *m)
     struct siglip_config c;
 
     m->self = s;
-    m->layout = &siglip_layout_hf;
+    m->layout = m->config ? &siglip_layout_hf : &siglip_layout_big_vision;
     m->reading.kind = &tokenizer_kind_siglip;
-    if (siglip_config_hf(m->config, &c) || (c.has_vision && prepare_images(m, &c)))
+    if ((m->config ? siglip_config_hf(m->config, &c) : siglip_config_big_vision(m->weights, &c)) ||
+        (c.has_vision && prepare_images(m, &c)))
         return fail_in(m->path);
     if (m->wanted.image_size && m->wanted.image_size != c.vit.image)
         return fail_as("unsupported", "%s: takes images of %d pixels, no others", m->path,
@@ -115,6 +118,7 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
 
 const struct family family_siglip = {
     .name = "siglip",
+    .alone = siglip_is_big_vision,
     .image_processor = "SiglipImageProcessor",
     .processor = "SiglipProcessor",
     .knows = knows,

@@ -39,10 +39,12 @@ struct tensor *siglip_text(struct tape *t, struct siglip *m, const int *ids, con
                            int texts);
 
 /* layout.c */
-extern const struct layout siglip_layout_hf;
+extern const struct layout siglip_layout_hf, siglip_layout_big_vision;
 
 /* config.c - 0, or -1 after fail() */
 int siglip_config_hf(const cJSON *root, struct siglip_config *c);
+bool siglip_is_big_vision(const struct weights *w);
+int siglip_config_big_vision(const struct weights *w, struct siglip_config *c);
 struct model;
 struct tokenizer;
 cJSON *siglip_save_config(const struct model *m, const struct tokenizer *t,

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ * image.c - the image side: a tower, its pooling, and what leads into the common space
+ *
+ *     the class token, the mean of the squares, or what a query sees
+ *     y = W x + b        or        y = W2 gelu(W1 x + b1)        or        y = x
+ */
+#include <math.h>
+#include "family/open_clip/open_clip.h"
+
+void image_tower_init(struct image_tower *v, const struct image_config *config)
+{
+    *v = (struct image_tower){ .config = *config };
+    if (config->kind == IMAGE_CONVNEXT)
+        convnext_init(&v->convnext, &config->convnext);
+    else
+        vit_init(&v->vit, &config->vit);
+    v->pool.heads = config->pool_heads;
+    v->pool.activation = config->pool_activation;
+    v->pool.norm.eps = config->vit.eps;
+}
+
+void projection_params(struct linear *first, struct linear *second, struct params *p,
+                       const long widths[3], bool bias)
+{
+    struct linear_initial initial = linear_normal(1 / sqrtf((float)widths[0]));
+
+    if (!widths[1]) {
+        linear_params(first, p, "projection", widths[2], widths[0],
+                      bias ? initial : without_bias(initial));
+        return;
+    }
+    params_in(p, "projection");
+    linear_params(first, p, "fc1", widths[1], widths[0], bias ? initial : without_bias(initial));
+    linear_params(second, p, "fc2", widths[2], widths[1], without_bias(initial));
+    params_out(p);
+}
+
+void image_tower_params(struct image_tower *v, struct params *p, long embedding)
+{
+    const struct image_config *c = &v->config;
+    struct vit_initial initial = vit_normal(0.02f);
+    long wide = image_tower_width(c);
+
+    params_in(p, "vision");
+    params_in(p, "%s", c->spelling);
+    if (c->kind == IMAGE_CONVNEXT)
+        convnext_params(&v->convnext, p);
+    else
+        vit_params(&v->vit, p, &initial);
+    if (c->pooling == IMAGE_QUERY) {
+        params_in(p, "pool");
+        pool_head_params(&v->pool, p, wide, c->pool_mlp);
+        params_out(p);
+    }
+    if (c->inside && c->projection)
+        projection_params(&v->projection, NULL, p, (long[]){ wide, 0, embedding }, true);
+    params_out(p);
+    if (c->kind == IMAGE_OWN || (c->projection && !c->inside)) {
+        long middle = c->projection == PROJECTION_MLP ? 2 * embedding : 0;
+
+        params_in(p, c->kind == IMAGE_OWN ? "own" : "head");
+        projection_params(&v->projection, &v->second, p, (long[]){ wide, middle, embedding },
+                          c->projection_bias || middle);
+        params_out(p);
+    }
+    params_out(p);
+}
+
+int image_tower_size(const struct image_config *c)
+{
+    return c->kind == IMAGE_CONVNEXT ? c->convnext.image : c->vit.image;
+}
+
+int image_tower_tokens(const struct image_config *c)
+{
+    return c->kind == IMAGE_CONVNEXT ? convnext_tokens(&c->convnext) : vit_tokens(&c->vit);
+}
+
+long image_tower_width(const struct image_config *c)
+{
+    return c->kind == IMAGE_CONVNEXT ? c->convnext.width[CONVNEXT_STAGES - 1] : c->vit.width;
+}
+
+struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels)
+{
+    return v->config.kind == IMAGE_CONVNEXT ? convnext_forward(t, &v->convnext, pixels)
+                                            : vit_forward(t, &v->vit, pixels, false);
+}
+
+/* Rows of x: [n, tokens, width], the class tokens or all others. */
+static struct tensor *some(struct tape *t, struct tensor *x, bool first)
+{
+    int images = (int)x->shape[0], tokens = (int)x->shape[1], count = 0;
+    int *index = tape_alloc(t, (size_t)images * (size_t)tokens * sizeof *index);
+
+    for (int i = 0; i < images * tokens; i++)
+        if ((i % tokens == 0) == first)
+            index[count++] = i;
+    return take_rows(t, x, index, count);
+}
+
+static struct tensor *mean(struct tape *t, const struct image_tower *v, struct tensor *x)
+{
+    int images = (int)x->shape[0], tokens = (int)x->shape[1];
+    bool class = v->config.kind != IMAGE_CONVNEXT && !v->config.vit.no_class;
+
+    x = class ? some(t, x, false) : tensor_as_rows(t, x);
+    return mean_rows(t, x, spans_even(t, images, tokens - class));
+}
+
+static struct tensor *pool(struct tape *t, struct image_tower *v, struct tensor *x)
+{
+    const struct image_config *c = &v->config;
+
+    if (c->kind == IMAGE_CONVNEXT)
+        return norm_forward(t, &v->convnext.norm, mean(t, v, x));
+    if (c->pooling == IMAGE_QUERY)
+        return pool_head_forward(t, &v->pool, vit_finish(t, &v->vit, x));
+    if (c->pooling == IMAGE_CLASS)
+        return vit_finish(t, &v->vit, some(t, x, true));
+    return c->norm_after_pool ? vit_finish(t, &v->vit, mean(t, v, x))
+                              : mean(t, v, vit_finish(t, &v->vit, x));
+}
+
+struct tensor *image_tower_embed(struct tape *t, struct image_tower *v, struct tensor *features)
+{
+    struct tensor *x = pool(t, v, features);
+
+    if (v->config.projection == PROJECTION_MLP)
+        return linear(t, &v->second, linear(t, &v->projection, x, ACTIVATION_GELU),
+                      ACTIVATION_NONE);
+    return v->config.projection ? linear(t, &v->projection, x, ACTIVATION_NONE) : x;
+}
+
+const struct tensor *image_tower_matrix(const struct image_tower *v)
+{
+    return v->config.kind == IMAGE_CONVNEXT ? v->convnext.blocks[0].fc1.weight[0]
+                                            : vit_matrix(&v->vit);
+}
+
+void image_tower_close(struct image_tower *v)
+{
+    if (v->config.kind == IMAGE_CONVNEXT)
+        convnext_close(&v->convnext);
+    else
+        vit_close(&v->vit);
+    pool_head_close(&v->pool);
+    linear_close(&v->projection);
+    linear_close(&v->second);
+}

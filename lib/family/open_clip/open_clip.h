@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * open_clip.h - open_clip's models of other towers: an image tower of timm, a text tower of Hugging
+ * Face, the sigmoid's bias, tokenizers that are not CLIP's
+ *
+ * What has OpenAI's two towers and tokenizer is family/clip's.  Of timm's towers the configuration
+ * has the name alone: the name says what a layer is and how many heads it has, the tensors' shapes
+ * say how wide and deep the tower is.
+ */
+#ifndef OPEN_CLIP_OPEN_CLIP_H
+#define OPEN_CLIP_OPEN_CLIP_H
+
+#include "base/json.h"
+#include "checkpoint/layout.h"
+#include "nn/bert.h"
+#include "nn/convnext.h"
+#include "nn/pool_head.h"
+#include "nn/text.h"
+#include "nn/vit.h"
+
+enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_CONVNEXT };
+enum image_pooling { IMAGE_CLASS, IMAGE_MEAN, IMAGE_QUERY };
+enum projection { PROJECTION_NONE, PROJECTION_LINEAR, PROJECTION_MLP };
+
+struct image_config {
+    enum image_kind kind;
+    const char *spelling;  /* how the trunk's tensors are called: a word of layout.c */
+    struct vit_config vit; /* not of IMAGE_CONVNEXT */
+    struct convnext_config convnext;
+    enum image_pooling pooling;
+    bool norm_after_pool;
+    int pool_heads; /* of IMAGE_QUERY */
+    long pool_mlp;
+    enum activation pool_activation;
+    enum projection projection;
+    bool projection_bias;
+    bool inside; /* the projection is the trunk's own head */
+};
+struct words_config {
+    bool hugging_face;       /* else open_clip's own */
+    struct text_config text; /* open_clip's own */
+    struct bert_config bert; /* Hugging Face's */
+    int context;
+    enum projection projection;
+    bool projection_bias;
+};
+struct open_clip_config {
+    long embedding; /* width of the common space */
+    bool sigmoid;   /* each pair is judged by itself: there is a bias */
+    bool flat;      /* tensors of the text tower have no "text." before their names */
+    struct image_config image;
+    struct words_config words;
+};
+
+struct image_tower {
+    struct image_config config;
+    struct vit vit;
+    struct convnext convnext;
+    struct pool_head pool;
+    struct linear projection, second; /* second: of PROJECTION_MLP */
+};
+struct words_tower {
+    struct words_config config;
+    struct text text;
+    struct bert bert;
+    struct linear projection, second;
+};
+struct open_clip {
+    struct open_clip_config config;
+    struct image_tower image;
+    struct words_tower words;
+    struct tensor *logit_scale, *logit_bias; /* scalars; the scale's logarithm; bias may be NULL */
+};
+
+/* model.c */
+void open_clip_init(struct open_clip *o, const struct open_clip_config *c);
+void open_clip_params(struct open_clip *o, struct params *p);
+
+/* config.c - what model_cfg and the tensors' shapes say; -1 after fail() */
+int open_clip_config(const cJSON *model, const struct weights *w, struct open_clip_config *c);
+/* timm.c - the tower of that name, as far as the name and the tensors say */
+int open_clip_timm(const char *name, const struct weights *w, struct image_config *c);
+long open_clip_axis(const struct weights *w, const char *name, int which); /* 0: not there */
+/* How many numbers from 0 on make a name that is there. */
+int open_clip_count(const struct weights *w, const char *before, const char *after);
+
+/* image.c - pixels: [n, 3, size, size] -> behind the last layer: [n, tokens, width]; and these to
+ * embeddings, not normalised: [n, embedding] */
+void image_tower_init(struct image_tower *v, const struct image_config *config);
+void image_tower_params(struct image_tower *v, struct params *p, long embedding);
+void image_tower_close(struct image_tower *v);
+int image_tower_size(const struct image_config *c);
+int image_tower_tokens(const struct image_config *c);
+long image_tower_width(const struct image_config *c);
+struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels);
+struct tensor *image_tower_embed(struct tape *t, struct image_tower *v, struct tensor *features);
+const struct tensor *image_tower_matrix(const struct image_tower *v);
+/* What stands between a tower and the common space; NULL projection: x itself. */
+void projection_params(struct linear *first, struct linear *second, struct params *p,
+                       const long widths[3], bool bias);
+
+/* words.c - texts as in nn/text.h -> embeddings: [texts, embedding] */
+void words_tower_init(struct words_tower *x, const struct words_config *config);
+void words_tower_params(struct words_tower *x, struct params *p, long embedding);
+void words_tower_close(struct words_tower *x);
+struct tensor *words_tower_embed(struct tape *t, struct words_tower *x, const int *ids,
+                                 const int *counts, int texts);
+long words_tower_vocabulary(const struct words_config *c);
+
+/* layout.c */
+extern const struct layout open_clip_layout_flat, open_clip_layout_custom;
+
+#endif

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes tests/golden/open_clip: tiny random models of open_clip's other towers, and what open_clip's own code makes of
+them.
+
+    make_open_clip.py [FOLDER]
+
+open_clip_torch, timm and transformers are needed.  For each model NAME there is a folder as open_clip saves it, and
+NAME.expect.safetensors:
+
+    pixels [n,3,r,r] i8, a pixel is value / 32      ids [n,context] i32, padded as the tokenizer does; counts [n] without that
+    image, text [n,e] f32, not normalised           logits [n,n]
+    loss [1]                                        CLIP's, or SigLIP's where there is a bias
+    grad/NAME                                       its gradient, thinned: every k-th element, k = ceil(elements / 256)
+    step [20]                                       losses of twenty AdamW steps
+"""
+import os
+import shutil
+import sys
+
+import open_clip_tiny as tiny
+
+here = os.path.dirname(os.path.abspath(__file__))
+folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "open_clip")
+
+
+def make(name, source, width, size, **text):
+    """One of open_clip's configurations, whose trunk has this width for pictures of this size."""
+    tiny.TRUNK.update(width=width, size=size)
+    c = tiny.small(source)
+    c["embed_dim"] = 16
+    c["vision_cfg"]["image_size"] = size
+    c["text_cfg"].update(dict(context_length=10, vocab_size=150, width=16, heads=2), **text)
+    if "timm_model_name" not in c["vision_cfg"]:
+        c["vision_cfg"].update(width=24, head_width=12, patch_size=8)
+    if c["vision_cfg"].get("timm_proj") == "none":
+        c["embed_dim"] = width
+    model = tiny.build(c)
+    target = os.path.join(folder, name)
+    shutil.rmtree(target, ignore_errors=True)
+    tiny.save(model, c, target)
+    tiny.expect(model, c, target + ".expect.safetensors", count=4, learn=True)
+
+
+os.makedirs(folder, exist_ok=True)
+make("siglip", "ViT-B-16-SigLIP", 24, 32)
+make("siglip2", "ViT-SO400M-16-SigLIP2-256", 32, 32)
+make("mobileclip2-l", "MobileCLIP2-L-14", 32, 28)
+make("eva01", "EVA01-g-14", 32, 28)
+make("eva02", "EVA02-B-16", 48, 32)
+make("eva02-after", "EVA02-E-14", 32, 28)
+make("pe", "PE-Core-T-16-384", 24, 48)
+make("gap", "vit_medium_patch16_gap_256", 16, 32)
+make("convnext", "convnext_tiny", 8, 32)
+make("convnext-mlp", "convnext_large_d", 8, 32)
+make("roberta", "xlm-roberta-base-ViT-B-32", 24, 32)
+make("clipa", "ViT-L-14-CLIPA", 24, 32, vocab_size=120)
+make("scaled", "ViT-M-16-alt", 24, 32)
+
+
+def metaclip2(name):
+    """MetaCLIP 2 in Hugging Face's layout, by transformers."""
+    import torch
+    import torch.nn.functional as F
+    from safetensors.torch import save_file
+    from transformers import MetaClip2Config, MetaClip2Model
+
+    config = MetaClip2Config(
+        text_config=dict(vocab_size=150, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+                         max_position_embeddings=10, eos_token_id=2, bos_token_id=0, hidden_act="gelu"),
+        vision_config=dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8,
+                           hidden_act="gelu"), projection_dim=16)
+    model = tiny.disturb(MetaClip2Model(config), 11).eval()
+    target = os.path.join(folder, name)
+    shutil.rmtree(target, ignore_errors=True)
+    model.save_pretrained(target)
+    model.encode_image = lambda x, normalize=False: model.get_image_features(pixel_values=x).pooler_output
+    model.encode_text = lambda x, normalize=False: model.get_text_features(input_ids=x).pooler_output
+    c = dict(vision_cfg=dict(image_size=32), text_cfg=dict(context_length=10, vocab_size=150, hf_tokenizer_name="facebook/xlm-v-base"))
+    tiny.expect(model, c, target + ".expect.safetensors", count=4, learn=True)
+
+
+metaclip2("metaclip2")
