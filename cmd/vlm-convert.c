@@ -15,7 +15,7 @@ static const char *const types[] = { "same", "f32", "f16", "bf16", "int8", NULL 
 static const char *tokenizer, *calibrate;
 static struct vlm_options opened;
 static int layout, type;
-static long pieces;
+static long pieces, batch;
 static float accuracy;
 static bool once, packed, info, verify;
 
@@ -49,6 +49,9 @@ static const struct option_spec options[] = {
                 "read BLIP-2's language model from FOLDER, if the model's file lacks it",
                 .standard = "beside the model"),
     OPTION_FLAG(0, "info", &info, "print what each MODEL is: one JSON object a line"),
+    OPTION_LONG(0, "batch", "N", &batch, 1, 4096,
+                "with --info: say the memory of at most N records at once", .standard = "16",
+                .with = "info"),
     OPTION_FLAG(0, "verify", &verify, "read every byte of each MODEL and check it"),
     OPTIONS_END,
 };
@@ -148,7 +151,7 @@ static int say_all(char *const *names, int count)
 
     for (int i = 0; i < count; i++)
         if ((verify && say(vlm_verify(names[i], &opened))) ||
-            (info && say(vlm_inform(names[i], &opened)))) {
+            (info && say(vlm_inform(names[i], &opened, batch ? (int)batch : 16)))) {
             warn("%s", error_text());
             status = 1;
         }

@@ -261,8 +261,9 @@ struct vlm_samples {
  * and reported.  The report, a line of JSON, to free. */
 char *vlm_choose_pieces(const char *model, const char *folder, const struct vlm_options *opened,
                         const struct vlm_samples *samples, double accuracy);
-/* A line of JSON, to free: what the model is. */
-char *vlm_inform(const char *model, const struct vlm_options *options);
+/* A line of JSON, to free: what the model is, and the memory that it takes with at most `batch`
+ * records at once. */
+char *vlm_inform(const char *model, const struct vlm_options *options, int batch);
 /* The same, after every byte was read and found in order; NULL where something is wrong. */
 char *vlm_verify(const char *model, const struct vlm_options *options);
 

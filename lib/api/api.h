@@ -37,6 +37,9 @@ struct tensor *vlm_features_at(struct vlm *v, const float *features, int first, 
 /* Rows of x to out, scaled to unit length if asked. */
 void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out);
 
+/* memory.c - bytes that a command takes that uses one ability, at most so many records at once */
+double vlm_memory_of(const struct model *m, unsigned ability, int batch);
+
 /* rank.c - of one row of logits: the log of the sum of their exponentials */
 double vlm_log_sum(const float *z, long count);
 

@@ -116,23 +116,25 @@ static double stored_bytes(const struct weights *w)
     return total;
 }
 
-/* Weights as products read them, each role's own, and what a pass over eight images makes: three
- * copies of a layer's widest activation. */
-static double memory_needed(const struct model *m)
+/* Of each ability, and the most. */
+static void add_memory(struct buffer *b, const struct model *m, int batch)
 {
-    enum { IMAGES = 8, COPIES = 3, WIDENING = 4 };
-    double total = 0;
+    double most = 0;
+    int listed = 0;
 
-    for (int i = 0; i < m->params.count; i++) {
-        const struct tensor *x = *m->params.list[i].slot;
+    buffer_string(b, ",\"memory\":{");
+    for (const struct ability *a = vlm_ability_table; a->bit; a++) {
+        double bytes = m->abilities & a->bit ? vlm_memory_of(m, a->bit, batch) : 0;
 
-        total += x ? (double)bytes_of(x) : 0;
+        if (bytes > 0)
+            buffer_printf(b, "%s\"%s\":%.0f", listed++ ? "," : "", a->word, bytes);
+        most = bytes > most ? bytes : most;
     }
-    return total + (double)sizeof(float) * IMAGES * COPIES * WIDENING * m->image.tokens *
-                       (double)m->image.width;
+    buffer_byte(b, '}');
+    add_number(b, "memory_bytes", most);
 }
 
-static void inform(const struct model *m, struct buffer *out)
+static void inform(const struct model *m, int batch, struct buffer *out)
 {
     char *words = model_tokenizer_path(m);
 
@@ -151,7 +153,7 @@ static void inform(const struct model *m, struct buffer *out)
     add_number(out, "context", m->reading.context);
     add_number(out, "tensors", weights_count(m->weights));
     add_number(out, "tensor_bytes", stored_bytes(m->weights));
-    add_number(out, "memory_bytes", memory_needed(m));
+    add_memory(out, m, batch);
     buffer_string(out, "}\n");
     free(words);
 }
@@ -203,13 +205,13 @@ static int verify(const struct model *m, struct buffer *out)
     return 0;
 }
 
-char *vlm_inform(const char *model, const struct vlm_options *options)
+char *vlm_inform(const char *model, const struct vlm_options *options, int batch)
 {
     struct model *m = model_named(model, options);
     struct buffer line = { 0 };
 
     if (m)
-        inform(m, &line);
+        inform(m, batch, &line);
     model_free(m);
     return line.data;
 }

@@ -36,6 +36,7 @@ struct choice {
     long image_numbers, text_numbers; /* of an output */
     float *wanted, *now;              /* [images + texts, its numbers] */
     double least, mean;               /* cosines of the last look */
+    cJSON *folded;                    /* channels of each norm */
 };
 
 /* "vision.block.3.attention" of "vision.block.3.attention.query.weight" */
@@ -310,6 +311,7 @@ static char *report(const struct choice *c, double accuracy)
         free(name);
     }
     cJSON_AddItemToObject(o, "pieces", layers);
+    cJSON_AddItemToObject(o, "folded", cJSON_Duplicate(c->folded, true));
     text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);
     return text;
@@ -328,6 +330,25 @@ static int store(const struct choice *c, const char *folder, const char *text)
     return result;
 }
 
+/* What the conversion folded: it asked the same of the same model. */
+static cJSON *list_folds(const struct model *m)
+{
+    cJSON *o = xcheck(cJSON_CreateObject());
+    struct folds folds;
+
+    folds_find(&folds, m);
+    for (int i = 0; i < folds.count; i++) {
+        char *name = xprintf(
+            "%.*s", (int)(strrchr(folds.list[i].gain->name, '.') - folds.list[i].gain->name),
+            folds.list[i].gain->name);
+
+        cJSON_AddNumberToObject(o, name, folds.list[i].channels);
+        free(name);
+    }
+    folds_free(&folds);
+    return o;
+}
+
 static int prepare(struct choice *c, const char *model, const struct vlm_options *opened)
 {
     struct vlm *v = vlm_open(model, opened);
@@ -343,6 +364,7 @@ static int prepare(struct choice *c, const char *model, const struct vlm_options
                                                   : (long)tokens * width;
     c->text_numbers = embeds(v, VLM_EMBED_TEXT) ? vlm_width(v) : 0;
     numbers = (size_t)(s->images * c->image_numbers + s->texts * c->text_numbers);
+    c->folded = list_folds(v->model);
     c->wanted = xalloc(numbers + 1, sizeof *c->wanted);
     c->now = xalloc(numbers + 1, sizeof *c->now);
     if ((s->images && !c->image_numbers) || (s->texts && !c->text_numbers))
@@ -372,6 +394,7 @@ char *vlm_choose_pieces(const char *model, const char *folder, const struct vlm_
         }
     }
     vlm_close(c.v);
+    cJSON_Delete(c.folded);
     free(c.groups);
     free(c.wanted);
     free(c.now);

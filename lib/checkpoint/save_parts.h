@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "checkpoint/config.h"
+#include "checkpoint/fold.h"
 #include "checkpoint/save.h"
 
 /* save_tensors.c - a model's parameters as a layout stores them: renamed, joined, turned, rounded
@@ -26,6 +27,7 @@ struct pieces {
     /* likewise; int8: i8 alone, as what else there is is small, and the file may then serve every
      * processor */
     bool packed, packed_int8;
+    struct folds folds; /* of a model that becomes int8 */
     struct arena names;
 };
 /* The parameter before p that has its numbers and that the layout ties it to; or NULL. */

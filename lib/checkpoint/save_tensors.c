@@ -151,6 +151,18 @@ static void set_order(struct pieces *p, int at, const struct param *one, const s
                            (long)dtype_size(type);
 }
 
+/* A norm's numbers, whose channels the matrices behind it take over. */
+static const float *folded_vector(struct pieces *p, const struct param *one)
+{
+    const float *factor = folds_of_vector(&p->folds, one);
+    float *to = arena_alloc(&p->names, (size_t)one->shape[0] * sizeof *to);
+
+    tensor_read(*one->slot, 0, one->shape[0], to);
+    for (long i = 0; i < one->shape[0]; i++)
+        to[i] /= factor[i];
+    return to;
+}
+
 /* The first part of a tensor makes its entry; the others are behind it. */
 static void add_first(struct pieces *p, const struct param *one, const struct place *place,
                       enum dtype type)
@@ -168,6 +180,10 @@ static void add_first(struct pieces *p, const struct param *one, const struct pl
         add_pieces(p, at, x);
     }
     set_order(p, at, one, place);
+    if (folds_of_vector(&p->folds, one)) {
+        p->list[at].data = folded_vector(p, one);
+        return;
+    }
     if (type != DTYPE_I8 && place->parts == 1 && !place->transpose && x->type == type &&
         x->order == p->pieces[at].order)
         p->list[at].data = x->bytes;
@@ -255,6 +271,8 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
 {
     *p = (struct pieces){ .int8_pieces = o->pieces, .packed = o->packed };
     p->packed_int8 = (o->type < DTYPE_COUNT ? o->type : save_type(m)) == DTYPE_I8;
+    if (o->type == DTYPE_I8)
+        folds_find(&p->folds, m);
     for (int i = 0; i < m->params.count; i++) {
         const struct param *one = &m->params.list[i];
         const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;
@@ -276,6 +294,7 @@ void pieces_free(struct pieces *p)
 {
     free(p->list);
     free(p->pieces);
+    folds_free(&p->folds);
     arena_free(&p->names);
     *p = (struct pieces){ 0 };
 }
@@ -355,12 +374,14 @@ static void round_row(const float *row, long count, int8_t *out, float *scale)
         out[k] = (int8_t)(most > 0 && isfinite(most) ? lrintf(row[k] / most * 127) : 0);
 }
 
-static void round_rows(const struct tensor *x, int8_t *out, float *scales)
+static void round_rows(const struct tensor *x, const float *folded, int8_t *out, float *scales)
 {
     float *row = xalloc((size_t)width(x) + 1, sizeof *row);
 
     for (long r = 0; r < rows(x); r++) {
         tensor_read(x, r * width(x), width(x), row);
+        for (long k = 0; folded && k < width(x); k++)
+            row[k] *= folded[k];
         round_row(row, width(x), out ? out + r * width(x) : NULL, scales ? scales + r : NULL);
     }
     free(row);
@@ -368,14 +389,14 @@ static void round_rows(const struct tensor *x, int8_t *out, float *scales)
 }
 
 /* Bytes that were rounded once stay as they are. */
-static void make_rows(const struct piece *p, int8_t *out, float *scales)
+static void make_rows(const struct pieces *all, const struct piece *p, int8_t *out, float *scales)
 {
     for (int i = 0; i < p->parts; i++) {
         const struct tensor *x = *p->part[i]->slot;
         size_t count = (size_t)rows(x);
 
         if (x->type != DTYPE_I8)
-            round_rows(x, out, scales);
+            round_rows(x, folds_of_matrix(&all->folds, p->part[i]), out, scales);
         else if (out)
             tensor_stored(x, 0, tensor_count(x), out);
         else
@@ -385,25 +406,25 @@ static void make_rows(const struct piece *p, int8_t *out, float *scales)
     }
 }
 
-static void make_plain(const struct piece *one, enum dtype type, void *out)
+static void make_plain(const struct pieces *p, const struct piece *one, enum dtype type, void *out)
 {
     if (one->form == PIECE_NUMBERS)
         make_numbers(one, type, out);
     else if (one->form == PIECE_ROWS)
-        make_rows(one, out, NULL);
+        make_rows(p, one, out, NULL);
     else
-        make_rows(one, NULL, out);
+        make_rows(p, one, NULL, out);
 }
 
 /* Each part by itself. */
-static void make_packed(const struct piece *one, enum dtype type, char *out)
+static void make_packed(const struct pieces *p, const struct piece *one, enum dtype type, char *out)
 {
     long rows = one->part[0]->shape[0], inputs = one->part[0]->shape[1];
     size_t bytes = (size_t)(rows * inputs) * dtype_size(type);
     size_t size = order_size(one->order, type, rows, inputs);
     char *plain = xalloc((size_t)one->parts, bytes);
 
-    make_plain(one, type, plain);
+    make_plain(p, one, type, plain);
     for (int i = 0; i < one->parts; i++)
         order_fill(one->order, type, out + (size_t)i * size, plain + (size_t)i * bytes, rows,
                    inputs);
@@ -417,7 +438,7 @@ void pieces_make(void *self, int index, void *out)
     enum dtype type = p->list[index].type;
 
     if (one->order)
-        make_packed(one, type, out);
+        make_packed(p, one, type, out);
     else
-        make_plain(one, type, out);
+        make_plain(p, one, type, out);
 }

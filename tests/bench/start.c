@@ -3,6 +3,8 @@
  *
  * Writes a checkpoint of random weights (f32, 600 MB with its text tower) and a picture to a
  * temporary folder, then runs vlm-embed on the picture some times: the file lies in the page cache.
+ * The same with what vlm-convert makes of it: packed, and int8 of one piece, packed or not.  Beside
+ * the most memory stands what vlm-convert --info --batch 1 foretells.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -124,15 +126,67 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static const struct kind {
+    const char *name, *options; /* of vlm-convert; NULL: as it is */
+    double share;               /* of the f32 tower's bytes */
+} kinds[] = {
+    { "f32", NULL, 1 },
+    { "f32, packed", "--packed", 1 },
+    { "int8", "--dtype int8 --pieces 1", 0.25 },
+    { "int8, packed", "--dtype int8 --pieces 1 --packed", 0.25 },
+};
+
+/* What --info says of embedding one image. */
+static double foretold(const char *bin, const char *model)
+{
+    char *command = xprintf("%s/vlm-convert --info --batch 1 %s", bin, model), text[4096] = "", *at;
+    FILE *f = popen(command, "r");
+    size_t got = f ? fread(text, 1, sizeof text - 1, f) : 0;
+
+    if (f)
+        pclose(f);
+    text[got] = 0;
+    free(command);
+    at = strstr(text, "\"memory\":{\"embed images\":");
+    return at ? 1e-6 * strtod(at + strlen("\"memory\":{\"embed images\":"), NULL) : 0;
+}
+
+static int measure(const char *bin, const char *folder, const char *picture, const struct kind *k,
+                   double vision_mb)
+{
+    char *program = xprintf("%s/vlm-embed", bin), *model = path_join(folder, "converted");
+    char *command = xprintf("%s/vlm-convert %s %s %s", bin, k->options, folder, model);
+    const char *used = k->options ? model : folder;
+    double times[RUNS], mb = 0;
+
+    if (k->options && system(command))
+        warn("%s fails", command);
+    for (int i = 0; i < RUNS; i++)
+        times[i] = run(program, used, picture, &mb);
+    qsort(times, RUNS, sizeof *times, compare);
+    if (times[0] >= 0)
+        printf("vlm-embed, ViT-B/32 %s, one %d x %d picture: %.0f ms (best %.0f), %.0f MB at most, "
+               "foretold %.0f, %.2f x the tower's %.0f MB\n",
+               k->name, SIDE, SIDE, 1e3 * times[RUNS / 2], 1e3 * times[0], mb, foretold(bin, used),
+               mb / (k->share * vision_mb), k->share * vision_mb);
+    else
+        warn("%s fails", program);
+    free(program);
+    free(command);
+    free(model);
+    return times[0] < 0;
+}
+
 int main(int argc, char **argv)
 {
-    char folder[] = "/tmp/vlm-start-XXXXXX", *picture, *program, *clean;
-    double times[RUNS] = { 0 }, mb = 0, vision_mb = 0;
+    char folder[] = "/tmp/vlm-start-XXXXXX", *picture, *bin, *clean;
     const char *slash = strrchr(argv[0], '/');
+    double vision_mb = 0;
+    int status = 0;
 
-    program = argc > 1 ? xstrdup(argv[1])
-                       : xprintf("%.*s/../../vlm-embed", slash ? (int)(slash - argv[0]) : 1,
-                                 slash ? argv[0] : ".");
+    bin = argc > 1
+              ? xstrdup(argv[1])
+              : xprintf("%.*s/../..", slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
     if (!mkdtemp(folder))
         return 1;
     picture = path_join(folder, "picture.ppm");
@@ -140,20 +194,13 @@ int main(int argc, char **argv)
         warn("%s", error_text());
         return 1;
     }
-    for (int i = 0; i < RUNS; i++)
-        times[i] = run(program, folder, picture, &mb);
-    qsort(times, RUNS, sizeof *times, compare);
-    if (times[0] < 0)
-        warn("%s fails", program);
-    else
-        printf("vlm-embed, ViT-B/32, one %d x %d picture: %.0f ms (best %.0f), %.0f MB at most, "
-               "%.2f x the tower's %.0f MB\n",
-               SIDE, SIDE, 1e3 * times[RUNS / 2], 1e3 * times[0], mb, mb / vision_mb, vision_mb);
+    for (int i = 0; i < COUNT(kinds); i++)
+        status |= measure(bin, folder, picture, &kinds[i], vision_mb);
     clean = xprintf("rm -r %s", folder);
     if (system(clean))
         warn("%s stays", folder);
     free(clean);
     free(picture);
-    free(program);
-    return times[0] < 0;
+    free(bin);
+    return status;
 }

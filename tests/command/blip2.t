@@ -110,7 +110,7 @@ int8() {
         "$(($(stat -c %s small/model.safetensors) - 8 - $(wc -c <small.json)))" '... every tensor has its bytes, and no other is there'
     is "$(jq -c 'to_entries | map(select(.key | test("layers?[.][0-9].*(dense|fc1|qkv|proj|query|wi_0|SelfAttention.q|wo)[.]weight$")) | .value.dtype) | unique' small.json)" \
         '["I8"]' '... those of all layers are bytes'
-    is "$(vlm-convert --info small | jq -c '[.dtype, .memory_bytes < 4 * .parameters.all]')" '["int8",true]' '... --info tells'
+    is "$(vlm-convert --info small | jq -c '[.dtype, .tensor_bytes < 4 * .parameters.all]')" '["int8",true]' '... --info tells'
 }
 int8 'stage 1' "$model"
 echo "$one" | vlm-itm -m small >got
