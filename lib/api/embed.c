@@ -25,6 +25,8 @@ int vlm_read_image(const struct vlm *v, const void *bytes, size_t size, long max
     return preprocess_bytes(&v->model->image.preprocess, bytes, size, max_pixels, pixels);
 }
 
+/* A format that is known but damaged or not read here is an image too: its record then says what is
+ * wrong. */
 bool vlm_is_image(const void *head, size_t size)
 {
     struct image_info info;
@@ -34,6 +36,7 @@ bool vlm_is_image(const void *head, size_t size)
     return known && size;
 }
 
+/* The reason for 0 is forgotten: reading the image says it again. */
 size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels)
 {
     size_t memory = image_memory(bytes, size, max_pixels);
@@ -42,6 +45,7 @@ size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels)
     return memory;
 }
 
+/* The caller's pixels as a tensor, not copied. */
 static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, int count)
 {
     long size = v->model->image.size;
@@ -58,6 +62,7 @@ void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out)
         memcpy(out + i * width(x), x->data + i * x->stride, (size_t)width(x) * sizeof *out);
 }
 
+/* A family that can leave out what no embedding needs has a pass of its own. */
 static struct tensor *image_vectors(struct vlm *v, struct tensor *pixels)
 {
     const struct family *f = v->model->family;
@@ -66,6 +71,8 @@ static struct tensor *image_vectors(struct vlm *v, struct tensor *pixels)
                     : f->image_of(&v->tape, v->model, f->features(&v->tape, v->model, pixels));
 }
 
+/* A few images at a time: more in one pass bring no speed and take memory. The bytes are the same
+ * for any division. */
 int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normalized, float *out)
 {
     const struct model *m = v->model;
@@ -84,6 +91,7 @@ int vlm_embed_images(struct vlm *v, const float *pixels, int count, bool normali
     return 0;
 }
 
+/* Not normed and not projected: what embedding, matching and writing begin with. */
 float *vlm_image_features(struct vlm *v, const float *pixels, int count, int *tokens, int *width_)
 {
     const struct model *m = v->model;
@@ -114,6 +122,7 @@ void vlm_features_shape(const struct vlm *v, int *tokens, int *width_)
     *width_ = (int)v->model->image.width;
 }
 
+/* A model that compares two pictures has two of them for each of `count`. */
 struct tensor *vlm_features_at(struct vlm *v, const float *features, int first, int count)
 {
     const struct model *m = v->model;
@@ -145,6 +154,7 @@ int vlm_embed_features(struct vlm *v, const float *features, int images, bool no
 
 /* --- texts --- */
 
+/* Cleaning comes before tokenising, and the limit counts tokens of the cleaned text. */
 int vlm_read_text(const struct vlm *v, const char *text, size_t size, int **ids, int *count,
                   bool *truncated)
 {

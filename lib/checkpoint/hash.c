@@ -12,6 +12,8 @@
 #include "base/random.h"
 #include "checkpoint/model.h"
 
+/* How a picture is looked at came later than the other fields: a model that neither turns nor lays
+ * on has the hash that it had. */
 static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)
 {
     struct buffer b = { 0 };
@@ -23,6 +25,10 @@ static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)
     buffer_add(&b, &p->scale, sizeof p->scale);
     buffer_add(&b, p->mean, sizeof p->mean);
     buffer_add(&b, p->std, sizeof p->std);
+    if (p->orient || p->lay_on)
+        buffer_printf(&b, " %d %d", p->orient, p->lay_on);
+    if (p->lay_on)
+        buffer_add(&b, p->ground, sizeof p->ground);
     hash = hash_bytes(b.data, b.size, seed);
     buffer_free(&b);
     return hash;
@@ -41,6 +47,7 @@ static const char *bytes_by_rows(const struct tensor *x, void **to_free)
     return *to_free;
 }
 
+/* All numbers of the tower: a feature of another model must not be taken for one of this. */
 uint64_t model_tower_hash(const struct model *m)
 {
     uint64_t hash = hash_preprocess(&m->image.preprocess, 0);
@@ -65,6 +72,7 @@ uint64_t model_tower_hash(const struct model *m)
 
 enum { SAMPLES = 16, SAMPLE = 256 }; /* of a tensor, and the bytes of one */
 
+/* Both ends and places in between: training changes every matrix everywhere. */
 static uint64_t hash_sample(const struct tensor *x, uint64_t hash)
 {
     size_t size = (size_t)tensor_count(x) * dtype_size(x->type), step = size / SAMPLES;
@@ -83,6 +91,8 @@ static uint64_t hash_sample(const struct tensor *x, uint64_t hash)
     return hash;
 }
 
+/* For --resume and --reuse, which ask at every start: reading all of a large model would take
+ * longer than the work. */
 uint64_t model_hash_sampled(const struct model *m)
 {
     uint64_t hash = hash_preprocess(&m->image.preprocess, 0);

@@ -95,6 +95,7 @@ void sizes_bert(const struct weights *w, const char *prefix, struct bert_config 
     }
 }
 
+/* A size out of a file is checked before memory is taken for it. */
 int sizes_check_vit(const char *family, const struct vit_config *v)
 {
     if (v->width < 1 || v->width > 65536 || v->layers < 1 || v->layers > LAYERS || v->heads < 1 ||

@@ -94,6 +94,7 @@ static struct candidate *compare(struct candidates *s, const float *features)
     return list;
 }
 
+/* All candidates of one image in one call: its keys are read once. */
 static int match_best(struct candidates *s, const float *features, struct candidate *list)
 {
     int total = 0, *ids, status;

@@ -55,6 +55,7 @@ static void add_slug(struct buffer *b, const char *text)
                       (unsigned)hash_bytes(text, strlen(text), 0));
 }
 
+/* FOLDER/ID-TEXT.png. Two pairs of one id and one text have the same picture. */
 static char *file_name(const struct record *r, const char *folder, const char *text)
 {
     struct buffer b = { 0 };
@@ -81,6 +82,7 @@ static char *file_name(const struct record *r, const char *folder, const char *t
     return b.data;
 }
 
+/* The picture is read again: what the model looked at was cropped and small. */
 static int draw(const struct vlm *m, struct record *r, const char *path, const float *map)
 {
     struct buffer bytes = { 0 };
@@ -104,6 +106,7 @@ static int draw(const struct vlm *m, struct record *r, const char *path, const f
     return status;
 }
 
+/* The path, to free; NULL after fail(), or when the record has failed. */
 char *heatmap_write(struct vlm *m, struct record *r, const char *folder,
                     const struct heatmap_text *text, const float *features)
 {

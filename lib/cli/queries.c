@@ -151,6 +151,7 @@ static int by_score(const void *a, const void *b)
     return (x->record->index > y->record->index) - (x->record->index < y->record->index);
 }
 
+/* The matching head sees only the images that the cosine put first. */
 static int finish_query(struct queries *k, struct query *q)
 {
     int count = q->best.count, status = 0;

@@ -53,6 +53,7 @@ void classes_free(struct classes *c)
     *c = (struct classes){ 0 };
 }
 
+/* NaN of no pairs. */
 double labelled_accuracy(const struct labelled_list *l, double threshold)
 {
     long right = 0;
@@ -69,6 +70,7 @@ static int by_score(const void *a, const void *b)
     return (x->score > y->score) - (x->score < y->score);
 }
 
+/* Equal scores are walked together, so their order does not matter (Mann and Whitney, 1947). */
 double labelled_auc(struct labelled_list *l)
 {
     const struct labelled *list = l->list;

@@ -40,6 +40,7 @@ static int add_lists(struct labelled_list *l, struct span scores, struct span tr
                                                    : 0;
 }
 
+/* A pair, or two lists of equal length. */
 int labelled_read(struct labelled_list *l, struct span scores, struct span truths)
 {
     long before = l->count;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "learn/learn.h"
 
+/* [batch + size, width]. Features of the queue are constants: no gradient reaches them. */
 struct tensor *with_queue(struct tape *t, struct tensor *x, const float *queue, long size)
 {
     struct tensor *all;
@@ -60,6 +61,8 @@ static void positives(float *y, const struct pairs *b, const struct loss_options
         y[j] /= (float)same;
 }
 
+/* Each row sums to 1: the pairs that belong together, and the teacher's share of what it finds
+ * similar. */
 const float *contrast_targets(struct tape *t, const struct pairs *b, const struct loss_options *l,
                               const struct tensor *teacher_logits)
 {
@@ -104,6 +107,7 @@ static struct tensor *teacher_logits(struct tape *t, const struct contrast *c, s
     return c->temperature.apply(t, matmul_transposed(t, u, candidates), s);
 }
 
+/* The targets are made before the batch enters the queue, or it would meet itself there. */
 struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *b,
                         const struct loss_options *l)
 {

@@ -32,6 +32,7 @@ static double weigh(double *weight, const float *z, const bool *alike, int count
     return sum;
 }
 
+/* One draw a row; -1 where every other pair of the batch is alike. */
 const int *draw_negatives(struct tape *t, const struct tensor *logits, const struct pairs *b,
                           const struct loss_options *l, float floor)
 {
@@ -58,6 +59,8 @@ struct match {
     int text, image, target;
 };
 
+/* Each pair, each text with a wrong image, each image with a wrong text: as in ALBEF, up to three
+ * times the batch. */
 static int list_matches(struct match *list, const struct pairs *b, const int *image_of_text,
                         const int *text_of_image)
 {
@@ -88,6 +91,8 @@ static int *ints(struct tape *t, int count)
     return tape_alloc(t, ((size_t)count + 1) * sizeof(int));
 }
 
+/* Ids are copied, because a text that looks at an image may begin otherwise than one that does not.
+ */
 struct matches pair_matches(struct tape *t, const struct pairs *b, const int *image_of_text,
                             const int *text_of_image, int begin)
 {

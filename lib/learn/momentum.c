@@ -17,11 +17,13 @@
 #include "base/thread.h"
 #include "learn/learn.h"
 
+/* Whole cache lines. */
 static long padded(const struct tensor *x)
 {
     return (tensor_count(x) + 15) / 16 * 16;
 }
 
+/* As f32, whatever the model has. */
 static void copy_numbers(struct model *copy, const struct model *m)
 {
     const struct params *from = &m->params;
@@ -97,6 +99,7 @@ static void follow(void *argument, long index, int worker)
         to[i] = to[i] * f->momentum + from[i] * rest;
 }
 
+/* Running statistics are taken over as they are: they are means already. */
 void momentum_model_update(struct model *copy, const struct model *m, float momentum)
 {
     for (int i = 0; i < m->params.count; i++) {

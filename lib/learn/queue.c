@@ -8,6 +8,8 @@
 #include "base/random.h"
 #include "learn/learn.h"
 
+/* Points of a normal distribution, scaled to length 1: evenly on the sphere, as ALBEF begins its
+ * queue. */
 static void random_directions(float *to, long count, long wide, struct random *r)
 {
     for (long i = 0; i < count; i++, to += wide) {
@@ -41,6 +43,7 @@ struct feature_queue *feature_queue_new(long size, long wide, uint64_t seed)
     return q;
 }
 
+/* The oldest go first. Features are copied. */
 void feature_queue_add(struct feature_queue *q, const float *images, const float *texts,
                        const int64_t *group, int count)
 {

@@ -40,6 +40,7 @@ void bert_init(struct bert *b, const struct bert_config *config)
     }
 }
 
+/* Post-norm: the norm stands behind the sum with x (arXiv 1810.04805). */
 static void attention_params(struct linear *qkv, struct linear *out, struct norm *norm,
                              struct params *p, long width)
 {
@@ -52,6 +53,7 @@ static void attention_params(struct linear *qkv, struct linear *out, struct norm
     params_out(p);
 }
 
+/* Keys and values come from the image: [cross_width] -> [width]. */
 static void cross_params(struct bert_layer *l, struct params *p, long width, long cross_width)
 {
     linear_params(&l->cross_query, p, "query", width, width, linear_normal(deviation));
@@ -63,6 +65,7 @@ static void cross_params(struct bert_layer *l, struct params *p, long width, lon
     params_out(p);
 }
 
+/* Queries of a Q-Former have a feed-forward layer of their own, `query_`. */
 static void mlp_params(struct linear *fc1, struct linear *fc2, struct norm *norm, struct params *p,
                        const struct bert_config *c, const char *whose)
 {
@@ -77,6 +80,7 @@ static void mlp_params(struct linear *fc1, struct linear *fc2, struct norm *norm
     params_out(p);
 }
 
+/* The decoder's matrix is the table of words; its bias is its own. */
 static void head_params(struct bert *b, struct params *p)
 {
     long width = b->config.width;
@@ -169,6 +173,7 @@ struct tensor *bert_embeddings(struct tape *t, struct bert *b, const struct bert
     return dropout(t, norm_over(t, &b->norm, x), t->dropout);
 }
 
+/* scale: 1 over the root of a head's width. */
 struct attention_plan bert_plan(const struct bert *b, const struct spans *queries,
                                 const struct spans *keys)
 {
@@ -295,6 +300,8 @@ static void check(const struct bert_input *in)
                (!in->causal || in->first_only[i] == in->texts->start[i + 1] - 1));
 }
 
+/* [rows, width] behind layer `to`; with first_only [texts, width]. A layer's memory is used again
+ * by the next where nothing is remembered. */
 struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_input *in)
 {
     const struct cached_texts cached = cached_of(in);
@@ -363,6 +370,7 @@ struct bert_cache *bert_cache_new(struct bert *b, int rows, int room)
     return c;
 }
 
+/* Keys and values of the images, packed once for all steps of all texts. */
 void bert_cache_images(struct tape *t, struct bert *b, struct bert_cache *c, struct tensor *image,
                        const struct spans *spans)
 {

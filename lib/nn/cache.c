@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "nn/cache.h"
 
+/* Rows and room are known before a text is begun, so nothing moves while it is written. */
 struct key_cache *key_cache_new(int layers, int rows, int room, long width)
 {
     struct key_cache *c = xalloc(1, sizeof *c);
@@ -22,6 +23,8 @@ struct key_cache *key_cache_new(int layers, int rows, int room, long width)
     return c;
 }
 
+/* The new rows are copied behind those that are there; *k and *v become all of the layer, of which
+ * key_cache_spans() says what counts. */
 void key_cache_append(struct tape *t, const struct cached_texts *c, int layer, struct tensor **k,
                       struct tensor **v)
 {
@@ -42,6 +45,7 @@ void key_cache_append(struct tape *t, const struct cached_texts *c, int layer, s
     *v = tensor_from(t, values, 2, (long[]){ rows, w });
 }
 
+/* Of a text in this pass. */
 static int new_rows(const struct cached_texts *c, int text)
 {
     return c->texts->start[text + 1] - c->texts->start[text];
@@ -62,12 +66,14 @@ const struct spans *key_cache_spans(struct tape *t, const struct cached_texts *c
     return s;
 }
 
+/* Once after all layers: each of them appended at the same length. */
 void key_cache_advance(const struct cached_texts *c)
 {
     for (int i = 0; i < c->texts->count; i++)
         c->cache->length[c->row[i]] += new_rows(c, i);
 }
 
+/* As many places as the text has: a beam that goes on in two ways. */
 void key_cache_copy(struct key_cache *c, int from, int to)
 {
     size_t width = (size_t)c->width, row = (size_t)c->room * width;

@@ -20,6 +20,7 @@ struct pass {
     long count;      /* keys */
 };
 
+/* The probabilities are computed anew: the pass that was watched kept none. */
 static void one_head(const struct pass *p, long row, long column, long wide)
 {
     const float *q = p->q->data + row * p->q->stride + column;
@@ -48,6 +49,7 @@ static void some_rows(const void *argument, long first, long last)
             one_head(p, row, head * wide, wide);
 }
 
+/* [query rows, keys]; all keys must be of one length, as the tokens of images are. */
 float *attention_relevance(struct tape *t, const struct attention_plan *plan,
                            const struct tensor *q, const struct tensor *k, const struct tensor *v,
                            const struct tensor *y)

@@ -48,6 +48,7 @@ void params_multiplies(struct params *p, bool memory_bound)
     p->list[p->count - 1].memory_bound = memory_bound;
 }
 
+/* A prefix that does not fit is a mistake in a family's code. */
 void params_in(struct params *p, const char *format, ...)
 {
     size_t length = strlen(p->prefix), room = sizeof p->prefix - length;
@@ -116,6 +117,7 @@ static long room(const struct tensor *x)
     return (tensor_count(x) + 15) / 16 * 16;
 }
 
+/* The numbers become f32 in the block that the optimiser walks over. */
 static void move_in(struct tensor *x, float *data, float *grad)
 {
     assert(x->stride == width(x));
@@ -134,6 +136,8 @@ static float *zeroed(struct arena *memory, long count)
                   (size_t)count * sizeof(float));
 }
 
+/* One block of numbers and one of gradients: the optimiser, the norm and clipping are plain loops,
+ * and a thread's piece is any stretch of them. */
 struct learning *params_learn(struct params *p, const char *prefix)
 {
     struct learning *l = xalloc(1, sizeof *l);

@@ -25,6 +25,7 @@ struct splitter {
 
 enum kind { LETTER, NUMBER, SPACE, OTHER };
 
+/* The classes of the pattern: \p{L}, \p{N}, \s and what is left. */
 static enum kind kind_of(const struct tokenizer *t, uint32_t c)
 {
     if (c < 0x80) {
@@ -68,6 +69,8 @@ static size_t contraction(const struct splitter *s, const uint32_t *at, size_t c
     return n;
 }
 
+/* A contraction, letters in a row, one digit, or other characters in a row; 0: white space, which
+ * is no piece. */
 static size_t piece_length(const struct splitter *s, const uint32_t *at, size_t count)
 {
     enum kind kind = kind_of(s->t, at[0]);
@@ -108,6 +111,7 @@ static size_t split_special(struct splitter *s, const uint32_t *at, size_t count
     return 0;
 }
 
+/* The pieces of a cleaned text; each is encoded by itself. */
 static void split(struct splitter *s, const uint32_t *at, size_t count)
 {
     for (size_t i = 0, n; i < count && s->out->count <= s->enough; i += n ? n : 1) {
@@ -120,6 +124,7 @@ static void split(struct splitter *s, const uint32_t *at, size_t count)
     }
 }
 
+/* A spelt-out begin or end token; 0: none here. */
 static size_t frame_length(const struct splitter *s, const uint32_t *at, size_t count)
 {
     int size;
@@ -147,6 +152,8 @@ static void split_rest(void *splitter, const uint32_t *at, size_t count)
     split(s, at + from, count - from);
 }
 
+/* Hugging Face looks for special tokens before it cleans, and for those marked as normalised after
+ * it. */
 static void clean_rest(void *splitter, const uint32_t *at, size_t count)
 {
     struct splitter *s = splitter;
@@ -180,6 +187,7 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
     bpe_work_free(&s.work);
 }
 
+/* "</w>" at the end of a piece is a space. */
 static void decode(const struct tokenizer *t, const int *ids, int count, struct buffer *out)
 {
     for (int i = 0; i < count; i++) {

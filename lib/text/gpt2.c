@@ -47,6 +47,8 @@ static size_t contraction(const uint32_t *at, size_t count)
     return n;
 }
 
+/* A contraction; or a space and letters, digits or others in a row; or white space, of which the
+ * last one is left to the word behind it. */
 static size_t piece_length(const uint32_t *at, size_t count)
 {
     size_t n = contraction(at, count), first = at[0] == ' ' && count > 1;
@@ -61,6 +63,7 @@ static size_t piece_length(const uint32_t *at, size_t count)
     return kind == SPACE && n > 1 && n < count ? n - 1 : n;
 }
 
+/* Every byte of a text is in a piece, white space too. */
 static void split(void *splitter, const uint32_t *at, size_t count)
 {
     struct splitter *s = splitter;
@@ -113,6 +116,7 @@ static void add_piece(struct buffer *out, const char *piece, int size)
     }
 }
 
+/* Spaces are bytes of the pieces: nothing is put between them. */
 static void decode(const struct tokenizer *t, const int *ids, int count, struct buffer *out)
 {
     for (int i = 0; i < count; i++) {

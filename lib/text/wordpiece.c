@@ -29,6 +29,8 @@ static bool is_ideograph(const struct tokenizer *t, uint32_t c)
            (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
+/* All of ASCII's that is neither letter nor digit, also "$" and "^", which Unicode calls symbols.
+ */
 static bool is_punctuation(uint32_t c)
 {
     if (c < 0x80)
@@ -36,6 +38,7 @@ static bool is_punctuation(uint32_t c)
     return code_class(c) == CODE_PUNCTUATION;
 }
 
+/* Controls, but for those that separate lines and columns. */
 static bool is_dropped(uint32_t c)
 {
     if (c < 0x80)
@@ -116,6 +119,7 @@ struct work {
     size_t enough; /* stop when there are more ids than that */
 };
 
+/* A word ends at white space, and before and behind punctuation. */
 static void encode_plain(void *work, const uint32_t *text, size_t count)
 {
     const struct work *w = work;

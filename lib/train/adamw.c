@@ -20,6 +20,8 @@ struct pass {
     float keep, beta1, beta2, eps, step_size, root_correction;
 };
 
+/* arXiv 1711.05101, algorithm 2, with PyTorch's order of operations: the decay comes first, and
+ * epsilon is added to the corrected root. */
 static void update(void *argument, long index, int worker)
 {
     const struct pass *a = argument;
@@ -65,6 +67,8 @@ void adamw_resume(struct adamw *a, const struct learning *l, long step)
     }
 }
 
+/* A parameter that no gradient has reached yet stays as it is, without decay: PyTorch passes by one
+ * whose grad is None. */
 void adamw_step(struct adamw *a, struct learning *l)
 {
     double t = (double)++a->step;
@@ -123,6 +127,8 @@ static void square_piece(void *argument, long index, int worker)
     b->sums[index] = sums[0];
 }
 
+/* The root of the sum of all squares, in double; pieces are summed in order, so the number of
+ * threads does not show. */
 double learning_norm(const struct learning *l)
 {
     long pieces = (l->count + PIECE - 1) / PIECE;

@@ -47,6 +47,8 @@ static void shuffle(struct dataset *d, uint64_t epoch)
     d->epoch = epoch;
 }
 
+/* The order is drawn anew when an epoch begins; a training that goes on in its middle draws the
+ * same one. */
 static size_t pair_at(struct dataset *d, uint64_t epoch, size_t at)
 {
     if (!d->options.shuffle)
@@ -56,6 +58,7 @@ static size_t pair_at(struct dataset *d, uint64_t epoch, size_t at)
     return d->order[at];
 }
 
+/* In an epoch. What does not fill the last one is left out, unless it is all there is. */
 long dataset_batches(const struct dataset *d, int size)
 {
     long batches = (long)(d->count / (size_t)size);
@@ -79,6 +82,8 @@ static int read_features(const struct dataset *d, const struct picture *p, float
     return result;
 }
 
+/* The seed is of the pair and the epoch, not of the thread or the batch: --threads changes nothing.
+ */
 static int prepare(const struct batch *b, size_t place, float *pixels)
 {
     const struct dataset *d = b->dataset;
@@ -123,6 +128,7 @@ static void prepare_one(void *argument, long index, int worker)
     atomic_store(&b->failed, true);
 }
 
+/* Returns at once; batch_pairs() waits for the images. */
 struct batch *batch_begin(struct dataset *d, long number, int size)
 {
     struct batch *b = xalloc(1, sizeof *b);
@@ -142,6 +148,7 @@ struct batch *batch_begin(struct dataset *d, long number, int size)
 
 /* --- texts --- */
 
+/* Seven bits a byte, the last without its high bit: most ids take two bytes. */
 static void read_ids(const struct dataset *d, const struct pair *p, int *ids)
 {
     const unsigned char *at = (const unsigned char *)d->ids.data + p->ids;
@@ -155,6 +162,7 @@ static void read_ids(const struct dataset *d, const struct pair *p, int *ids)
     }
 }
 
+/* Texts last, for a broken picture may have put another pair in the place. */
 static void gather(struct batch *b)
 {
     const struct dataset *d = b->dataset;

@@ -22,11 +22,13 @@ const char *const schedule_names[] = {
     NULL,
 };
 
+/* done: from 0 to 1 (arXiv 1608.03983, equation 5, without restarts). */
 static double cosine(const struct schedule *s, double done)
 {
     return s->least + (s->rate - s->least) * 0.5 * (1 + cos(3.141592653589793 * done));
 }
 
+/* The rate of step `step`, counted from 0; the last step is steps - 1. */
 double schedule_rate(const struct schedule *s, long step)
 {
     long epoch = step / s->per_epoch, epochs = (s->steps + s->per_epoch - 1) / s->per_epoch;

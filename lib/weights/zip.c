@@ -64,6 +64,7 @@ static const unsigned char *find_end(const unsigned char *file, size_t size)
     return NULL;
 }
 
+/* The 64-bit record counts where it is there: the old one holds 0xffff and 0xffffffff then. */
 static int find_directory(struct directory *d)
 {
     const unsigned char *end = find_end(d->file, d->size), *end64;
@@ -131,6 +132,8 @@ static int locate(struct zip_entry *e, const struct directory *d, uint64_t heade
 }
 
 /* One entry of the directory at *at, which moves on. */
+/* Only what the directory says counts; the local header in front of the content is asked for its
+ * length alone. */
 static int read_entry(struct zip *z, struct arena *arena, const struct directory *d, uint64_t *at)
 {
     const unsigned char *entry = d->file + *at;

@@ -18,6 +18,7 @@ void blip2_init(struct blip2 *m, const struct blip2_config *config)
         t5_init(&m->t5, &config->t5);
 }
 
+/* Behind the queries stands one linear layer, and then the language model as it was released. */
 static void language_params(struct blip2 *m, struct params *p)
 {
     const struct blip2_config *c = &m->config;
@@ -85,6 +86,7 @@ struct tensor *blip2_image(struct tape *t, struct blip2 *m, struct tensor *pixel
     return tensor_as_rows(t, x);
 }
 
+/* The queries attend to each other in every layer, and to the image in every second one. */
 struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *image,
                              const struct spans *images)
 {
@@ -112,6 +114,7 @@ struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *
     return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
 }
 
+/* Queries and text together; the mean over the queries of their two logits. */
 struct tensor *blip2_match(struct tape *t, struct blip2 *m, const struct bert_input *in)
 {
     struct tensor *x = bert_together(t, &m->qformer, in, NULL);
@@ -120,6 +123,7 @@ struct tensor *blip2_match(struct tape *t, struct blip2 *m, const struct bert_in
     return mean_rows(t, x, spans_even(t, in->texts->count, m->config.qformer.queries));
 }
 
+/* A mask as in UniLM: queries do not see the text, the text sees the queries and its past. */
 struct tensor *blip2_decode(struct tape *t, struct blip2 *m, const struct bert_input *in,
                             struct tensor **queries)
 {
@@ -132,6 +136,7 @@ struct tensor *blip2_pictures(struct tape *t, struct blip2 *m, struct tensor *qu
     return linear(t, &m->language_projection, queries, ACTIVATION_NONE);
 }
 
+/* The queries' keys and values are in the cache already: a step computes the new ids alone. */
 static void feed(void *self, int count, const int *row, const int *counts, const int *ids,
                  float *logits)
 {

@@ -10,6 +10,8 @@
 #include <math.h>
 #include "family/siglip/siglip.h"
 
+/* The pool has the tower's heads, activation and epsilon: the configuration says nothing of its own
+ * for it. */
 void siglip_init(struct siglip *m, const struct siglip_config *config)
 {
     *m = (struct siglip){ .config = *config };
