@@ -84,8 +84,8 @@ static void check_form(const struct filter *f)
 {
     const char *path = settings.resume ? settings.resume : settings.output;
 
-    if (settings.binary && settings.to == RECORD_TAR)
-        options_mistake("--binary is --to=cbor: it does not go with --to=tar");
+    if (settings.binary && option_given("to") && settings.to != RECORD_CBOR)
+        options_mistake("--binary is --to=cbor: it does not go with another --to");
     settings.to = settings.binary ? RECORD_CBOR : settings.to;
     settings.binary = settings.to == RECORD_CBOR;
     if (settings.per_shard && (settings.to != RECORD_TAR || !path || !shards_pattern(path)))

@@ -65,7 +65,7 @@ is "$(for f in whole/k*; do cmp "$f" "parts/${f#whole/}" && echo same; done 2>&1
     'records that were dropped'
 
 for wrong in '--per-shard 3 -o out-%05d.tar' '--to=tar --per-shard 3 -o out.tar' '--to=tar --per-shard 3 -o %05d-%05d.tar' \
-    '--to=tar --per-shard 3' '--to=tar --resume out.tar' '--to=tar -b' '--to=tar --per-shard 3 -o %d.tar' '--to=zip'; do
+    '--to=tar --per-shard 3' '--to=tar --resume out.tar' '--to=tar -b' '--to=json -b' '--to=tar --per-shard 3 -o %d.tar' '--to=zip'; do
     # shellcheck disable=SC2086
     status 2 "a mistake: $wrong" vlm-filter $wrong in
 done
