@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * vlm-filter.c - keep, drop and merge records by the scores that other filters added
  */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ static struct filter filter;
 /* One line for a rule that could not choose: its field is in no record. */
 
 static bool *field_seen; /* by condition */
-static uint64_t looked_at, ranked, scored;
+static uint64_t looked_at, ranked, scored, left;
 
 static void note_fields(const struct record *r)
 {
@@ -97,16 +98,22 @@ static void note_fields(const struct record *r)
 
 static void say_what_was_missing(void)
 {
+    bool told = false;
+
     if (!looked_at || settings.quiet)
         return;
     for (int i = 0; i < keeps.count; i++)
-        if (!field_seen[i])
+        if (!field_seen[i]) {
             warn("--keep '%s': no record has a field that it names", keeps.items[i]);
+            told = true;
+        }
     if (top && !ranked)
         warn("--top: no record has a number for --by '%s'%s", by,
              strcmp(by, "itm") ? "" : "; vlm-itm adds itm");
-    if (capfilt && !scored)
+    else if (capfilt && !scored)
         warn("--capfilt: no text has a score; vlm-itm adds it");
+    else if (!left && !told && !settings.resume && !settings.reuse)
+        warn("nothing was kept of %" PRIu64 " records", looked_at);
 }
 
 /* The first record says how all are to be made. */
@@ -198,24 +205,27 @@ static void keep(struct record *r)
 
     if (uids && read_uid(r, halves))
         npy_pair(uids, halves[0], halves[1]);
+    left++;
     emit(r);
 }
 
 /* What the rules say, unless a person has decided otherwise. */
 static void drop(struct record *r, const char *reason)
 {
-    if (decided(r) == DECISION_KEEP)
+    if (decided(r) == DECISION_KEEP) {
         keep(r);
-    else
+    } else {
         emit_dropped(r, reason);
+    }
 }
 
 static void leave(struct record *r)
 {
-    if (decided(r) == DECISION_DROP)
+    if (decided(r) == DECISION_DROP) {
         emit_dropped(r, "decision");
-    else
+    } else {
         keep(r);
+    }
 }
 
 static void stays(struct record *r)

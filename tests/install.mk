@@ -14,7 +14,7 @@ needed = gcc:/usr/bin/gcc libc6-dev:/usr/include/stdio.h pkg-config:/usr/bin/pkg
     libwebp-dev:/usr/include/webp/decode.h libheif-dev:/usr/share/doc/libheif-dev \
     libtiff-dev:/usr/share/doc/libtiff-dev libpcre2-dev:/usr/include/pcre2.h \
     libzstd-dev:/usr/include/zstd.h groff:/usr/bin/groff \
-    parallel:/usr/bin/parallel
+    parallel:/usr/bin/parallel zsh:/usr/bin/zsh fish:/usr/bin/fish
 tools  = clang-14:/usr/bin/clang-14 clang-16:/usr/bin/clang-16 clang-format:/usr/bin/clang-format \
     mandoc:/usr/bin/mandoc gcovr:/usr/bin/gcovr valgrind:/usr/bin/valgrind
 

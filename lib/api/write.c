@@ -7,6 +7,16 @@
 #include "base/error.h"
 #include "api/api.h"
 
+/* What nobody asked for is no more than the model has places for. */
+static void bound_length(struct decoding *d, const struct vlm_writing *how, int places)
+{
+    if (places <= 0 || how->max_length > 0 || d->max_length <= places)
+        return;
+    d->max_length = places;
+    if (how->min_length <= 0 && d->min_length > places)
+        d->min_length = places;
+}
+
 static struct decoding rules_of(const struct model *m, const struct vlm_writing *how)
 {
     struct decoding d = m->writing.rules;
@@ -21,6 +31,7 @@ static struct decoding rules_of(const struct model *m, const struct vlm_writing 
     d.temperature = how->temperature > 0 ? how->temperature : d.temperature;
     d.min_length = how->min_length > 0 ? how->min_length : d.min_length;
     d.max_length = how->max_length > 0 ? how->max_length : d.max_length;
+    bound_length(&d, how, m->writing.positions);
     d.length_penalty = isnan(how->length_penalty) ? d.length_penalty : how->length_penalty;
     if (d.sample)
         d.repetition_penalty = m->writing.sampling_penalty;

@@ -261,7 +261,10 @@ int new_file_open(struct new_file *f, const char *path)
         if (f->fd < 0)
             fail_errno("%s", path);
     } else {
-        f->fd = temporary_create(f->path, false, &f->temporary);
+        f->fd = temporary_nameless(f->path, &f->temporary);
+        f->nameless = f->fd >= 0;
+        if (!f->nameless)
+            f->fd = temporary_create(f->path, false, &f->temporary);
         if (f->fd >= 0 && there)
             fchmod(f->fd, status.st_mode & 0777);
     }
@@ -311,15 +314,24 @@ static int sync_above(const char *path)
     return result;
 }
 
+/* rename() needs a name to begin with: this one is there for a moment. */
+static int take_name(struct new_file *f)
+{
+    if (f->nameless && temporary_link(f->fd, f->temporary))
+        return -1;
+    f->nameless = false;
+    return 0;
+}
+
 /* Bytes, name, folder: a crash between two of these steps leaves the old file or the new one. */
 int new_file_commit(struct new_file *f)
 {
     int result = 0;
 
     if (f->temporary) {
-        if (fsync(f->fd) || rename(f->temporary, f->path))
+        if (fsync(f->fd) || take_name(f) || rename(f->temporary, f->path)) {
             result = fail_errno("%s", f->path);
-        else {
+        } else {
             temporary_forget(f->temporary);
             free(f->temporary); /* the name is another's now */
             f->temporary = NULL;
@@ -337,7 +349,8 @@ int new_file_commit(struct new_file *f)
 void new_file_drop(struct new_file *f)
 {
     if (f->temporary) {
-        unlink(f->temporary);
+        if (!f->nameless)
+            unlink(f->temporary);
         temporary_forget(f->temporary);
     }
     if (f->fd >= 0)

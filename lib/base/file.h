@@ -33,12 +33,12 @@ void guard_remove(const void *data);
 
 /* file.c - a file that appears whole, or not at all: every output of every command is made so
  *
- * It is written under a random name beside `path`, locked, and takes the name `path` when it is
- * committed: fsync, rename, fsync of the folder.  A kill, a full disk or a failed call leaves what
- * had the name before.  What a killed run left is removed by the next new_file_open() of the same
- * path, if no process holds its lock.  Symbolic links are followed; the mode of a file that is
- * there stays.  A device, pipe or socket is written in place and never replaced: then `temporary`
- * is NULL.
+ * It is written without a name, or under a random one beside `path`, locked, and takes the name
+ * `path` when it is committed: fsync, rename, fsync of the folder.  A kill, a full disk or a failed
+ * call leaves what had the name before.  What a killed run left is removed by the next
+ * new_file_open() of the same path, if no process holds its lock.  Symbolic links are followed; the
+ * mode of a file that is there stays.  A device, pipe or socket is written in place and never
+ * replaced: then `temporary` is NULL.
  *
  *     if (new_file_open(&f, path)) return -1;
  *     if (new_file_write(&f, data, size) == 0) return new_file_commit(&f);
@@ -49,6 +49,7 @@ struct new_file {
     char *path;      /* where it will be */
     char *temporary; /* where it is until then: for who must remove it on a signal; or NULL */
     int fd;          /* may be written, sought and dup()ed */
+    bool nameless;   /* it does not have the name `temporary` yet */
 };
 int new_file_open(struct new_file *f, const char *path);                /* -1 after fail() */
 int new_file_write(struct new_file *f, const void *bytes, size_t size); /* -1 after fail() */
@@ -75,6 +76,9 @@ int folder_sync(const char *path);                           /* its names to the
 /* temporary.c - names beside a path for what is not whole yet: NAME.RANDOM.tmp, locked */
 int temporary_create(const char *path, bool folder,
                      char **name); /* a descriptor; -1 after fail() */
+/* A file without a name, and one that temporary_link() can give it; -1: not here, without fail() */
+int temporary_nameless(const char *path, char **name);
+int temporary_link(int fd, const char *name); /* -1: errno */
 /* This process makes it no more: it has another name, or is gone. */
 void temporary_forget(const char *name);
 /* Removes all that this process makes: on a signal, and at exit by itself. */

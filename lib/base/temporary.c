@@ -5,6 +5,9 @@
  * lock when the maker dies.  So whoever gets the lock of such a name knows that its maker is gone,
  * and removes it.  Between creating and locking another process may do just that: the maker looks
  * again when it has the lock, and takes another name if its own leads elsewhere by then.
+ *
+ * Where the file system can (O_TMPFILE), a file has no name at all until it is whole, so a kill
+ * leaves nothing of it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -169,6 +173,42 @@ void temporary_remove_all(void)
         *made[i] = 0;
     }
     pthread_mutex_unlock(&made_lock);
+}
+
+/* /proc gives it a name later. */
+static bool can_be_named(int fd)
+{
+    char link[40];
+    struct stat by_link, by_fd;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    return stat(link, &by_link) == 0 && fstat(fd, &by_fd) == 0 && by_link.st_ino == by_fd.st_ino;
+}
+
+int temporary_nameless(const char *path, char **name)
+{
+    char *above = path_above(path);
+    int fd;
+
+    temporary_sweep(path);
+    fd = open(above, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    free(above);
+    *name = fd >= 0 && can_be_named(fd) ? random_name(path) : NULL;
+    if (*name)
+        flock(fd, LOCK_EX | LOCK_NB);
+    if (*name || fd < 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+int temporary_link(int fd, const char *name)
+{
+    char link[40];
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    remember(name);
+    return linkat(AT_FDCWD, link, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
 }
 
 int temporary_create(const char *path, bool folder, char **name)

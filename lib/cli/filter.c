@@ -172,7 +172,8 @@ static int run_loop(struct filter_run *run)
     ended = queue_ended(&in->queue);
     if (ended && in->status) {
         status = in->status;
-        warn("%s", in->reason ? in->reason : reader_message(in->reader));
+        if (in->reason || settings.quiet || !reader_refused_all(in->reader))
+            warn("%s", in->reason ? in->reason : reader_message(in->reader));
     }
     report_close(report, ended && !status);
     if (settings.verbose && in->reuse)

@@ -93,6 +93,9 @@ struct report {
     atomic_long records, errors; /* any thread may look */
     long known;                  /* errors that an earlier run reported */
     long diverted;               /* with an error, to --dropped */
+    char *alike;                 /* the code that every record so far failed with; NULL: none */
+    struct buffer held;          /* lines about them, behind the first; they may not be needed */
+    long untold;                 /* lines that there was no room for */
     bool stopped;                /* an error ends the run: --on-error=fail or --max-errors */
     bool progress;               /* show it */
     bool terminal;               /* on a line that is written over */

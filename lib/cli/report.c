@@ -13,7 +13,11 @@
 #include "base/memory.h"
 #include "cli/loop.h"
 
-enum { PERCENT_EVERY = 1000 }; /* records between looks at --max-errors=P% */
+enum {
+    PERCENT_EVERY = 1000, /* records between looks at --max-errors=P% */
+    FEW = 3,              /* fewer failures are told one by one, though they are alike */
+    MOST_HELD = 1 << 20   /* bytes of lines that may not be needed */
+};
 
 void report_open(struct report *p)
 {
@@ -49,27 +53,74 @@ static void log_failure(const struct record *r, const char *message)
     free(code);
 }
 
-/* Over a line of progress, if there is one. Control characters of a file's name reach no terminal.
- */
-static void print_failure(const struct report *p, const struct record *r)
+/* Over a line of progress, if there is one. */
+static void print_line(const struct report *p, const char *line)
 {
-    struct span error, message;
-    char *text = NULL, *line;
+    fprintf(stderr, "%s%s: %s\n", p->progress && p->terminal ? "\r\033[K" : "", program_name, line);
+}
 
-    if (record_find(r, "error", &error) && json_find(error.data, error.size, "message", &message))
-        text = json_text(message);
+static char *member_text(const struct record *r, const char *name)
+{
+    struct span error, value;
+
+    if (record_find(r, "error", &error) && json_find(error.data, error.size, name, &value))
+        return json_text(value);
+    return NULL;
+}
+
+/* Control characters of a file's name reach no terminal. */
+static char *failure_line(const struct record *r)
+{
+    char *text = member_text(r, "message"), *line;
+
     if (r->line && r->source && log_form == LOG_TEXT)
         line = xprintf("%s:%ld: %s", r->source, r->line, text ? text : "failed");
     else
         line = xprintf("%s", text ? text : "failed");
     make_printable(line, "");
-    if (log_form == LOG_JSON)
-        log_failure(r, line);
-    else
-        fprintf(stderr, "%s%s: %s\n", p->progress && p->terminal ? "\r\033[K" : "", program_name,
-                line);
-    free(line);
     free(text);
+    return line;
+}
+
+/* They were not all alike: each is reported after all. */
+static void print_held(struct report *p)
+{
+    const char *end = p->held.data + p->held.size;
+
+    for (const char *at = p->held.data; at < end; at += strlen(at) + 1)
+        print_line(p, at);
+    buffer_free(&p->held);
+    if (p->untold)
+        warn("%ld more like these", p->untold);
+    p->untold = 0;
+    free(p->alike);
+    p->alike = NULL;
+}
+
+/* As long as all fail alike, the first line tells it, and report_close how many they were.  Whoever
+ * looks on as records leave sees each at once. */
+static void tell_failure(struct report *p, const struct record *r)
+{
+    bool holds = !settings.line_buffered && !isatty(STDOUT_FILENO);
+    char *line = failure_line(r), *code = member_text(r, "code");
+
+    if (log_form == LOG_JSON) { /* for programs: each */
+        log_failure(r, line);
+    } else if (p->records == 1 && holds && code) {
+        p->alike = xstrdup(code);
+        print_line(p, line);
+    } else if (p->alike && code && !strcmp(code, p->alike)) {
+        if (p->held.size < MOST_HELD)
+            buffer_add(&p->held, line, strlen(line) + 1);
+        else
+            p->untold++;
+    } else {
+        if (p->alike)
+            print_held(p);
+        print_line(p, line);
+    }
+    free(line);
+    free(code);
 }
 
 /* A percentage counts what has come so far; it is looked at now and then, so that one bad record at
@@ -98,9 +149,11 @@ void report_record(struct report *p, const struct record *r, bool failed)
         p->errors++;
         note_code(r);
         if (!settings.quiet)
-            print_failure(p, r);
+            tell_failure(p, r);
         if (settings.errors.action == ON_ERROR_FAIL)
             p->stopped = true;
+    } else if (p->alike) {
+        print_held(p);
     }
     if ((settings.errors.most >= 0 || p->records % PERCENT_EVERY == 0) && too_many(p))
         p->stopped = true;
@@ -177,6 +230,23 @@ void report_progress(struct report *p)
     print_progress(p, false, !p->terminal);
 }
 
+static void tell_count(struct report *p)
+{
+    const char *many = p->stopped && settings.errors.action != ON_ERROR_FAIL ? ": too many" : "";
+
+    if (p->alike && p->errors < FEW)
+        print_held(p);
+    if (p->errors == p->known || settings.quiet)
+        return;
+    if (p->alike)
+        warn("%ld of %ld records failed alike, with %s%s", p->errors, p->records, p->alike, many);
+    else if (p->records > 1 || *many)
+        warn("%ld of %ld records failed%s", p->errors, p->records, many);
+    free(p->alike);
+    buffer_free(&p->held);
+    p->alike = NULL;
+}
+
 void report_close(struct report *p, bool finished)
 {
     if (p->progress)
@@ -189,7 +259,5 @@ void report_close(struct report *p, bool finished)
              settings.dropped ? settings.dropped : "",
              settings.dropped ? ""
                               : ": --dropped=FILE keeps them, --errors=pass lets them through");
-    if (p->errors > p->known && !settings.quiet)
-        warn("%ld of %ld records failed%s", p->errors, p->records,
-             p->stopped && settings.errors.action != ON_ERROR_FAIL ? ": too many" : "");
+    tell_count(p);
 }

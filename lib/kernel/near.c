@@ -325,6 +325,13 @@ void near_set_take(struct near_set *s, const float *vectors, long count, long *o
     free(a);
 }
 
+/* A vector's product with itself misses 1 by what rounding adds up to: 1.1e-6 was the most of 300
+ * vectors of 1024 numbers.  A threshold above that would tell equal vectors apart. */
+static float reachable(float threshold, long width)
+{
+    return fminf(threshold, 1 - 2e-7f - 5e-8f * sqrtf((float)width));
+}
+
 /* Of random vectors the rest alone reaches the threshold until 1 - depth / width is below it. */
 struct near_set *near_set_new(long width, float threshold)
 {
@@ -333,8 +340,8 @@ struct near_set *near_set_new(long width, float threshold)
     assert(width > 0);
     s->width = width;
     s->padded = round_up(width, NEAR_DEPTH);
-    s->threshold = threshold;
-    s->depth = depth_within(s, (1.1 - (double)threshold) * (double)width);
+    s->threshold = reachable(threshold, width);
+    s->depth = depth_within(s, (1.1 - (double)s->threshold) * (double)width);
     s->next_look = FIRST_LOOK;
     return s;
 }

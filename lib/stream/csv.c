@@ -71,7 +71,8 @@ static void free_names(char **names, int columns)
     free(names);
 }
 
-/* The names in a header; 0: it is none, such as one with a name twice. */
+/* The names in a header; 0: it is none, such as one with a name twice, or of several lines that a
+ * carriage return alone ends. */
 static int read_header(struct span line, char separator, char ***names)
 {
     const char *at = line.data, *end = at + line.size;
@@ -84,7 +85,8 @@ static int read_header(struct span line, char separator, char ***names)
         at += 3; /* a byte order mark, as Excel writes it */
     for (;; at++) {
         at = take_cell(&cell, at, end, separator);
-        good = good && cell.size && count < COLUMNS && !memchr(cell.data, 0, cell.size);
+        good = good && cell.size && count < COLUMNS && !memchr(cell.data, 0, cell.size) &&
+               !memchr(cell.data, '\r', cell.size);
         for (int i = 0; i < count && good; i++)
             good = strcmp((*names)[i], cell.data) != 0;
         if (!good)
@@ -206,7 +208,8 @@ static struct record *next_row(struct stream_source *s, char separator)
             return r;
         if (!t->columns && row.size) {
             s->failed = 4;
-            fail_as("unknown_format", "%s: no table: a column has no name, or one twice", s->name);
+            fail_as("unknown_format",
+                    "%s: no table: a column has no name, one twice, or one of two lines", s->name);
             return NULL;
         }
     }
@@ -239,22 +242,22 @@ static void close_table(struct stream_source *s)
     free(t);
 }
 
-/* A header of several columns, one of which is a name that records know. */
+bool head_is_table(const struct stream_source *s, char separator)
+{
+    char **names;
+    int columns = head_is_text(s, false) ? read_header(head_line(s), separator, &names) : 0;
+    bool is_one = columns > 1 && count_known(names, columns);
+
+    if (columns)
+        free_names(names, columns);
+    return is_one;
+}
+
 static enum answer knows(const struct stream_source *s, char separator)
 {
-    struct span line = head_line(s);
-    enum answer answer;
-    char **names;
-    int columns;
-
-    if (line.size == s->size && !head_is_whole(s))
+    if (head_line(s).size == s->size && !head_is_whole(s))
         return MORE;
-    if (!head_is_text(s, false))
-        return NO;
-    columns = read_header(line, separator, &names);
-    answer = columns > 1 && count_known(names, columns) ? YES : NO;
-    free_names(names, columns);
-    return answer;
+    return head_is_table(s, separator) ? YES : NO;
 }
 
 static enum answer knows_csv(const struct stream_source *s)

@@ -70,6 +70,8 @@ bool head_is_image(const struct stream_source *s);
 struct span head_line(const struct stream_source *s); /* the first line, or what there is of it */
 bool head_is_text(const struct stream_source *s, bool null); /* no controls; NUL only if `null` */
 bool head_has_objects(const struct stream_source *s);        /* a line of it is a JSON object */
+/* csv.c: the first line is a header of columns, one of which records know */
+bool head_is_table(const struct stream_source *s, char separator);
 const char *head_foreign(const struct stream_source *s); /* what is known and not read here; NULL */
 /* One of `formats`, or NULL: none, and s->failed is set after fail(), but for an operand that is
  * not known as anything. */

@@ -31,6 +31,8 @@ struct reader {
     uint64_t index;
     long long total;
     bool reported_nan;
+    bool was_read, was_refused; /* an operand that is something; one that is nothing known */
+    bool all_refused;
     _Atomic long long done;
     _Atomic int failed;
     char *message;
@@ -167,13 +169,40 @@ static struct record *unreadable(const char *path, const char *code, const char 
     return record;
 }
 
-/* An operand that is neither records nor a picture that is known. */
-static struct record *unknown(struct stream_source *s)
+/* What an operand names in place of a file; NULL: nothing that is known. */
+static struct record *no_file(struct reader *r, const char *path, int error)
 {
-    return unreadable(s->path, s->size ? "unknown_format" : "empty",
-                      !head_is_text(s, false) ? "neither records nor an image in a known format"
-                                              : "a text without records; as a list of names it "
-                                                "needs --from=names");
+    struct record *record;
+    char *why;
+
+    if (strstr(path, "://")) {
+        r->was_refused = true;
+        return unreadable(path, "unsupported",
+                          "nothing is fetched from a network; first: curl -O URL");
+    }
+    if (error != EISDIR) {
+        r->was_read = true; /* a name, and no worse than one in a list */
+        return unreadable(path, error == ENOENT || error == ENOTDIR ? "not_found" : "io",
+                          strerror(error));
+    }
+    r->was_refused = true;
+    why = xprintf("a folder; what is in it: find %s -type f | %s", path, program_name);
+    record = unreadable(path, "io", why);
+    free(why);
+    return record;
+}
+
+/* An operand that is neither records nor a picture that is known. */
+static struct record *unknown(struct reader *r, struct stream_source *s)
+{
+    const char *kind = s->size ? head_foreign(s) : NULL;
+
+    r->was_refused = true;
+    if (!kind)
+        kind = head_is_text(s, false)
+                   ? "a text without records; as a list of names it needs --from=names"
+                   : "neither records nor an image in a known format";
+    return unreadable(s->path, s->size ? "unknown_format" : "empty", kind);
 }
 
 /* Compressed input is unpacked whatever --from says: no format begins as it does. */
@@ -195,19 +224,19 @@ static struct record *open_next(struct reader *r)
     struct record *record = NULL;
 
     if (fd < 0)
-        return unreadable(path, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io",
-                          strerror(errno));
+        return no_file(r, path, errno);
     if (!standard && path_is_folder(path)) {
         close(fd);
-        return unreadable(path, "io", strerror(EISDIR));
+        return no_file(r, path, EISDIR);
     }
     source_open(&r->source, name_of(path), fd);
     r->source.path = standard ? NULL : path;
     find_format(r);
     if (!r->format && !r->source.failed)
-        record = unknown(&r->source);
+        record = unknown(r, &r->source);
     else if (r->source.regular && !standard && r->source.end && !r->source.size)
         warn("%s: empty, no records", path);
+    r->was_read |= r->format != NULL;
     if (!r->format)
         close_source(r);
     return record;
@@ -291,6 +320,11 @@ struct record *reader_next(struct reader *r, bool *would_wait)
     }
     if (would_wait)
         *would_wait = waits(r);
+    if (!record && !r->failed && r->was_refused && !r->was_read) {
+        r->failed = 4;
+        r->message = xstrdup("no operand holds records or a picture");
+        r->all_refused = true;
+    }
     if (!record && r->failed)
         fail("%s", r->message);
     return record;
@@ -299,6 +333,11 @@ struct record *reader_next(struct reader *r, bool *would_wait)
 int reader_failed(const struct reader *r)
 {
     return r->failed;
+}
+
+bool reader_refused_all(const struct reader *r)
+{
+    return r->all_refused;
 }
 
 const char *reader_message(const struct reader *r)

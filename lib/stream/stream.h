@@ -237,6 +237,7 @@ struct reader *reader_open(char *const *operands, int count, const struct reader
 struct record *reader_next(struct reader *r, bool *would_wait);
 int reader_failed(const struct reader *r); /* 0, or the exit status: 1 I/O, 4 unknown format */
 const char *reader_message(const struct reader *r); /* why, for any thread; NULL: not failed */
+bool reader_refused_all(const struct reader *r);    /* each has said so, in a record of its own */
 /* Of the records so far; *total: of all operands, -1 where that is not known.  Any thread. */
 long long reader_bytes(const struct reader *r, long long *total);
 void reader_close(struct reader *r); /* no record may be asked its source after this */

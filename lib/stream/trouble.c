@@ -36,7 +36,7 @@ struct record *record_of_trouble(const char *code, const char *message, long lin
     buffer_printf(&b, ",\"line\":%ld}", line);
     if (raw) {
         buffer_string(&b, ",\"raw\":");
-        json_escape(&b, raw, size);
+        json_add_path(&b, raw, size); /* bytes that are no UTF-8 are not lost */
     }
     buffer_byte(&b, '}');
     r = record_new(b.data, b.size);

@@ -37,7 +37,7 @@ if command -v zsh >/dev/null; then
     zsh_completes 'vlm-train --weight' '--weight-decay' 'another command'
     zsh_completes 'vlm-embed pict' 'picture.jpg' 'a file'
 else
-    echo '# zsh is not installed: not tested'
+    report 0 'zsh # SKIP it is not installed'
 fi
 
 fish_completes() { # LINE, FIRST WORDS EXPECTED, NAME
@@ -51,7 +51,7 @@ if command -v fish >/dev/null; then
     fish_completes 'vlm-train --weight' '--weight-decay' 'another command'
     fish_completes 'vlm-embed pict' 'picture.jpg' 'a file'
 else
-    echo '# fish is not installed: not tested'
+    report 0 'fish # SKIP it is not installed'
 fi
 ok 'a list of options for the shells' vlm-sim --list-options
 finish

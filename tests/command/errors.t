@@ -53,7 +53,7 @@ like "$(cat .out)" '"code":"not_found"' 'is a record with an error'
 status 0 'nothing to compare' sh -c 'echo "{}" | vlm-sim -q'
 like "$(cat .out)" '"code":"nothing_to_compare"' 'is an error'
 printf '{"id":"a\\nb","image":"x\\ny.jpg","text":"t","text_embedding":[1]}\n' | vlm-sim --threads=1 >/dev/null 2>err
-is "$(wc -l <err | tr -d ' ')" 2 'a newline in a name does not break the report'
+is "$(wc -l <err | tr -d ' ')" 1 'a newline in a name does not break the report'
 printf '{"image":"\302\2332J\342\200\256\342\201\251"}\n' >names
 vlm-embed --image names 2>err >/dev/null
 is "$(head -n 1 err)" 'vlm-embed: names:1: ?2J??: No such file or directory' 'nothing of a name acts on a terminal'

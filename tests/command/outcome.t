@@ -34,6 +34,23 @@ is "$(neither out caption) $(wc -l <out)" '0 6' "BLIP-2's language model"
 vlm-caption -q -m "$golden/albef/pretrain.pth" --fill-mask longer >out
 is "$(neither out caption) $(jq -r '.error.stage // empty' out)" '0 compute' '--fill-mask'
 
+# a decoder of fewer positions than a caption usually has tokens
+cp -R "$golden/blip/hf-caption" short
+f=short/model.safetensors
+size=$(head -c 8 "$f" | od -An -tu8 | tr -d ' ')
+p=text_decoder.bert.embeddings.position_
+tail -c +9 "$f" | head -c "$size" | jq -c --arg p "$p" '.[$p + "embeddings.weight"] as $all | ($all.data_offsets[0] + 640) as $last |
+    .[$p + "embeddings.weight"] |= (.shape[0] = 10 | .data_offsets[1] = $last) |
+    .[$p + "ids"] = ($all | .shape[0] -= 10 | .data_offsets[0] = $last)' | tr -d '\n' >head
+(printf "\\$(printf %o $(($(wc -c <head) % 256)))\\$(printf %o $(($(wc -c <head) / 256)))\\0\\0\\0\\0\\0\\0" &&
+    cat head && tail -c "+$((size + 9))" "$f") >whole
+mv whole "$f"
+jq '.text_config.max_position_embeddings = 10' short/config.json >head
+mv head short/config.json
+vlm-caption -m short a.ppm >out 2>err
+is "$? $(jq -r 'has("caption")' out)" '0 true' 'ten positions: captions are as long as they allow'
+status 3 '... and more is refused' vlm-caption -m short --max-length 11 a.ppm
+
 for m in blip/caption.pth blip/hf-vqa; do
     echo '{"image":"a.ppm","ask":"two"}' |
         vlm-caption -q -m "$golden/$m" --prompt-field ask --min-length 590 --max-length 600 >out

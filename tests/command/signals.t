@@ -41,7 +41,8 @@ done
 start /dev/null -o file
 printf '{"id":1,%s}\n' "$v" >&9
 tries=0
-until ls file.*.tmp >/dev/null 2>&1 || [ $tries = 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+# it has a name, or is a file without one that is open
+until ls file.*.tmp >/dev/null 2>&1 || ls -l /proc/$pid/fd 2>/dev/null | grep -q deleted || [ $tries = 100 ]; do sleep 0.05; tries=$((tries + 1)); done
 sleep 0.1
 kill -TERM $pid
 wait $pid

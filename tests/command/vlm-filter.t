@@ -145,7 +145,7 @@ said '--top: no record has a number for --by .prob' --top 2 --by prob
 echo '{"text":"a"}' | vlm-filter --capfilt >/dev/null 2>err
 like "$(cat err)" 'capfilt: no text has a score; vlm-itm' '--capfilt without scores says so'
 records | head -n 3 | vlm-filter --keep 'itm > 2' >/dev/null 2>err
-is "$(cat err)" '' 'a field that is there is not reported'
+is "$(cat err)" 'vlm-filter: nothing was kept of 3 records' 'a field that is there is not reported'
 
 # texts of the web in other fields, beside what vlm-caption wrote
 one='{"TEXT":"web","caption":"ours","caption_source":"vlm","itm":0.9,"itm.caption":0.8,"logprob":-1,"n":1}'

@@ -132,6 +132,17 @@ is "$(jq -n '[inputs] | [.[] | select(.duplicate_of == null)] | length < 2000' o
 vlm-sim --near-duplicates 0.99999 --threads 3 --batch 1000 many >again
 same again out 'across blocks, batches and threads'
 
+# what is equal has a cosine of 1 but for rounding, in any width
+awk 'BEGIN { srand(5); for (w = 3; w < 1100; w *= 3) for (k = 0; k < 4; k++) { v = ""
+    for (i = 0; i < w; i++) v = v (i ? "," : "") (rand() - (k > 1)) * 3
+    for (i = 0; i < 2; i++) print "{\"image_embedding\":[" v "]}" > ("wide." w) } }'
+for w in 3 9 27 81 243 729; do
+    is "$(vlm-sim --near-duplicates 1 --batch 1 wide.$w | jq -c .duplicate_of | tr '\n' ' ')" \
+        'null 1 null 3 null 5 null 7 ' "equal vectors of $w numbers"
+done
+printf '{"image_embedding":[1,%s]}\n' 0 0.01 >apart
+is "$(vlm-sim --near-duplicates 1 apart | grep -c duplicate)" 0 'what is only near is not equal'
+
 for o in '--query a --labels labels' '--query a --near-duplicates 1' '--top 3' '--by text' '--template {}' \
     '--labels labels --template none' '--labels labels --scale -1' '--near-duplicates 2'; do
     status 2 "a mistake: $o" vlm-sim $o in

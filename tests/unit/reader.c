@@ -88,15 +88,14 @@ static void lines(void)
     READS(" \n\n\r\n", "", 0, "blank lines");
     READS("{\"a\":1}\n\n {\"b\":2} \r\n{\"c\":3}", "1 {\"a\":1}\n3  {\"b\":2} \n4 {\"c\":3}\n", 0,
           "blank lines, CRLF, no last newline");
-    READS(
-        "{\"a\":1}\n[2]\n{\"b\":\"\xff\"}\n{\"c\":3}\n",
-        "1 {\"a\":1}\n"
-        "2 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
-        "object: no opening brace at byte 0\",\"line\":2},\"raw\":\"[2]\"}\n"
-        "3 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
-        "object: bad UTF-8 at byte 6\",\"line\":3},\"raw\":\"{\\\"b\\\":\\\"\xef\xbf\xbd\\\"}\"}\n"
-        "4 {\"c\":3}\n",
-        0, "bad lines");
+    READS("{\"a\":1}\n[2]\n{\"b\":\"\xff\"}\n{\"c\":3}\n",
+          "1 {\"a\":1}\n"
+          "2 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+          "object: no opening brace at byte 0\",\"line\":2},\"raw\":\"[2]\"}\n"
+          "3 {\"error\":{\"stage\":\"read\",\"code\":\"invalid_json\",\"message\":\"not a JSON "
+          "object: bad UTF-8 at byte 6\",\"line\":3},\"raw\":\"{\\\"b\\\":\\\"\\udcff\\\"}\"}\n"
+          "4 {\"c\":3}\n",
+          0, "bad lines");
     READS("\xef\xbb\xbf{\"a\":1}\n", "", 4, "a byte order mark");
     READS("BZh91AY&SY", "", 4, "compressed input");
     READS("[\n {\"a\":1}]", "", 4, "a JSON array");
@@ -252,9 +251,9 @@ static void operands(void)
         "\"message\":\"%s/text.jpg: a text without records; as a list of names it needs "
         "--from=names\"}}\n"
         "0 {\"image\":\"%s\",\"error\":{\"stage\":\"read\",\"code\":\"io\","
-        "\"message\":\"%s: Is a directory\"}}\n"
+        "\"message\":\"%s: a folder; what is in it: find %s -type f | %s\"}}\n"
         "1 {\"c\":1}\n",
-        folder, folder, folder, folder, folder, folder, folder);
+        folder, folder, folder, folder, folder, folder, folder, folder, program_name);
     collect(r, &out);
     is_text(out.data, wanted, "operands");
     is_long(reader_failed(r), 0, "none of them is a failure");
