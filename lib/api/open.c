@@ -141,6 +141,11 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
         model_free(m);
         return NULL;
     }
+    if (options->tokenizer && !m->reading.vocabulary) {
+        fail_as("unsupported", "--tokenizer=%s: %s reads no texts", options->tokenizer, m->path);
+        model_free(m);
+        return NULL;
+    }
     if (options->tokenizer && !path_exists(options->tokenizer)) {
         fail_as("not_found", "%s: no such tokenizer", options->tokenizer);
         model_free(m);
@@ -151,6 +156,8 @@ struct vlm *vlm_open(const char *path, const struct vlm_options *options)
     v->clean_text = options->clean_text;
     pthread_mutex_init(&v->lock, NULL);
     v->tokenizer_path = options->tokenizer ? xstrdup(options->tokenizer) : model_tokenizer_path(m);
+    if (v->tokenizer_path)
+        m->reading.context = model_context(m, v->tokenizer_path);
     describe(v);
     return v;
 }

@@ -14,11 +14,24 @@
 #include "checkpoint/config.h"
 #include "checkpoint/model.h"
 
+struct scaling {
+    double alpha;
+    long rank;
+    bool by_root;
+};
+
 static const struct field settings[] = {
     FIELD("peft_type", IS_WORD, .word = "LORA"),
     FIELD("use_dora", IS_FLAG, .otherwise = false),
     FIELD("fan_in_fan_out", IS_FLAG, .otherwise = false),
     FIELD("bias", REFUSED, .word = "none"),
+    FIELD("lora_bias", REFUSED),
+    FIELD("use_qalora", REFUSED),
+    FIELD("alora_invocation_tokens", REFUSED), /* it acts behind them alone */
+    FIELD("trainable_token_indices", REFUSED),
+    FIELD("target_parameters", REFUSED),
+    FIELD("layer_replication", REFUSED),
+    FIELD("megatron_config", REFUSED),
     { 0 },
 };
 
@@ -29,19 +42,35 @@ static bool is_empty(const cJSON *o, const char *name)
     return !item || cJSON_IsNull(item) || !item->child;
 }
 
-static int read_settings(const cJSON *o, float *scale)
+/* These beginnings change the base model's own weights when the adapter is attached. */
+static bool changes_base(const cJSON *o)
+{
+    static const char *const begins[] = { "pissa", "olora", "loftq", "corda", "lora_ga" };
+    const char *how = json_string(o, "init_lora_weights", "");
+
+    for (int i = 0; i < COUNT(begins); i++)
+        if (!strncmp(how, begins[i], strlen(begins[i])))
+            return true;
+    return false;
+}
+
+static int read_settings(const cJSON *o, struct scaling *s)
 {
     struct reader r = { o, "adapter_config.json", false };
-    static const char *const none[] = { "rank_pattern", "alpha_pattern", "modules_to_save",
-                                        "layer_replication" };
-    double rank, alpha;
+    static const char *const none[] = { "rank_pattern", "alpha_pattern", "modules_to_save" };
+    double rank;
 
     config_read(&r, settings, NULL);
     rank = (double)read_whole(&r, "r", 8);
-    alpha = read_real(&r, "lora_alpha", 8);
-    *scale = (float)(alpha / (read_flag(&r, "use_rslora", false) ? sqrt(rank) : rank));
+    s->alpha = read_real(&r, "lora_alpha", 8);
+    s->by_root = read_flag(&r, "use_rslora", false);
+    s->rank = (long)rank;
     if (r.bad)
         return -1;
+    if (changes_base(o))
+        return fail_as("unsupported",
+                       "%s: init_lora_weights \"%s\" changes the base model's weights", r.where,
+                       json_string(o, "init_lora_weights", ""));
     for (int i = 0; i < COUNT(none); i++)
         if (!is_empty(o, none[i]))
             return fail_as("unsupported", "%s: %s is not supported", r.where, none[i]);
@@ -50,13 +79,11 @@ static int read_settings(const cJSON *o, float *scale)
 
 bool adapter_is(const char *folder)
 {
-    char *config = path_join(folder, "adapter_config.json"), *weights;
+    char *config = path_join(folder, "adapter_config.json");
     bool is = path_is_folder(folder) && path_exists(config);
 
     free(config);
-    weights = is ? weights_in_folder(folder, false) : NULL;
-    free(weights);
-    return is && !weights;
+    return is;
 }
 
 char *adapter_base(const char *folder)
@@ -64,9 +91,9 @@ char *adapter_base(const char *folder)
     char *config = path_join(folder, "adapter_config.json"), *base = NULL;
     cJSON *o = json_read(config);
     const char *name = json_string(o, "base_model_name_or_path", "");
-    float scale;
+    struct scaling s;
 
-    if (o && read_settings(o, &scale) == 0) {
+    if (o && read_settings(o, &s) == 0) {
         base = *name ? model_find(name) : NULL;
         if (!base || !path_exists(base)) {
             free(base);
@@ -95,8 +122,14 @@ static void add_product(struct tensor *w, const float *b, const float *a, long r
             kernels.add_scaled(w->data + i * in, a + k * in, scale * b[i * rank + k], in);
 }
 
+static float factor_of(const struct scaling *s)
+{
+    return (float)(s->alpha / (s->by_root ? sqrt((double)s->rank) : (double)s->rank));
+}
+
 /* 1: merged, 0: the adapter has nothing for it; -1 after fail(). */
-static int merge_one(struct model *m, struct param *p, const struct weights *w, float scale)
+static int merge_one(struct model *m, struct param *p, const struct weights *w,
+                     const struct scaling *scale)
 {
     static const char ending[] = ".weight";
     const struct stored *a, *b;
@@ -121,18 +154,21 @@ static int merge_one(struct model *m, struct param *p, const struct weights *w, 
         place.parts != 1 || place.transpose || a->shape[1] != p->shape[1] ||
         b->shape[0] != p->shape[0] || a->shape[0] != b->shape[1])
         return fail("%s: its shape does not fit the base model", place.name);
+    if (a->shape[0] != scale->rank)
+        return fail("%s: its rank is %ld, not %ld", place.name, a->shape[0], scale->rank);
     x = arena_alloc(&m->memory, sizeof *x);
     *x = (struct tensor){ .type = DTYPE_F32, .rank = 2, .stride = p->shape[1] };
     memcpy(x->shape, p->shape, sizeof x->shape);
     x->data = arena_alloc(&m->memory, (size_t)tensor_count(x) * sizeof *x->data);
     tensor_read(*p->slot, 0, tensor_count(x), x->data);
-    add_product(x, stored_floats(b, &memory), stored_floats(a, &memory), a->shape[0], scale);
+    add_product(x, stored_floats(b, &memory), stored_floats(a, &memory), scale->rank,
+                factor_of(scale));
     *p->slot = x;
     arena_free(&memory);
     return 1;
 }
 
-static int merge_all(struct model *m, const struct weights *w, float scale)
+static int merge_all(struct model *m, const struct weights *w, const struct scaling *scale)
 {
     int merged = 0;
 
@@ -154,7 +190,7 @@ int adapter_merge(struct model *m, const char *folder)
     char *path = path_join(folder, "adapter_config.json"), *file, *about;
     cJSON *o = json_read(path);
     struct weights *w;
-    float scale;
+    struct scaling scale;
     int status = o ? read_settings(o, &scale) : -1;
 
     free(path);
@@ -162,7 +198,7 @@ int adapter_merge(struct model *m, const char *folder)
     path = path_join(folder, "adapter_model.safetensors");
     file = path_exists(path) ? xstrdup(path) : path_join(folder, "adapter_model.bin");
     w = status ? NULL : weights_open(file);
-    status = w ? merge_all(m, w, scale) : -1;
+    status = w ? merge_all(m, w, &scale) : -1;
     if (w && status)
         fail_in(file);
     weights_close(w);

@@ -13,8 +13,10 @@ static const struct {
 } activations[] = {
     { "quick_gelu", ACTIVATION_QUICK_GELU },
     { "gelu", ACTIVATION_GELU },
+    { "gelu_python", ACTIVATION_GELU },
     { "gelu_pytorch_tanh", ACTIVATION_GELU_TANH },
     { "gelu_new", ACTIVATION_GELU_TANH },
+    { "gelu_fast", ACTIVATION_GELU_TANH },
     { "relu", ACTIVATION_RELU },
     { "relu6", ACTIVATION_RELU6 },
     { "silu", ACTIVATION_SILU },

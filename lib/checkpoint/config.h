@@ -85,7 +85,14 @@ void config_words(cJSON *o, const char *name, const char *const *values); /* NUL
 void preprocess_clip(struct preprocess *p, int size);   /* as openai/CLIP does */
 void preprocess_squash(struct preprocess *p, int size); /* as ALBEF and BLIP do */
 void preprocess_as_stored(struct preprocess *p);        /* neither turned nor laid on a ground */
-int preprocess_hf(struct preprocess *p, const cJSON *root, int size);
+/* As transformers' processor of that name; root NULL: as it does where nothing is said, for a model
+ * of this size. */
+struct preprocess_source {
+    const cJSON *root;
+    const char *where;     /* for messages; NULL: preprocessor_config.json */
+    const char *processor; /* unless the file names another: "CLIPImageProcessor" */
+};
+int preprocess_hf(struct preprocess *p, const struct preprocess_source *from, int size);
 /* m->image.preprocess as the folder says it, for a model of this size; then m->image.size, where
  * the caller asked for another.  What is there before is the default.  -1 after fail(). */
 int preprocess_model(struct model *m, bool hf, int size);

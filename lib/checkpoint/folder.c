@@ -36,16 +36,49 @@ static bool is_plain(const char *name)
     return *name && *name != '.' && !strchr(name, '/');
 }
 
+/* What the other modules do to the first one's vectors: Normalize is what is done here anyway;
+ * others, such as Pooling and Dense, are not known. */
+static int check_modules(const cJSON *modules, const char *path)
+{
+    for (int i = 1; i < cJSON_GetArraySize(modules); i++) {
+        const char *type = json_string(cJSON_GetArrayItem(modules, i), "type", "");
+        const char *name = strrchr(type, '.');
+
+        if (strcmp(name ? name + 1 : type, "Normalize"))
+            return fail_as("unsupported", "%s: a module of type \"%s\" behind the first", path,
+                           type);
+    }
+    return 0;
+}
+
+/* A prompt that sentence-transformers puts before every text. */
+static int check_prompt(const char *folder)
+{
+    char *path = path_join(folder, "config_sentence_transformers.json");
+    cJSON *o = path_exists(path) ? json_read(path) : NULL;
+    const char *name = json_string(o, "default_prompt_name", "");
+    int status = path_exists(path) && !o ? -1 : 0;
+
+    if (*json_string(json_get(o, "prompts"), name, ""))
+        status =
+            fail_as("unsupported", "%s: the prompt \"%s\" stands before every text", path, name);
+    cJSON_Delete(o);
+    free(path);
+    return status;
+}
+
 /* *inside: the first module's folder; NULL where that is the folder itself.  -1 after fail(). */
 static int first_module(const char *folder, char **inside)
 {
     char *path = path_join(folder, "modules.json");
     cJSON *modules = json_read(path);
     const char *name = json_string(cJSON_GetArrayItem(modules, 0), "path", NULL);
-    int status = modules ? 0 : -1;
+    int status = modules ? check_modules(modules, path) : -1;
 
-    if (modules && (!name || (*name && !is_plain(name))))
+    if (!status && (!name || (*name && !is_plain(name))))
         status = fail("%s: names no folder for its first module", path);
+    if (!status)
+        status = check_prompt(folder);
     *inside = !status && *name ? path_join(folder, name) : NULL;
     cJSON_Delete(modules);
     free(path);
@@ -132,7 +165,7 @@ static int look_inside(const char *folder, char **inside)
     if (has(folder, "snapshots"))
         return snapshot(folder, inside);
     name = weights_in_folder(folder, false);
-    if (name) {
+    if (name || has(folder, "adapter_config.json")) {
         free(name);
         return 0;
     }

@@ -141,9 +141,10 @@ struct answering {    /* how answers of a list are ranked by their loss */
     float smoothing;  /* of its labels */
     bool first_twice; /* the first token counts twice */
 };
-struct model_wanted {   /* what the caller asked for when it was opened; NULL and 0: nothing */
-    const char *compat; /* "original", "hf" */
-    int image_size;     /* pixels a side */
+struct model_wanted {    /* what the caller asked for when it was opened; NULL and 0: nothing */
+    const char *compat;  /* "original", "hf" */
+    bool has_traditions; /* the model may be computed as Hugging Face does; set by open() */
+    int image_size;      /* pixels a side */
     const char *orient, *background; /* only while it is opened, as are the next */
     const char *vision, *language;   /* BLIP-2's towers; until their files are read */
 };
@@ -209,6 +210,10 @@ char *model_vocabulary(const char *name); /* one that is installed; to free; NUL
 char *model_tokenizer_path(const struct model *m);
 /* From a file or folder; NULL after fail(), also if it knows more ids than the model. */
 struct tokenizer *model_tokenizer(const struct model *m, const char *path);
+/* tokenizer_settings.c - what a folder of Hugging Face's says beside the vocabulary: the ids that a
+ * text may have; special tokens and the like, followed by t or refused, -1 after fail() */
+int model_context(const struct model *m, const char *path);
+int tokenizer_follow(const struct model *m, struct tokenizer *t, const char *path);
 /* Into a folder: t, which was read from `from`.  -1 after fail(). */
 int model_save_tokenizer(const struct model *m, const struct tokenizer *t, const char *from,
                          const char *folder);

@@ -62,27 +62,31 @@ static void read_three(struct reader *r, const char *name, float out[3])
 }
 
 /* A number, or {"shortest_edge": n}, or {"height": n, "width": n}; *squash becomes true for the
- * last, false for the second, and stays for a number. */
+ * last, false for the second, and stays for a number.  Others, such as a longest side, are refused.
+ */
 static long read_size(struct reader *r, const char *name, long otherwise, bool *squash)
 {
     const cJSON *item = r->object ? json_get(r->object, name) : NULL;
     struct reader inner = { item, name, false };
-    long height, width;
+    long height, width, shortest;
 
     if (!cJSON_IsObject(item))
         return read_whole(r, name, otherwise);
-    *squash = false;
     height = read_whole(&inner, "height", 0);
     width = read_whole(&inner, "width", 0);
-    if (!height && !width) {
-        height = width = read_whole(&inner, "shortest_edge", otherwise);
-    } else {
-        *squash = true;
-    }
-    if (height != width && !inner.bad)
-        fail("%s: %s is not a square", r->where, name);
-    r->bad |= inner.bad || height != width;
-    return height;
+    shortest = read_whole(&inner, "shortest_edge", 0);
+    read_refuse(&inner, "longest_edge", NULL);
+    read_refuse(&inner, "max_height", NULL);
+    read_refuse(&inner, "max_width", NULL);
+    *squash = !shortest;
+    if (!shortest && height != width && !inner.bad)
+        fail_as("unsupported", "%s: %s is not a square", r->where, name);
+    else if (!shortest && !height && !inner.bad)
+        fail("%s: %s says neither height and width nor shortest_edge", r->where, name);
+    if (inner.bad && !r->bad)
+        fail_in(r->where);
+    r->bad |= inner.bad || (!shortest && (!height || height != width));
+    return shortest ? shortest : height;
 }
 
 /* Pillow's numbers: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic. */
@@ -122,10 +126,43 @@ static void look_as_hf(struct preprocess *p)
     memset(p->ground, 255, sizeof p->ground);
 }
 
-/* BLIP's processor takes a single number for both sides, CLIP's for the shorter one. */
-static bool is_blip(const cJSON *root)
+/* transformers' processors that do what is known here, and what each does unless the file says
+ * otherwise.  Source: huggingface/transformers models/NAME/image_processing_pil_NAME.py, 5.24. */
+static const struct processor {
+    const char *name; /* before "ImageProcessor" */
+    int size;
+    bool squash, square; /* a size that is not said, or is a single number, is for both sides */
+    bool crop, halves;   /* halves: mean and deviation are 0.5, not CLIP's */
+    bool convert;
+    long filter;
+} processors[] = {
+    { "CLIP", 224, false, false, true, false, true, 3 },
+    { "ChineseCLIP", 224, false, false, true, false, true, 3 },
+    { "Bit", 224, false, false, true, false, true, 3 },
+    { "Blip", 384, true, true, false, false, true, 3 },
+    { "Siglip", 224, true, false, false, true, true, 3 },
+    { "ViT", 224, true, true, false, true, false, 2 },
+};
+
+/* "CLIPImageProcessorFast", "CLIPFeatureExtractor" of older releases; NULL after fail(). */
+static const struct processor *find_processor(struct reader *r, const char *usual)
 {
-    return !strncmp(json_string(root, "image_processor_type", ""), "Blip", 4);
+    const char *word = read_word(r, "feature_extractor_type", usual);
+
+    word = read_word(r, "image_processor_type", word);
+    for (int i = 0; i < COUNT(processors); i++) {
+        const char *rest = word + strlen(processors[i].name);
+
+        if (strncmp(word, processors[i].name, strlen(processors[i].name)))
+            continue;
+        if (!strcmp(rest, "ImageProcessor") || !strcmp(rest, "ImageProcessorFast") ||
+            !strcmp(rest, "FeatureExtractor"))
+            return &processors[i];
+    }
+    if (!r->bad)
+        fail_as("unsupported", "%s: image_processor_type \"%s\" is not known here", r->where, word);
+    r->bad = true;
+    return NULL;
 }
 
 void preprocess_as_stored(struct preprocess *p)
@@ -133,39 +170,65 @@ void preprocess_as_stored(struct preprocess *p)
     p->orient = p->lay_on = false;
 }
 
-/* Missing fields have the defaults of CLIPImageProcessor. do_resize false means that pictures come
- * in the right size. */
-int preprocess_hf(struct preprocess *p, const cJSON *root, int size)
+static void read_normalisation(struct reader *r, struct preprocess *p)
 {
-    struct reader r = { root, "preprocessor_config.json", false };
-    bool squash = is_blip(root), ignored;
+    p->scale = read_flag(r, "do_rescale", true) ? read_real(r, "rescale_factor", 1 / 255.0) : 1;
+    if (read_flag(r, "do_normalize", true)) {
+        read_three(r, "image_mean", p->mean);
+        read_three(r, "image_std", p->std);
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        p->mean[i] = 0;
+        p->std[i] = 1;
+    }
+}
 
+/* Pictures that are padded would have to be padded to the size that they have. */
+static void read_padding(struct reader *r, const struct preprocess *p)
+{
+    bool ignored;
+
+    if (read_flag(r, "do_pad", false) && read_size(r, "pad_size", p->width, &ignored) != p->width &&
+        !r->bad) {
+        fail_as("unsupported", "%s: pictures are padded", r->where);
+        r->bad = true;
+    }
+}
+
+/* Missing fields have the defaults of the processor's class.  do_resize false means that pictures
+ * come in the right size. */
+int preprocess_hf(struct preprocess *p, const struct preprocess_source *from, int size)
+{
+    struct reader r = { from->root, from->where ? from->where : "preprocessor_config.json", false };
+    const struct processor *usual =
+        find_processor(&r, from->processor ? from->processor : "CLIPImageProcessor");
+    bool squash, ignored;
+
+    if (!usual)
+        return -1;
     preprocess_clip(p, size);
+    for (int i = 0; usual->halves && i < 3; i++)
+        p->mean[i] = p->std[i] = 0.5f;
     p->rounding = CROP_FLOOR;
-    p->convert_first = read_flag(&r, "do_convert_rgb", true);
+    p->convert_first = read_flag(&r, "do_convert_rgb", usual->convert);
     look_as_hf(p);
-    p->resize = (int)read_size(&r, "size", size, &squash);
+    squash =
+        from->root && cJSON_IsNumber(json_get(from->root, "size")) ? usual->square : usual->squash;
+    p->resize = (int)read_size(&r, "size", from->root ? usual->size : size, &squash);
     p->geometry = squash ? GEOMETRY_SQUASH : GEOMETRY_SHORTEST;
-    p->filter = filter_of(&r, read_whole(&r, "resample", 3));
-    p->center_crop = read_flag(&r, "do_center_crop", true);
+    p->filter = filter_of(&r, read_whole(&r, "resample", usual->filter));
+    p->center_crop = read_flag(&r, "do_center_crop", usual->crop);
     p->width = p->resize;
     if (p->center_crop)
-        p->width = (int)read_size(&r, "crop_size", p->resize, &ignored);
+        p->width = (int)read_size(&r, "crop_size", from->root ? usual->size : size, &ignored);
     p->height = p->width;
+    read_padding(&r, p);
     if (!read_flag(&r, "do_resize", true))
         p->resize = 0;
-    p->scale = read_flag(&r, "do_rescale", true) ? read_real(&r, "rescale_factor", 1 / 255.0) : 1;
-    if (read_flag(&r, "do_normalize", true)) {
-        read_three(&r, "image_mean", p->mean);
-        read_three(&r, "image_std", p->std);
-    } else {
-        for (int i = 0; i < 3; i++) {
-            p->mean[i] = 0;
-            p->std[i] = 1;
-        }
-    }
+    read_normalisation(&r, p);
     if (!p->center_crop && (!p->resize || !squash) && !r.bad)
-        return fail("%s: images would keep different shapes", r.where);
+        return fail_as("unsupported", "%s: images would keep different shapes", r.where);
     return finish(p, &r, size);
 }
 
@@ -271,7 +334,7 @@ cJSON *preprocess_config(const struct preprocess *p, const char *processor)
 
 /* What lies beside the model: transformers 5 keeps it in processor_config.json, older releases in a
  * file of its own.  NULL: neither; *status is -1 after fail(). */
-static cJSON *read_beside(const struct model *m, int *status)
+static cJSON *read_beside(const struct model *m, const char **where, int *status)
 {
     static const char *const names[] = { "processor_config.json", "preprocessor_config.json" };
     cJSON *found = NULL;
@@ -282,6 +345,7 @@ static cJSON *read_beside(const struct model *m, int *status)
         cJSON *root = path_exists(path) ? json_read(path) : NULL;
 
         *status = path_exists(path) && !root ? -1 : 0;
+        *where = names[i];
         found =
             i || !root ? root : cJSON_DetachItemFromObjectCaseSensitive(root, "image_processor");
         if (found != root)
@@ -295,12 +359,14 @@ int preprocess_model(struct model *m, bool hf, int size)
 {
     struct preprocess *p = &m->image.preprocess;
     int status = 0;
-    cJSON *root = hf ? read_beside(m, &status) : NULL;
+    struct preprocess_source from = { .processor = m->family->image_processor };
+    cJSON *root = hf ? read_beside(m, &from.where, &status) : NULL;
 
     if (hf)
         look_as_hf(p);
+    from.root = root;
     if (root)
-        status = preprocess_hf(p, root, size);
+        status = preprocess_hf(p, &from, size);
     cJSON_Delete(root);
     if (status || m->image.size == size || p->resize == 0)
         return status;

@@ -124,6 +124,10 @@ struct tokenizer *model_tokenizer(const struct model *m, const char *path)
         tokenizer_close(t);
         return NULL;
     }
+    if (t && tokenizer_follow(m, t, path)) {
+        tokenizer_close(t);
+        return NULL;
+    }
     return t;
 }
 
@@ -181,6 +185,7 @@ static void configure_bert(cJSON *o, const struct tokenizer *t)
 
     config_word(o, "tokenizer_class", "BertTokenizer");
     config_flag(o, "do_lower_case", true);
+    config_flag(o, "clean_up_tokenization_spaces", true); /* as the originals decode */
     config_word(o, "unk_token", "[UNK]");
     config_word(o, "sep_token", "[SEP]");
     config_word(o, "pad_token", "[PAD]");

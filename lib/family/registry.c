@@ -34,8 +34,8 @@ static int choose_family(struct model *m)
                    m->path);
 }
 
-/* A file that is named is read, or there is no use in naming it. */
-static int check_towers(const struct model *m)
+/* A file that is named is read, and a tradition followed, or there is no use in naming it. */
+static int check_wanted(const struct model *m)
 {
     if (m->wanted.vision)
         return fail_as("unsupported", "--vision=%s: %s has an image tower of its own",
@@ -43,12 +43,15 @@ static int check_towers(const struct model *m)
     if (m->wanted.language)
         return fail_as("unsupported", "--language=%s: %s has no place for a language model",
                        m->wanted.language, m->path);
+    if (m->wanted.compat && !strcmp(m->wanted.compat, "hf") && !m->wanted.has_traditions)
+        return fail_as("unsupported", "--compat=hf: %s is computed as its authors do alone",
+                       m->path);
     return 0;
 }
 
 static int open_family(struct model *m)
 {
-    return choose_family(m) == 0 && m->family->open(m) == 0 && check_towers(m) == 0
+    return choose_family(m) == 0 && m->family->open(m) == 0 && check_wanted(m) == 0
                ? preprocess_choose(&m->image.preprocess, m->wanted.orient, m->wanted.background)
                : -1;
 }

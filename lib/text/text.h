@@ -56,6 +56,10 @@ struct tokenizer *tokenizer_siglip(const char *path, enum text_clean clean);
 int tokenizer_add(struct tokenizer *t, const char *token);
 /* Other ids to put around a text; -1: none, as ALBEF's own tokenizer has it at the end. */
 void tokenizer_frame(struct tokenizer *t, int begin, int end);
+/* BERT's texts are decoded with spaces around apostrophes, as transformers 5 does, or without. */
+void tokenizer_keep_apart(struct tokenizer *t, bool apart);
+int tokenizer_begin(const struct tokenizer *t); /* the first id of a text, and the last; -1: none */
+int tokenizer_end(const struct tokenizer *t);
 /* tokenizer_save.c - vocab.txt, or vocab.json and merges.txt, into a folder; -1 after fail() */
 int tokenizer_save(const struct tokenizer *t, const char *folder);
 void tokenizer_close(struct tokenizer *t);                      /* NULL is nothing */

@@ -114,6 +114,24 @@ void join_punctuation(struct buffer *text)
         buffer_substitute(text, rules[i][0], rules[i][1]);
 }
 
+/* Source: huggingface/tokenizers decoders/wordpiece.rs, cleanup(): token by token, so that the
+ * rules of more than one token never apply. */
+void join_stops(struct buffer *text)
+{
+    static const char *const stops[] = { ".", "?", "!", "," };
+
+    for (int i = 0; i < COUNT(stops) && text->size; i++) {
+        char apart[3] = { ' ', *stops[i], 0 };
+
+        buffer_substitute(text, apart, stops[i]);
+    }
+}
+
+void tokenizer_keep_apart(struct tokenizer *t, bool apart)
+{
+    t->apart = apart;
+}
+
 /* A token that the vocabulary has keeps its id; another one gets the next free id. */
 int tokenizer_add(struct tokenizer *t, const char *token)
 {
@@ -134,6 +152,16 @@ void tokenizer_frame(struct tokenizer *t, int begin, int end)
     assert(begin < t->vocabulary.count && end < t->vocabulary.count);
     t->begin = begin;
     t->end = end;
+}
+
+int tokenizer_begin(const struct tokenizer *t)
+{
+    return t->begin;
+}
+
+int tokenizer_end(const struct tokenizer *t)
+{
+    return t->end;
 }
 
 struct tokenizer *tokenizer_open(const char *path, const char *const *names,

@@ -162,6 +162,7 @@ struct tokenizer {
     struct vocabulary vocabulary;
     struct bpe bpe; /* merges is NULL in other kinds */
     enum text_clean clean;
+    bool apart;              /* BERT, decoded: apostrophes keep the spaces around them */
     bool splits_frame;       /* Hugging Face: the pattern knows the special tokens too */
     int begin, end;          /* -1: none */
     int unknown;             /* WordPiece, unigram: what stands for a word that cannot be made */
@@ -201,6 +202,8 @@ struct cutting {
 void cut_specials(const struct cutting *c, const uint32_t *text, size_t count);
 /* Hugging Face's clean_up_tokenization: spaces before punctuation and short forms go. */
 void join_punctuation(struct buffer *text);
+void join_stops(
+    struct buffer *text); /* before . ? ! and , alone, as the WordPiece decoder has it */
 /* The number of code points that spell `letters`; 0: the text does not begin with them. */
 size_t codes_begin_with(const uint32_t *at, size_t count, const char *letters);
 

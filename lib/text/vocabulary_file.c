@@ -124,6 +124,8 @@ int add_tokens(struct tokenizer *t, const cJSON *list)
 
         if (!vocabulary_set(&t->vocabulary, id, text, strlen(text)) && tokenizer_id(t, text) != id)
             return fail("\"%.40s\" is to be %d, which is something else", text, id);
+        if (json_bool(e, "single_word", false))
+            return fail_as("unsupported", "\"%.40s\" counts only as a word of its own", text);
         special = tokenizer_add_special(t, text, id, json_bool(e, "normalized", false));
         special->strip_left = json_bool(e, "lstrip", false);
         special->strip_right = json_bool(e, "rstrip", false);

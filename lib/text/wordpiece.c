@@ -166,7 +166,10 @@ static void decode(const struct tokenizer *t, const int *ids, int count, struct 
         buffer_add(out, piece, (size_t)size);
     }
     buffer_substitute(out, " ##", "");
-    join_punctuation(out);
+    if (t->apart)
+        join_stops(out);
+    else
+        join_punctuation(out);
 }
 
 const struct tokenizer_kind wordpiece_kind = { encode, decode };

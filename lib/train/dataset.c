@@ -255,10 +255,10 @@ static int open_tokenizer(struct opening *o, const struct model *m)
     if (!path)
         return fail_as("not_found", "%s: there is no tokenizer beside it", m->folder);
     o->tokenizer = model_tokenizer(m, path);
+    o->context = o->options->context ? o->options->context : model_context(m, path);
     free(path);
     if (!o->tokenizer)
         return -1;
-    o->context = o->options->context ? o->options->context : m->reading.context;
     o->style = m->reading.caption_style;
     o->prefix = o->options->prefix ? o->options->prefix : "";
     o->prefix_size = strlen(o->prefix);

@@ -107,7 +107,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     blip2(json);
     albef(json);
     error_clear();
-    if (preprocess_hf(&p, json, 224) && !*error_text())
+    if (preprocess_hf(
+            &p, &(struct preprocess_source){ .root = json, .processor = "CLIPImageProcessor" },
+            224) &&
+        !*error_text())
         abort();
     error_clear();
     if (preprocess_open_clip(&p, json_get(json, "preprocess_cfg"), 224) && !*error_text())

@@ -367,24 +367,39 @@ static void test_preprocess(void)
     for (int i = 0; i < COUNT(bad); i++) {
         json = json_parse(bad[i], strlen(bad[i]));
         error_clear();
-        ok(preprocess_hf(&p, json, 224) && *error_text(), "%s is refused: %s", bad[i],
-           error_text());
+        ok(preprocess_hf(
+               &p, &(struct preprocess_source){ .root = json, .processor = "CLIPImageProcessor" },
+               224) &&
+               *error_text(),
+           "%s is refused: %s", bad[i], error_text());
         cJSON_Delete(json);
     }
-    json = json_parse("{\"size\":256}", 12);
-    ok(preprocess_hf(&p, json, 256) == 0 && p.resize == 256 && p.width == 256 && p.convert_first,
+    json = json_parse("{\"size\":256,\"crop_size\":256}", 28);
+    ok(preprocess_hf(&p,
+                     &(struct preprocess_source){ .root = json, .processor = "CLIPImageProcessor" },
+                     256) == 0 &&
+           p.resize == 256 && p.width == 256 && p.convert_first,
        "an old file with numbers");
     cJSON_Delete(json);
     json = json_parse("{\"size\":{\"height\":224,\"width\":224},\"do_center_crop\":false}", 58);
-    ok(preprocess_hf(&p, json, 224) == 0 && p.geometry == GEOMETRY_SQUASH, "a squashed square");
+    ok(preprocess_hf(&p,
+                     &(struct preprocess_source){ .root = json, .processor = "CLIPImageProcessor" },
+                     224) == 0 &&
+           p.geometry == GEOMETRY_SQUASH,
+       "a squashed square");
     cJSON_Delete(json);
     json = json_parse("{\"size\":{\"height\":256,\"width\":256},\"crop_size\":224}", 51);
-    ok(preprocess_hf(&p, json, 224) == 0 && p.geometry == GEOMETRY_SQUASH && p.resize == 256 &&
-           p.width == 224 && p.center_crop,
+    ok(preprocess_hf(&p,
+                     &(struct preprocess_source){ .root = json, .processor = "CLIPImageProcessor" },
+                     224) == 0 &&
+           p.geometry == GEOMETRY_SQUASH && p.resize == 256 && p.width == 224 && p.center_crop,
        "squashed, then cropped");
     cJSON_Delete(json);
     json = json_parse("{\"image_processor_type\":\"BlipImageProcessor\",\"size\":224}", 56);
-    ok(preprocess_hf(&p, json, 224) == 0 && p.geometry == GEOMETRY_SQUASH,
+    ok(preprocess_hf(&p,
+                     &(struct preprocess_source){ .root = json, .processor = "CLIPImageProcessor" },
+                     224) == 0 &&
+           p.geometry == GEOMETRY_SQUASH,
        "a number is both sides to BLIP");
     cJSON_Delete(json);
 }

@@ -158,6 +158,13 @@ static const struct field text_fields[] = {
     FIELD("hidden_act", IS_WORD, .word = "gelu"),
     FIELD("layer_norm_eps", REAL, AT(text.eps), .otherwise = 1e-12),
     FIELD("position_embedding_type", REFUSED, .word = "absolute"),
+    FIELD("tie_word_embeddings", IS_FLAG, .otherwise = true, .to = READ),
+    /* transformers 5 takes these, of all rules of writing, from here */
+    FIELD("max_new_tokens", REFUSED),
+    FIELD("min_new_tokens", REFUSED),
+    FIELD("sequence_bias", REFUSED),
+    FIELD("stop_strings", REFUSED),
+    FIELD("penalty_alpha", REFUSED),
     { 0 },
 };
 

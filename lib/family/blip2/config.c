@@ -209,6 +209,15 @@ static const struct field opt_fields[] = {
     FIELD("num_attention_heads", INT, AT(opt.heads), .otherwise = 12),
     FIELD("do_layer_norm_before", IS_FLAG, .otherwise = true, .to = READ),
     FIELD("activation_function", IS_WORD, .word = "relu", .to = READ),
+    FIELD("tie_word_embeddings", IS_FLAG, .otherwise = true, .to = READ),
+    FIELD("enable_bias", IS_FLAG, .otherwise = true, .to = READ),
+    FIELD("layer_norm_elementwise_affine", IS_FLAG, .otherwise = true, .to = READ),
+    /* transformers 5 takes these, of all rules of writing, from here */
+    FIELD("max_new_tokens", REFUSED),
+    FIELD("min_new_tokens", REFUSED),
+    FIELD("sequence_bias", REFUSED),
+    FIELD("stop_strings", REFUSED),
+    FIELD("penalty_alpha", REFUSED),
     FIELD("pad_token_id", IS_NUMBER, .otherwise = 1, .to = WRITE),
     { 0 },
 };

@@ -153,6 +153,7 @@ static int open(struct model *m)
     bool original, tuned;
 
     m->self = b;
+    m->wanted.has_traditions = true;
     if (configure(m, &c))
         return fail_in(m->path);
     original =

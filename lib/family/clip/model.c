@@ -72,6 +72,8 @@ static void follow_openai(struct model *m)
 /* In this order: open_clip_config.json, the shapes of OpenAI's own file, config.json. */
 static int configure(struct model *m, struct clip_config *c)
 {
+    static const struct preprocess_source usual = { .processor = "CLIPImageProcessor" };
+
     if (m->open_clip)
         return configure_open_clip(m, c);
     if (!m->config && !clip_is_openai(m->weights) &&
@@ -101,7 +103,7 @@ static int configure(struct model *m, struct clip_config *c)
     if (c->worldwide)
         m->reading.kind = &tokenizer_kind_xlm;
     m->image.size = clip_image_size(c);
-    if (c->has_vision && (preprocess_hf(&m->image.preprocess, NULL, m->image.size) ||
+    if (c->has_vision && (preprocess_hf(&m->image.preprocess, &usual, m->image.size) ||
                           preprocess_model(m, true, m->image.size)))
         return -1;
     if (model_is_original(m))
@@ -183,6 +185,7 @@ static int open(struct model *m)
     struct clip_config c;
 
     m->self = clip;
+    m->wanted.has_traditions = m->config && !m->open_clip;
     if (configure(m, &c))
         return fail_in(m->path);
     leave_out_absent(m, &c);
