@@ -138,8 +138,15 @@ char *model_find(const char *name)
         return xstrdup(name);
     if (!unnamed && strchr(name, '/')) {
         path = look_in_hub(name, &tried);
+        if (!path && tried.size)
+            fail_as("not_found",
+                    "%s: no such file or folder, and no such model in %s; vlm-models(7) says where "
+                    "to get one",
+                    name, tried.data);
+        else if (!path)
+            path = xstrdup(name); /* opening it says that it is not there */
         buffer_free(&tried);
-        return path ? path : xstrdup(name); /* opening it says that it is not there */
+        return path;
     }
     path = search(unnamed ? "default" : name, &tried);
     if (!path && unnamed)
@@ -148,7 +155,8 @@ char *model_find(const char *name)
                 "install one as \"default\" (looked in %s)",
                 tried.data);
     else if (!path)
-        fail_as("not_found", "no model \"%s\" (looked in %s)", name, tried.data);
+        fail_as("not_found", "no model \"%s\" (looked in %s); vlm-models(7) says where to get one",
+                name, tried.data);
     buffer_free(&tried);
     return path;
 }

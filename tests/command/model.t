@@ -17,7 +17,12 @@ report $? 'says what to do'
 status 3 'a name that nothing has' vlm-embed -m nothing a.ppm
 grep -q "$work/home/.local/share/vlm/models" .err
 report $? 'says where it was looked for'
+grep -q 'vlm-models(7)' .err
+report $? '... and where to get one'
 status 3 'a path that is not there' vlm-embed -m ./nothing a.ppm
+status 3 'a name of the hub that is not in its cache' vlm-embed -m some/thing a.ppm
+grep -q 'no such model in .*huggingface/hub; vlm-models(7)' .err
+report $? '... is looked for there'
 
 VLM_MODELS=/nowhere:$models vlm-embed -m hf-vit a.ppm >out
 same out wanted 'a bare name in $VLM_MODELS'

@@ -385,19 +385,17 @@ static void write_language(const struct model *m, cJSON *o, const struct blip2_c
 }
 
 /* The id that stands for a query among a prompt's: transformers' processor gives <image> the first
- * id behind the tokenizer's; -1: the model has no row there. */
+ * id behind the tokenizer's, whatever config.json says; -1: the model has no row there. */
 static int image_token(const struct model *m, const struct blip2_config *c,
                        const struct tokenizer *t)
 {
-    int id = c->image_token;
+    int id = t && c->language ? tokenizer_id(t, "<image>") : c->image_token;
 
-    if (id < 0 && t && c->language)
-        id = tokenizer_id(t, "<image>");
-    if (id < 0 && t && c->language)
+    if (t && c->language && id < 0) {
         id = tokenizer_size(t);
-    if (c->image_token < 0 && t && c->language == LANGUAGE_T5 &&
-        tokenizer_id(t, "<extra_id_0>") < 0)
-        id += tokenizer_extra_ids(t);
+        if (c->language == LANGUAGE_T5 && tokenizer_id(t, "<extra_id_0>") < 0)
+            id += tokenizer_extra_ids(t);
+    }
     return id < m->reading.vocabulary ? id : -1;
 }
 
