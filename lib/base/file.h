@@ -71,6 +71,7 @@ int folder_begin(struct folder *f, const char *path, const char *mark); /* -1 af
 int folder_commit(struct folder *f, const char *const *own); /* frees f; -1 after fail() */
 void folder_drop(struct folder *f);                          /* removes and frees */
 void folder_remove(const char *path);                        /* and the files in it */
+void folder_remove_open(int folder, const char *path);       /* one that is open */
 int folder_sync(const char *path);                           /* its names to the disk; -1: errno */
 
 /* temporary.c - names beside a path for what is not whole yet: NAME.RANDOM.tmp, locked */

@@ -92,12 +92,15 @@ static bool begins_with_any(const char *name, const char *const *beginnings)
 /* What somebody else put beside the old files comes along.  Files get a second name in the new
  * folder before it takes its place, so that a kill at any point leaves them; folders, and files
  * where there are no second names, are moved when it has. */
-static void take_others(const char *from, const char *to, const char *const *own, bool move)
+static void take_others(int from, const char *to, const char *const *own, bool move)
 {
-    DIR *old = opendir(from);
+    int again = dup(from); /* closedir() closes it */
+    DIR *old = again >= 0 ? fdopendir(again) : NULL;
     int new = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct dirent *e;
 
+    if (old)
+        rewinddir(old); /* the place in it is shared */
     while (old && new >= 0 && (e = readdir(old))) {
         if (is_dots(e->d_name) || begins_with_any(e->d_name, own))
             continue;
@@ -108,6 +111,8 @@ static void take_others(const char *from, const char *to, const char *const *own
     }
     if (old)
         closedir(old);
+    else if (again >= 0)
+        close(again);
     if (new >= 0)
         close(new);
 }
@@ -139,7 +144,7 @@ int folder_commit(struct folder *f, const char *const *own)
 
     if (held >= 0) { /* nobody sweeps the old folder while its files come over */
         flock(held, LOCK_EX | LOCK_NB);
-        take_others(f->path, f->temporary, own, false);
+        take_others(held, f->temporary, own, false);
     }
     result = folder_sync(f->temporary) ? -1 : take_place(f, &old);
 
@@ -150,9 +155,11 @@ int folder_commit(struct folder *f, const char *const *own)
         free(f->temporary);
         f->temporary = NULL;
         folder_sync(above);
-        if (old) {
-            take_others(old, f->path, own, true);
-            folder_remove(old);
+        if (old && held < 0)
+            held = open(old, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (old && held >= 0) { /* else it stays: what others put there is not lost */
+            take_others(held, f->path, own, true);
+            folder_remove_open(held, old);
         }
     }
     if (held >= 0)

@@ -59,17 +59,32 @@ static bool is_temporary(const char *name, const char *base)
            !strcmp(name + kept + 1 + DIGITS, ".tmp");
 }
 
-void folder_remove(const char *path)
+void folder_remove_open(int folder, const char *path)
 {
-    DIR *list = opendir(path);
+    int again = dup(folder); /* closedir() closes it */
+    DIR *list = again >= 0 ? fdopendir(again) : NULL;
     struct dirent *e;
 
+    if (list)
+        rewinddir(list); /* the place in it is shared */
     while (list && (e = readdir(list)))
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-            unlinkat(dirfd(list), e->d_name, 0);
+            unlinkat(folder, e->d_name, 0);
     if (list)
         closedir(list);
+    else if (again >= 0)
+        close(again);
     rmdir(path);
+}
+
+void folder_remove(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (folder < 0)
+        return;
+    folder_remove_open(folder, path);
+    close(folder);
 }
 
 /* Removes a leftover if nobody holds its lock. */

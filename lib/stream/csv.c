@@ -120,7 +120,8 @@ static const char *row_end(struct stream_source *s, struct table *t, bool quotes
 
 /* An empty cell is null, a number stays the number that it is; a column of texts keeps even numbers
  * as texts. */
-static void add_cell(struct buffer *b, const struct table *t, int column, const struct buffer *cell)
+/* Returns whether it is a text that is not UTF-8. */
+static bool add_cell(struct buffer *b, const struct table *t, int column, const struct buffer *cell)
 {
     const char *text = cell->data, *end = text + cell->size;
 
@@ -129,7 +130,8 @@ static void add_cell(struct buffer *b, const struct table *t, int column, const 
     else if (!t->spelt[column] && json_number_end(text, end) == end)
         buffer_add(b, text, cell->size);
     else
-        json_escape(b, text, cell->size);
+        return json_add_path(b, text, cell->size);
+    return false;
 }
 
 /* A row with too many or too few cells is a record with an error: the rows behind it are read. */
@@ -139,6 +141,7 @@ static struct record *row_record(struct stream_source *s, const struct table *t,
     const char *at = row.data, *end = at + row.size;
     struct buffer b = { 0 }, cell = { 0 };
     struct record *r;
+    bool bytes = false;
     int column = 0;
     char why[100];
 
@@ -148,7 +151,7 @@ static struct record *row_record(struct stream_source *s, const struct table *t,
             buffer_byte(&b, column ? ',' : '{');
             json_escape(&b, t->names[column], strlen(t->names[column]));
             buffer_byte(&b, ':');
-            add_cell(&b, t, column, &cell);
+            bytes |= add_cell(&b, t, column, &cell);
         }
         if (at == end)
             break;

@@ -30,7 +30,7 @@ struct reader {
     const struct format *format; /* of the source; NULL: none is open */
     uint64_t index;
     long long total;
-    bool reported_nan;
+    bool reported_nan, reported_bytes;
     bool was_read, was_refused; /* an operand that is something; one that is nothing known */
     bool all_refused;
     _Atomic long long done;
@@ -312,6 +312,11 @@ struct record *reader_next(struct reader *r, bool *would_wait)
         if (!from_operand && !record->line)
             record->line = r->source.line;
         record->index = r->index++;
+        if (record->had_bytes && !r->reported_bytes && !r->options.quiet) {
+            warn("%s:%ld: a text that is not UTF-8; iconv -f LATIN1 -t UTF-8 may make it so",
+                 record->source, record->line);
+            r->reported_bytes = true;
+        }
         if (record->had_nan && !r->reported_nan && !r->options.quiet) {
             warn("%s:%ld: NaN or Infinity is no JSON: read as null, here and below", record->source,
                  record->line);

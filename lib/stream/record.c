@@ -246,14 +246,18 @@ void record_set_json(struct record *r, const char *name, const char *json, size_
 
 void record_set_string(struct record *r, const char *name, const char *text)
 {
-    record_set_text(r, name, text, strlen(text));
+    struct buffer b = { 0 };
+
+    json_escape(&b, text, strlen(text));
+    record_set_json(r, name, b.data, b.size);
+    buffer_free(&b);
 }
 
 void record_set_text(struct record *r, const char *name, const char *text, size_t size)
 {
     struct buffer b = { 0 };
 
-    json_escape(&b, text, size);
+    r->had_bytes |= json_add_path(&b, text, size);
     record_set_json(r, name, b.data, b.size);
     buffer_free(&b);
 }

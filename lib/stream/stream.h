@@ -42,7 +42,8 @@ char *json_text_sized(struct span value, size_t *size);
 /* The name of a file: a byte that is no UTF-8 is spelt \\udcXX, as Python's surrogateescape does,
  * and becomes that byte; to free; NULL: no string, or one with NUL. */
 char *json_path(struct span value);
-void json_add_path(struct buffer *b, const char *path, size_t size);
+char *json_bytes_sized(struct span value, size_t *size);             /* the same, also with NUL */
+bool json_add_path(struct buffer *b, const char *path, size_t size); /* true: it has such bytes */
 bool json_double(struct span value, double *number);
 static inline const char *json_space(const char *at, const char *end) /* past white space */
 {
@@ -88,6 +89,7 @@ struct record {
     unsigned char text_end; /* of the .txt that it came with: 0 nothing, 1 LF, 2 CR LF */
     bool archived;          /* came from a tar: what it names should be in there */
     bool had_nan;           /* NaN or Infinity came in where null is now */
+    bool had_bytes;         /* a text came in that is not UTF-8 */
     bool untouched;         /* the command left it as it came */
     bool raw;               /* the line was no JSON object; json is {"error":..,"raw":..} */
     void *work;             /* the command's own, per record; freed by the command */
@@ -119,6 +121,7 @@ float *record_floats(const struct record *r, const char *name, long *count);
  * closing brace. */
 void record_set_json(struct record *r, const char *name, const char *json, size_t size);
 void record_set_string(struct record *r, const char *name, const char *text);
+/* What came in: a byte that is not UTF-8 is spelt as in a path. */
 void record_set_text(struct record *r, const char *name, const char *text, size_t size);
 void record_set_number(struct record *r, const char *name, float value); /* shortest form */
 void record_set_numbers(struct record *r, const char *name, const float *list, long count);

@@ -210,7 +210,7 @@ static bool is_its_text(const struct record *r, const struct buffer *b)
     bool same;
 
     if (!record_text(r, &(struct fields){ 0 }, &value, &name) ||
-        !(text = json_text_sized(value, &size)))
+        !(text = json_bytes_sized(value, &size)))
         return false;
     same = b->size - line_end(b) == size && !memcmp(b->data ? b->data : "", text, size);
     free(text);
@@ -237,7 +237,7 @@ static struct record *finish(struct tar *t)
     struct span value;
 
     if (!record_find(r, "__key__", &value))
-        record_set_string(r, "__key__", m->key);
+        record_set_text(r, "__key__", m->key, strlen(m->key));
     r->text_end = m->has_text ? line_end(&m->text) : 0;
     if (m->has_text && !has_text_field(r))
         set_text(r, "text", m->text.data, m->text.size);

@@ -141,9 +141,11 @@ static char *key_of_name(const char *name)
 /* The sample's key; an id; the picture's name; else the record's number. */
 static char *key_of(const struct tar_writer *w, const struct record *r)
 {
-    char *text = record_string(r, "__key__"), *key = NULL;
+    char *text = NULL, *key = NULL;
     struct span id;
 
+    if (record_find(r, "__key__", &id))
+        text = json_path(id);
     if (text && *text)
         return key_below(text);
     free(text);
@@ -258,7 +260,7 @@ static void add_text(struct tar_writer *w, struct buffer *out, const char *key,
     size_t size;
     char *text;
 
-    if (!record_text(r, w->fields, &value, &name) || !(text = json_text_sized(value, &size)))
+    if (!record_text(r, w->fields, &value, &name) || !(text = json_bytes_sized(value, &size)))
         return;
     buffer_add(&b, text, size);
     buffer_string(&b, ends[r->text_end]);

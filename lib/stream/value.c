@@ -125,6 +125,11 @@ char *json_text_sized(struct span text, size_t *size)
     return unquote(text, false, size);
 }
 
+char *json_bytes_sized(struct span text, size_t *size)
+{
+    return unquote(text, true, size);
+}
+
 char *json_path(struct span text)
 {
     size_t size;
@@ -136,9 +141,10 @@ char *json_path(struct span text)
     return NULL;
 }
 
-void json_add_path(struct buffer *b, const char *path, size_t size)
+bool json_add_path(struct buffer *b, const char *path, size_t size)
 {
     const char *end = path + size, *from = path, *at = path;
+    bool any = false;
 
     buffer_byte(b, '"');
     while (at < end) {
@@ -146,12 +152,14 @@ void json_add_path(struct buffer *b, const char *path, size_t size)
 
         if (utf8_next(&at, end) != 0xfffd || (at - here == 3 && !memcmp(here, "\xef\xbf\xbd", 3)))
             continue;
+        any = true;
         json_escape_inside(b, from, (size_t)(here - from));
         for (from = here; from < at; from++)
             buffer_printf(b, "\\udc%02x", (unsigned char)*from);
     }
     json_escape_inside(b, from, (size_t)(end - from));
     buffer_byte(b, '"');
+    return any;
 }
 
 char *json_text(struct span text)

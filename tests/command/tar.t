@@ -69,4 +69,21 @@ for wrong in '--per-shard 3 -o out-%05d.tar' '--to=tar --per-shard 3 -o out.tar'
     # shellcheck disable=SC2086
     status 2 "a mistake: $wrong" vlm-filter $wrong in
 done
+
+# names and texts that are not UTF-8: nothing of them is lost, and it is said
+name=$(printf 'caf\351')
+printf 'P1 1 1 1\n' >"$name.pbm"
+printf 'caf\351 au lait' >"$name.txt"
+tar cf latin.tar "$name.pbm" "$name.txt"
+vlm-filter latin.tar >out 2>err
+is "$(jq -r 'has("image")' out) $(grep -c '"__key__":"caf.udce9"' out) $(grep -c '"text":"caf.udce9 au lait"' out)" \
+    'true 1 1' 'a key and a text of Latin-1'
+like "$(cat err)" '^vlm-filter: latin.tar:1: a text that is not UTF-8; iconv' '... with a word'
+vlm-filter -q --to=tar latin.tar >again.tar
+mkdir unpacked && tar xf again.tar -C unpacked
+is "$(cmp "unpacked/$name.txt" "$name.txt" && cmp "unpacked/$name.pbm" "$name.pbm" && echo same)" same \
+    '... and back under the same name'
+printf 'image,text\n%s.pbm,caf\351\n' "$name" >latin.csv
+is "$(vlm-embed -q -m "$top/tests/golden/clip/hf-vit" --image latin.csv | jq -r 'has("image_embedding")')" true \
+    "a table's name that is not UTF-8 leads to its file"
 finish

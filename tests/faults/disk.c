@@ -59,10 +59,7 @@ static void test(const struct job *j)
         }
         free(places);
     }
-    /* the folder that a newer one replaced stays, "out.*.tmp", where it cannot be opened to empty
-     * it */
-    ok(!whole.status && !bad, "%s: %ld faults, %d taken wrongly%s", j->name, tried, bad,
-       bad && !strcmp(j->name, "train") ? " # TODO a replaced folder stays" : "");
+    ok(!whole.status && !bad, "%s: %ld faults, %d taken wrongly", j->name, tried, bad);
     outcome_free(&whole);
 }
 
