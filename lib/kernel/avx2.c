@@ -217,5 +217,6 @@ TARGET void byte_tile_avx2(const struct byte_tile *t)
     ROWS_OF_SIX(byte_rows, t);
 }
 
-const struct kernels kernels_avx2 = VECTOR_TABLE("avx2", &panel, &panel, near_avx2, byte_tile_avx2);
+const struct kernels kernels_avx2 =
+    VECTOR_TABLE("avx2", &panel, &panel, near_avx2, byte_tile_avx2, NULL);
 #endif

@@ -3,8 +3,9 @@
  *
  * scalar.c is plain C and says what is right; avx2.c and avx512.c fill in the entries that they
  * improve; where there is VNNI, products of few rows with bytes are its (vnni.c), and where there
- * is AMX, the other products with packed weights (amx.c). VLM_CPU=scalar|avx2|avx512|vnni|amx
- * overrides the choice.
+ * is AMX, the other products with packed weights (amx.c); AVX512_BF16 multiplies bf16 where that is
+ * asked for (pairs.c). VLM_CPU=scalar|avx2|avx512|vnni|bf16|amx overrides the choice;
+ * scalar-bf16 is plain C that rounds as bf16 does.
  *
  * Sums run in an order that depends on the row alone (its width, its count of keys), never on how
  * many rows there are, where a row lies in a block or how many threads work: so the bytes of a
@@ -54,9 +55,21 @@ struct byte_tile {
     int32_t *sums;       /* [rows, BYTE_COLUMNS], written */
 };
 
+/* Sums of products of pairs of bf16, see pairs.c. */
+enum { PAIR_ROWS = 8, PAIR_LANES = 16, PAIR_VECTORS = 3, PAIR_STEP = 2 };
+struct pair_tile {
+    float *sums; /* [rows, columns], written */
+    long sums_stride;
+    const uint16_t *x; /* [rows, depth] */
+    long x_stride;
+    int rows, columns;     /* PAIR_ROWS, PAIR_VECTORS x PAIR_LANES at most */
+    const uint16_t *panel; /* [depth / 2][whole vectors of columns][2] */
+    long depth;            /* even */
+};
+
 /* dispatch.c - the table; kernels_start() runs once, by itself, before main */
 struct kernels {
-    const char *name; /* "scalar" "avx2" "avx512" "vnni" "amx" */
+    const char *name; /* "scalar" "avx2" "avx512" "vnni" "bf16" "amx" "scalar-bf16" */
 
     /* y = (x - mean) * rstd * gain + shift; x, y: [rows, width] with row strides; mean and rstd:
      * [rows], or NULL where nobody needs them */
@@ -80,6 +93,7 @@ struct kernels {
     float (*dot_in_order)(const float *a, const float *b, long count);
     void (*near)(const struct near_tile *t);
     void (*byte_tile)(const struct byte_tile *t);
+    void (*pair_tile)(const struct pair_tile *t); /* NULL: f32 are multiplied as f32 */
     /* One row of numbers as `pieces` rows of bytes, `stride` apart, and the row's scale; see
      * int8.c. A row of numbers below 2^-103 is 0; one that is not finite has the scale NaN. */
     void (*split_bytes)(uint8_t *to, long stride, int pieces, float *scale, const float *x,
@@ -180,7 +194,10 @@ enum precision {
     PRECISION_MEDIUM,  /* 8 bits: bf16 */
 };
 void gemm_precision(enum precision p);
-void packed_precision(enum precision p); /* the same of multiply_packed() with f32 weights */
+/* The same of multiply_packed() with f32 weights, and, of what is packed from now on, by
+ * AVX512_BF16 with f32, f16 and bf16 ones, at PRECISION_MEDIUM alone: two pieces would be slower
+ * than f32. */
+void packed_precision(enum precision p);
 /* As multiply_packed, with the f32 weights of `parts`, which change too often to
  * be packed; as exact as gemm(), and p->weights is not used.  False, and nothing done, where BLAS
  * multiplies. */

@@ -230,6 +230,10 @@ void multiply_packed(const struct product *p)
         multiply_bytes(p);
         return;
     }
+    if (pack->order->kind == ORDER_PAIRS) {
+        multiply_pairs(p);
+        return;
+    }
     if (pack->order->kind == ORDER_FOURS) {
         multiply_int8(p);
         return;

@@ -6,8 +6,10 @@
  *     PANELS  [inputs][columns]                        a number of each of a panel's rows, and so
  * on FOURS   [vectors][depth / 4][lanes][4]           bytes, 128 more than they are: see vnni.c
  *     BYTES   [depth / 4][columns][4]                  bytes: see int8.c
+ *     PAIRS   [depth / 2][columns][2]                  bf16: see pairs.c; f32 and f16 are rounded
  *
- * A panel's columns are whole vectors, and a depth whole fours: what is more is 0 (128 in FOURS).
+ * A panel's columns are whole vectors, and a depth whole fours or pairs: what is more is 0 (128 in
+ * FOURS).
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -21,11 +23,12 @@ enum { BLOCK = 64 };
 /* A row for each kernel that there is: their names are in files. */
 static const struct order orders[] = {
     { "bytes16", ORDER_BYTES, BYTE_COLUMNS, BYTE_COLUMNS },
-    { "panels16x16", ORDER_PANELS, 16, 16 }, /* scalar */
-    { "panels8x16", ORDER_PANELS, 8, 16 },   /* avx2 */
-    { "panels16x48", ORDER_PANELS, 16, 48 }, /* avx512 */
-    { "panels16x32", ORDER_PANELS, 16, 32 }, /* amx */
-    { "fours16x48", ORDER_FOURS, 16, 48 },   /* vnni */
+    { "panels16x16", ORDER_PANELS, 16, 16 },                             /* scalar */
+    { "panels8x16", ORDER_PANELS, 8, 16 },                               /* avx2 */
+    { "panels16x48", ORDER_PANELS, 16, 48 },                             /* avx512 */
+    { "panels16x32", ORDER_PANELS, 16, 32 },                             /* amx */
+    { "fours16x48", ORDER_FOURS, 16, 48 },                               /* vnni */
+    { "pairs16x48", ORDER_PAIRS, PAIR_LANES, PAIR_VECTORS *PAIR_LANES }, /* bf16 */
 };
 
 const struct order *order_at(int index)
@@ -50,13 +53,15 @@ const struct order *order_here(enum dtype type, int pieces, bool memory_bound)
 {
     const struct panel_kernel *kernel = memory_bound ? kernels.panel : kernels.packed_engine;
     enum order_kind kind = type == DTYPE_I8 && kernel->int8_rows ? ORDER_FOURS : ORDER_PANELS;
+    bool rounds = kernels.pair_tile && packed_pieces() == 1 && type != DTYPE_I8;
     const struct order *found = NULL;
 
     if (type == DTYPE_I8 && pieces)
         return &orders[0];
     for (int i = 0; i < COUNT(orders); i++)
-        if (orders[i].kind == kind && orders[i].lanes == kernel->lanes &&
-            orders[i].columns == kernel->columns)
+        if (rounds ? orders[i].kind == ORDER_PAIRS
+                   : orders[i].kind == kind && orders[i].lanes == kernel->lanes &&
+                         orders[i].columns == kernel->columns)
             found = &orders[i];
     assert(found);
     return found;
@@ -64,6 +69,8 @@ const struct order *order_here(enum dtype type, int pieces, bool memory_bound)
 
 bool order_holds(const struct order *o, enum dtype type, int pieces)
 {
+    if (o->kind == ORDER_PAIRS)
+        return type == DTYPE_BF16;
     if (o->kind == ORDER_PANELS)
         return type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16 ||
                (type == DTYPE_I8 && !pieces);
@@ -72,14 +79,21 @@ bool order_holds(const struct order *o, enum dtype type, int pieces)
 
 long order_depth(const struct order *o, long inputs)
 {
-    return o->kind == ORDER_PANELS ? inputs : round_up(inputs, BYTE_STEP);
+    return o->kind == ORDER_PANELS  ? inputs
+           : o->kind == ORDER_PAIRS ? round_up(inputs, PAIR_STEP)
+                                    : round_up(inputs, BYTE_STEP);
+}
+
+size_t order_element(const struct order *o, enum dtype type)
+{
+    return o->kind == ORDER_PAIRS ? sizeof(uint16_t) : dtype_size(type);
 }
 
 size_t order_size(const struct order *o, enum dtype type, long rows, long inputs)
 {
     size_t count = (size_t)round_up(rows, o->lanes) * (size_t)order_depth(o, inputs);
 
-    return (count * dtype_size(type) + ORDER_ALIGN - 1) / ORDER_ALIGN * ORDER_ALIGN;
+    return (count * order_element(o, type) + ORDER_ALIGN - 1) / ORDER_ALIGN * ORDER_ALIGN;
 }
 
 /* --- from rows --- */
@@ -153,17 +167,45 @@ static void fill_fours(const struct filling *f, uint8_t *to, const uint8_t *from
             to[four_at(f->order, f->depth, j, k)] = (uint8_t)(from[j * f->inputs + k] ^ more);
 }
 
+/* Rows one by one, rounded where they are longer. */
+static void fill_pairs(const struct filling *f, uint16_t *to, const char *from, int columns)
+{
+    enum { SOME = 256 };
+    long stride = round_up(columns, f->order->lanes) * PAIR_STEP;
+    size_t size = dtype_size(f->type);
+    uint16_t rounded[SOME];
+    float wide[SOME];
+
+    memset(to, 0, (size_t)(f->depth / PAIR_STEP * stride) * sizeof *to);
+    for (int j = 0; j < columns; j++)
+        for (long k = 0; k < f->inputs; k += SOME) {
+            long some = f->inputs - k < SOME ? f->inputs - k : SOME;
+            const char *x = from + (size_t)(j * f->inputs + k) * size;
+
+            if (f->type == DTYPE_BF16) {
+                memcpy(rounded, x, (size_t)some * size);
+            } else {
+                kernels.widen(wide, x, f->type, some);
+                kernels.narrow(rounded, wide, DTYPE_BF16, some);
+            }
+            for (long i = 0; i < some; i++)
+                to[(k + i) / PAIR_STEP * stride + j * PAIR_STEP + (k + i) % PAIR_STEP] = rounded[i];
+        }
+}
+
 static void fill_one(void *argument, long i, int worker)
 {
     const struct filling *f = argument;
     long first = panel_first(&f->cut, i);
     int columns = panel_columns(&f->cut, i);
-    char *to = f->to + (size_t)(first * f->depth) * dtype_size(f->type);
+    char *to = f->to + (size_t)(first * f->depth) * order_element(f->order, f->type);
     const char *from = f->from + (size_t)(first * f->inputs) * dtype_size(f->type);
 
     (void)worker;
     if (f->order->kind == ORDER_PANELS)
         fill_panel(f, to, from, columns);
+    else if (f->order->kind == ORDER_PAIRS)
+        fill_pairs(f, (uint16_t *)(void *)to, from, columns);
     else
         fill_fours(f, (uint8_t *)to, (const uint8_t *)from, columns);
 }
@@ -178,7 +220,7 @@ void order_fill(const struct order *o, enum dtype type, void *to, const void *fr
                          .from = from,
                          .inputs = inputs,
                          .depth = order_depth(o, inputs) };
-    size_t used = (size_t)(f.cut.vectors * o->lanes * f.depth) * dtype_size(type);
+    size_t used = (size_t)(f.cut.vectors * o->lanes * f.depth) * order_element(o, type);
 
     memset(f.to + used, 0, order_size(o, type, rows, inputs) - used);
     pool_run(fill_one, &f, f.cut.count);
@@ -206,7 +248,13 @@ void order_read(const struct ordered *m, long row, long first, long count, void 
                    panel + (size_t)((first + k) * stride + row) * size, size);
         return;
     }
-    for (long k = 0; k < count; k++)
+    for (long k = 0; k < count && o->kind == ORDER_PAIRS; k++)
+        memcpy((char *)to + (size_t)k * size,
+               panel + (size_t)((first + k) / PAIR_STEP * stride * PAIR_STEP + row * PAIR_STEP +
+                                (first + k) % PAIR_STEP) *
+                           size,
+               size);
+    for (long k = 0; k < count && o->kind != ORDER_PAIRS; k++)
         ((uint8_t *)to)[k] =
             (uint8_t)(((const uint8_t *)panel)[four_at(o, depth, (int)row, first + k)] -
                       (o->kind == ORDER_FOURS ? INT8_OFFSET : 0));

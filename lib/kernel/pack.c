@@ -62,7 +62,7 @@ struct pack_panel pack_panel(const struct pack *p, long index)
         index -= p->part[i++].cut.count;
     first = panel_first(&p->part[i].cut, index);
     return (struct pack_panel){
-        .data = p->part[i].data + (size_t)(first * p->depth) * dtype_size(p->type),
+        .data = p->part[i].data + (size_t)(first * p->depth) * order_element(p->order, p->type),
         .first = p->first[i] + first,
         .columns = panel_columns(&p->part[i].cut, index),
     };

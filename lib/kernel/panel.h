@@ -294,10 +294,11 @@ void gather_bias(float *bias, const struct product *p, long first, int columns);
 /* order.c */
 struct order {
     const char *name;
-    enum order_kind { ORDER_PANELS, ORDER_FOURS, ORDER_BYTES } kind;
+    enum order_kind { ORDER_PANELS, ORDER_FOURS, ORDER_BYTES, ORDER_PAIRS } kind;
     int lanes, columns; /* of a vector, of the widest panel */
 };
-long order_depth(const struct order *o, long inputs); /* of a panel */
+long order_depth(const struct order *o, long inputs);         /* of a panel */
+size_t order_element(const struct order *o, enum dtype type); /* bytes of a number */
 
 /* pack.c - each part lies by itself, in panels of its own */
 struct pack {
@@ -327,6 +328,11 @@ struct pack_panel pack_panel(const struct pack *p, long index);
 
 /* int8.c - products with panels of bytes */
 void multiply_bytes(const struct product *p);
+
+/* pairs.c - products with panels of pairs of bf16; pairs_plain.c, pairs_avx512.c: the tiles */
+void multiply_pairs(const struct product *p);
+void pair_tile_plain(const struct pair_tile *t);
+float pair_add_one(float sum, uint16_t x, uint16_t w); /* one product, added as vdpbf16ps does */
 
 /* attention.c - one (sequence, head): pointers at the head's columns of the first row */
 struct span {
@@ -360,16 +366,17 @@ long panels_room(long columns, long depth); /* floats for panels, rounded up to 
 long row_room(long columns); /* floats from row to row, lest rows share a set of the cache */
 
 /* variants; a name that this build lacks is missing from the table in dispatch.c */
-extern const struct kernels kernels_scalar;
+extern const struct kernels kernels_scalar, kernels_scalar_bf16;
 #if defined(__x86_64__)
 #define KERNEL_X86 1
-extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_amx;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_bf16, kernels_amx;
 extern const struct unit unit_amx;
 extern const struct int8_kernel int8_vnni;
 void near_avx2(const struct near_tile *t);
 void near_vnni(const struct near_tile *t);
 void byte_tile_avx2(const struct byte_tile *t);
 void byte_tile_vnni(const struct byte_tile *t);
+void pair_tile_avx512(const struct pair_tile *t);
 bool have_amx(void);
 #endif
 

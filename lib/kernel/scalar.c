@@ -281,22 +281,14 @@ static const struct panel_kernel panel = {
     .transpose = transpose,
 };
 
-const struct kernels kernels_scalar = {
-    .name = "scalar",
-    .layernorm = layernorm,
-    .softmax = softmax,
-    .activate = activate,
-    .activate_backward = activate_backward,
-    .add = add,
-    .add_scaled = add_scaled,
-    .taps = taps,
-    .dot = dot,
-    .dot_in_order = dot_in_order,
-    .near = near,
-    .byte_tile = byte_tile,
-    .split_bytes = split_bytes,
-    .widen = widen,
-    .narrow = narrow,
-    .panel = &panel,
-    .packed_engine = &panel,
-};
+#define TABLE(text, ...)                                                                           \
+    {                                                                                              \
+        .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
+        .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
+        .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .near = near,                      \
+        .byte_tile = byte_tile, .split_bytes = split_bytes, .widen = widen, .narrow = narrow,      \
+        .panel = &panel, .packed_engine = &panel, __VA_ARGS__                                      \
+    }
+const struct kernels kernels_scalar = TABLE("scalar", .pair_tile = NULL);
+/* What "bf16" computes, for tests where there is no such processor. */
+const struct kernels kernels_scalar_bf16 = TABLE("scalar-bf16", .pair_tile = pair_tile_plain);

@@ -13,7 +13,7 @@
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 
-static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "amx" };
+static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
 static const double levels[] = { 63, 63 * 129, 63 * 16513 };
 
 struct data {

@@ -11,7 +11,7 @@
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 
-static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "amx" };
+static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
 
 /* In stretches of 256, each by fused multiply-adds in order. */
 static float fused(const float *a, const float *b, long width)
@@ -123,7 +123,7 @@ static void test_near(const struct set *s)
 
     for (int v = 0; v < COUNT(variants); v++) {
         struct near_set *set = near_set_new(s->width, s->threshold);
-        long wrong = 0, at_once = (long)(int[]){ 1, 500, 7, 64, 200 }[v];
+        long wrong = 0, at_once = (long)(int[]){ 1, 500, 7, 64, 200, 33 }[v];
 
         if (!kernels_supported(variants[v])) {
             near_set_free(set);
