@@ -181,8 +181,9 @@ int main(int argc, char **argv)
     if (argc - first != 2)
         options_mistake("MODEL and OUT are needed, or --info or --verify");
     check_options();
-    if ((calibrate || packed) && wants_original(argv[first + 1]))
-        options_mistake("%s writes a folder", calibrate ? "--calibrate" : "--packed");
+    if (wants_original(argv[first + 1]) && (calibrate || pieces || packed || once || tokenizer))
+        options_mistake("--calibrate, --pieces, --packed, --once and --tokenizer go with a folder, "
+                        "not with a file as the authors' code reads it");
     vlm_threads(0);
     if ((calibrate ? convert_calibrated : convert)(argv[first], argv[first + 1]) == 0)
         return 0;

@@ -29,6 +29,11 @@ static const struct option_spec options[] = {
     OPTIONS_END,
 };
 
+static unsigned uses(void)
+{
+    return USES_IMAGES | USES_IMAGE_NAMES | USES_TEXTS | (sample ? USES_CHANCE : 0);
+}
+
 static int begin(void)
 {
     struct page_options o = {
@@ -42,6 +47,8 @@ static int begin(void)
         .inline_bytes = inline_mib << 20,
     };
 
+    if (settings.to != RECORD_JSON)
+        options_mistake("--to and --binary have no effect: a page of HTML is written");
     if (dropped_path && strcmp(dropped_path, "-") && !path_exists(dropped_path))
         return fail_as("not_found", "%s: no such file", dropped_path), 1;
     page = page_open(&o);
@@ -50,14 +57,19 @@ static int begin(void)
 
 static enum run batch(struct record *records[], enum outcome outcomes[], int count)
 {
-    if (page_add(page, records, count, false))
-        return RUN_ENDS;
+    struct record **shown = xalloc((size_t)count, sizeof(*shown));
+    int left = 0, status;
+
+    for (int i = 0; i < count; i++)
+        if (!records[i]->failed || settings.errors.action != ON_ERROR_SKIP)
+            shown[left++] = records[i];
+    status = page_add(page, shown, left, false);
     for (int i = 0; i < count; i++) {
         outcomes[i] = COMPUTED;
-        record_free(records[i]);
-        records[i] = NULL;
+        records[i]->dropped = true; /* it leaves on the page alone */
     }
-    return RUN_GOES_ON;
+    free(shown);
+    return status ? RUN_ENDS : RUN_GOES_ON;
 }
 
 /* The file of dropped records, read as an operand is. */
@@ -110,11 +122,12 @@ int main(int argc, char **argv)
         .args = "[FILE...]",
         .about = "Write one page to see, sort, compare and decide in a browser.",
         .options = options,
+        .uses = uses,
         .begin = begin,
         .batch = batch,
         .finish = finish,
         .end = end,
-        .keeps_records = true,
+        .drops = true,
         .takes_failed = true,
         .whole = true,
     };

@@ -30,6 +30,7 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
         .once = how->once, .packed = how->packed, .tokenizer = how->tokenizer, .pieces = how->pieces
     };
     struct model *m;
+    bool int8;
     int status;
 
     if (read_type(how->type, &o.type))
@@ -39,7 +40,9 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
     m = model_named(model, how->opened);
     if (!m)
         return -1;
-    o.once = o.once || (o.type < DTYPE_COUNT ? o.type : save_type(m)) == DTYPE_I8;
+    int8 = (o.type < DTYPE_COUNT ? o.type : save_type(m)) == DTYPE_I8; /* which implies it */
+    o.once_said = o.once && !int8;
+    o.once = o.once || int8;
     status = how->original ? model_save_original(m, out, &o) : model_save(m, out, &o);
     model_free(m);
     return status;

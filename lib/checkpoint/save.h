@@ -18,7 +18,8 @@ struct save_options {
     /* Tensors that are one under two names, or equal, are stored under the first alone.  What a
      * BLIP decoder shares with its encoder is then found by these programs, not by others. */
     bool once;
-    bool packed; /* matrices of products in the order of this processor's; for these programs */
+    bool packed;    /* matrices of products in the order of this processor's; for these programs */
+    bool once_said; /* refused where no tensor has two names, for then nothing becomes smaller */
     const char *tokenizer; /* its file or folder; NULL: beside the model, where there is one */
     /* Adds files of the trainer's own, whose names begin with "training."; or NULL. */
     int (*add)(const char *folder, void *self);

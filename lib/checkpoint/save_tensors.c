@@ -269,6 +269,8 @@ static int place_part(struct pieces *p, const struct param *one, const struct pl
 int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
                   const struct save_options *o)
 {
+    bool twins = false;
+
     *p = (struct pieces){ .int8_pieces = o->pieces, .packed = o->packed };
     p->packed_int8 = (o->type < DTYPE_COUNT ? o->type : save_type(m)) == DTYPE_I8;
     if (o->type == DTYPE_I8)
@@ -278,6 +280,7 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
         const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;
         struct place place, others;
 
+        twins |= other != NULL;
         if (!*one->slot || (o->once && other))
             continue;
         if (!layout_place(l, one->name, &place))
@@ -287,6 +290,8 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
         if (other && layout_place(l, other->name, &others) && others.parts == 1 && others.part == 0)
             p->list[find_piece(p, place.name)].same = find_piece(p, others.name) + 1;
     }
+    if (o->once_said && !twins)
+        return fail_as("unsupported", "--once has no effect: no tensor has two names here");
     return 0;
 }
 

@@ -68,6 +68,15 @@ report $? 'and another seed others'
 : >empty.jsonl
 status 0 'no records: a page that says so' vlm-page -o empty.html empty.jsonl
 is "$(part records empty.html | jq -c .)" '[]' 'with an empty list'
+status 2 'a page is neither JSON nor CBOR' vlm-page -b kept.jsonl
+status 2 'a seed without a sample' vlm-page --seed 1 kept.jsonl
+{ echo none; cat kept.jsonl; } >bad.jsonl
+status 0 'a record that is none' vlm-page -o bad.html bad.jsonl
+like "$(cat .err)" 'bad.jsonl:1: not a JSON object' 'is named'
+is "$(part head bad.html | jq -c '[.kept,.errors]')" '[3,2]' 'and stands among the errors'
+vlm-page -q --on-error skip -o bad.html bad.jsonl
+is "$(part head bad.html | jq -c '[.kept,.errors]')" '[3,0]' 'or none does'
+status 1 'or ends the run' vlm-page --on-error fail -o none.html bad.jsonl
 status 1 'a full disk is an error' sh -c 'vlm-page kept.jsonl >/dev/full'
 status 1 'a file of dropped records that is not there' vlm-page --dropped nope.jsonl -o x.html kept.jsonl
 [ ! -e x.html ]
