@@ -8,7 +8,7 @@ mode vlm-filter --top 2
 mode vlm-filter --capfilt
 mode vlm-filter --histogram
 mode vlm-page
-mode vlm-page --dropped lines
+mode vlm-page --dropped pairs
 mode vlm-page --sample 3 --score none
 mode vlm-page -o made.html
 export VLM_MODEL="$golden/clip/hf-vit"

@@ -37,8 +37,8 @@ for n in 1 3; do
 done
 
 # A captioner, whose words are read by rows and multiplied.
-vlm-convert --once "$blip/caption.pth" plain
-ok 'a captioner' vlm-convert --once --packed "$blip/caption.pth" packed
+vlm-convert "$blip/caption.pth" plain
+ok 'a captioner' vlm-convert --packed "$blip/caption.pth" packed
 is "$(vlm-caption -m packed a.ppm b.ppm)" "$(vlm-caption -m plain a.ppm b.ppm)" '... writes the same'
 is "$(numbers packed)" "$(numbers plain)" '... the same numbers'
 vlm-convert --dtype int8 --pieces 2 "$blip/pretrain.pth" plain
