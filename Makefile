@@ -9,7 +9,7 @@
 #   make coverage   lines and branches that the tests reach, a room a line
 #   make lint       layout, include directions, manual pages, warnings
 #   make deps       installs the Debian packages that the build and the tests need
-#   make install    with PREFIX and DESTDIR
+#   make install    with PREFIX, LIBDIR and DESTDIR
 #   make debug      without optimisation, in build-debug/
 #   make compile_commands.json      for editors
 #
@@ -18,6 +18,7 @@
 # to the flags below.  Sources are found by wildcard: a new file needs no edit here.
 
 PREFIX  = /usr/local
+LIBDIR  = $(PREFIX)/lib
 BUILD   = build$(if $(SAN),-san)$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)$(if $(FUZZ),-fuzz)$(if $(COVERAGE),-coverage)
 # the rooms of the library, lowest first, then those that only the commands use
 LIBRARY = base kernel weights image text draw tensor op nn decode checkpoint learn family \
@@ -155,17 +156,17 @@ pages = $(wildcard man/*.[157])
 fish = $(if $(filter /usr/local,$(PREFIX)),/etc/fish/completions,$(PREFIX)/share/fish/vendor_completions.d)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include \
 	    $(foreach s,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$(s)) \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	    $(DESTDIR)$(fish) \
 	    $(foreach f,models/default vocabularies,$(DESTDIR)$(PREFIX)/share/vlm/$(f))
 	install -m 755 $(commands) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(BUILD)/libvlm.a $(DESTDIR)$(LIBDIR)
 	printf '%s\n' 'Name: vlm' 'Description: vision-language models on a CPU' 'Version: $(VERSION)' \
-	    'Libs: -L$(PREFIX)/lib -lvlm $(strip $(libs))' 'Cflags: -I$(PREFIX)/include' \
-	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/vlm.pc
+	    'Libs: -L$(LIBDIR) -lvlm $(strip $(libs))' 'Cflags: -I$(PREFIX)/include' \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/vlm.pc
 	install -m 644 lib/vlm.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 lib/share/default/* $(DESTDIR)$(PREFIX)/share/vlm/models/default
 	install -m 644 lib/share/vocabularies/* $(DESTDIR)$(PREFIX)/share/vlm/vocabularies
@@ -186,7 +187,7 @@ uninstall:
 	for p in $(notdir $(pages)); do \
 	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/vlm/models/default $(DESTDIR)$(PREFIX)/share/vlm/vocabularies
-	rm -f $(DESTDIR)$(PREFIX)/lib/libvlm.a $(DESTDIR)$(PREFIX)/lib/pkgconfig/vlm.pc $(DESTDIR)$(PREFIX)/include/vlm.h \
+	rm -f $(DESTDIR)$(LIBDIR)/libvlm.a $(DESTDIR)$(LIBDIR)/pkgconfig/vlm.pc $(DESTDIR)$(PREFIX)/include/vlm.h \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vlm
 
 clean:
