@@ -84,6 +84,8 @@ int temporary_link(int fd, const char *name); /* -1: errno */
 void temporary_forget(const char *name);
 /* Removes all that this process makes: on a signal, and at exit by itself. */
 void temporary_remove_all(void);
+void temporary_hold(void); /* temporary_remove_all() of another thread waits for the release */
+void temporary_release(void);
 void temporary_sweep(const char *path); /* removes those of the path that nobody holds */
 
 #endif

@@ -142,7 +142,8 @@ int folder_commit(struct folder *f, const char *const *own)
     char *old = NULL, *above = path_above(f->path);
     int held = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result;
 
-    if (held >= 0) { /* nobody sweeps the old folder while its files come over */
+    temporary_hold(); /* until the old folder is gone */
+    if (held >= 0) {  /* nobody sweeps the old folder while its files come over */
         flock(held, LOCK_EX | LOCK_NB);
         take_others(held, f->temporary, own, false);
     }
@@ -167,5 +168,6 @@ int folder_commit(struct folder *f, const char *const *own)
     free(above);
     free(old);
     folder_drop(f);
+    temporary_release();
     return result;
 }

@@ -21,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/buffer.h"
 #include "base/error.h"
@@ -179,12 +180,36 @@ void temporary_forget(const char *name)
     pthread_mutex_unlock(&made_lock);
 }
 
+/* One thread may end the process while another makes a folder or puts it in its place: the end
+ * waits for that, and nothing is made any more.  Recursive, as who makes it may end the process
+ * itself. */
+static pthread_mutex_t placing = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+void temporary_hold(void)
+{
+    pthread_mutex_lock(&placing);
+}
+
+void temporary_release(void)
+{
+    pthread_mutex_unlock(&placing);
+}
+
 void temporary_remove_all(void)
 {
+    const struct timespec soon = { 0, 1000000 };
+
+    temporary_hold(); /* for ever: the process ends */
     pthread_mutex_lock(&made_lock);
     for (int i = 0; i < MOST; i++) {
-        if (*made[i] && unlink(made[i]) && (errno == EISDIR || errno == EPERM))
+        /* another thread may be writing files into it */
+        for (int tries = 0;
+             *made[i] && tries < TRIES && unlink(made[i]) && (errno == EISDIR || errno == EPERM);
+             tries++) {
+            if (tries)
+                nanosleep(&soon, NULL);
             folder_remove(made[i]);
+        }
         *made[i] = 0;
     }
     pthread_mutex_unlock(&made_lock);
@@ -234,14 +259,17 @@ int temporary_create(const char *path, bool folder, char **name)
 
         if (!(*name = random_name(path)))
             return -1;
+        temporary_hold();
         fd = create(*name, folder);
         why = fd < 0 ? errno : EAGAIN;
         /* A file system without locks is one where nothing is swept either. */
         if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
             leads_to(AT_FDCWD, *name, fd)) {
             remember(*name);
+            temporary_release();
             return fd;
         }
+        temporary_release();
         if (fd >= 0)
             close(fd);
         free(*name);
