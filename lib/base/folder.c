@@ -137,6 +137,14 @@ static int take_place(const struct folder *f, char **old)
     return rename(f->path, *old) || rename(f->temporary, f->path) ? -1 : 0;
 }
 
+static bool leads_to_folder(const char *path, int fd)
+{
+    struct stat by_path, by_fd;
+
+    return stat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_ino == by_fd.st_ino &&
+           by_path.st_dev == by_fd.st_dev;
+}
+
 int folder_commit(struct folder *f, const char *const *own)
 {
     char *old = NULL, *above = path_above(f->path);
@@ -156,8 +164,12 @@ int folder_commit(struct folder *f, const char *const *own)
         free(f->temporary);
         f->temporary = NULL;
         folder_sync(above);
-        if (old && held < 0)
-            held = open(old, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (old && held >= 0 && !leads_to_folder(old, held)) { /* another process replaced it too */
+            close(held);
+            held = -1;
+        }
+        if (old && held < 0 && (held = open(old, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0)
+            flock(held, LOCK_EX | LOCK_NB);
         if (old && held >= 0) { /* else it stays: what others put there is not lost */
             take_others(held, f->path, own, true);
             folder_remove_open(held, old);
