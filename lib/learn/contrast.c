@@ -10,6 +10,7 @@
  * models/blip_pretrain.py (a pair is alone); arXiv 2107.07651.
  */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 #include "learn/learn.h"
 
@@ -128,4 +129,20 @@ struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *
     if (queue)
         feature_queue_add(l->queue, u->data, v->data, b->group, b->count);
     return contrast_loss(t, c->by_image, image_targets, c->by_text, text_targets);
+}
+
+/* Source: mlfoundations/open_clip loss.py; --clean-text as BLIP's training scripts. */
+struct learning_texts texts_of_pairs(const struct model *m, unsigned objectives)
+{
+    (void)objectives;
+    return (struct learning_texts){ .longest = m->reading.context,
+                                    .words = 30,
+                                    .positives = POSITIVES_PAIR };
+}
+
+/* Source: openai/CLIP's paper, arXiv 2103.00020 section 2.5: logits are scaled by 100 at most. */
+void clamp_scale(struct tensor *logit_scale)
+{
+    if (logit_scale)
+        logit_scale->data[0] = fminf(fmaxf(logit_scale->data[0], 0), logf(100));
 }

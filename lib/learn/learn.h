@@ -210,4 +210,9 @@ struct matches { /* texts that look at images, sorted by image */
 struct matches pair_matches(struct tape *t, const struct pairs *b, const int *image_of_text,
                             const int *text_of_image, int begin);
 
+/* texts and clamp of a learner for models of CLIP's kind: texts up to the context, scale in 1 to
+ * 100 */
+struct learning_texts texts_of_pairs(const struct model *m, unsigned objectives);
+void clamp_scale(struct tensor *logit_scale); /* NULL: nothing */
+
 #endif

@@ -23,15 +23,6 @@ static unsigned reads(const struct model *m, unsigned what)
     return READS_POSITIVES | (resnet ? 0 : READS_MOMENTUM | READS_QUEUE | READS_DROP_PATH);
 }
 
-/* Source: mlfoundations/open_clip loss.py; --clean-text as BLIP's training scripts. */
-static struct learning_texts texts(const struct model *m, unsigned what)
-{
-    (void)what;
-    return (struct learning_texts){ .longest = m->reading.context,
-                                    .words = 30,
-                                    .positives = POSITIVES_PAIR };
-}
-
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)
 {
     long shape[] = { p->count, m->image.tokens, m->image.width };
@@ -72,10 +63,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
 
 static void clamp(struct model *m)
 {
-    struct tensor *s = ((struct clip *)m->self)->logit_scale;
-
-    if (s)
-        s->data[0] = fminf(fmaxf(s->data[0], 0), logf(100));
+    clamp_scale(((struct clip *)m->self)->logit_scale);
 }
 
 static void build(struct model *copy, const struct model *m)
@@ -91,7 +79,7 @@ const struct learner clip_learner = {
     .objectives = objectives,
     .reads = reads,
     .decays = decays_matrices,
-    .texts = texts,
+    .texts = texts_of_pairs,
     .learn = learn,
     .clamp = clamp,
     .build = build,

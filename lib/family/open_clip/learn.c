@@ -26,14 +26,6 @@ static unsigned reads(const struct model *m, unsigned what)
            (c->image.kind == IMAGE_CONVNEXT ? 0 : READS_DROP_PATH);
 }
 
-static struct learning_texts texts(const struct model *m, unsigned what)
-{
-    (void)what;
-    return (struct learning_texts){ .longest = m->reading.context,
-                                    .words = 30,
-                                    .positives = POSITIVES_PAIR };
-}
-
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)
 {
     struct image_tower *v = &((struct open_clip *)m->self)->image;
@@ -67,9 +59,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
 
 static void clamp(struct model *m)
 {
-    struct tensor *s = ((struct open_clip *)m->self)->logit_scale;
-
-    s->data[0] = fminf(fmaxf(s->data[0], 0), logf(100));
+    clamp_scale(((struct open_clip *)m->self)->logit_scale);
 }
 
 static void build(struct model *copy, const struct model *m)
@@ -85,7 +75,7 @@ const struct learner open_clip_learner = {
     .objectives = objectives,
     .reads = reads,
     .decays = decays_matrices,
-    .texts = texts,
+    .texts = texts_of_pairs,
     .learn = learn,
     .clamp = clamp,
     .build = build,
