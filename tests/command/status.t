@@ -28,6 +28,8 @@ says_records() { grep -Eq '^vlm-sim: 3 records, [0-9.]+/s, 1 errors$' err; }
 wait_for says_records
 report $? 'SIGUSR1 prints the line of progress'
 kill -USR1 $pid
+says_twice() { [ "$(grep -c '3 records' err)" = 2 ]; }
+wait_for says_twice # before the record that would make it say 4
 printf '%s\n' "$good" >&9
 exec 9>&-
 wait $pid
