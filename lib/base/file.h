@@ -74,9 +74,21 @@ void folder_remove(const char *path);                        /* and the files in
 void folder_remove_open(int folder, const char *path);       /* one that is open */
 int folder_sync(const char *path);                           /* its names to the disk; -1: errno */
 
+/* Who replaces a folder again and again, and goes on from what is in it, holds it from before it is
+ * read until the end.  A second process is refused.  What killed processes left is swept. */
+struct folder_lock {
+    char *name; /* of the file beside the folder that is locked */
+    int fd;
+};
+int folder_lock(struct folder_lock *l, const char *path); /* -1 after fail() */
+void folder_unlock(struct folder_lock *l);                /* also one that was never locked */
+
 /* temporary.c - names beside a path for what is not whole yet: NAME.RANDOM.tmp, locked */
 int temporary_create(const char *path, bool folder,
                      char **name); /* a descriptor; -1 after fail() */
+/* The same name for all, so that one of them has it at a time: -1 after fail() */
+int temporary_lock(const char *path, char **name);
+void temporary_unlock(int fd, char *name); /* removes, closes and frees */
 /* A file without a name, and one that temporary_link() can give it; -1: not here, without fail() */
 int temporary_nameless(const char *path, char **name);
 int temporary_link(int fd, const char *name); /* -1: errno */

@@ -183,3 +183,20 @@ int folder_commit(struct folder *f, const char *const *own)
     temporary_release();
     return result;
 }
+
+int folder_lock(struct folder_lock *l, const char *path)
+{
+    char *plain = plain_path(path);
+
+    *l = (struct folder_lock){ .fd = -1 };
+    l->fd = temporary_lock(plain, &l->name);
+    free(plain);
+    return l->fd < 0 ? -1 : 0;
+}
+
+void folder_unlock(struct folder_lock *l)
+{
+    if (l->name)
+        temporary_unlock(l->fd, l->name);
+    *l = (struct folder_lock){ .fd = -1 };
+}

@@ -124,22 +124,27 @@ void temporary_sweep(const char *path)
     free(above);
 }
 
-static char *random_name(const char *path)
+static char *name_beside(const char *path, const unsigned char bytes[DIGITS / 2])
 {
     const char *base = base_of(path);
-    unsigned char bytes[DIGITS / 2];
     struct buffer b = { 0 };
 
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        fail_errno("no random bytes");
-        return NULL;
-    }
     buffer_add(&b, path, (size_t)(base - path) + kept_length(base));
     buffer_byte(&b, '.');
-    for (int i = 0; i < COUNT(bytes); i++)
+    for (int i = 0; i < DIGITS / 2; i++)
         buffer_printf(&b, "%02x", bytes[i]);
     buffer_string(&b, ".tmp");
     return b.data;
+}
+
+static char *random_name(const char *path)
+{
+    unsigned char bytes[DIGITS / 2];
+
+    if (getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes)
+        return name_beside(path, bytes);
+    fail_errno("no random bytes");
+    return NULL;
 }
 
 static int create(const char *name, bool folder)
@@ -280,4 +285,45 @@ int temporary_create(const char *path, bool folder, char **name)
             break;
     }
     return -1;
+}
+
+/* The name of zeros is never drawn by chance.  A file that lost its name between open() and flock()
+ * locks nothing: the next one is tried. */
+int temporary_lock(const char *path, char **name)
+{
+    static const unsigned char zeros[DIGITS / 2];
+
+    temporary_sweep(path);
+    *name = name_beside(path, zeros);
+    for (int i = 0; i < TRIES; i++) {
+        int fd = open(*name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+
+        if (fd < 0) {
+            fail_errno("%s", path);
+            break;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+            close(fd);
+            fail("%s: another process is writing it", path);
+            break;
+        }
+        if (leads_to(AT_FDCWD, *name, fd)) {
+            remember(*name);
+            return fd;
+        }
+        close(fd);
+        fail("%s: another process is writing it", path);
+    }
+    free(*name);
+    *name = NULL;
+    return -1;
+}
+
+/* The name first: whoever gets the lock afterwards sees that it leads nowhere. */
+void temporary_unlock(int fd, char *name)
+{
+    unlink(name);
+    temporary_forget(name);
+    close(fd);
+    free(name);
 }

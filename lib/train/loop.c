@@ -221,6 +221,7 @@ static void release(struct run *r)
     model_free(r->model);
     learning_free(r->learning);
     free(r->options);
+    folder_unlock(&r->lock);
 }
 
 void training_threads(int count)
@@ -229,13 +230,17 @@ void training_threads(int count)
     pool_start(count);
 }
 
-/* A folder that is not complete is never left: model_save() replaces it at once. */
+/* A folder that is not complete is never left: model_save() replaces it at once.  Two runs that read
+ * and replace one folder in turns would mix weights of one with moments of the other: the second is
+ * refused. */
 enum training_end training_run(const struct training *t,
                                void (*report)(const struct training_report *))
 {
     struct run r = { .t = t };
     enum training_end end = TRAINING_NO_MODEL;
 
+    if (folder_lock(&r.lock, t->folder))
+        return TRAINING_FAILED;
     if (!run_open_model(&r)) {
         end = TRAINING_FAILED;
         if (run_open_data(&r)) {

@@ -4,6 +4,7 @@
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H
 
+#include "base/file.h"
 #include "checkpoint/model.h"
 #include "learn/learn.h"
 #include "train/data.h"
@@ -14,6 +15,7 @@
 struct run {
     const struct training *t;
     struct training own; /* *t, as a run that is gone on with began */
+    struct folder_lock lock;
     struct model *model, *teacher;
     struct learning *learning;
     struct adamw adam;

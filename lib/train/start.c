@@ -100,7 +100,6 @@ static int open_model(struct run *r)
     bool goes_on;
 
     state = path_join(t->folder, "training.json");
-    temporary_sweep(t->folder); /* of a run that was killed: one that is finished makes none */
     goes_on = t->resume && path_exists(state);
     free(state);
     if (path_exists(t->folder) && !goes_on) {

@@ -82,7 +82,12 @@ is "$(ls -a | grep -c 'part\..*')" 0 'no temporary folder is left' || ls -a | se
 rm -f lines pid
 sh train -q --epochs 2000 --resume stopped >lines 2>.err &
 for i in $(seq 200); do [ -s lines ] || sleep 0.05; done
-kill -TERM "$(cat pid)"
+pid=$(cat pid)
+for option in --resume --output; do
+    status 1 "a second training with $option" train -q --epochs 2000 $option stopped
+    like "$(cat .err)" 'stopped: another process is writing it' '... is refused'
+done
+kill -TERM "$pid"
 wait $!
 is $? 143 'SIGTERM: the status'
 like "$(cat .err)" 'stopped; --resume=stopped goes on' 'what it says'

@@ -219,6 +219,32 @@ static void folders(void)
     free(path);
 }
 
+static void one_at_a_time(void)
+{
+    char *path = at("f"), *slash = at("f/");
+    struct folder_lock first, second;
+    pid_t child;
+
+    is_long(folder_lock(&first, path), 0, "a folder is held");
+    is_long(folder_lock(&second, slash), -1, "... not by a second");
+    ok(strstr(error_text(), "another process is writing it") != NULL, "... which is told why");
+    folder_unlock(&second);
+    temporary_sweep(path);
+    is_long(leftovers(), 1, "... its lock stays");
+    folder_unlock(&first);
+    is_long(leftovers(), 0, "... until it lets go");
+    child = fork();
+    if (child == 0)
+        _exit(folder_lock(&first, path) ? 1 : 0);
+    waitpid(child, &(int){ 0 }, 0);
+    is_long(leftovers(), 1, "one that was killed");
+    is_long(folder_lock(&second, path), 0, "... holds it no more");
+    folder_unlock(&second);
+    is_long(leftovers(), 0, "... nothing is left behind");
+    free(slash);
+    free(path);
+}
+
 int main(void)
 {
     char *command;
@@ -233,6 +259,7 @@ int main(void)
     refusals();
     confined();
     folders();
+    one_at_a_time();
     command = xprintf("rm -rf %s", home);
     ok(system(command) == 0, "removed");
     free(command);
