@@ -60,3 +60,8 @@ struct tensor *normalize(struct tape *t, struct tensor *x, float floor)
     over_rows(forward_rows, p, rows(x), width(x));
     return REMEMBER(t, &op_normalize, y, p, x);
 }
+
+struct tensor *unit_rows(struct tape *t, struct tensor *x)
+{
+    return normalize(t, x, 1e-12f);
+}

@@ -141,6 +141,7 @@ struct tensor *patches(struct tape *t, struct linear *layer, struct tensor *pixe
 
 /* normalize.c - y = x / max(||x||, floor) row by row */
 struct tensor *normalize(struct tape *t, struct tensor *x, float floor);
+struct tensor *unit_rows(struct tape *t, struct tensor *x); /* with PyTorch's floor, 1e-12 */
 
 /* matmul.c - a b^T     a: [m, d]  b: [n, d] -> [m, n] */
 struct tensor *matmul_transposed(struct tape *t, struct tensor *a, struct tensor *b);

@@ -53,6 +53,10 @@ is "$(vlm-embed both | jq -c 'keys_unsorted')" '["image","text","text_embedding"
 is "$(vlm-embed --image both | jq -c '[has("image_embedding"), .text_embedding]')" '[true,"old"]' --image
 is "$(vlm-embed --text both | jq -c '[has("image_embedding"), (.text_embedding | length)]')" '[false,12]' --text
 is "$(vlm-embed --raw both | jq '(.text_embedding | map(. * .) | add - 1 | fabs) > 1e-3')" true --raw
+for model in albef/retrieval.pth blip/hf-itm blip2/stage1/blip2_pretrained.pth; do
+    is "$(vlm-embed --raw -m "$top/tests/golden/$model" both | jq -c '[.image_embedding, .text_embedding | flatten | (map(. * .) | add - 1 | fabs) > 1e-3]')" \
+        '[true,true]' "$model too"
+done
 is "$(vlm-embed --text-tokens both | jq .text_tokens)" 4 --text-tokens
 
 vlm-embed --features -b both >features

@@ -160,9 +160,11 @@ static void matcher(const char *name, const char *file)
        "%s: what it can do", name);
     x = features(&f);
     close_to(&f, x, "features");
-    close_to(&f, f.model->family->image_of(&f.tape, f.model, x), "image_embedding");
+    close_to(&f, unit_rows(&f.tape, f.model->family->image_of(&f.tape, f.model, x)),
+             "image_embedding");
     r = read_texts(&f, "ids", "mask");
-    close_to(&f, f.model->family->text(&f.tape, f.model, r.ids, r.counts, r.texts),
+    close_to(&f,
+             unit_rows(&f.tape, f.model->family->text(&f.tape, f.model, r.ids, r.counts, r.texts)),
              "text_embedding");
     close_to(&f, match(&f, x, &r, NULL), "itm");
     if (weights_find(f.wanted, "itm_other"))

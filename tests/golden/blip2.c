@@ -42,8 +42,9 @@ static void cosines(struct fixture *f, const struct tensor *u, const struct tens
 static void embeddings(struct fixture *f, struct tensor *features, const struct ragged *r)
 {
     const struct family *family = f->model->family;
-    struct tensor *u = family->image_of(&f->tape, f->model, features);
-    struct tensor *v = family->text(&f->tape, f->model, r->ids, r->counts, r->spans->count);
+    struct tensor *u = unit_rows(&f->tape, family->image_of(&f->tape, f->model, features));
+    struct tensor *v =
+        unit_rows(&f->tape, family->text(&f->tape, f->model, r->ids, r->counts, r->spans->count));
 
     ok(rows(u) == features->shape[0] * f->model->embedding.per_image, "%s: %d vectors an image",
        f->name, f->model->embedding.per_image);
@@ -263,7 +264,8 @@ static void wordless(void)
     if (!fixture_open(&f, "hf-itm", "blip2", "hf-vision", NULL))
         return;
     ok(f.model->abilities == (VLM_EMBED_IMAGE | VLM_FEATURES), "hf-vision: embeds images alone");
-    close_to(&f, f.model->family->image_of(&f.tape, f.model, features_of(&f)), "image_embedding");
+    close_to(&f, unit_rows(&f.tape, f.model->family->image_of(&f.tape, f.model, features_of(&f))),
+             "image_embedding");
     fixture_close(&f);
 }
 

@@ -46,8 +46,8 @@ static void matcher(const char *name, const char *file, bool original)
     close_to(&f, image, "features");
     read_texts(&f, &cls, -1);
     read_texts(&f, &enc, f.model.config.encode);
-    u = blip_image_embedding(&f.tape, &f.model, image, 3);
-    v = blip_text_embedding(&f.tape, &f.model, cls.ids, cls.spans);
+    u = unit_rows(&f.tape, blip_image_embedding(&f.tape, &f.model, image, 3));
+    v = unit_rows(&f.tape, blip_text_embedding(&f.tape, &f.model, cls.ids, cls.spans));
     close_to(&f, matmul_transposed(&f.tape, u, v), "itc");
     close_to(&f, match(&f, image, cls.ids, cls.spans, NULL), "itm_cls");
     match_alone(&f, image, &cls);
@@ -62,8 +62,8 @@ static void matcher(const char *name, const char *file, bool original)
     learning = params_learn(&f.params, "");
     learning_zero(learning);
     image = image_of(&f);
-    u = blip_image_embedding(&f.tape, &f.model, image, 3);
-    v = blip_text_embedding(&f.tape, &f.model, cls.ids, cls.spans);
+    u = unit_rows(&f.tape, blip_image_embedding(&f.tape, &f.model, image, 3));
+    v = unit_rows(&f.tape, blip_text_embedding(&f.tape, &f.model, cls.ids, cls.spans));
     struct tensor *scale = tensor_make(&f.tape, 1);
 
     scale->data[0] = logf(1 / 0.07f);
@@ -102,8 +102,10 @@ static void pooled(void)
     struct tensor *image = image_of(&f);
 
     read_texts(&f, &r, -1);
-    close_to(&f, blip_image_embedding(&f.tape, &f.model, image, 3), "image_embedding");
-    close_to(&f, blip_text_embedding(&f.tape, &f.model, r.ids, r.spans), "text_embedding");
+    close_to(&f, unit_rows(&f.tape, blip_image_embedding(&f.tape, &f.model, image, 3)),
+             "image_embedding");
+    close_to(&f, unit_rows(&f.tape, blip_text_embedding(&f.tape, &f.model, r.ids, r.spans)),
+             "text_embedding");
     close_fixture(&f);
 }
 

@@ -46,7 +46,7 @@ void albef_close(struct albef *m);
 
 /* pixels [n, 3, size, size] -> [n * tokens, width] */
 struct tensor *albef_image(struct tape *t, struct albef *m, struct tensor *pixels);
-/* The contrastive space, unit rows: [n, embedding] */
+/* The contrastive space, not normalised: [n, embedding] */
 struct tensor *albef_image_embedding(struct tape *t, struct albef *m, struct tensor *image,
                                      int images);
 struct tensor *albef_text_embedding(struct tape *t, struct albef *m, const int *ids,

@@ -86,19 +86,19 @@ static int *firsts(struct tape *t, const struct spans *s)
     return at;
 }
 
-/* The class token, projected: [images, embedding], unit rows. */
+/* The class token, projected: [images, embedding]. */
 struct tensor *albef_image_embedding(struct tape *t, struct albef *m, struct tensor *image,
                                      int images)
 {
     const struct spans *s = spans_even(t, images, (int)(rows(image) / images));
     struct tensor *x = take_rows(t, image, firsts(t, s), images);
 
-    return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
+    return linear(t, &m->vision_projection, x, ACTIVATION_NONE);
 }
 
 static struct tensor *project_text(struct tape *t, struct albef *m, struct tensor *first)
 {
-    return normalize(t, linear(t, &m->text_projection, first, ACTIVATION_NONE), 1e-12f);
+    return linear(t, &m->text_projection, first, ACTIVATION_NONE);
 }
 
 /* Only the layers before fusion read a text alone; the last of them skips all rows but [CLS]. */

@@ -73,10 +73,10 @@ static void ask_teacher(struct batch *s, struct contrast *c)
 
     s->teacher_image = tape_keep(s->t, mark, x);
     mark = tape_mark(s->t);
-    x = albef_image_embedding(s->t, s->teacher, s->teacher_image, p->count);
+    x = unit_rows(s->t, albef_image_embedding(s->t, s->teacher, s->teacher_image, p->count));
     c->teacher_images = tape_keep(s->t, mark, x);
     mark = tape_mark(s->t);
-    x = albef_text_embedding(s->t, s->teacher, p->ids, s->texts);
+    x = unit_rows(s->t, albef_text_embedding(s->t, s->teacher, p->ids, s->texts));
     c->teacher_texts = tape_keep(s->t, mark, x);
 }
 
@@ -84,8 +84,8 @@ static struct tensor *itc(struct batch *s, struct contrast *c)
 {
     const struct pairs *p = s->pairs;
 
-    c->images = albef_image_embedding(s->t, s->albef, s->image, p->count);
-    c->texts = albef_states_embedding(s->t, s->albef, s->states, s->texts);
+    c->images = unit_rows(s->t, albef_image_embedding(s->t, s->albef, s->image, p->count));
+    c->texts = unit_rows(s->t, albef_states_embedding(s->t, s->albef, s->states, s->texts));
     c->temperature = (struct temperature){ divided_by, s->albef->temperature };
     return contrast(s->t, c, p, s->options);
 }

@@ -53,7 +53,7 @@ void blip_close(struct blip *m);
 struct tensor *blip_features(struct tape *t, struct blip *m, struct tensor *pixels);
 /* What the text side looks at: features as rows, through the neck if there is one */
 struct tensor *blip_bridge(struct tape *t, struct blip *m, struct tensor *features);
-/* The contrastive space, unit rows: [n, embedding] */
+/* The contrastive space, not normalised: [n, embedding] */
 struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
                                     int images);
 /* The same from pixels, where no other token is wanted. */

@@ -123,7 +123,7 @@ static struct tensor *project_image(struct tape *t, struct blip *m, struct tenso
     if (m->config.contrastive) /* the class token is normed twice there */
         x = vit_finish(t, &m->vision.vit, x);
 
-    return normalize(t, linear(t, &m->vision_projection, x, ACTIVATION_NONE), 1e-12f);
+    return linear(t, &m->vision_projection, x, ACTIVATION_NONE);
 }
 
 struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
@@ -156,7 +156,7 @@ struct tensor *blip_project_text(struct tape *t, struct blip *m, struct tensor *
     if (m->config.contrastive)
         x = tensor_tanh(t, linear(t, &m->pooler, x, ACTIVATION_NONE));
 
-    return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
+    return linear(t, &m->text_projection, x, ACTIVATION_NONE);
 }
 
 struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *ids,
@@ -203,8 +203,8 @@ struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_inpu
 
     begun.first_only = firsts(t, in->texts);
     if (m->config.product) {
-        sides.images = blip_image_embedding(t, m, in->image, in->images->count);
-        sides.texts = blip_text_embedding(t, m, in->ids, in->texts);
+        sides.images = unit_rows(t, blip_image_embedding(t, m, in->image, in->images->count));
+        sides.texts = unit_rows(t, blip_text_embedding(t, m, in->ids, in->texts));
     }
     return blip_match_logits(t, m, bert_forward(t, &m->encoder, &begun), &sides);
 }

@@ -79,9 +79,10 @@ static struct tensor *embed_images(const struct batch *s, struct model *m)
     struct tensor *x;
 
     if (!p->features)
-        return blip_embed_image(s->t, m->self, pairs_pixels(s->t, m, p));
+        return unit_rows(s->t, blip_embed_image(s->t, m->self, pairs_pixels(s->t, m, p)));
     x = take_rows(s->t, pairs_features(s->t, m, p), s->images->start, p->count);
-    return blip_image_embedding(s->t, m->self, blip_bridge(s->t, m->self, x), p->count);
+    return unit_rows(s->t,
+                     blip_image_embedding(s->t, m->self, blip_bridge(s->t, m->self, x), p->count));
 }
 
 /* The teacher's embeddings; of all that they were made from nothing stays. */
@@ -94,7 +95,8 @@ static void ask_teacher(const struct batch *s, struct contrast *c)
 
     c->teacher_images = tape_keep(s->t, mark, x);
     mark = tape_mark(s->t);
-    c->teacher_texts = tape_keep(s->t, mark, blip_text_embedding(s->t, b, p->ids, s->texts));
+    c->teacher_texts =
+        tape_keep(s->t, mark, unit_rows(s->t, blip_text_embedding(s->t, b, p->ids, s->texts)));
 }
 
 /* What text_cache_rows() asks for. */
@@ -130,14 +132,14 @@ static void begin_below(const struct batch *s, struct bert_input *in)
 static struct tensor *itc(const struct batch *s, struct contrast *c)
 {
     const struct pairs *p = s->pairs;
+    struct tensor *rows;
 
     if (s->image)
-        c->images = blip_image_embedding(s->t, s->blip, s->image, p->count);
+        c->images = unit_rows(s->t, blip_image_embedding(s->t, s->blip, s->image, p->count));
     else
         c->images = embed_images(s, s->m);
-    c->texts = blip_project_text(
-        s->t, s->blip,
-        text_cache_rows(s->t, &s->blip->kept_rows, p->ids, s->texts, row_of_text, s->blip));
+    rows = text_cache_rows(s->t, &s->blip->kept_rows, p->ids, s->texts, row_of_text, s->blip);
+    c->texts = unit_rows(s->t, blip_project_text(s->t, s->blip, rows));
     c->temperature = temperature(s->blip);
     if (s->options->teacher)
         ask_teacher(s, c);

@@ -54,7 +54,7 @@ struct tensor *blip2_image(struct tape *t, struct blip2 *m, struct tensor *pixel
 /* What the queries saw: [n * queries, width of the Q-Former] */
 struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *image,
                              const struct spans *images);
-/* The contrastive space, unit rows: [n * queries, embedding], [texts, embedding] */
+/* The contrastive space, not normalised: [n * queries, embedding], [texts, embedding] */
 struct tensor *blip2_image_embedding(struct tape *t, struct blip2 *m, struct tensor *queries);
 struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *ids,
                                     const struct spans *texts);

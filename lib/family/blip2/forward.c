@@ -102,7 +102,7 @@ struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *ima
 
 struct tensor *blip2_image_embedding(struct tape *t, struct blip2 *m, struct tensor *queries)
 {
-    return normalize(t, linear(t, &m->vision_projection, queries, ACTIVATION_NONE), 1e-12f);
+    return linear(t, &m->vision_projection, queries, ACTIVATION_NONE);
 }
 
 struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *ids,
@@ -111,7 +111,7 @@ struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *
     struct bert_input in = { .ids = ids, .texts = texts, .first_only = texts->start };
     struct tensor *x = bert_forward(t, &m->qformer, &in);
 
-    return normalize(t, linear(t, &m->text_projection, x, ACTIVATION_NONE), 1e-12f);
+    return linear(t, &m->text_projection, x, ACTIVATION_NONE);
 }
 
 /* Queries and text together; the mean over the queries of their two logits. */

@@ -85,8 +85,8 @@ static struct tensor *itc(struct batch *s)
 {
     struct blip2 *b = s->blip2;
     int each = b->config.qformer.queries;
-    struct tensor *u = blip2_image_embedding(s->t, b, s->queries);
-    struct tensor *v = blip2_text_embedding(s->t, b, s->pairs->ids, s->texts);
+    struct tensor *u = unit_rows(s->t, blip2_image_embedding(s->t, b, s->queries));
+    struct tensor *v = unit_rows(s->t, blip2_text_embedding(s->t, b, s->pairs->ids, s->texts));
     struct tensor *all = matmul_transposed(s->t, u, v); /* [images * queries, texts] */
     const float *targets = smoothed(s);
 
