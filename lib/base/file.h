@@ -61,18 +61,22 @@ int file_write_atomic(const char *path, const void *data, size_t size); /* the l
  *
  * Names and locks as for a new file.  A folder that has the name already is replaced in one step;
  * only one that holds a file `mark`, or nothing.  A kill leaves the old or the new under the name,
- * never part of either. */
+ * never part of either; or none where the file system cannot exchange names: folder_recover() then
+ * brings the old one back.  Files of the old folder whose names begin like one of `own` (NULL last)
+ * go, others move over. */
 struct folder {
     char *path, *temporary; /* where it will be; where its files are put */
     int fd;                 /* holds the lock */
+    const char *const *own;
 };
-int folder_begin(struct folder *f, const char *path, const char *mark); /* -1 after fail() */
-/* Files of the old folder whose names begin like one of `own` (NULL last) go, others move over. */
-int folder_commit(struct folder *f, const char *const *own); /* frees f; -1 after fail() */
-void folder_drop(struct folder *f);                          /* removes and frees */
-void folder_remove(const char *path);                        /* and the files in it */
-void folder_remove_open(int folder, const char *path);       /* one that is open */
-int folder_sync(const char *path);                           /* its names to the disk; -1: errno */
+int folder_begin(struct folder *f, const char *path, const char *mark,
+                 const char *const *own);                      /* -1 after fail() */
+int folder_commit(struct folder *f);                           /* frees f; -1 after fail() */
+void folder_drop(struct folder *f);                            /* removes and frees */
+void folder_recover(const char *path, const char *const *own); /* folder_begin() does it too */
+void folder_remove(const char *path);                          /* and the files in it */
+void folder_remove_open(int folder, const char *path);         /* one that is open */
+int folder_sync(const char *path); /* its names to the disk; -1: errno */
 
 /* Who replaces a folder again and again, and goes on from what is in it, holds it from before it is
  * read until the end.  A second process is refused.  What killed processes left is swept. */
@@ -99,5 +103,6 @@ void temporary_remove_all(void);
 void temporary_hold(void); /* temporary_remove_all() of another thread waits for the release */
 void temporary_release(void);
 void temporary_sweep(const char *path); /* removes those of the path that nobody holds */
+bool temporary_is_of(const char *path, const char *name, const char *ending); /* such a name? */
 
 #endif

@@ -3,7 +3,8 @@
  *
  * It is filled under another name and then renamed.  A folder that has the name already changes
  * places with it in one step (RENAME_EXCHANGE) where the file system can; elsewhere it steps aside
- * first, so that a kill between leaves both, whole, under names that end in ".tmp" and ".old".
+ * first, so that a kill between leaves both, whole, under names that end in ".tmp" and ".old".  The
+ * next process brings the old one back.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -47,12 +48,13 @@ static char *plain_path(const char *path)
     return plain;
 }
 
-int folder_begin(struct folder *f, const char *path, const char *mark)
+int folder_begin(struct folder *f, const char *path, const char *mark, const char *const *own)
 {
     struct stat status;
     char *marked;
 
-    *f = (struct folder){ .path = plain_path(path), .fd = -1 };
+    folder_recover(path, own);
+    *f = (struct folder){ .path = plain_path(path), .fd = -1, .own = own };
     marked = path_join(f->path, mark);
     if (stat(f->path, &status) == 0 && !S_ISDIR(status.st_mode))
         fail("%s: is there already, and no folder", path);
@@ -89,6 +91,14 @@ static bool begins_with_any(const char *name, const char *const *beginnings)
     return false;
 }
 
+/* Without a file system that promises it, what is there is looked for first. */
+static void move_unless_there(int from, int to, const char *name)
+{
+    if (renameat2(from, name, to, name, RENAME_NOREPLACE) && errno == EINVAL &&
+        faccessat(to, name, F_OK, AT_SYMLINK_NOFOLLOW))
+        renameat(from, name, to, name);
+}
+
 /* What somebody else put beside the old files comes along.  Files get a second name in the new
  * folder before it takes its place, so that a kill at any point leaves them; folders, and files
  * where there are no second names, are moved when it has. */
@@ -105,7 +115,7 @@ static void take_others(int from, const char *to, const char *const *own, bool m
         if (is_dots(e->d_name) || begins_with_any(e->d_name, own))
             continue;
         if (move)
-            renameat2(dirfd(old), e->d_name, new, e->d_name, RENAME_NOREPLACE);
+            move_unless_there(dirfd(old), new, e->d_name);
         else if (linkat(dirfd(old), e->d_name, new, e->d_name, 0))
             continue; /* a new file has that name, or it is moved later */
     }
@@ -132,8 +142,7 @@ static int take_place(const struct folder *f, char **old)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    free(*old);
-    *old = xprintf("%s.%ld.old", f->path, (long)getpid());
+    strcpy(*old + strlen(*old) - strlen(".old"), ".old");
     return rename(f->path, *old) || rename(f->temporary, f->path) ? -1 : 0;
 }
 
@@ -145,7 +154,40 @@ static bool leads_to_folder(const char *path, int fd)
            by_path.st_dev == by_fd.st_dev;
 }
 
-int folder_commit(struct folder *f, const char *const *own)
+/* A folder that stepped aside for one that never came, or was not removed: its process was killed.
+ */
+static void recover(int above, const char *name, const char *path, const char *const *own)
+{
+    int fd = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char *parent = path_above(path), *old = path_join(parent, name);
+
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && leads_to_folder(old, fd) &&
+        rename(old, path) && (errno == ENOTEMPTY || errno == EEXIST)) {
+        take_others(fd, path, own, true);
+        folder_remove_open(fd, old);
+    }
+    if (fd >= 0)
+        close(fd);
+    free(old);
+    free(parent);
+}
+
+void folder_recover(const char *path, const char *const *own)
+{
+    char *plain = plain_path(path), *above = path_above(plain);
+    DIR *list = opendir(above);
+    struct dirent *e;
+
+    while (list && (e = readdir(list)))
+        if (temporary_is_of(plain, e->d_name, ".old"))
+            recover(dirfd(list), e->d_name, plain, own);
+    if (list)
+        closedir(list);
+    free(above);
+    free(plain);
+}
+
+int folder_commit(struct folder *f)
 {
     char *old = NULL, *above = path_above(f->path);
     int held = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result;
@@ -153,7 +195,7 @@ int folder_commit(struct folder *f, const char *const *own)
     temporary_hold(); /* until the old folder is gone */
     if (held >= 0) {  /* nobody sweeps the old folder while its files come over */
         flock(held, LOCK_EX | LOCK_NB);
-        take_others(held, f->temporary, own, false);
+        take_others(held, f->temporary, f->own, false);
     }
     result = folder_sync(f->temporary) ? -1 : take_place(f, &old);
 
@@ -171,7 +213,7 @@ int folder_commit(struct folder *f, const char *const *own)
         if (old && held < 0 && (held = open(old, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0)
             flock(held, LOCK_EX | LOCK_NB);
         if (old && held >= 0) { /* else it stays: what others put there is not lost */
-            take_others(held, f->path, own, true);
+            take_others(held, f->path, f->own, true);
             folder_remove_open(held, old);
         }
     }

@@ -51,13 +51,14 @@ static bool leads_to(int folder, const char *name, int fd)
            by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
 }
 
-static bool is_temporary(const char *name, const char *base)
+bool temporary_is_of(const char *path, const char *name, const char *ending)
 {
+    const char *base = base_of(path);
     size_t kept = kept_length(base);
 
     return !strncmp(name, base, kept) && name[kept] == '.' &&
            strspn(name + kept + 1, "0123456789abcdef") == DIGITS &&
-           !strcmp(name + kept + 1 + DIGITS, ".tmp");
+           !strcmp(name + kept + 1 + DIGITS, ending);
 }
 
 void folder_remove_open(int folder, const char *path)
@@ -111,13 +112,12 @@ static void remove_unlocked(int folder, const char *above, const char *name)
 
 void temporary_sweep(const char *path)
 {
-    const char *base = base_of(path);
     char *above = path_above(path);
     DIR *list = opendir(above);
     struct dirent *e;
 
     while (list && (e = readdir(list)))
-        if (is_temporary(e->d_name, base))
+        if (temporary_is_of(path, e->d_name, ".tmp"))
             remove_unlocked(dirfd(list), above, e->d_name);
     if (list)
         closedir(list);

@@ -205,12 +205,17 @@ int model_save(const struct model *m, const char *folder, const struct save_opti
 
     if (!m->family->config)
         return fail_as("unsupported", "%s cannot be saved", m->about);
-    if (folder_begin(&f, folder, config_name(m)))
+    if (folder_begin(&f, folder, config_name(m), own))
         return -1;
     if (save_into(m, f.temporary, o) == 0)
-        return folder_commit(&f, own);
+        return folder_commit(&f);
     folder_drop(&f);
     return -1;
+}
+
+void model_save_recover(const char *folder)
+{
+    folder_recover(folder, own);
 }
 
 /* --- the authors' files --- */

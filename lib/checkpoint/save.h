@@ -31,6 +31,8 @@ struct save_options {
  * folder that has the name; files there that belong to no model stay.  The model may lie in that
  * very folder.  -1 after fail(), and nothing has changed. */
 int model_save(const struct model *m, const char *folder, const struct save_options *o);
+/* What a killed model_save() of that folder left: the old model has its name again. */
+void model_save_recover(const char *folder);
 /* A file as the model's authors published theirs, for PyTorch: BLIP's {"model": ..}, CLIP's
  * dictionary.  Written under another name and renamed.  -1 after fail(). */
 int model_save_original(const struct model *m, const char *file, const struct save_options *o);

@@ -126,6 +126,9 @@ int resume_open(struct resume *s, const struct filter *f)
 {
     bool anew = !path_exists(settings.resume);
 
+    temporary_sweep(settings.resume); /* of a run that began with --output */
+    if (settings.dropped)
+        temporary_sweep(settings.dropped);
     *s = (struct resume){
         .path = settings.resume,
         .binary = settings.binary,

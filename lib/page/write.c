@@ -266,12 +266,12 @@ static int write_sheets(struct writing *w)
     struct folder f;
     int most = w->across * w->across, sheets = (w->pictures + most - 1) / most, status = 0;
 
-    if (folder_begin(&f, w->folder, "0000.jpg"))
+    if (folder_begin(&f, w->folder, "0000.jpg", ours))
         return -1;
     for (int i = 0; i < sheets && !status; i++)
         status = write_sheet(w, &f, i);
     if (!status)
-        return folder_commit(&f, ours);
+        return folder_commit(&f);
     folder_drop(&f);
     return -1;
 }

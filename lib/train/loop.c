@@ -230,9 +230,9 @@ void training_threads(int count)
     pool_start(count);
 }
 
-/* A folder that is not complete is never left: model_save() replaces it at once.  Two runs that read
- * and replace one folder in turns would mix weights of one with moments of the other: the second is
- * refused. */
+/* A folder that is not complete is never left: model_save() replaces it at once.  Two runs that
+ * read and replace one folder in turns would mix weights of one with moments of the other: the
+ * second is refused. */
 enum training_end training_run(const struct training *t,
                                void (*report)(const struct training_report *))
 {

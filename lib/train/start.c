@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "checkpoint/save.h"
 #include "family/registry.h"
 #include "train/run.h"
 #include "train/validate.h"
@@ -100,6 +101,7 @@ static int open_model(struct run *r)
     bool goes_on;
 
     state = path_join(t->folder, "training.json");
+    model_save_recover(t->folder);
     goes_on = t->resume && path_exists(state);
     free(state);
     if (path_exists(t->folder) && !goes_on) {

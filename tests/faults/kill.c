@@ -32,23 +32,13 @@ static long wanted(void)
 }
 
 /* After kills, one more run to the end must leave what `whole` left, and nothing beside it. */
-static bool ends_well(const struct job *j, const struct outcome *whole, bool resume)
+static bool ends_well(const struct job *j, const struct outcome *whole)
 {
-    struct outcome o = job_run(j, NULL, resume);
+    struct outcome o = job_run(j, NULL, true);
     bool good = !o.status && !strcmp(o.files, whole->files);
 
     if (!good)
         outcome_note(&o, "after the kill");
-    outcome_free(&o);
-    return good;
-}
-
-/* A model is written anew: a kill leaves none, or the whole of it. */
-static bool is_none_or_whole(const struct job *j, const struct outcome *whole)
-{
-    struct outcome o = job_run(j, NULL, true);
-    bool good = o.status || !strcmp(o.files, whole->files);
-
     outcome_free(&o);
     return good;
 }
@@ -68,23 +58,51 @@ static void test_kills(const struct job *j)
                 break;
             again = j->resumes;
         } while (kills < n && random_below(&faults_dice, 2));
-        if (j->resumes)
-            bad += !ends_well(j, &whole, true);
-        else if (j->folder)
-            bad += !is_none_or_whole(j, &whole);
-        else
-            bad += !ends_well(j, &whole, false);
+        bad += !ends_well(j, &whole);
     }
     ok(!whole.status && !bad, "%s: %ld kills, %ld runs differ", j->name, kills, bad);
     if (j->resumes) {
         int status[2];
 
         job_twice(j, status);
-        bad = (status[0] && status[1]) || !ends_well(j, &whole, true);
+        bad = (status[0] && status[1]) || !ends_well(j, &whole);
         ok(!bad, "%s: two at once, statuses %d and %d", j->name, WEXITSTATUS(status[0]),
            WEXITSTATUS(status[1]));
     }
     outcome_free(&whole);
+}
+
+/* A run ends at every step of how files get their names, on a file system that can make files
+ * without names and exchange names, and on one that cannot. */
+static void test_renames(const struct job *j)
+{
+    long counts[CALLS], *places, count, bad = 0, kills = 0;
+
+    for (int plain = 0; plain < 2; plain++) {
+        if (plain)
+            setenv("FAULT_PLAIN", "1", 1);
+        struct outcome whole = job_run(j, "FAULT_MEMORY=0", false), o;
+
+        job_counts(counts);
+        places = xalloc((size_t)counts[CALLS_RENAME] + 1, sizeof *places);
+        count = faults_places(counts[CALLS_RENAME], wanted(), places);
+        for (long i = 0; i < count; i++) {
+            char *setting = xprintf("FAULT_KILL=%ld", places[i]);
+
+            o = job_run(j, setting, false);
+            if (!WIFSIGNALED(o.status) || !ends_well(j, &whole)) {
+                note("%s%s", setting, plain ? ", FAULT_PLAIN" : "");
+                bad++;
+            }
+            kills++;
+            outcome_free(&o);
+            free(setting);
+        }
+        free(places);
+        outcome_free(&whole);
+    }
+    unsetenv("FAULT_PLAIN");
+    ok(kills && !bad, "%s: %ld kills before a rename, %ld runs differ", j->name, kills, bad);
 }
 
 int main(int argc, char **argv)
@@ -95,6 +113,6 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < job_count; i++)
         if (argc < 2 || !strcmp(argv[1], jobs[i].name))
-            test_kills(&jobs[i]);
+            test_kills(&jobs[i]), test_renames(&jobs[i]);
     return faults_end();
 }

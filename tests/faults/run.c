@@ -112,13 +112,16 @@ static void list_files(struct buffer *out, const char *folder, const char *prefi
 /* In the child. */
 static _Noreturn void execute(const struct job *j, const char *setting, bool resume)
 {
-    char *line = xprintf("%s %s", j->words, resume ? j->resumes : j->folder ? "" : "-o out");
+    char *line = xprintf("%s %s", j->words,
+                         resume && j->resumes ? j->resumes
+                         : j->folder          ? ""
+                                              : "-o out");
     char *words[MOST_WORDS];
     int count = 0, in = open(j->input ? j->input : "/dev/null", O_RDONLY);
     int out = open("../output", O_WRONLY | O_CREAT | O_TRUNC, 0666);
     int errors = open("../errors", O_WRONLY | O_CREAT | O_TRUNC, 0666);
 
-    if (j->folder && !resume && !strstr(j->words, "convert"))
+    if (j->folder && !(resume && j->resumes) && !strstr(j->words, "convert"))
         line = xprintf("%s -o out", j->words);
     for (char *w = strtok(line, " "); w && count < MOST_WORDS - 1; w = strtok(NULL, " "))
         words[count++] = *w == '@' ? xprintf("%s%s", faults_golden, w + 1) : w;

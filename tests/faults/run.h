@@ -25,8 +25,8 @@ struct outcome {
     char *output, *errors;
     char *files; /* that it left, a line each: name and hash */
 };
-/* In a fresh folder, or with `resume` in the one of the run before.  setting: "FAULT_READ=3", or
- * NULL. */
+/* In a fresh folder, or with `resume` in the one of the run before, by what goes on if it has that.
+ * setting: "FAULT_READ=3", or NULL. */
 struct outcome job_run(const struct job *j, const char *setting, bool resume);
 void outcome_free(struct outcome *o);
 /* Starts it, with --resume if it has that, and kills it after so many microseconds; `again`: where

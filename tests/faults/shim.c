@@ -7,6 +7,8 @@
  *     FAULT_EINTR=K    every K-th read and write is interrupted
  *     FAULT_FSYNC=N    fsync N fails                     FAULT_RENAME=N   rename or link N fails
  *     FAULT_OPEN=N     opening file N fails with EMFILE  FAULT_CLOCK=1    the clock jumps
+ *     FAULT_KILL=N     killed before rename or link N    FAULT_PLAIN=1    a file system without
+ * links, which can neither make files without names nor rename in more than one way
  *     FAULT_COUNT=FILE at exit, how many calls of each kind there were
  *
  * Counts begin with main's first call, at 1.  Standard error is never touched.
@@ -15,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,10 +32,24 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t boundary, size_t size);
 
-enum kind { MEMORY, READ, WRITE, FULL, SHORT, EINTR_EACH, FSYNC, RENAME, OPEN, CLOCK, KINDS };
+enum kind {
+    MEMORY,
+    READ,
+    WRITE,
+    FULL,
+    SHORT,
+    EINTR_EACH,
+    FSYNC,
+    RENAME,
+    OPEN,
+    CLOCK,
+    KILL,
+    PLAIN,
+    KINDS
+};
 static const char *const names[KINDS] = {
-    "FAULT_MEMORY", "FAULT_READ",  "FAULT_WRITE",  "FAULT_FULL", "FAULT_SHORT",
-    "FAULT_EINTR",  "FAULT_FSYNC", "FAULT_RENAME", "FAULT_OPEN", "FAULT_CLOCK",
+    "FAULT_MEMORY", "FAULT_READ",   "FAULT_WRITE", "FAULT_FULL",  "FAULT_SHORT", "FAULT_EINTR",
+    "FAULT_FSYNC",  "FAULT_RENAME", "FAULT_OPEN",  "FAULT_CLOCK", "FAULT_KILL",  "FAULT_PLAIN",
 };
 static long wanted[KINDS];
 static atomic_long counts[KINDS];
@@ -182,21 +199,45 @@ int fdatasync(int fd)
     return fails(FSYNC, EIO) ? -1 : REAL(int (*)(int), "fdatasync")(fd);
 }
 
-int rename(const char *from, const char *to)
+static bool no_rename(void)
 {
-    return fails(RENAME, EIO) ? -1 : REAL(int (*)(const char *, const char *), "rename")(from, to);
+    if (ready && wanted[KILL] && counts[RENAME] + 1 == wanted[KILL])
+        raise(SIGKILL);
+    return fails(RENAME, EIO);
 }
 
-int link(const char *from, const char *to)
+int rename(const char *from, const char *to)
 {
-    return fails(RENAME, EIO) ? -1 : REAL(int (*)(const char *, const char *), "link")(from, to);
+    return no_rename() ? -1 : REAL(int (*)(const char *, const char *), "rename")(from, to);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    if (wanted[PLAIN]) {
+        errno = EPERM;
+        return -1;
+    }
+    return no_rename() ? -1
+                       : REAL(int (*)(int, const char *, int, const char *, int),
+                              "linkat")(from_folder, from, to_folder, to, flags);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    return no_rename() ? -1
+                       : REAL(int (*)(int, const char *, int, const char *),
+                              "renameat")(from_folder, from, to_folder, to);
 }
 
 int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
 {
-    return fails(RENAME, EIO) ? -1
-                              : REAL(int (*)(int, const char *, int, const char *, unsigned),
-                                     "renameat2")(from_folder, from, to_folder, to, flags);
+    if (wanted[PLAIN] && flags) {
+        errno = EINVAL;
+        return -1;
+    }
+    return no_rename() ? -1
+                       : REAL(int (*)(int, const char *, int, const char *, unsigned),
+                              "renameat2")(from_folder, from, to_folder, to, flags);
 }
 
 int open(const char *path, int flags, ...)
@@ -207,6 +248,10 @@ int open(const char *path, int flags, ...)
     va_start(list, flags);
     mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0;
     va_end(list);
+    if (wanted[PLAIN] && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     return fails(OPEN, EMFILE) ? -1
                                : REAL(int (*)(const char *, int, ...), "open")(path, flags, mode);
 }

@@ -199,17 +199,17 @@ static void folders(void)
     char *path = at("f"), *notes, *deep;
     struct folder f;
 
-    is_long(folder_begin(&f, path, "config"), 0, "a folder is made");
+    is_long(folder_begin(&f, path, "config", own), 0, "a folder is made");
     put(&f, "config", "1");
     put(&f, "config.old", "1");
-    is_long(folder_commit(&f, own), 0, "... committed");
+    is_long(folder_commit(&f), 0, "... committed");
     notes = path_join(path, "notes");
     deep = path_join(path, "deep");
     file_write_atomic(notes, "mine", 4);
     mkdir(deep, 0777);
-    is_long(folder_begin(&f, path, "config"), 0, "it is made again");
+    is_long(folder_begin(&f, path, "config", own), 0, "it is made again");
     put(&f, "config", "2");
-    is_long(folder_commit(&f, own), 0, "... committed");
+    is_long(folder_commit(&f), 0, "... committed");
     ok(holds("f/config", "2") && !path_exists("f/config.old"),
        "... its own files are the new ones");
     ok(holds("f/notes", "mine") && path_is_folder(deep), "... others' files came along");
