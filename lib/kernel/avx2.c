@@ -115,6 +115,32 @@ INLINE void store_half(uint16_t *p, vec v)
     _mm_storeu_si128((void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* Of 8 whole numbers below 2^16 the two low bytes. */
+INLINE __m128i low_halves(__m256i x)
+{
+    return _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+}
+
+/* As float_to_bfloat(). */
+INLINE void store_bfloat(uint16_t *p, vec v)
+{
+    __m256i bits = _mm256_castps_si256(v), high = _mm256_srli_epi32(bits, 16);
+    __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+    __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    __m256i none = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+
+    up = _mm256_blendv_epi8(_mm256_srli_epi32(up, 16),
+                            _mm256_or_si256(high, _mm256_set1_epi32(0x40)), none);
+    _mm_storeu_si128((void *)p, low_halves(up));
+}
+
+INLINE void store_byte(uint8_t *p, vec v)
+{
+    __m128i x = low_halves(_mm256_cvtps_epi32(v));
+
+    _mm_storel_epi64((void *)p, _mm_packus_epi16(x, x));
+}
+
 #define CASES                                                                                      \
     CASE(1, 1)                                                                                     \
     CASE(1, 2)                                                                                     \
@@ -180,41 +206,65 @@ TARGET void near_avx2(const struct near_tile *t)
     ROWS_OF_SIX(near_rows, t);
 }
 
-/* --- int8.c's tiles --- */
+/* --- int8.c's tiles, some rows and a panel at a time --- */
 
-INLINE void byte_rows(const struct byte_tile *t, const int rows)
+enum { SOME_ROWS = 4 };
+
+INLINE void store_bytes_sum(const struct byte_tile *t, int piece, int row, long column, __m256i sum)
+{
+    float *to = t->sums + row * t->sums_stride + column;
+    vec v = _mm256_cvtepi32_ps(
+        _mm256_sub_epi32(sum, _mm256_loadu_si256((const void *)(t->offset + column))));
+
+    if (piece)
+        v = muladd(load(to), set(128), v); /* 128 times is exact */
+    if (piece + 1 == t->pieces)
+        v *= set(t->scale[row]);
+    store(to, v);
+}
+
+INLINE void byte_rows(const struct byte_tile *t, int piece, int row, int which, const int rows)
 {
     const __m256i ones = _mm256_set1_epi16(1);
-    __m256i sum[BYTE_ROWS][2];
-    const int8_t *at = t->panel;
+    const uint8_t *x = t->x + row * t->row_stride + piece * t->piece_stride;
+    const int8_t *at = t->panel + which * BYTE_COLUMNS * t->depth;
+    __m256i sum[SOME_ROWS][2];
 
-    UNROLL(6)
+    UNROLL(4)
     for (int i = 0; i < rows; i++)
         sum[i][0] = sum[i][1] = _mm256_setzero_si256();
     for (long k = 0; k < t->depth; k += BYTE_STEP, at += BYTE_STEP * BYTE_COLUMNS) {
         __m256i low = _mm256_loadu_si256((const void *)at);
         __m256i high = _mm256_loadu_si256((const void *)(at + 32));
 
-        UNROLL(6)
+        UNROLL(4)
         for (int i = 0; i < rows; i++) {
-            __m256i x = four_bytes(t->x + i * t->x_stride + k);
+            __m256i four = four_bytes(x + i * t->row_stride + k);
 
-            sum[i][0] =
-                _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(_mm256_maddubs_epi16(x, low), ones));
-            sum[i][1] =
-                _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(_mm256_maddubs_epi16(x, high), ones));
+            sum[i][0] = _mm256_add_epi32(sum[i][0],
+                                         _mm256_madd_epi16(_mm256_maddubs_epi16(four, low), ones));
+            sum[i][1] = _mm256_add_epi32(sum[i][1],
+                                         _mm256_madd_epi16(_mm256_maddubs_epi16(four, high), ones));
         }
     }
-    UNROLL(6)
-    for (int i = 0; i < rows; i++) {
-        _mm256_storeu_si256((void *)(t->sums + i * BYTE_COLUMNS), sum[i][0]);
-        _mm256_storeu_si256((void *)(t->sums + i * BYTE_COLUMNS + 8), sum[i][1]);
-    }
+    UNROLL(4)
+    for (int i = 0; i < rows; i++)
+        UNROLL(2)
+    for (int j = 0; j < 2; j++)
+        store_bytes_sum(t, piece, row + i, (long)which * BYTE_COLUMNS + j * LANES, sum[i][j]);
 }
 
 TARGET void byte_tile_avx2(const struct byte_tile *t)
 {
-    ROWS_OF_SIX(byte_rows, t);
+    for (int which = 0; which < t->panels; which++)
+        for (int piece = 0; piece < t->pieces; piece++) {
+            int row = 0;
+
+            for (; row + SOME_ROWS <= t->rows; row += SOME_ROWS)
+                byte_rows(t, piece, row, which, SOME_ROWS);
+            for (; row < t->rows; row++)
+                byte_rows(t, piece, row, which, 1);
+        }
 }
 
 const struct kernels kernels_avx2 =

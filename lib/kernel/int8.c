@@ -24,6 +24,7 @@ enum {
     CHUNK = 384,           /* rows at a time, at most */
     GROUP_BYTES = 1 << 16, /* of panels that pass by together */
     LINE = 64,
+    FETCHING = 4, /* rows from which on panels are fetched ahead: fewer are read as a stream */
 };
 
 struct bytes_work {
@@ -36,59 +37,89 @@ struct bytes_work {
 
 /* --- a tile --- */
 
+/* Panels that lie one after the other. */
 struct byte_place {
     const int8_t *panel;
     long first; /* column */
-    int columns;
-    int32_t sum64[BYTE_COLUMNS]; /* 64 times a column's sum */
+    int panels, columns;
+    int32_t sum64[TILE_COLUMNS]; /* 64 times a column's sum */
     float bias[TILE_COLUMNS];
 };
 
-static void place_panel(struct byte_place *p, const struct product *product, long index)
+/* Panels from `index` on, of one part and before `end`; as many as a tile takes. */
+static void place_panels(struct byte_place *p, const struct product *product, long index, long end)
 {
     const struct pack *pack = product->weights;
     struct pack_panel panel = pack_panel(pack, index);
 
+    static_assert(BYTE_PANELS * BYTE_COLUMNS <= TILE_COLUMNS, "a tile's columns");
     p->first = panel.first;
-    p->columns = panel.columns;
     p->panel = (const int8_t *)panel.data;
-    for (int j = 0; j < BYTE_COLUMNS; j++)
+    p->columns = panel.columns;
+    for (p->panels = 1; p->panels < BYTE_PANELS && index + p->panels < end; p->panels++) {
+        panel = pack_panel(pack, index + p->panels);
+        if ((const int8_t *)panel.data != p->panel + p->panels * BYTE_COLUMNS * pack->depth ||
+            panel.first != p->first + p->panels * BYTE_COLUMNS)
+            break;
+        p->columns += panel.columns;
+    }
+    for (int j = 0; j < p->panels * BYTE_COLUMNS; j++)
         p->sum64[j] = j < p->columns ? 64 * pack->column_sum[p->first + j] : 0;
     gather_bias(p->bias, product, p->first, p->columns);
 }
 
-static void some_rows(const struct bytes_work *w, long row, int rows, const struct byte_place *p)
+/* The panels that this thread will most likely take next: they come while the present ones are
+ * used, some with each of the first blocks of rows. */
+struct byte_coming {
+    const int8_t *panel;
+    int fetched, each; /* panels */
+};
+
+static struct byte_coming coming_panels(const struct bytes_work *w, long group, long next, long end,
+                                        long blocks)
+{
+    const struct pack *pack = w->product->weights;
+
+    if (next >= end)
+        next = (group + pool_threads()) * w->group;
+    return (struct byte_coming){
+        .panel = next < pack->panels && w->rows >= FETCHING
+                     ? (const int8_t *)pack_panel(pack, next).data
+                     : NULL,
+        .each = blocks > 2 ? 1 : BYTE_PANELS / (int)blocks,
+    };
+}
+
+static void some_rows(const struct bytes_work *w, long row, int rows, const struct byte_place *p,
+                      struct byte_coming *coming)
 {
     const struct product *product = w->product;
     const struct pack *pack = product->weights;
-    int32_t whole[BYTE_ROWS * BYTE_COLUMNS];
-    float sums[BYTE_ROWS * BYTE_COLUMNS] = { 0 };
+    float sums[BYTE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
     long at = (w->row + row) * product->y_stride + p->first;
 
-    for (int piece = 0; piece < product->pieces; piece++) {
-        kernels.byte_tile(&(struct byte_tile){
-            .x = w->bytes + (row * product->pieces + piece) * w->stride,
-            .x_stride = product->pieces * w->stride,
-            .rows = rows,
-            .panel = p->panel,
-            .depth = pack->depth,
-            .sums = whole,
-        });
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < BYTE_COLUMNS; j++) {
-                float *sum = &sums[i * BYTE_COLUMNS + j];
-
-                *sum = *sum * 128 + (float)(whole[i * BYTE_COLUMNS + j] - p->sum64[j]);
-            }
-    }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < BYTE_COLUMNS; j++)
-            sums[i * BYTE_COLUMNS + j] *= w->scale[row + i];
+    kernels.byte_tile(&(struct byte_tile){
+        .x = w->bytes + row * product->pieces * w->stride,
+        .row_stride = product->pieces * w->stride,
+        .piece_stride = w->stride,
+        .rows = rows,
+        .pieces = product->pieces,
+        .panel = p->panel,
+        .panels = p->panels,
+        .depth = pack->depth,
+        .offset = p->sum64,
+        .scale = w->scale + row,
+        .sums = sums,
+        .sums_stride = TILE_COLUMNS,
+        .coming = coming->panel + coming->fetched * BYTE_COLUMNS * pack->depth,
+        .coming_panels = coming->panel && coming->fetched < BYTE_PANELS ? coming->each : 0,
+    });
+    coming->fetched += coming->each;
     pack->kernel->finish(&(struct finish){
         .y = product->y + at,
         .y_stride = product->y_stride,
         .sums = sums,
-        .sums_stride = BYTE_COLUMNS,
+        .sums_stride = TILE_COLUMNS,
         .scale = pack->scale + p->first,
         .bias = p->bias,
         .residual = product->residual ? product->residual + at : NULL,
@@ -114,15 +145,20 @@ static void split_row(void *argument, long index, int worker)
 static void multiply_group(void *argument, long index, int worker)
 {
     const struct bytes_work *w = argument;
-    long panels = w->product->weights->panels;
+    long panels = w->product->weights->panels, blocks = (w->rows + BYTE_ROWS - 1) / BYTE_ROWS;
     long end = (index + 1) * w->group < panels ? (index + 1) * w->group : panels;
+    struct byte_coming coming;
     struct byte_place place;
 
     (void)worker;
-    for (long i = index * w->group; i < end; i++) {
-        place_panel(&place, w->product, i);
-        for (long row = 0; row < w->rows; row += BYTE_ROWS)
-            some_rows(w, row, w->rows - row < BYTE_ROWS ? (int)(w->rows - row) : BYTE_ROWS, &place);
+    for (long i = index * w->group; i < end; i += place.panels) {
+        place_panels(&place, w->product, i, end);
+        coming = coming_panels(w, index, i + place.panels, end, blocks);
+        for (long b = 0; b < blocks; b++) {
+            long row = w->rows * b / blocks;
+
+            some_rows(w, row, (int)(w->rows * (b + 1) / blocks - row), &place, &coming);
+        }
     }
 }
 
@@ -136,7 +172,7 @@ void multiply_bytes(const struct product *p)
     assert(p->pieces >= 1 && p->pieces <= 3);
     w.group = GROUP_BYTES / (pack->depth * BYTE_COLUMNS);
     w.group = w.group < panels / (8L * pool_threads()) ? w.group : panels / (8L * pool_threads());
-    w.group = w.group < 1 ? 1 : w.group;
+    w.group = round_up(w.group < 1 ? 1 : w.group, BYTE_PANELS);
     w.groups = (panels + w.group - 1) / w.group;
     scratch_reserve((size_t)(floats + most * p->pieces * w.stride / (long)sizeof(float)));
     w.scale = scratch_of(0);

@@ -45,14 +45,20 @@ struct near_tile {
 };
 
 /* Sums of products of bytes, see int8.c. */
-enum { BYTE_ROWS = 6, BYTE_COLUMNS = 16, BYTE_STEP = 4 };
+enum { BYTE_ROWS = 8, BYTE_COLUMNS = 16, BYTE_PANELS = 3, BYTE_STEP = 4 };
 struct byte_tile {
-    const uint8_t *x; /* [rows, depth]: 0 .. 127 */
-    long x_stride;
-    int rows;            /* BYTE_ROWS at most */
-    const int8_t *panel; /* [depth / 4][BYTE_COLUMNS][4] */
-    long depth;          /* a multiple of BYTE_STEP */
-    int32_t *sums;       /* [rows, BYTE_COLUMNS], written */
+    const uint8_t *x; /* [rows, pieces, depth]: 0 .. 127 */
+    long row_stride, piece_stride;
+    int rows, pieces;      /* BYTE_ROWS, 3 at most */
+    const int8_t *panel;   /* [panels][depth / 4][BYTE_COLUMNS][4] */
+    int panels;            /* BYTE_PANELS at most */
+    long depth;            /* a multiple of BYTE_STEP */
+    const int32_t *offset; /* [panels, BYTE_COLUMNS]: what a piece's sums are too large */
+    const float *scale;    /* [rows] */
+    float *sums;           /* [rows, panels, BYTE_COLUMNS], written: scale (128 (..) + sum) */
+    long sums_stride;
+    const int8_t *coming; /* panels that are fetched meanwhile, and how many */
+    int coming_panels;
 };
 
 /* Sums of products of pairs of bf16, see pairs.c. */

@@ -68,22 +68,27 @@ struct pack_panel pack_panel(const struct pack *p, long index)
     };
 }
 
-/* What each column of a panel adds up to: its product with ones. */
+/* What each column of a panel adds up to: its product with ones, of fewer than 24 bits. */
 static void sum_columns(void *argument, long index, int worker)
 {
     const struct pack *p = argument;
     struct pack_panel panel = pack_panel(p, index);
-    int32_t sums[BYTE_COLUMNS];
     uint8_t *ones = (uint8_t *)scratch_of(worker);
+    int32_t offset[BYTE_COLUMNS] = { 0 };
+    float sums[BYTE_COLUMNS], one = 1;
 
     memset(ones, 1, (size_t)p->depth);
     kernels.byte_tile(&(struct byte_tile){ .x = ones,
-                                           .x_stride = p->depth,
                                            .rows = 1,
+                                           .pieces = 1,
                                            .panel = (const int8_t *)panel.data,
+                                           .panels = 1,
                                            .depth = p->depth,
+                                           .offset = offset,
+                                           .scale = &one,
                                            .sums = sums });
-    memcpy(p->column_sum + panel.first, sums, (size_t)panel.columns * sizeof *sums);
+    for (int j = 0; j < panel.columns; j++)
+        p->column_sum[panel.first + j] = (int32_t)sums[j];
 }
 
 static void copy_scales(struct pack *p, const struct matrix *parts)

@@ -74,6 +74,7 @@ static void multiply_group(void *argument, long index, int worker)
 {
     const struct pairs_work *w = argument;
     const struct pack *pack = w->product->weights;
+    long blocks = (w->rows + PAIR_ROWS - 1) / PAIR_ROWS;
     long end = (index + 1) * w->group < pack->panels ? (index + 1) * w->group : pack->panels;
     float bias[TILE_COLUMNS];
 
@@ -82,9 +83,11 @@ static void multiply_group(void *argument, long index, int worker)
         struct pack_panel panel = pack_panel(pack, i);
 
         gather_bias(bias, w->product, panel.first, panel.columns);
-        for (long row = 0; row < w->rows; row += PAIR_ROWS)
-            some_rows(w, row, w->rows - row < PAIR_ROWS ? (int)(w->rows - row) : PAIR_ROWS, &panel,
-                      bias);
+        for (long b = 0; b < blocks; b++) {
+            long row = w->rows * b / blocks;
+
+            some_rows(w, row, (int)(w->rows * (b + 1) / blocks - row), &panel, bias);
+        }
     }
 }
 

@@ -137,7 +137,7 @@ static inline long round_up(long n, long to)
 /* rows(t, t->rows), of at most six, each number of them compiled by itself: its loops unroll. */
 #define ROWS_OF_SIX(rows_, t)                                                                      \
     do {                                                                                           \
-        static_assert(NEAR_ROWS == 6 && BYTE_ROWS == 6, "one case a number of rows");              \
+        static_assert(NEAR_ROWS == 6, "one case a number of rows");                                \
         switch ((t)->rows) {                                                                       \
         case 1:                                                                                    \
             rows_(t, 1);                                                                           \
@@ -196,35 +196,15 @@ static inline __attribute__((always_inline)) uint16_t near_hits(const struct nea
     return (uint16_t)hits;
 }
 
-/* See split_bytes in kernel.h. */
-static inline __attribute__((always_inline)) void
-split_row_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x, long count)
+/* By what a row is multiplied whose largest size is `most`, see split_bytes in kernel.h: 0 where it
+ * counts as 0, or `odd` is NaN. */
+static inline __attribute__((always_inline)) float split_scale(int pieces, float most, float odd,
+                                                               float *scale)
 {
     static const float levels[] = { 63, 63 * 129, 63 * 16513 }; /* 63 of each piece */
-    float most = 0, odd = 0, by;
 
-    for (long i = 0; i < count; i++) {
-        float size = x[i] < 0 ? -x[i] : x[i];
-
-        most = size > most ? size : most;
-        odd += x[i] * 0; /* NaN where one is not finite */
-    }
-    by = most > 0x1p-103f && odd == 0 ? levels[pieces - 1] / most : 0;
     *scale = (most > 0x1p-103f ? most / levels[pieces - 1] : 0) + odd;
-    for (long i = 0; i < count; i++) {
-        int32_t t = (int32_t)__builtin_rintf(by > 0 ? x[i] * by : 0);
-
-        for (int p = pieces - 1; p > 0; p--) {
-            int32_t rest = (t + 64) >> 7;
-
-            to[p * stride + i] = (uint8_t)(t - rest * 128 + 64);
-            t = rest;
-        }
-        to[i] = (uint8_t)(t + 64);
-    }
-    for (int p = 0; p < pieces; p++)
-        for (long i = count; i % BYTE_STEP; i++)
-            to[p * stride + i] = 64;
+    return most > 0x1p-103f && odd == 0 ? levels[pieces - 1] / most : 0;
 }
 
 /* panel.c - cutting columns into panels of nearly one width, and products with them */

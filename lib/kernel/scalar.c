@@ -174,21 +174,48 @@ static void near(const struct near_tile *t)
 
 static void byte_tile(const struct byte_tile *t)
 {
-    for (int i = 0; i < t->rows; i++) {
-        int32_t *sums = t->sums + i * BYTE_COLUMNS;
+    for (int i = 0; i < t->rows; i++)
+        for (int j = 0; j < t->panels * BYTE_COLUMNS; j++) {
+            const int8_t *w = t->panel + j / BYTE_COLUMNS * BYTE_COLUMNS * t->depth +
+                              j % BYTE_COLUMNS * BYTE_STEP;
+            float all = 0;
 
-        memset(sums, 0, BYTE_COLUMNS * sizeof *sums);
-        for (long k = 0; k < t->depth; k++)
-            for (int j = 0; j < BYTE_COLUMNS; j++)
-                sums[j] += t->x[i * t->x_stride + k] *
-                           t->panel[(k / BYTE_STEP * BYTE_COLUMNS + j) * BYTE_STEP + k % BYTE_STEP];
-    }
+            for (int p = 0; p < t->pieces; p++) {
+                const uint8_t *x = t->x + i * t->row_stride + p * t->piece_stride;
+                int32_t sum = 0;
+
+                for (long k = 0; k < t->depth; k++)
+                    sum += x[k] * w[k / BYTE_STEP * BYTE_COLUMNS * BYTE_STEP + k % BYTE_STEP];
+                all = all * 128 + (float)(sum - t->offset[j]);
+            }
+            t->sums[i * t->sums_stride + j] = all * t->scale[i];
+        }
 }
 
 static void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,
                         long count)
 {
-    split_row_bytes(to, stride, pieces, scale, x, count);
+    float most = 0, odd = 0, by;
+
+    for (long i = 0; i < count; i++) {
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+        odd += x[i] * 0; /* NaN where one is not finite */
+    }
+    by = split_scale(pieces, most, odd, scale);
+    for (long i = 0; i < count; i++) {
+        int32_t t = (int32_t)rintf(by > 0 ? x[i] * by : 0);
+
+        for (int p = pieces - 1; p > 0; p--) {
+            int32_t rest = (t + 64) >> 7;
+
+            to[p * stride + i] = (uint8_t)(t - rest * 128 + 64);
+            t = rest;
+        }
+        to[i] = (uint8_t)(t + 64);
+    }
+    for (int p = 0; p < pieces; p++)
+        for (long i = count; i % BYTE_STEP; i++)
+            to[p * stride + i] = 64;
 }
 
 /* To f32. f16 and bf16 become the same number; an i8 becomes the whole number, without its factor.

@@ -8,7 +8,7 @@
  *     muladd(a, b, c)   a b + c       smaller larger         the second where one is NaN
  *     nearest           to integers   power(p, n)            p 2^n
  *     lanes_sum lanes_largest         where_below(x, limit, a, b)   x < limit ? a : b
- *     load_half load_bfloat load_byte store_half             LANES of them
+ *     load_half load_bfloat load_byte store_half store_bfloat store_byte      LANES of them
  */
 #include <math.h>
 #include <string.h>
@@ -135,15 +135,67 @@ static TARGET float dot_in_order(const float *a, const float *b, long count)
     return sum_in_order(a, b, count);
 }
 
+/* The largest size in a row; *odd is NaN where a number is not finite, else 0. */
+INLINE float row_largest(const float *x, long count, float *odd)
+{
+    vec most[2] = { set(0), set(0) }, zero[2] = { set(0), set(0) };
+
+    for (long i = 0; i < count; i += LANES) {
+        vec v = count - i < LANES ? load_some(x + i, (int)(count - i)) : load(x + i);
+        int chain = i / LANES % 2;
+
+        most[chain] = larger(larger(v, set(0) - v), most[chain]);
+        zero[chain] += v * set(0);
+    }
+    *odd = lanes_sum(zero[0] + zero[1]);
+    return lanes_largest(larger(most[0], most[1]));
+}
+
+/* As split_row_bytes(), in f32: a whole number t, and (t + 64) / 128 rounded down, which is
+ * (t + 0.5) / 128 rounded to nearest. */
+INLINE void split_some(uint8_t *to, long stride, const int pieces, vec x)
+{
+    vec t = nearest(x);
+
+    for (int p = pieces - 1; p > 0; p--) {
+        vec rest = nearest((t + set(0.5f)) * set(0x1p-7f));
+
+        store_byte(to + p * stride, t - rest * set(128) + set(64));
+        t = rest;
+    }
+    store_byte(to, t + set(64));
+}
+
+INLINE void split_row(uint8_t *to, long stride, const int pieces, float *scale, const float *x,
+                      long count)
+{
+    float odd, most = row_largest(x, count, &odd);
+    float by = split_scale(pieces, most, odd, scale);
+    uint8_t last[3 * LANES];
+    long i = 0;
+
+    if (!(by > 0)) {
+        for (int p = 0; p < pieces; p++)
+            memset(to + p * stride, 64, (size_t)round_up(count, BYTE_STEP));
+        return;
+    }
+    for (; i + LANES <= count; i += LANES)
+        split_some(to + i, stride, pieces, load(x + i) * set(by));
+    if (i < count)
+        split_some(last, LANES, pieces, load_some(x + i, (int)(count - i)) * set(by));
+    for (int p = 0; p < pieces && i < count; p++)
+        memcpy(to + p * stride + i, last + p * LANES, (size_t)round_up(count - i, BYTE_STEP));
+}
+
 static TARGET void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,
                                long count)
 {
     if (pieces == 1)
-        split_row_bytes(to, stride, 1, scale, x, count);
+        split_row(to, stride, 1, scale, x, count);
     else if (pieces == 2)
-        split_row_bytes(to, stride, 2, scale, x, count);
+        split_row(to, stride, 2, scale, x, count);
     else
-        split_row_bytes(to, stride, 3, scale, x, count);
+        split_row(to, stride, 3, scale, x, count);
 }
 
 static TARGET float row_sum(const float *x, long count)
@@ -296,6 +348,8 @@ static TARGET void narrow(void *y, const float *x, enum dtype type, long count)
     }
     for (; type == DTYPE_F16 && i + LANES <= count; i += LANES)
         store_half(half + i, load(x + i));
+    for (; type == DTYPE_BF16 && i + LANES <= count; i += LANES)
+        store_bfloat(half + i, load(x + i));
     for (; i < count; i++)
         half[i] = type == DTYPE_F16 ? float_to_half(x[i]) : float_to_bfloat(x[i]);
 }

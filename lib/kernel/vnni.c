@@ -254,42 +254,79 @@ TARGET void near_vnni(const struct near_tile *t)
 
 /* --- int8.c's tiles --- */
 
-INLINE void byte_rows(const struct byte_tile *t, const int rows)
+/* What one piece adds to a tile's sums. */
+INLINE void byte_piece(const struct byte_tile *t, const int piece, const int rows, const int panels)
 {
-    __m512i sum[BYTE_ROWS][2];
+    const uint8_t *x = t->x + piece * t->piece_stride;
     const int8_t *at = t->panel;
-    int32_t bytes;
+    const long stride = t->depth * BYTE_COLUMNS;
+    const int coming = piece ? 0 : t->coming_panels;
+    __m512i sum[BYTE_ROWS][BYTE_PANELS];
 
-    UNROLL(6)
+    UNROLL(8)
     for (int i = 0; i < rows; i++)
-        sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+        UNROLL(3)
+    for (int j = 0; j < panels; j++)
+        sum[i][j] = _mm512_setzero_si512();
     for (long k = 0; k < t->depth; k += BYTE_STEP, at += LINE) {
-        __m512i w = _mm512_loadu_si512(at);
+        __m512i w[BYTE_PANELS];
 
-        UNROLL(6)
+        for (int j = 0; j < coming; j++)
+            __builtin_prefetch(t->coming + (at - t->panel) + j * stride, 0, 2);
+        UNROLL(3)
+        for (int j = 0; j < panels; j++)
+            w[j] = _mm512_loadu_si512(at + j * stride);
+        UNROLL(8)
         for (int i = 0; i < rows; i++) {
-            memcpy(&bytes, t->x + i * t->x_stride + k, sizeof bytes);
-            sum[i][0] = add_fours(sum[i][0], _mm512_set1_epi32(bytes), w);
-        }
-        k += BYTE_STEP;
-        at += LINE;
-        if (k >= t->depth)
-            break;
-        w = _mm512_loadu_si512(at);
-        UNROLL(6)
-        for (int i = 0; i < rows; i++) {
-            memcpy(&bytes, t->x + i * t->x_stride + k, sizeof bytes);
-            sum[i][1] = add_fours(sum[i][1], _mm512_set1_epi32(bytes), w);
+            int32_t bytes;
+            __m512i four;
+
+            memcpy(&bytes, x + i * t->row_stride + k, sizeof bytes);
+            four = _mm512_set1_epi32(bytes);
+            UNROLL(3)
+            for (int j = 0; j < panels; j++)
+                sum[i][j] = add_fours(sum[i][j], four, w[j]);
         }
     }
-    UNROLL(6)
+    UNROLL(8)
     for (int i = 0; i < rows; i++)
-        _mm512_storeu_si512(t->sums + i * BYTE_COLUMNS, _mm512_add_epi32(sum[i][0], sum[i][1]));
+        UNROLL(3)
+    for (int j = 0; j < panels; j++) {
+        float *to = t->sums + i * t->sums_stride + j * LANES;
+        vec v = _mm512_cvtepi32_ps(
+            _mm512_sub_epi32(sum[i][j], _mm512_loadu_si512(t->offset + j * LANES)));
+
+        if (piece)
+            v = muladd(load(to), set(128), v); /* 128 times is exact */
+        if (piece + 1 == t->pieces)
+            v *= set(t->scale[i]);
+        store(to, v);
+    }
 }
+
+#define BYTE_CASE(rows)                                                                            \
+    case rows:                                                                                     \
+        for (int piece = 0; piece < t->pieces; piece++)                                            \
+            if (t->panels == 3)                                                                    \
+                byte_piece(t, piece, rows, 3);                                                     \
+            else if (t->panels == 2)                                                               \
+                byte_piece(t, piece, rows, 2);                                                     \
+            else                                                                                   \
+                byte_piece(t, piece, rows, 1);                                                     \
+        break;
 
 TARGET void byte_tile_vnni(const struct byte_tile *t)
 {
-    ROWS_OF_SIX(byte_rows, t);
+    switch (t->rows) {
+        BYTE_CASE(1)
+        BYTE_CASE(2)
+        BYTE_CASE(3)
+        BYTE_CASE(4)
+        BYTE_CASE(5)
+        BYTE_CASE(6)
+        BYTE_CASE(7)
+        BYTE_CASE(8)
+    }
 }
 
 const struct int8_kernel int8_vnni = { split, tile };

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * kernel.c - how near the kernels come to what the processor can do
  *
- *     build/tests/bench/kernel [THREADS [VARIANT]]       without: 1 and all
+ *     build/tests/bench/kernel [THREADS [VARIANT [TYPE]]]      without: 1, all, and all
  *
  * Figures are medians; "peak" is measured here and now, as multiply-adds that wait for nothing.
  * With one thread its processor time counts, so that other processes do little harm; with more, the
  * machine must have nothing else to do.
- * Weights rotate through more memory than the caches hold, as those of a tower do.
+ * Products in bf16 and of bytes are beside the peaks of their own instructions, where those are
+ * here. Weights rotate through more memory than the caches hold, as those of a tower do.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "base/number.h"
 #include "base/thread.h"
 #include "kernel/kernel.h"
+
+static const char *wanted; /* part of a type's name; NULL: all */
 
 enum { ROUNDS = 7, WEIGHTS = 160 << 20, MOST_ROWS = 1576 };
 
@@ -100,6 +103,36 @@ static void run_peak(void *argument)
     pool_run(argument ? peak_avx512 : peak_avx2, NULL, 8L * pool_threads());
 }
 
+/* The same of products of pairs of bf16 and of fours of bytes. */
+#define PEAK(name, features, instruction)                                                          \
+    __attribute__((target(features))) static void name(void *argument, long index, int worker)     \
+    {                                                                                              \
+        __m512i a[CHAINS], x = _mm512_setzero_si512();                                             \
+                                                                                                   \
+        (void)argument, (void)index, (void)worker;                                                 \
+        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) a[i] = x;                        \
+        for (long k = 0; k < STEPS; k++) {                                                         \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) __asm__ volatile(            \
+                instruction " %1, %1, %0" : "+v"(a[i]) : "v"(x));                                  \
+        }                                                                                          \
+    }
+PEAK(peak_pairs, "avx512f", "vdpbf16ps")
+PEAK(peak_bytes, "avx512f", "vpdpbusd")
+
+static void run_narrow_peak(void *argument)
+{
+    pool_run(argument ? peak_pairs : peak_bytes, NULL, 8L * pool_threads());
+}
+
+/* Of bf16, or of bytes; 0 where there is no such instruction. */
+static double narrow_peak(bool pairs)
+{
+    if (!kernels_supported(pairs ? "bf16" : "vnni"))
+        return 0;
+    return 8e-9 * pool_threads() * CHAINS * STEPS * 2 * 16 * (pairs ? 2 : 4) /
+           seconds(run_narrow_peak, pairs ? &pairs : NULL);
+}
+
 /* GFLOP/s that the variant in use could reach. */
 static double peak(void)
 {
@@ -113,6 +146,12 @@ static double peak(void)
 #else
 static double peak(void)
 {
+    return 0;
+}
+
+static double narrow_peak(bool pairs)
+{
+    (void)pairs;
     return 0;
 }
 #endif
@@ -147,6 +186,7 @@ static void run_read(void *argument)
 struct layer {
     long rows, inputs, outputs;
     enum dtype type;
+    int pieces; /* of i8 */
     float *x, *y;
     const float *w;
     struct pack **packs;
@@ -162,6 +202,7 @@ static void run_packed(void *argument)
                                        .x = l->x,
                                        .rows = l->rows,
                                        .x_stride = l->inputs,
+                                       .pieces = l->pieces,
                                        .y = l->y,
                                        .y_stride = l->outputs });
 }
@@ -175,6 +216,7 @@ static void run_gelu(void *argument)
                                        .x = l->x,
                                        .rows = l->rows,
                                        .x_stride = l->inputs,
+                                       .pieces = l->pieces,
                                        .bias = { l->x },
                                        .activation = ACTIVATION_GELU,
                                        .y = l->y,
@@ -190,21 +232,34 @@ static void run_gemm(void *argument)
          l->w + (long)l->at * l->outputs * l->inputs, l->inputs, 0, l->y, l->outputs);
 }
 
-static void bench_layer(struct layer l, double best)
+static struct pack *packed(const struct layer *l)
+{
+    size_t size = (size_t)(l->inputs * l->outputs);
+    float *scale = xalloc((size_t)l->outputs, sizeof *scale);
+    void *w = xalloc(size, sizeof(float));
+    struct pack *pack;
+
+    for (size_t i = 0; l->pieces && i < size; i++)
+        ((int8_t *)w)[i] = (int8_t)(127 * l->w[i]);
+    if (!l->pieces)
+        kernels.narrow(w, l->w, l->type, (long)size);
+    pack = pack_weights(
+        &(struct matrix){ w, l->type, l->outputs, l->pieces ? scale : NULL, l->pieces, NULL }, 1,
+        l->inputs, false);
+    free(w);
+    free(scale);
+    return pack;
+}
+
+static void bench_layer(struct layer l, const char *name, double best)
 {
     static const long rows[] = { 1, 8, 50, 77, 197, 400, 1576 };
     size_t size = (size_t)(l.inputs * l.outputs);
 
     l.count = (int)(WEIGHTS / sizeof(float) / size * (l.type == DTYPE_F32 ? 1 : 2)) + 1;
     l.packs = xalloc((size_t)l.count, sizeof(void *));
-    for (int i = 0; i < l.count; i++) {
-        void *w = xalloc(size, sizeof(float));
-
-        kernels.narrow(w, l.w, l.type, (long)size);
-        l.packs[i] = pack_weights(&(struct matrix){ w, l.type, l.outputs, NULL, 0, NULL }, 1,
-                                  l.inputs, false);
-        free(w);
-    }
+    for (int i = 0; i < l.count; i++)
+        l.packs[i] = packed(&l);
     for (int i = 0; i < COUNT(rows); i++) {
         double flops = 2e-9 * (double)rows[i] * (double)size, own, gelu, other;
 
@@ -212,9 +267,9 @@ static void bench_layer(struct layer l, double best)
         own = seconds(run_packed, &l);
         gelu = seconds(run_gelu, &l);
         other = l.type == DTYPE_F32 ? seconds(run_gemm, &l) : 0;
-        printf("%-5s %5ld x %4ld x %4ld  own %6.1f (%3.0f %%)  with GELU %6.1f (%3.0f %%)",
-               dtype_name(l.type), rows[i], l.inputs, l.outputs, flops / own,
-               100 * flops / own / best, flops / gelu, 100 * flops / gelu / best);
+        printf("%-12s %5ld x %4ld x %4ld  own %6.1f (%3.0f %%)  with GELU %6.1f (%3.0f %%)", name,
+               rows[i], l.inputs, l.outputs, flops / own, 100 * flops / own / best, flops / gelu,
+               100 * flops / gelu / best);
         if (other > 0)
             printf("  BLAS %6.1f (%3.0f %%)", flops / other, 100 * flops / other / best);
         if (rows[i] <= 8)
@@ -265,9 +320,21 @@ static void run_idle(void *argument)
     pool_run(idle, argument, 2L * pool_threads());
 }
 
-static void bench(int threads, float *x, float *y, const float *w)
+static void bench_type(const struct layer *kind, const char *name, double best)
 {
     static const long shapes[][2] = { { 768, 2304 }, { 768, 768 }, { 768, 3072 }, { 3072, 768 } };
+
+    for (int i = 0; i < COUNT(shapes) && (!wanted || strstr(name, wanted)); i++) {
+        struct layer l = *kind;
+
+        l.inputs = shapes[i][0];
+        l.outputs = shapes[i][1];
+        bench_layer(l, name, best);
+    }
+}
+
+static void bench(int threads, float *x, float *y, const float *w)
+{
     static const int tokens[] = { 50, 77, 197, 257, 577 };
     double best;
 
@@ -277,22 +344,18 @@ static void bench(int threads, float *x, float *y, const float *w)
         "%s, %d threads: peak %.1f GFLOP/s, reads %.1f GB/s, an empty pool_run %.2f us, BLAS %s\n",
         kernels.name, threads, best, 1e-9 * WEIGHTS / seconds(run_read, (void *)(uintptr_t)w),
         1e6 * seconds(run_idle, NULL), blas_name());
-    for (int i = 0; i < COUNT(shapes); i++)
-        bench_layer((struct layer){ .inputs = shapes[i][0],
-                                    .outputs = shapes[i][1],
-                                    .type = DTYPE_F32,
-                                    .x = x,
-                                    .y = y,
-                                    .w = w },
-                    best);
-    bench_layer(
-        (struct layer){ .inputs = 768, .outputs = 3072, .type = DTYPE_F16, .x = x, .y = y, .w = w },
-        best);
-    bench_layer(
-        (struct layer){
-            .inputs = 768, .outputs = 3072, .type = DTYPE_BF16, .x = x, .y = y, .w = w },
-        best);
-    for (int i = 0; i < COUNT(tokens); i++) {
+    bench_type(&(struct layer){ .type = DTYPE_F32, .x = x, .y = y, .w = w }, "f32", best);
+    bench_type(&(struct layer){ .type = DTYPE_F16, .x = x, .y = y, .w = w }, "f16", best);
+    if (kernels.pair_tile && narrow_peak(true) > 0) {
+        packed_precision(PRECISION_MEDIUM);
+        bench_type(&(struct layer){ .type = DTYPE_BF16, .x = x, .y = y, .w = w }, "bf16 medium",
+                   narrow_peak(true));
+        packed_precision(PRECISION_HIGHEST);
+    }
+    for (int pieces = 1; narrow_peak(false) > 0 && pieces <= 2; pieces++)
+        bench_type(&(struct layer){ .type = DTYPE_I8, .pieces = pieces, .x = x, .y = y, .w = w },
+                   pieces == 1 ? "i8, 1 piece" : "i8, 2 pieces", narrow_peak(false) / pieces);
+    for (int i = 0; i < COUNT(tokens) && !wanted; i++) {
         bench_attention(tokens[i], 1, x, y, best);
         bench_attention(tokens[i], 8, x, y, best);
     }
@@ -304,8 +367,9 @@ int main(int argc, char **argv)
     float *x = numbers(8L * 577 * 2304), *y = numbers(MOST_ROWS * 3072L + 8L * 577 * 768);
     float *w = numbers(WEIGHTS / sizeof *w + 2L * 768 * 3072);
 
-    if (argc > 2)
+    if (argc > 2 && *argv[2])
         kernels_use(argv[2]);
+    wanted = argc > 3 ? argv[3] : NULL;
     if (argc > 1) {
         bench(atoi(argv[1]), x, y, w);
     } else {

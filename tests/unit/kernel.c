@@ -172,6 +172,23 @@ static void test_sums(int shift, int n)
     ok(fabs(d - sum) <= 2e-6 * size, "%s: dot, %d numbers", variant, n);
 }
 
+/* What is no number stays so, a half goes to even, what is too large is infinite. */
+static void test_bfloat(void)
+{
+    static const uint32_t odd[] = { 0x7fc00000, 0x7f800001, 0xff812345, 0x7f800000, 0xff800000,
+                                    0x7f7fffff, 0x3f808000, 0x3f818000, 0x3f808001, 0x00000001,
+                                    0x80008000, 0x00018000, 0xffffffff, 0x7fffffff, 0,
+                                    0x80000000, 0x3f80ffff };
+    uint16_t got_bits[2 * COUNT(odd)], wanted[2 * COUNT(odd)];
+
+    for (int i = 0; i < 2 * COUNT(odd); i++) {
+        memcpy(in1 + i, odd + i % COUNT(odd), sizeof *in1);
+        wanted[i] = float_to_bfloat(in1[i]);
+    }
+    kernels.narrow(got_bits, in1, DTYPE_BF16, 2 * COUNT(odd));
+    ok(!memcmp(got_bits, wanted, sizeof wanted), "%s: odd numbers to bf16", variant);
+}
+
 static void test_halves(int shift, int n)
 {
     static uint16_t bits[MOST + GUARD], wanted[MOST + GUARD];
@@ -260,6 +277,7 @@ int main(int argc, char **argv)
             test_sums(shift, n);
             test_halves(shift, n);
         }
+        test_bfloat();
         test_extremes();
     }
     return done();

@@ -59,14 +59,17 @@ static void drop(struct data *d)
 
 static void multiply(const struct data *d, int pieces, long first, long rows, float *y)
 {
-    struct matrix part = { d->weights, DTYPE_I8, d->outputs, d->scale, pieces, NULL };
-    struct pack *pack = pack_weights(&part, 1, d->inputs, false);
+    long half = (d->outputs + 1) / 2, rest = d->outputs - half;
+    struct matrix parts[] = { { d->weights, DTYPE_I8, half, d->scale, pieces, NULL },
+                              { d->weights + half * d->inputs, DTYPE_I8, rest, d->scale + half,
+                                pieces, NULL } };
+    struct pack *pack = pack_weights(parts, rest ? 2 : 1, d->inputs, false);
 
     multiply_packed(&(struct product){ .weights = pack,
                                        .x = d->x + first * d->inputs,
                                        .rows = rows,
                                        .x_stride = d->inputs,
-                                       .bias = { d->bias },
+                                       .bias = { d->bias, d->bias + half },
                                        .pieces = pieces,
                                        .residual = d->residual + first * d->outputs,
                                        .y = y,
@@ -154,6 +157,7 @@ int main(void)
     test_shape(7, 30, 17);
     test_shape(50, 300, 100);
     test_shape(390, 64, 33);
+    test_shape(23, 129, 230);
     test_odd_rows();
     pool_stop();
     return done();
