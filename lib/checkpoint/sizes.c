@@ -91,7 +91,16 @@ void sizes_bert(const struct weights *w, const char *prefix, struct bert_config 
     for (int i = 0; i < c->layers && !c->cross_width; i++) {
         snprintf(name, sizeof name, "encoder.layer.%d.crossattention.self.key.weight", i);
         c->cross_width = dim_of(w, prefix, name, 1);
+        snprintf(name, sizeof name, "encoder.layer.%d.crossattention.self0.key.weight", i);
+        c->pairs = !c->cross_width && dim_of(w, prefix, name, 1);
+        c->cross_width += dim_of(w, prefix, name, 1);
         c->cross_from = i;
+    }
+    for (c->merge_from = 0; c->pairs && c->merge_from < c->layers; c->merge_from++) {
+        snprintf(name, sizeof name, "encoder.layer.%d.crossattention.output.merge_layer.weight",
+                 c->merge_from);
+        if (dim_of(w, prefix, name, 0))
+            break;
     }
 }
 

@@ -54,15 +54,31 @@ static void attention_params(struct linear *qkv, struct linear *out, struct norm
 }
 
 /* Keys and values come from the image: [cross_width] -> [width]. */
-static void cross_params(struct bert_layer *l, struct params *p, long width, long cross_width)
+static void look_params(struct linear *query, struct linear *key_value, struct linear *out,
+                        struct params *p, const struct bert_config *c)
 {
-    linear_params(&l->cross_query, p, "query", width, width, linear_normal(deviation));
-    linear_params(&l->cross_key_value, p, "key", width, cross_width, linear_normal(deviation));
-    linear_params(&l->cross_key_value, p, "value", width, cross_width, linear_normal(deviation));
-    linear_params(&l->cross_out, p, "out", width, width, linear_normal(deviation));
+    linear_params(query, p, "query", c->width, c->width, linear_normal(deviation));
+    linear_params(key_value, p, "key", c->width, c->cross_width, linear_normal(deviation));
+    linear_params(key_value, p, "value", c->width, c->cross_width, linear_normal(deviation));
+    linear_params(out, p, "out", c->width, c->width, linear_normal(deviation));
+}
+
+static void cross_params(struct bert_layer *l, struct params *p, const struct bert_config *c,
+                         bool merges)
+{
+    struct bert_second *s = &l->second;
+
+    look_params(&l->cross_query, &l->cross_key_value, &l->cross_out, p, c);
     params_in(p, "norm");
-    norm_params(&l->cross_norm, p, width);
+    norm_params(&l->cross_norm, p, c->width);
     params_out(p);
+    if (c->pairs) {
+        params_in(p, "second");
+        look_params(&s->query, &s->key_value, &s->out, p, c);
+        params_out(p);
+    }
+    if (merges)
+        linear_params(&s->merge, p, "merge", c->width, 2 * c->width, linear_normal(deviation));
 }
 
 /* Queries of a Q-Former have a feed-forward layer of their own, `query_`. */
@@ -123,7 +139,7 @@ void bert_params(struct bert *b, struct params *p)
         params_out(p);
         if (has_cross(c, i)) {
             params_in(p, "cross");
-            cross_params(l, p, c->width, c->cross_width);
+            cross_params(l, p, c, c->pairs && i >= c->merge_from);
             params_out(p);
         }
         if (!c->wordless)
@@ -282,6 +298,55 @@ struct tensor *bert_cross_attention(struct tape *t, struct bert *b, struct bert_
     return bert_onto(t, &l->cross_out, &l->cross_norm, x, y);
 }
 
+/* [rows, width] twice -> [rows, 2 width] */
+static struct tensor *side_by_side(struct tape *t, struct tensor *x, struct tensor *z)
+{
+    long n = rows(x), w = width(x);
+    int *index = tape_alloc(t, 2 * (size_t)n * sizeof *index);
+
+    for (long i = 0; i < n; i++) {
+        index[2 * i] = (int)i;
+        index[2 * i + 1] = (int)(n + i);
+    }
+    x = take_rows(t, concat_rows(t, x, z), index, 2 * n);
+    return tensor_reshape(t, x, 2, (long[]){ n, 2 * w });
+}
+
+/* What the texts see of one of two pictures. */
+static struct tensor *look_at_one(struct tape *t, const struct attention_plan *a,
+                                  struct linear *const by[3], struct tensor *image,
+                                  struct tensor *x)
+{
+    struct tensor *q = linear(t, by[0], x, ACTIVATION_NONE);
+    struct tensor *k = linear(t, by[1], image, ACTIVATION_NONE);
+    long w = width(q);
+
+    k = attention(t, a, q, tensor_columns(t, k, 0, w), tensor_columns(t, k, w, w));
+    return linear(t, by[2], k, ACTIVATION_NONE);
+}
+
+/* Source: salesforce/BLIP models/nlvr_encoder.py. */
+static struct tensor *look_at_both(struct tape *t, struct bert *b, struct bert_layer *l,
+                                   const struct bert_input *in, const struct spans *texts,
+                                   struct tensor *x)
+{
+    struct bert_second *s = &l->second;
+    struct linear *first[] = { &l->cross_query, &l->cross_key_value, &l->cross_out };
+    struct linear *second[] = { &s->query, &s->key_value, &s->out };
+    struct attention_plan a = bert_plan(b, texts, in->images);
+    struct tensor *u, *v;
+
+    a.wide = true;
+    if (in->image_of)
+        look_together(t, in, &a);
+    u = look_at_one(t, &a, first, in->image, x);
+    v = look_at_one(t, &a, second, in->other, x);
+    if (s->merge.parts)
+        return bert_onto(t, &s->merge, &l->cross_norm, x, side_by_side(t, u, v));
+    u = dropout(t, scale(t, add(t, u, v), 0.5f), t->dropout);
+    return norm_over(t, &l->cross_norm, add(t, x, u));
+}
+
 struct tensor *bert_feed_forward(struct tape *t, struct bert_layer *l, bool queries,
                                  struct tensor *x)
 {
@@ -319,10 +384,15 @@ struct tensor *bert_forward(struct tape *t, struct bert *b, const struct bert_in
         struct tape_mark start = tape_mark(t);
 
         x = self_attention(t, b, l, in, x, onto);
-        if (grounded && l->cross_query.parts)
+        if (grounded && l->second.query.parts)
+            x = look_at_both(t, b, l, in, left, x);
+        else if (grounded && l->cross_query.parts)
             x = bert_cross_attention(t, b, l, in, left, x);
         x = bert_feed_forward(t, l, in->queries, x);
-        tape_drop(t, start); /* x was written over, or nothing is dropped */
+        if (l->second.query.parts)
+            x = tape_keep(t, start, x);
+        else
+            tape_drop(t, start); /* x was written over, or nothing is dropped */
     }
     if (in->cache)
         key_cache_advance(&cached);
@@ -349,6 +419,10 @@ void bert_close(struct bert *b)
         linear_close(&l->cross_query);
         linear_close(&l->cross_key_value);
         linear_close(&l->cross_out);
+        linear_close(&l->second.query);
+        linear_close(&l->second.key_value);
+        linear_close(&l->second.out);
+        linear_close(&l->second.merge);
         linear_close(&l->fc1);
         linear_close(&l->fc2);
         linear_close(&l->query_fc1);

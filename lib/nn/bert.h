@@ -22,16 +22,26 @@ struct bert_config {
     float eps;
     long cross_width;            /* of the image tokens; 0: no cross-attention */
     int cross_from, cross_every; /* layers cross_from, cross_from + cross_every, .. have it */
-    bool head;                   /* a language-modelling head, tied to the word embeddings */
-    bool writes;                 /* word by word: its products are of few rows */
-    int queries;                 /* learned ones, of a Q-Former; 0: none */
-    bool wordless;               /* nothing but queries: no words, nor feed-forwards for texts */
+    /* Every cross-attention looks at two pictures, with numbers of its own for either.  What it
+     * sees of them becomes one by their mean, from layer merge_from on by a matrix. */
+    bool pairs;
+    int merge_from;
+    bool head;     /* a language-modelling head, tied to the word embeddings */
+    bool writes;   /* word by word: its products are of few rows */
+    int queries;   /* learned ones, of a Q-Former; 0: none */
+    bool wordless; /* nothing but queries: no words, nor feed-forwards for texts */
+};
+
+struct bert_second {
+    struct linear query, key_value, out; /* of the second picture */
+    struct linear merge;                 /* [width, 2 width]; parts 0: the mean */
 };
 
 struct bert_layer {
     struct linear qkv, out;
     struct norm norm;
     struct linear cross_query, cross_key_value, cross_out; /* parts 0: none */
+    struct bert_second second;                             /* config.pairs */
     struct norm cross_norm;
     struct linear fc1, fc2;
     struct norm mlp_norm;
@@ -74,8 +84,9 @@ struct bert_input {
     bool causal;
     bool queries; /* the learned queries in place of ids: `texts` are as many even sequences */
     struct tensor *image; /* [image rows, cross_width]; NULL: no cross-attention */
-    struct tensor *other; /* shaped like image: every second layer with cross-attention looks at
-                             this one instead, as ALBEF compares two pictures; NULL: none */
+    struct tensor *other; /* shaped like image, the second of two pictures: every second layer with
+                             cross-attention looks at this one instead, as in ALBEF; all look at
+                             both with config.pairs, as in BLIP; NULL: none */
     const struct spans *images;
     const int *image_of;      /* [texts] or NULL: text i looks at image i */
     struct bert_watch *watch; /* NULL: no layer is watched */

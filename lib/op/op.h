@@ -129,6 +129,9 @@ struct tensor *mean_rows(struct tape *t, struct tensor *x,
 struct tensor *prepend_mean(struct tape *t,
                             struct tensor *x); /* [n,k,d] -> [n,k+1,d], row 0 the mean */
 struct tensor *concat_rows(struct tape *t, struct tensor *x, struct tensor *z); /* x, then z */
+/* Of sequences that belong together two by two, the first ones or the second ones:
+ * [2 n, k, d] -> [n k, d] */
+struct tensor *every_second(struct tape *t, struct tensor *x, int first);
 
 /* max.c - the largest of every `each` rows, column by column: [n each, m] -> [n, m], or where
  * `transposed` [m, n] */

@@ -173,3 +173,14 @@ struct tensor *concat_rows(struct tape *t, struct tensor *x, struct tensor *z)
         copy_row(row_of(y, rows(x) + i), row_of(z, i), width(x));
     return REMEMBER(t, &op_concat, y, NULL, x, z);
 }
+
+struct tensor *every_second(struct tape *t, struct tensor *x, int first)
+{
+    long tokens = x->shape[1], sets = x->shape[0] / 2;
+    int *index = tape_alloc(t, (size_t)(sets * tokens) * sizeof *index), *at = index;
+
+    for (long i = 0; i < sets; i++)
+        for (long k = 0; k < tokens; k++)
+            *at++ = (int)((2 * i + first) * tokens + k);
+    return take_rows(t, tensor_as_rows(t, x), index, sets * tokens);
+}

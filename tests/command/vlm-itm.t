@@ -72,6 +72,21 @@ is "$(jq -s --slurpfile p plain '[range(30) as $i | select(($p[$i].itm // 0) - (
 vlm-itm -m "$blip/pretrain.pth" features.cbor 2>/dev/null >other
 is "$(jq -s '[.[]|select(.error.code=="other_tower")]|length' other)" 28 "... and another tower's are refused"
 
+# BLIP's model for NLVR2: a text about two pictures, the same as the authors' file, a folder, and a file made of it
+echo '{"image":["p1.ppm","p2.ppm"],"text":"a red dog"}' >two
+vlm-itm -m "$blip/nlvr.pth" two >out
+like "$(cat out)" '"itm":0\.[0-9]+,"itm_logit":-?[0-9.]+,"label":"(true|false)","prob":0\.[0-9]+\}$' 'NLVR2: a text about two images'
+is "$(jq '(.itm >= 0.5) == (.label == "true")' out)" true '... itm is the probability of true'
+ok '... whose order matters' test "$(jq .itm out)" != "$(echo '{"images":["p2.ppm","p1.ppm"],"text":"a red dog"}' | vlm-itm -m "$blip/nlvr.pth" | jq .itm)"
+ok '... becomes a folder' vlm-convert "$blip/nlvr.pth" two-images
+ok '... and a file again' vlm-convert --to original two-images two-images.pth
+is "$(vlm-itm -m two-images two)" "$(cat out)" '... the folder answers the same'
+cp "$blip/vocab.txt" .
+is "$(vlm-itm -m two-images.pth two)" "$(cat out)" '... the file too'
+status 3 '... it has no embeddings' vlm-embed -m "$blip/nlvr.pth" p1.ppm
+status 3 '... transformers has no such model' vlm-itm -m two-images --compat hf two
+like "$(cat .err)" "transformers has no BLIP for NLVR2" '... which is said'
+
 # the bytes depend on the record alone
 vlm-itm -m "$blip/itm.pth" --threads 1 --batch 1 web.jsonl >a 2>/dev/null
 for t in 2 3; do

@@ -54,8 +54,8 @@ static inline bool open_fixture(struct fixture *f, const char *name, const char 
         f->layout = c.contrastive ? &blip_layout_hf_pooled : &blip_layout_hf;
         cJSON_Delete(root);
     } else {
-        f->layout = &blip_layout_original;
         status = f->weights && f->wanted ? blip_config_original(f->weights, &c) : -1;
+        f->layout = !status && c.text.pairs ? &blip_layout_original_pairs : &blip_layout_original;
     }
     if (!status) {
         blip_init(&f->model, &c);

@@ -129,8 +129,48 @@ static void pretrained(void)
     close_fixture(&f);
 }
 
+/* Of three sets of two pictures the second ones are the first ones, moved on by one. */
+static struct tensor *classify(struct fixture *f, struct tensor *image, const struct ragged *r)
+{
+    int index[3 * 5];
+    struct bert_input in = {
+        .ids = r->ids, .texts = r->spans, .image = image, .images = spans_even(&f->tape, 3, 5)
+    };
+
+    for (int i = 0; i < COUNT(index); i++)
+        index[i] = (i + 2 * 5) % COUNT(index);
+    in.other = take_rows(&f->tape, image, index, COUNT(index));
+    return blip_classify(&f->tape, &f->model, &in);
+}
+
+static void two_pictures(void)
+{
+    struct fixture f;
+    struct ragged r;
+    struct learning *learning;
+    struct tensor *loss;
+
+    if (!open_fixture(&f, "nlvr", "nlvr.pth"))
+        return;
+    ok(f.model.config.text.merge_from == 6 && f.model.config.classes == 2,
+       "nlvr: the last two of eight layers merge");
+    close_to(&f, image_of(&f), "features");
+    read_texts(&f, &r, f.model.config.encode);
+    close_to(&f, classify(&f, image_of(&f), &r), "logits");
+
+    learning = params_learn(&f.params, "");
+    learning_zero(learning);
+    loss = cross_entropy(&f.tape, classify(&f, image_of(&f), &r), (int[]){ 0, 1, 1 }, 0);
+    close_number(&f, (double)loss->data[0], "loss");
+    tape_backward(&f.tape, loss);
+    gradients(&f, "grad");
+    learning_free(learning);
+    close_fixture(&f);
+}
+
 int main(void)
 {
+    two_pictures();
     matcher("itm", "itm.pth", true);
     matcher("hf-itm", "hf-itm", false);
     pretrained();

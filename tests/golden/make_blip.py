@@ -2,6 +2,7 @@
 """Tiny random BLIP models by the originals' own code, with what they answer -> blip/
 
     make_blip.py original BLIP_CHECKOUT TRANSFORMERS_4_15     salesforce/BLIP on its own library
+    make_blip.py nlvr BLIP_CHECKOUT TRANSFORMERS_4_15         of that the model for NLVR2 alone
     make_blip.py hf                                           the transformers that is installed
 
 Every model comes with NAME.expect.safetensors: pixels and ids that went in, features, logits,
@@ -295,6 +296,35 @@ def original(checkout, old):
     torch.save({"model": m.state_dict(), "epoch": 0, "optimizer": {"state": {}, "param_groups": []}},
                os.path.join(OUT, "pretrain.pth"))
     save("pretrain", out)
+    nlvr(checkout, old)
+
+
+def nlvr(checkout, old):
+    """Two pictures and a sentence: of eight layers, as the code has it that the last two join what they see of both
+    by a matrix."""
+    models, config = tiny(checkout, old)
+    import torch
+    import models.blip_nlvr
+    models.blip_nlvr.init_tokenizer, models.blip_nlvr.create_vit = models.blip.init_tokenizer, models.blip.create_vit
+    with open(config) as f:
+        deep = {**json.load(f), "num_hidden_layers": 8}
+    path = os.path.join(OUT, "nlvr.json")
+    with open(path, "w") as f:
+        json.dump(deep, f)
+    pixels = torch.randn(3, 3, IMAGE, IMAGE, generator=torch.Generator().manual_seed(1))
+    m = randomise(models.blip_nlvr.BLIP_NLVR(med_config=path, image_size=IMAGE, vit="base"), 15)
+    os.remove(path)
+    t = m.tokenizer(TEXTS, padding="longest", return_tensors="pt")
+    out = {"pixels": pixels, "ids": t.input_ids.int(), "mask": t.attention_mask.int()}
+    both, target = torch.cat([pixels, pixels.roll(1, 0)]), torch.tensor([0, 1, 1])
+    with torch.no_grad():
+        out["features"] = m.visual_encoder(pixels)
+        out["logits"] = m(both, TEXTS, target, train=False)
+    loss = m(both, TEXTS, target, train=True)
+    out["loss"] = loss.detach()
+    gradients(m, loss, out, "grad")
+    torch.save({"model": m.state_dict()}, os.path.join(OUT, "nlvr.pth"))
+    save("nlvr", out)
 
 
 def hf():
@@ -404,4 +434,4 @@ def hf_pooled(folder, config, ids, mask, pixels):
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    original(*sys.argv[2:4]) if sys.argv[1] == "original" else hf()
+    {"original": original, "nlvr": nlvr, "hf": hf}[sys.argv[1]](*sys.argv[2:4])

@@ -388,6 +388,7 @@ int main(void)
         "tests/golden/blip/itm.pth",
         "tests/golden/blip/vqa.pth",
         "tests/golden/blip/pretrain.pth",
+        "tests/golden/blip/nlvr.pth",
         "tests/golden/blip/hf-caption",
         "tests/golden/blip/hf-itm",
         "tests/golden/blip/hf-vqa",

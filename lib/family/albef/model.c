@@ -164,18 +164,6 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
     return albef_text_embedding(t, m->self, ids, spans_of(t, texts, counts));
 }
 
-/* Every second picture, of two that belong together. */
-static struct tensor *every_second(struct tape *t, struct tensor *x, int first)
-{
-    long tokens = x->shape[1], sets = x->shape[0] / 2;
-    int *index = tape_alloc(t, (size_t)(sets * tokens) * sizeof *index), *at = index;
-
-    for (long i = 0; i < sets; i++)
-        for (long k = 0; k < tokens; k++)
-            *at++ = (int)((2 * i + first) * tokens + k);
-    return take_rows(t, tensor_as_rows(t, x), index, sets * tokens);
-}
-
 static struct albef_pairs pairs_of(struct tape *t, struct model *m, struct tensor *x,
                                    const struct image_texts *texts)
 {

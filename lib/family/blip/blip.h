@@ -4,6 +4,7 @@
  *     text encoder           [CLS] text                    itc
  *     image-grounded encoder [ENC] text, looks at image    itm
  *     image-grounded decoder [DEC] text, looks at image    captions, answers
+ *     the same encoder       [ENC] text, two images        true or not, NLVR2
  *
  * arXiv 2201.12086; salesforce/BLIP models/; huggingface/transformers models/blip/.  A checkpoint
  * has the roles it was made for; what it lacks has no parameters.
@@ -29,7 +30,8 @@ struct blip_config {
     bool encoder, decoder, match; /* roles: text encoder; decoder; projections and ITM head */
     bool contrastive;             /* Hugging Face's BlipModel: two pooled towers, as CLIP */
     bool answers;                 /* VQA: the decoder reads the encoder's question */
-    int begin, encode, end, pad;  /* ids of [DEC], what begins an ITM text, [SEP], [PAD] */
+    int classes; /* NLVR2's 2, where the text looks at two images; 0: no such head */
+    int begin, encode, end, pad; /* ids of [DEC], what begins an ITM text, [SEP], [PAD] */
 };
 
 struct blip {
@@ -39,8 +41,9 @@ struct blip {
     struct norm neck_norm;
     struct bert encoder, decoder;
     struct linear vision_projection, text_projection, match_head, match_product, pooler;
-    struct tensor *temperature; /* of ITC, for learning alone; or NULL */
-    struct tensor *logit_scale; /* contrastive alone */
+    struct linear class_hidden, class_out; /* relu between */
+    struct tensor *temperature;            /* of ITC, for learning alone; or NULL */
+    struct tensor *logit_scale;            /* contrastive alone */
     /* While it learns: what of the text side does not. */
     struct text_cache *kept_rows, *kept_below, *kept_causal;
 };
@@ -82,6 +85,8 @@ struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_inpu
 /* The same of one text and its image, with a layer watched. */
 struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,
                                   const int *ids, int count, struct bert_watch *watch);
+/* in: as for blip_match, and two images: logits [texts, classes] */
+struct tensor *blip_classify(struct tape *t, struct blip *m, const struct bert_input *in);
 /* Decoder logits [rows, vocabulary] of whole texts that begin with config.begin. */
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts);

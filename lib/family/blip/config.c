@@ -38,18 +38,20 @@ const char *const blip_ignored[] = {
     NULL,
 };
 
+static bool looks_at_two(const struct weights *w)
+{
+    return sizes_has(w, "text_encoder.encoder.layer.0.crossattention.self0.key.weight");
+}
+
 bool blip_is_original(const struct weights *w)
 {
     return sizes_has(w, "visual_encoder.patch_embed.proj.weight") &&
            (sizes_has(w, "text_encoder.encoder.layer.0.crossattention.self.key.weight") ||
-            sizes_has(w, "text_decoder.bert.encoder.layer.0.crossattention.self.key.weight"));
+            sizes_has(w, "text_decoder.bert.encoder.layer.0.crossattention.self.key.weight") ||
+            looks_at_two(w));
 }
 
-bool blip_is_nlvr(const struct weights *w)
-{
-    return sizes_has(w, "visual_encoder.patch_embed.proj.weight") &&
-           sizes_has(w, "text_encoder.encoder.layer.0.crossattention.self0.key.weight");
-}
+static const char two_images[] = "BlipForTwoImages"; /* ours: transformers has none */
 
 /* Of a new model: what config.json says it is made for. */
 static void roles_wanted(const cJSON *root, struct blip_config *c)
@@ -64,11 +66,14 @@ static void roles_wanted(const cJSON *root, struct blip_config *c)
         c->match |= !strcmp(name, "BlipForImageTextRetrieval");
         c->decoder |= !strcmp(name, "BlipForConditionalGeneration");
         c->answers |= !strcmp(name, "BlipForQuestionAnswering");
+        c->text.pairs |= !strcmp(name, two_images);
     }
+    c->text.pairs = c->text.pairs && !c->match && !c->decoder && !c->answers;
+    c->classes = c->text.pairs ? 2 : 0;
     c->contrastive = c->contrastive && !c->match && !c->decoder && !c->answers;
     c->answers = c->answers && !c->match && !c->decoder;
     c->decoder |= c->answers;
-    c->encoder = c->match || c->answers || c->contrastive;
+    c->encoder = c->match || c->answers || c->contrastive || c->text.pairs;
     c->embedding =
         (long)json_number(root, c->contrastive ? "projection_dim" : "image_text_hidden_size",
                           c->contrastive ? 512 : 256);
@@ -86,6 +91,8 @@ static void roles(const struct weights *w, struct blip_config *c)
     c->embedding =
         sizes_dim(w, c->contrastive ? "visual_projection.weight" : "vision_proj.weight", 0);
     c->encoder = c->encoder || c->contrastive;
+    c->text.pairs = looks_at_two(w);
+    c->classes = (int)sizes_dim(w, "cls_head.2.weight", 0);
 }
 
 static int check_net(const struct efficientnet_config *c)
@@ -108,6 +115,9 @@ static int check(const struct blip_config *c)
     if (c->text.cross_from < 0 || c->text.cross_from >= c->text.layers)
         return fail("the BLIP model looks at images from layer %d on, of %d", c->text.cross_from,
                     c->text.layers);
+    if (c->text.pairs ? c->classes != 2 || c->decoder || c->match : c->classes != 0)
+        return fail("the BLIP model has %d classes; 2 are known, where texts look at two images",
+                    c->classes);
     if (c->neck < 0 || c->neck > 65536)
         return fail("the BLIP model's bridge of %ld numbers makes no sense", c->neck);
     if (c->vision.convolves ? check_net(&c->vision.net) : sizes_check_vit("BLIP", &c->vision.vit))
@@ -198,6 +208,8 @@ int blip_config_hf(const cJSON *root, const struct weights *w, struct blip_confi
     c->vision.vit.activation = ACTIVATION_GELU;
     c->vision.vit.patch_bias = c->vision.vit.norm_after = true;
     config_read(&text, text_fields, c);
+    if (c->text.pairs)
+        c->text.merge_from = (int)read_whole(&text, "merge_layer", c->text.layers / 2);
     c->text_mean = !strcmp(read_word(&text, "pooling", ""), "mean");
     c->text.token_types = read_whole(&text, "type_vocab_size", 0);
     c->text.cross_from = (int)read_whole(&text, "fusion_layer", 0);
@@ -214,12 +226,14 @@ static void set_architectures(cJSON *root, const struct blip_config *c)
     static const char *const answers[] = { "BlipForQuestionAnswering", NULL };
     static const char *const both[] = { "BlipForConditionalGeneration", "BlipForImageTextRetrieval",
                                         NULL };
+    static const char *const pairs[] = { two_images, NULL };
     static const char *const writes[] = { "BlipForConditionalGeneration", NULL };
     static const char *const matches[] = { "BlipForImageTextRetrieval", NULL };
 
     config_words(root, "architectures",
                  c->contrastive             ? pooled
                  : c->answers               ? answers
+                 : c->text.pairs            ? pairs
                  : c->decoder && c->encoder ? both
                  : c->decoder               ? writes
                                             : matches);
@@ -240,6 +254,8 @@ static void write_text(cJSON *o, const struct blip_config *c, int end)
         config_whole(o, "type_vocab_size", c->text.token_types);
     if (c->text.cross_from)
         config_whole(o, "fusion_layer", c->text.cross_from);
+    if (c->text.pairs)
+        config_whole(o, "merge_layer", c->text.merge_from);
 }
 
 cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
@@ -253,7 +269,9 @@ cJSON *blip_save_config(const struct model *m, const struct tokenizer *t,
     if (!end)
         end = t ? tokenizer_id(t, "[SEP]") : BERT_END;
     c.vision = b->vision.config;
-    *layout = c.contrastive ? &blip_layout_hf_pooled : &blip_layout_hf;
+    *layout = c.contrastive  ? &blip_layout_hf_pooled
+              : c.text.pairs ? &blip_layout_hf_pairs
+                             : &blip_layout_hf;
     set_architectures(root, &c);
     if (c.contrastive)
         config_whole(root, "projection_dim", c.embedding);
@@ -287,7 +305,7 @@ int blip_save_original(const struct model *m, struct original *o)
         return fail_as("unsupported", "the authors' file cannot say that heads are not 64 wide, or "
                                       "that [DEC] is not the last id but one");
     *o = (struct original){
-        .layout = &blip_layout_original,
+        .layout = c->text.pairs ? &blip_layout_original_pairs : &blip_layout_original,
         .wrapper = "model",
         .position_ids = true,
         .aliases = { { "text_decoder.cls.predictions.decoder.weight",

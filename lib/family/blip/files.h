@@ -15,12 +15,12 @@ struct original;
 /* How Hugging Face spells the image towers of BLIP and BLIP-2. */
 extern const struct rename blip_names_hf_vit[], blip_names_hf_block[];
 extern const struct layout blip_layout_original, blip_layout_hf, blip_layout_hf_pooled;
+/* Of those that look at two pictures. */
+extern const struct layout blip_layout_original_pairs, blip_layout_hf_pairs;
 /* Endings and, with a '*', beginnings of names that a model in use does not need: momentum copies,
  * queues, tied tensors, buffers, the other task's heads. */
 extern const char *const blip_ignored[];
 
-/* Two pictures and a text: each layer has two cross-attentions, which no function here has. */
-bool blip_is_nlvr(const struct weights *w);
 bool blip_is_original(const struct weights *w); /* by its tensors */
 /* 0, or -1 after fail().  `root` is config.json; sizes and roles of an original file are read off
  * its tensors.  Without weights "architectures" says the roles. */

@@ -25,6 +25,15 @@ void blip_init(struct blip *m, const struct blip_config *config)
         bert_init(&m->decoder, &text);
 }
 
+static void class_params(struct blip *m, struct params *p)
+{
+    long width = m->config.text.width;
+
+    linear_params(&m->class_hidden, p, "class_head.hidden", width, width, linear_uniform(width));
+    linear_params(&m->class_out, p, "class_head.out", m->config.classes, width,
+                  linear_uniform(width));
+}
+
 /* Transformers have deviation 0.02 (the image tower's cut at 100 deviations is none) and biases 0;
  * the patches and the heads are PyTorch's Linear as it comes.  Source: salesforce/BLIP
  * models/vit.py, models/med.py. */
@@ -78,6 +87,8 @@ void blip_params(struct blip *m, struct params *p)
         param_scalar(p, &m->temperature, INIT_VALUE(blip_first_temperature), "temperature");
         params_optional(p);
     }
+    if (c->classes)
+        class_params(m, p);
 }
 
 void blip_close(struct blip *m)
@@ -91,6 +102,8 @@ void blip_close(struct blip *m)
     linear_close(&m->match_head);
     linear_close(&m->match_product);
     linear_close(&m->pooler);
+    linear_close(&m->class_hidden);
+    linear_close(&m->class_out);
     text_cache_free(m->kept_rows);
     text_cache_free(m->kept_below);
     text_cache_free(m->kept_causal);
@@ -222,6 +235,18 @@ struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor 
     struct tensor *x = bert_forward(t, &m->encoder, &in);
 
     return linear(t, &m->match_head, take_rows(t, x, (int[]){ 0 }, 1), ACTIVATION_NONE);
+}
+
+/* Source: salesforce/BLIP models/blip_nlvr.py. */
+struct tensor *blip_classify(struct tape *t, struct blip *m, const struct bert_input *in)
+{
+    struct bert_input begun = *in;
+    struct tensor *x;
+
+    begun.first_only = firsts(t, in->texts);
+    x = bert_forward(t, &m->encoder, &begun);
+    x = linear(t, &m->class_hidden, x, ACTIVATION_RELU);
+    return linear(t, &m->class_out, x, ACTIVATION_NONE);
 }
 
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,

@@ -10,6 +10,8 @@ static const struct rename heads[] = {
     { .ours = "text_projection.", .theirs = "text_proj." },
     { .ours = "match_head.", .theirs = "itm_head." },
     { .ours = "match_product.", .theirs = "itm_product." },
+    { .ours = "class_head.hidden.", .theirs = "cls_head.0." },
+    { .ours = "class_head.out.", .theirs = "cls_head.2." },
     { .ours = "temperature", .theirs = "temp" },
     { .ours = "neck.", .theirs = "vision_neck." },
     { .ours = "neck_norm.", .theirs = "vision_neck_norm." },
@@ -91,6 +93,43 @@ static const struct section hf[] = {
     { 0 },
 };
 const struct layout blip_layout_hf = { "Hugging Face", hf, &blip_ties, true };
+
+/* NLVR2: a cross-attention for each of two pictures.  Hugging Face has no such model; a folder of
+ * one keeps the authors' names for the text side, as their other models' folders do. */
+static const struct rename pair_layer[] = {
+    { .ours = "cross.second.query.", .theirs = "crossattention.self1.query." },
+    { .ours = "cross.second.key.", .theirs = "crossattention.self1.key." },
+    { .ours = "cross.second.value.", .theirs = "crossattention.self1.value." },
+    { .ours = "cross.second.out.", .theirs = "crossattention.output.dense1." },
+    { .ours = "cross.merge.", .theirs = "crossattention.output.merge_layer." },
+    { .ours = "cross.query.", .theirs = "crossattention.self0.query." },
+    { .ours = "cross.key.", .theirs = "crossattention.self0.key." },
+    { .ours = "cross.value.", .theirs = "crossattention.self0.value." },
+    { .ours = "cross.out.", .theirs = "crossattention.output.dense0." },
+    { 0 },
+};
+#define PAIR_LAYERS                                                                                \
+    {                                                                                              \
+        "encoder.layer.*.", "text_encoder.encoder.layer.*.", pair_layer                            \
+    }
+
+static const struct section original_pairs[] = {
+    { "vision.block.*.", "visual_encoder.blocks.*.", layout_vit_block },
+    { "vision.", "visual_encoder.", layout_vit },
+    PAIR_LAYERS,
+    TEXT_SECTIONS,
+    { 0 },
+};
+const struct layout blip_layout_original_pairs = { "original", original_pairs, NULL, true };
+
+static const struct section hf_pairs[] = {
+    { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
+    { "vision.", "vision_model.", blip_names_hf_vit },
+    PAIR_LAYERS,
+    TEXT_SECTIONS,
+    { 0 },
+};
+const struct layout blip_layout_hf_pairs = { "Hugging Face", hf_pairs, NULL, true };
 
 static const struct section hf_pooled[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },

@@ -31,7 +31,7 @@ static bool is_hf(const struct model *m)
 
 static bool knows(const struct model *m)
 {
-    return is_hf(m) || blip_is_original(m->weights) || blip_is_nlvr(m->weights);
+    return is_hf(m) || blip_is_original(m->weights);
 }
 
 static void describe(struct model *m, const struct blip *b)
@@ -40,6 +40,7 @@ static void describe(struct model *m, const struct blip *b)
     const struct vit_config *v = &c->vision.vit;
     const char *kind = c->contrastive             ? "two pooled towers"
                        : c->answers               ? "question answering"
+                       : c->text.pairs            ? "NLVR2"
                        : c->decoder && c->encoder ? "pre-training"
                        : c->decoder               ? "captioning"
                                                   : "image-text matching";
@@ -85,16 +86,16 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
 
 static int configure(struct model *m, struct blip_config *c)
 {
-    if (m->weights && blip_is_nlvr(m->weights))
-        return fail_as("unsupported", "BLIP for NLVR2, which compares two pictures, is not "
-                                      "supported; ALBEF's model for NLVR2 is");
-    m->layout = is_hf(m) ? &blip_layout_hf : &blip_layout_original;
-    if (!is_hf(m))
-        return blip_config_original(m->weights, c);
-    if (blip_config_hf(m->config, m->weights, c))
+    bool hf = is_hf(m);
+
+    if (hf ? blip_config_hf(m->config, m->weights, c) : blip_config_original(m->weights, c))
         return -1;
-    if (c->contrastive)
-        m->layout = &blip_layout_hf_pooled;
+    if (c->text.pairs && m->wanted.compat && !strcmp(m->wanted.compat, "hf"))
+        return fail_as("unsupported",
+                       "--compat=hf: Hugging Face's transformers has no BLIP for NLVR2");
+    m->layout = c->contrastive  ? &blip_layout_hf_pooled
+                : c->text.pairs ? (hf ? &blip_layout_hf_pairs : &blip_layout_original_pairs)
+                                : (hf ? &blip_layout_hf : &blip_layout_original);
     return 0;
 }
 
@@ -120,6 +121,21 @@ static float scale_of(const struct blip *b)
     if (b->logit_scale)
         return expf(b->logit_scale->data[0]);
     return b->temperature && b->temperature->data[0] > 0 ? 1 / b->temperature->data[0] : 1;
+}
+
+static const char *const truth[] = { "false", "true" };
+
+/* NLVR2: a text, which is left whole, and two pictures.  Source: salesforce/BLIP
+ * models/blip_nlvr.py, data/nlvr_dataset.py. */
+static void set_pairs(struct model *m, const struct blip_config *c)
+{
+    m->abilities = VLM_MATCH;
+    m->matching.classes = c->classes;
+    m->matching.class_names = truth;
+    m->matching.without_cosine = true;
+    m->image.per_text = 2;
+    m->reading.context = c->text.positions > 512 ? 512 : (int)c->text.positions;
+    m->reading.caption_words = 40;
 }
 
 static int open(struct model *m)
@@ -157,6 +173,8 @@ static int open(struct model *m)
     m->embedding.scale = scale_of(b);
     m->reading.kind = &tokenizer_kind_bert;
     m->reading.clean = original ? CLEAN_OPENAI : CLEAN_HF;
+    if (c.text.pairs)
+        set_pairs(m, &c);
     set_writing(m, &c, original);
     m->writing.rules.positions = (int)c.text.positions;
     describe(m, b);
@@ -201,15 +219,17 @@ static struct tensor *match(struct tape *t, struct model *m, struct tensor *x,
                             const struct image_texts *texts)
 {
     const struct spans *spans = spans_of(t, texts->count, texts->counts);
+    bool two = m->image.per_text == 2;
     struct bert_input in = {
         .ids = grounded(t, m, texts->ids, spans),
         .texts = spans,
-        .image = blip_bridge(t, m->self, x),
-        .images = spans_even(t, (int)x->shape[0], m->image.tokens),
+        .image = two ? every_second(t, x, 0) : blip_bridge(t, m->self, x),
+        .other = two ? every_second(t, x, 1) : NULL,
+        .images = spans_even(t, (int)x->shape[0] / m->image.per_text, m->image.tokens),
         .image_of = texts->image_of,
     };
 
-    return blip_match(t, m->self, &in);
+    return two ? blip_classify(t, m->self, &in) : blip_match(t, m->self, &in);
 }
 
 /* LAVIS chose the seventh of twelve layers; behind the last one [ENC] alone matters. */
