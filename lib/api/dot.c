@@ -11,16 +11,16 @@ void vlm_dot(const float *a, long rows, const float *b, long columns, int width,
 
 struct vlm_duplicates *vlm_duplicates_open(int width, float threshold)
 {
-    return (struct vlm_duplicates *)near_set_new(width, threshold);
+    return (struct vlm_duplicates *)duplicate_set_new(width, threshold);
 }
 
 void vlm_duplicates_find(struct vlm_duplicates *d, const float *vectors, long count, long *of,
                          float *sim)
 {
-    near_set_take((struct near_set *)d, vectors, count, of, sim);
+    duplicate_set_take((struct duplicate_set *)d, vectors, count, of, sim);
 }
 
 void vlm_duplicates_close(struct vlm_duplicates *d)
 {
-    near_set_free((struct near_set *)d);
+    duplicate_set_free((struct duplicate_set *)d);
 }

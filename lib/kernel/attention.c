@@ -85,9 +85,10 @@ void probabilities(const struct attention *a, const struct span *s, const float 
     softmax_rows(a, s, bias, p, stride, row, rows);
 }
 
-/* The same for all of few rows, with no panels but one at a time. */
-static void probabilities_few(const struct attention *a, const struct span *s, float *panel,
-                              const float *bias, float *p, long stride)
+/* The same where rows are so few that reading the keys is the cost: one panel at a time, used once.
+ */
+static void probabilities_memory_bound(const struct attention *a, const struct span *s,
+                                       float *panel, const float *bias, float *p, long stride)
 {
     struct panels cut = panels_of(kernels.panel, s->keys);
 
@@ -211,12 +212,12 @@ static struct source source_of(const struct attention *a, const struct span *s, 
                                int head, float *room)
 {
     long keys = panels_room(s->keys, a->head_width);
-    bool few = s->queries <= kernels.panel->rows;
+    bool memory_bound = s->queries <= kernels.panel->rows;
     struct source from = { .room = room };
 
     if (a->packed)
         from.keys = packed_keys_at(a->packed, a->key_of ? a->key_of[sequence] : sequence, head);
-    else if (!few || a->head_width % kernels.panel->lanes) {
+    else if (!memory_bound || a->head_width % kernels.panel->lanes) {
         keys_arrange(a, s, room);
         from.keys = room;
     }
@@ -243,7 +244,7 @@ static void attend(void *argument, long index, int worker)
         if (from.keys)
             probabilities(a, &s, from.keys, bias, p, stride, row, rows);
         else
-            probabilities_few(a, &s, from.room, bias, p, stride);
+            probabilities_memory_bound(a, &s, from.room, bias, p, stride);
         panel_multiply(kernels.panel, &(struct panel_product){
                                           .x = p,
                                           .x_stride = stride,

@@ -151,7 +151,7 @@ INLINE void store_byte(uint8_t *p, vec v)
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
-/* --- near.c's tiles: bytes times bytes --- */
+/* --- duplicates.c's tiles: bytes times bytes --- */
 
 INLINE __m256i four_bytes(const uint8_t *p)
 {
@@ -164,7 +164,7 @@ INLINE __m256i four_bytes(const uint8_t *p)
 /* maddubs adds two products of bytes in 16 bits: four such sums fit, as 8 62 63 < 2^15. */
 INLINE __m256i sixteen_deep(const __m256i *x, const int8_t *at)
 {
-    const long step = NEAR_COLUMNS * NEAR_STEP;
+    const long step = DUPLICATE_COLUMNS * DUPLICATE_STEP;
     __m256i sum = _mm256_maddubs_epi16(x[0], _mm256_loadu_si256((const void *)at));
 
     UNROLL(3)
@@ -174,21 +174,22 @@ INLINE __m256i sixteen_deep(const __m256i *x, const int8_t *at)
     return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
 }
 
-INLINE void near_rows(const struct near_tile *t, const int rows)
+INLINE void duplicate_rows(const struct duplicate_tile *t, const int rows)
 {
-    __m256i sum[NEAR_ROWS][2], x[4];
-    int32_t sums[NEAR_COLUMNS];
+    __m256i sum[DUPLICATE_ROWS][2], x[4];
+    int32_t sums[DUPLICATE_COLUMNS];
     const int8_t *at = t->panel;
 
     UNROLL(6)
     for (int i = 0; i < rows; i++)
         sum[i][0] = sum[i][1] = _mm256_setzero_si256();
-    for (long k = 0; k < t->depth; k += NEAR_DEPTH, at += NEAR_DEPTH * NEAR_COLUMNS) {
+    for (long k = 0; k < t->depth;
+         k += DUPLICATE_DEPTH, at += DUPLICATE_DEPTH * DUPLICATE_COLUMNS) {
         UNROLL(6)
         for (int i = 0; i < rows; i++) {
             UNROLL(4)
             for (int s = 0; s < 4; s++)
-                x[s] = four_bytes(t->x + i * t->x_stride + k + s * NEAR_STEP);
+                x[s] = four_bytes(t->x + i * t->x_stride + k + s * DUPLICATE_STEP);
             sum[i][0] = _mm256_add_epi32(sum[i][0], sixteen_deep(x, at));
             sum[i][1] = _mm256_add_epi32(sum[i][1], sixteen_deep(x, at + 32));
         }
@@ -197,13 +198,13 @@ INLINE void near_rows(const struct near_tile *t, const int rows)
     for (int i = 0; i < rows; i++) {
         _mm256_storeu_si256((void *)sums, sum[i][0]);
         _mm256_storeu_si256((void *)(sums + 8), sum[i][1]);
-        t->hits[i] = near_hits(t, i, sums);
+        t->hits[i] = duplicate_hits(t, i, sums);
     }
 }
 
-TARGET void near_avx2(const struct near_tile *t)
+TARGET void duplicates_avx2(const struct duplicate_tile *t)
 {
-    ROWS_OF_SIX(near_rows, t);
+    ROWS_OF_SIX(duplicate_rows, t);
 }
 
 /* --- int8.c's tiles, some rows and a panel at a time --- */
@@ -268,5 +269,5 @@ TARGET void byte_tile_avx2(const struct byte_tile *t)
 }
 
 const struct kernels kernels_avx2 =
-    VECTOR_TABLE("avx2", &panel, &panel, near_avx2, byte_tile_avx2, NULL);
+    VECTOR_TABLE("avx2", &panel, &panel, duplicates_avx2, byte_tile_avx2, NULL);
 #endif

@@ -29,17 +29,17 @@ enum activation {
 
 struct panel_kernel;
 
-/* Which of some rows and NEAR_COLUMNS vectors may have a dot product of `threshold` or more; see
- * near.c.  By bytes, and by the length of what the bytes leave out. */
-enum { NEAR_ROWS = 6, NEAR_COLUMNS = 16, NEAR_STEP = 4, NEAR_DEPTH = 16 };
-struct near_tile {
+/* Which of some rows and DUPLICATE_COLUMNS vectors may have a dot product of `threshold` or more;
+ * see duplicates.c.  By bytes, and by the length of what the bytes leave out. */
+enum { DUPLICATE_ROWS = 6, DUPLICATE_COLUMNS = 16, DUPLICATE_STEP = 4, DUPLICATE_DEPTH = 16 };
+struct duplicate_tile {
     const uint8_t *x; /* [rows, depth]: whole numbers 31 more than they are, 0 .. 62 */
     long x_stride;
     const float *x_scale, *x_rest, *x_error;   /* [rows] */
-    int rows;                                  /* NEAR_ROWS at most */
-    const int8_t *panel;                       /* [depth / 4][NEAR_COLUMNS][4]: -63 .. 63 */
-    const float *scale, *begin, *rest, *error; /* [NEAR_COLUMNS] */
-    long depth;                                /* a multiple of NEAR_DEPTH */
+    int rows;                                  /* DUPLICATE_ROWS at most */
+    const int8_t *panel;                       /* [depth / 4][DUPLICATE_COLUMNS][4]: -63 .. 63 */
+    const float *scale, *begin, *rest, *error; /* [DUPLICATE_COLUMNS] */
+    long depth;                                /* a multiple of DUPLICATE_DEPTH */
     float threshold;
     uint16_t *hits; /* [rows]: a bit each */
 };
@@ -97,7 +97,7 @@ struct kernels {
     /* The same number from every variant: fused multiply-adds in order, in stretches of 256 whose
      * sums are added in order. */
     float (*dot_in_order)(const float *a, const float *b, long count);
-    void (*near)(const struct near_tile *t);
+    void (*duplicates)(const struct duplicate_tile *t);
     void (*byte_tile)(const struct byte_tile *t);
     void (*pair_tile)(const struct pair_tile *t); /* NULL: f32 are multiplied as f32 */
     /* One row of numbers as `pieces` rows of bytes, `stride` apart, and the row's scale; see
@@ -216,14 +216,15 @@ const char *blas_name(void);
  */
 void dots(const float *a, long rows, const float *b, long columns, long width, float *out);
 
-/* near.c - near duplicates among unit vectors of one width, in the order in which they come
+/* duplicates.c - near duplicates among unit vectors of one width, in the order in which they come
  *
  * of[i] becomes the number, from 0, of the first kept vector whose dot product with vector i, as
  * dot_in_order(), is `threshold` or more, and sim[i] that product, within [-1, 1]; or -1, and the
  * vector is kept under the next number.  How many come at a time has no influence. */
-struct near_set *near_set_new(long width, float threshold);
-void near_set_take(struct near_set *s, const float *vectors, long count, long *of, float *sim);
-void near_set_free(struct near_set *s); /* NULL is nothing */
+struct duplicate_set *duplicate_set_new(long width, float threshold);
+void duplicate_set_take(struct duplicate_set *s, const float *vectors, long count, long *of,
+                        float *sim);
+void duplicate_set_free(struct duplicate_set *s); /* NULL is nothing */
 
 /* attention.c, attention_backward.c - softmax(scale q k^T + mask) v for many short sequences, on
  * the pool

@@ -137,7 +137,7 @@ static inline long round_up(long n, long to)
 /* rows(t, t->rows), of at most six, each number of them compiled by itself: its loops unroll. */
 #define ROWS_OF_SIX(rows_, t)                                                                      \
     do {                                                                                           \
-        static_assert(NEAR_ROWS == 6, "one case a number of rows");                                \
+        static_assert(DUPLICATE_ROWS == 6, "one case a number of rows");                           \
         switch ((t)->rows) {                                                                       \
         case 1:                                                                                    \
             rows_(t, 1);                                                                           \
@@ -177,21 +177,22 @@ static inline __attribute__((always_inline)) float sum_in_order(const float *a, 
     return all;
 }
 
-/* The columns of a tile whose bound reaches the threshold, see near.c: exact products of the whole
- * numbers, the Cauchy-Schwarz inequality for the rest, and what rounding to whole numbers lost. */
-static inline __attribute__((always_inline)) uint16_t near_hits(const struct near_tile *t, int row,
-                                                                const int32_t *sums)
+/* The columns of a tile whose bound reaches the threshold, see duplicates.c: exact products of the
+ * whole numbers, the Cauchy-Schwarz inequality for the rest, and what rounding to whole numbers
+ * lost. */
+static inline __attribute__((always_inline)) uint16_t duplicate_hits(const struct duplicate_tile *t,
+                                                                     int row, const int32_t *sums)
 {
     float scale = t->x_scale[row], rest = t->x_rest[row], error = t->x_error[row], some = 0;
-    float bound[NEAR_COLUMNS];
+    float bound[DUPLICATE_COLUMNS];
     unsigned hits = 0;
 
-    for (int j = 0; j < NEAR_COLUMNS; j++) {
+    for (int j = 0; j < DUPLICATE_COLUMNS; j++) {
         bound[j] = scale * (t->scale[j] * (float)sums[j] - t->begin[j]) + rest * t->rest[j] +
                    t->error[j] * (1 + error) + error;
         some = bound[j] >= t->threshold ? 1 : some;
     }
-    for (int j = 0; some > 0 && j < NEAR_COLUMNS; j++)
+    for (int j = 0; some > 0 && j < DUPLICATE_COLUMNS; j++)
         hits |= (unsigned)(bound[j] >= t->threshold) << j;
     return (uint16_t)hits;
 }
@@ -352,8 +353,8 @@ extern const struct kernels kernels_scalar, kernels_scalar_bf16;
 extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_bf16, kernels_amx;
 extern const struct unit unit_amx;
 extern const struct int8_kernel int8_vnni;
-void near_avx2(const struct near_tile *t);
-void near_vnni(const struct near_tile *t);
+void duplicates_avx2(const struct duplicate_tile *t);
+void duplicates_vnni(const struct duplicate_tile *t);
 void byte_tile_avx2(const struct byte_tile *t);
 void byte_tile_vnni(const struct byte_tile *t);
 void pair_tile_avx512(const struct pair_tile *t);

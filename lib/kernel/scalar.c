@@ -158,17 +158,18 @@ static float dot_in_order(const float *a, const float *b, long count)
 
 /* The bytes of a panel lie as [depth / 4][16][4]: four numbers of one column stand together, as the
  * instructions for bytes take them. */
-static void near(const struct near_tile *t)
+static void duplicates(const struct duplicate_tile *t)
 {
     for (int i = 0; i < t->rows; i++) {
         const uint8_t *x = t->x + i * t->x_stride;
-        int32_t sums[NEAR_COLUMNS] = { 0 };
+        int32_t sums[DUPLICATE_COLUMNS] = { 0 };
 
         for (long k = 0; k < t->depth; k++)
-            for (int j = 0; j < NEAR_COLUMNS; j++)
+            for (int j = 0; j < DUPLICATE_COLUMNS; j++)
                 sums[j] +=
-                    x[k] * t->panel[(k / NEAR_STEP * NEAR_COLUMNS + j) * NEAR_STEP + k % NEAR_STEP];
-        t->hits[i] = near_hits(t, i, sums);
+                    x[k] * t->panel[(k / DUPLICATE_STEP * DUPLICATE_COLUMNS + j) * DUPLICATE_STEP +
+                                    k % DUPLICATE_STEP];
+        t->hits[i] = duplicate_hits(t, i, sums);
     }
 }
 
@@ -312,7 +313,7 @@ static const struct panel_kernel panel = {
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
-        .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .near = near,                      \
+        .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .duplicates = duplicates,          \
         .byte_tile = byte_tile, .split_bytes = split_bytes, .widen = widen, .narrow = narrow,      \
         .panel = &panel, .packed_engine = &panel, __VA_ARGS__                                      \
     }

@@ -99,10 +99,10 @@ static void walk(const struct part *p)
 {
     const struct unit_work *w = p->plan->work;
     long steps = p->count * p->plan->stretches;
-    bool few = p->rows <= UNIT_ROWS;
+    bool memory_bound = p->rows <= UNIT_ROWS; /* each panel is used once: arrange it on the way */
     struct unit_panel now = panel_of(p, 0), coming = now;
 
-    if (!few)
+    if (!memory_bound)
         w->unit->right(&now);
     for (long at = 0; at < steps; at++, now = coming) {
         long stretch = at / p->count, panel = at % p->count;
@@ -125,8 +125,8 @@ static void walk(const struct part *p)
             .rows = p->rows,
             .columns = now.columns,
             .depth = now.depth,
-            .coming = few || last ? NULL : &coming,
-            .panel = few ? &now : NULL,
+            .coming = memory_bound || last ? NULL : &coming,
+            .panel = memory_bound ? &now : NULL,
         });
         if (stretch + 1 == p->plan->stretches)
             w->finish(w, sums, p->first + panel, p->row, p->rows);

@@ -262,11 +262,11 @@ static const struct panel_kernel panel = {
     .transpose_half = transpose_half,
 };
 
-#define VECTOR_TABLE(text, plain_panel, engine, near_tile_of, byte_tile_of, pair_tile_of)          \
+#define VECTOR_TABLE(text, plain_panel, engine, duplicate_tile_of, byte_tile_of, pair_tile_of)     \
     {                                                                                              \
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
-        .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .near = near_tile_of,              \
+        .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .duplicates = duplicate_tile_of,   \
         .byte_tile = byte_tile_of, .split_bytes = split_bytes, .widen = widen, .narrow = narrow,   \
         .panel = plain_panel, .packed_engine = engine, .pair_tile = pair_tile_of                   \
     }

@@ -217,39 +217,39 @@ static TARGET void tile(const struct int8_tile *t)
         tile_of(t, 1);
 }
 
-/* --- near.c's tiles --- */
+/* --- duplicates.c's tiles --- */
 
 /* Two chains of sums a row: an addition need not wait for the one before. */
-INLINE void near_rows(const struct near_tile *t, const int rows)
+INLINE void duplicate_rows(const struct duplicate_tile *t, const int rows)
 {
-    __m512i sum[NEAR_ROWS][2];
-    int32_t sums[NEAR_COLUMNS], bytes;
+    __m512i sum[DUPLICATE_ROWS][2];
+    int32_t sums[DUPLICATE_COLUMNS], bytes;
     const int8_t *panel = t->panel;
 
     UNROLL(6)
     for (int i = 0; i < rows; i++)
         sum[i][0] = sum[i][1] = _mm512_setzero_si512();
-    for (long k = 0; k < t->depth; k += 2 * NEAR_STEP, panel += 2 * LINE) {
+    for (long k = 0; k < t->depth; k += 2 * DUPLICATE_STEP, panel += 2 * LINE) {
         __m512i even = _mm512_loadu_si512(panel), odd = _mm512_loadu_si512(panel + LINE);
 
         UNROLL(6)
         for (int i = 0; i < rows; i++) {
             memcpy(&bytes, t->x + i * t->x_stride + k, sizeof bytes);
             sum[i][0] = add_fours(sum[i][0], _mm512_set1_epi32(bytes), even);
-            memcpy(&bytes, t->x + i * t->x_stride + k + NEAR_STEP, sizeof bytes);
+            memcpy(&bytes, t->x + i * t->x_stride + k + DUPLICATE_STEP, sizeof bytes);
             sum[i][1] = add_fours(sum[i][1], _mm512_set1_epi32(bytes), odd);
         }
     }
     UNROLL(6)
     for (int i = 0; i < rows; i++) {
         _mm512_storeu_si512(sums, _mm512_add_epi32(sum[i][0], sum[i][1]));
-        t->hits[i] = near_hits(t, i, sums);
+        t->hits[i] = duplicate_hits(t, i, sums);
     }
 }
 
-TARGET void near_vnni(const struct near_tile *t)
+TARGET void duplicates_vnni(const struct duplicate_tile *t)
 {
-    ROWS_OF_SIX(near_rows, t);
+    ROWS_OF_SIX(duplicate_rows, t);
 }
 
 /* --- int8.c's tiles --- */

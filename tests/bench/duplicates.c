@@ -72,12 +72,12 @@ static struct result find(const float *x, long count, long width, float threshol
     struct result r = { .of = xalloc((size_t)count, sizeof *r.of) };
     float *sim = xalloc((size_t)count, sizeof *sim);
     double wall = seconds(CLOCK_MONOTONIC), processor = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    struct near_set *s = near_set_new(width, threshold);
+    struct duplicate_set *s = duplicate_set_new(width, threshold);
 
     for (long i = 0; i < count; i += AT_ONCE)
-        near_set_take(s, x + i * width, count - i < AT_ONCE ? count - i : AT_ONCE, r.of + i,
-                      sim + i);
-    near_set_free(s);
+        duplicate_set_take(s, x + i * width, count - i < AT_ONCE ? count - i : AT_ONCE, r.of + i,
+                           sim + i);
+    duplicate_set_free(s);
     r.wall = seconds(CLOCK_MONOTONIC) - wall;
     r.processor = seconds(CLOCK_PROCESS_CPUTIME_ID) - processor;
     for (long i = 0; i < count; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * kernel_near.c - dot products of all pairs, and near duplicates, in every variant beside loops
+ * kernel_duplicates.c - dot products of all pairs, and near duplicates, in every variant beside
+ * loops
  *
  * Nothing here has a tolerance: the sum of dot_in_order() is one number, and what is near is
  * decided by it.
@@ -113,7 +114,7 @@ struct set {
     float threshold;
 };
 
-static void test_near(const struct set *s)
+static void test_duplicates(const struct set *s)
 {
     float *x = cloud(s->count, s->width, s->centres, s->spread, s->spikes);
     float *want_sim = xalloc((size_t)s->count, sizeof *want_sim);
@@ -122,24 +123,24 @@ static void test_near(const struct set *s)
     float *sim = xalloc((size_t)s->count, sizeof *sim);
 
     for (int v = 0; v < COUNT(variants); v++) {
-        struct near_set *set = near_set_new(s->width, s->threshold);
+        struct duplicate_set *set = duplicate_set_new(s->width, s->threshold);
         long wrong = 0, at_once = (long)(int[]){ 1, 500, 7, 64, 200, 33 }[v];
 
         if (!kernels_supported(variants[v])) {
-            near_set_free(set);
+            duplicate_set_free(set);
             continue;
         }
         kernels_use(variants[v]);
         for (long i = 0; i < s->count; i += at_once)
-            near_set_take(set, x + i * s->width, s->count - i < at_once ? s->count - i : at_once,
-                          of + i, sim + i);
+            duplicate_set_take(set, x + i * s->width,
+                               s->count - i < at_once ? s->count - i : at_once, of + i, sim + i);
         found = 0;
         for (long i = 0; i < s->count; i++) {
             wrong += of[i] != want[i] || (of[i] >= 0 && sim[i] != want_sim[i]);
             found += of[i] >= 0;
         }
         ok(!wrong, "%s: near duplicates, %s, %ld at once", variants[v], s->name, at_once);
-        near_set_free(set);
+        duplicate_set_free(set);
     }
     ok(found > s->count / 20, "%s: %ld of %ld are near", s->name, found, s->count);
     kernels_use(NULL);
@@ -176,7 +177,7 @@ int main(void)
     }
     kernels_use(NULL);
     for (int i = 0; i < COUNT(sets); i++)
-        test_near(&sets[i]);
+        test_duplicates(&sets[i]);
     pool_stop();
     return done();
 }

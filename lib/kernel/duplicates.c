@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * near.c - near duplicates among unit vectors: exact, at the speed of bytes
+ * duplicates.c - near duplicates among unit vectors: exact, at the speed of bytes
  *
  * A vector is kept unless its dot product with one kept before reaches the threshold.  Few pairs
  * come near it, so most are passed by for a bound.  With x = s q + e, q whole numbers of some bits,
@@ -36,22 +36,22 @@ enum {
     EXACT_COST = 600, /* of a pair that is looked at, in products of bytes */
 };
 
-struct near_set {
+struct duplicate_set {
     long width, padded,
-        depth; /* padded: to a multiple of NEAR_DEPTH; depth: that the bound reads */
+        depth; /* padded: to a multiple of DUPLICATE_DEPTH; depth: that the bound reads */
     float threshold;
     long count, room;
     float *vectors;              /* [room, width] */
     int8_t *panels;              /* [room / 16][padded / 4][16][4] */
     float *scale;                /* [room] */
-    float *begin, *rest, *error; /* [room]: of the present depth; see struct near_tile */
+    float *begin, *rest, *error; /* [room]: of the present depth; see struct duplicate_tile */
     long next_look;
     atomic_long hits, pairs; /* since the depth was chosen */
 };
 
 /* Vectors that came. */
 struct arrivals {
-    struct near_set *set;
+    struct duplicate_set *set;
     const float *vectors;
     int count;
     uint8_t *bytes; /* [count, stride] */
@@ -83,8 +83,8 @@ static long whole(float x, float scale, long limit)
 }
 
 /* What the bound needs of a vector's first `depth` and the rest. */
-static void measure(const struct near_set *s, const float *x, float scale, long limit, float *rest,
-                    float *error)
+static void measure(const struct duplicate_set *s, const float *x, float scale, long limit,
+                    float *rest, float *error)
 {
     double squares = 0, lost = 0;
 
@@ -102,14 +102,15 @@ static void measure(const struct near_set *s, const float *x, float scale, long 
 
 /* --- the kept vectors --- */
 
-static int8_t *byte_at(const struct near_set *s, long vector, long i)
+static int8_t *byte_at(const struct duplicate_set *s, long vector, long i)
 {
-    return s->panels + vector / NEAR_COLUMNS * NEAR_COLUMNS * s->padded +
-           (i / NEAR_STEP * NEAR_COLUMNS + vector % NEAR_COLUMNS) * NEAR_STEP + i % NEAR_STEP;
+    return s->panels + vector / DUPLICATE_COLUMNS * DUPLICATE_COLUMNS * s->padded +
+           (i / DUPLICATE_STEP * DUPLICATE_COLUMNS + vector % DUPLICATE_COLUMNS) * DUPLICATE_STEP +
+           i % DUPLICATE_STEP;
 }
 
 /* Sums of arriving bytes are 31 q_y too large. */
-static void describe(const struct near_set *s, long vector)
+static void describe(const struct duplicate_set *s, long vector)
 {
     long sum = 0;
 
@@ -122,14 +123,15 @@ static void describe(const struct near_set *s, long vector)
 
 static void describe_panel(void *argument, long index, int worker)
 {
-    const struct near_set *s = argument;
+    const struct duplicate_set *s = argument;
 
     (void)worker;
-    for (long i = index * NEAR_COLUMNS; i < (index + 1) * NEAR_COLUMNS && i < s->count; i++)
+    for (long i = index * DUPLICATE_COLUMNS; i < (index + 1) * DUPLICATE_COLUMNS && i < s->count;
+         i++)
         describe(s, i);
 }
 
-static void grow(struct near_set *s)
+static void grow(struct duplicate_set *s)
 {
     long old = s->room, room = old ? 2 * old : 1024;
     size_t n = (size_t)room;
@@ -148,7 +150,7 @@ static void grow(struct near_set *s)
     s->room = room;
 }
 
-static void keep(struct near_set *s, const float *x)
+static void keep(struct duplicate_set *s, const float *x)
 {
     long at = s->count;
 
@@ -164,15 +166,15 @@ static void keep(struct near_set *s, const float *x)
 
 /* --- the depth --- */
 
-static long depth_within(const struct near_set *s, double depth)
+static long depth_within(const struct duplicate_set *s, double depth)
 {
-    long d = round_up((long)depth, NEAR_DEPTH);
+    long d = round_up((long)depth, DUPLICATE_DEPTH);
 
     return d < LEAST ? (LEAST < s->padded ? LEAST : s->padded) : d < s->padded ? d : s->padded;
 }
 
 /* A deeper bound lets fewer pairs through.  What they cost should be some of what it costs. */
-static void choose_depth(struct near_set *s)
+static void choose_depth(struct duplicate_set *s)
 {
     double pairs = (double)atomic_load(&s->pairs), hits = (double)atomic_load(&s->hits);
     double ratio = pairs > 0 ? hits / pairs * EXACT_COST / (double)s->depth : 0.1;
@@ -186,18 +188,18 @@ static void choose_depth(struct near_set *s)
     if (depth == s->depth)
         return;
     s->depth = depth;
-    pool_run(describe_panel, s, (s->count + NEAR_COLUMNS - 1) / NEAR_COLUMNS);
+    pool_run(describe_panel, s, (s->count + DUPLICATE_COLUMNS - 1) / DUPLICATE_COLUMNS);
 }
 
 /* --- those that come --- */
 
-static float product_of(const struct near_set *s, const float *a, const float *b)
+static float product_of(const struct duplicate_set *s, const float *a, const float *b)
 {
     return fminf(fmaxf(kernels.dot_in_order(a, b, s->width), -1), 1); /* rounding may lead past 1 */
 }
 
 /* What two orders of a sum of unit vectors' products may differ by: 2^-24 for each addition. */
-static bool is_near(const struct near_set *s, const float *a, const float *b)
+static bool is_duplicate(const struct duplicate_set *s, const float *a, const float *b)
 {
     float room = 1.2e-7f * (float)s->width + 1e-6f;
 
@@ -208,7 +210,7 @@ static bool is_near(const struct near_set *s, const float *a, const float *b)
 static void arrive(void *argument, long i, int worker)
 {
     struct arrivals *a = argument;
-    const struct near_set *s = a->set;
+    const struct duplicate_set *s = a->set;
     const float *x = a->vectors + i * s->width;
     uint8_t *to = a->bytes + i * a->stride;
 
@@ -230,31 +232,32 @@ static void lower(atomic_long *to, long value)
 
 static void look(struct arrivals *a, int i, long panel, unsigned hits)
 {
-    const struct near_set *s = a->set;
+    const struct duplicate_set *s = a->set;
     const float *x = a->vectors + i * s->width;
 
-    for (long j = panel * NEAR_COLUMNS; hits; hits >>= 1, j++)
-        if (hits & 1 && j < atomic_load(&a->first[i]) && is_near(s, x, s->vectors + j * s->width))
+    for (long j = panel * DUPLICATE_COLUMNS; hits; hits >>= 1, j++)
+        if (hits & 1 && j < atomic_load(&a->first[i]) &&
+            is_duplicate(s, x, s->vectors + j * s->width))
             lower(&a->first[i], j);
 }
 
 static void pass_by(void *argument, long index, int worker)
 {
     struct arrivals *a = argument;
-    struct near_set *s = a->set;
-    long panels = (s->count + NEAR_COLUMNS - 1) / NEAR_COLUMNS, found = 0;
+    struct duplicate_set *s = a->set;
+    long panels = (s->count + DUPLICATE_COLUMNS - 1) / DUPLICATE_COLUMNS, found = 0;
     long first = index * PIECE, end = first + PIECE < panels ? first + PIECE : panels;
-    uint16_t hits[NEAR_ROWS];
+    uint16_t hits[DUPLICATE_ROWS];
 
     (void)worker;
     for (long p = first; p < end; p++) {
-        const int8_t *next = s->panels + (p + 1) * NEAR_COLUMNS * s->padded;
+        const int8_t *next = s->panels + (p + 1) * DUPLICATE_COLUMNS * s->padded;
 
-        for (int i = 0; i < a->count; i += NEAR_ROWS) {
-            long at = p * NEAR_COLUMNS;
-            int rows = a->count - i < NEAR_ROWS ? a->count - i : NEAR_ROWS;
+        for (int i = 0; i < a->count; i += DUPLICATE_ROWS) {
+            long at = p * DUPLICATE_COLUMNS;
+            int rows = a->count - i < DUPLICATE_ROWS ? a->count - i : DUPLICATE_ROWS;
 
-            kernels.near(&(struct near_tile){
+            kernels.duplicates(&(struct duplicate_tile){
                 .x = a->bytes + i * a->stride,
                 .x_stride = a->stride,
                 .x_scale = a->scale + i,
@@ -277,18 +280,18 @@ static void pass_by(void *argument, long index, int worker)
                 look(a, i + r, p, hits[r]);
             }
             if (i == 0 && p + 1 < end) /* panels lie apart where the depth is short */
-                for (long line = 0; line < s->depth * NEAR_COLUMNS; line += LINE)
+                for (long line = 0; line < s->depth * DUPLICATE_COLUMNS; line += LINE)
                     __builtin_prefetch(next + line);
         }
     }
     atomic_fetch_add(&s->hits, found);
-    atomic_fetch_add(&s->pairs, (end - first) * NEAR_COLUMNS * a->count);
+    atomic_fetch_add(&s->pairs, (end - first) * DUPLICATE_COLUMNS * a->count);
 }
 
 static void take_some(struct arrivals *a, long *of, float *sim)
 {
-    struct near_set *s = a->set;
-    long before = s->count, panels = (s->count + NEAR_COLUMNS - 1) / NEAR_COLUMNS;
+    struct duplicate_set *s = a->set;
+    long before = s->count, panels = (s->count + DUPLICATE_COLUMNS - 1) / DUPLICATE_COLUMNS;
 
     pool_run(arrive, a, a->count);
     pool_run(pass_by, a, (panels + PIECE - 1) / PIECE);
@@ -297,7 +300,7 @@ static void take_some(struct arrivals *a, long *of, float *sim)
         long first = atomic_load(&a->first[i]);
 
         for (long j = before; first == LONG_MAX && j < s->count; j++) /* those of this time */
-            if (is_near(s, x, s->vectors + j * s->width))
+            if (is_duplicate(s, x, s->vectors + j * s->width))
                 first = j;
         of[i] = first == LONG_MAX ? -1 : first;
         if (of[i] < 0)
@@ -309,7 +312,8 @@ static void take_some(struct arrivals *a, long *of, float *sim)
         choose_depth(s);
 }
 
-void near_set_take(struct near_set *s, const float *vectors, long count, long *of, float *sim)
+void duplicate_set_take(struct duplicate_set *s, const float *vectors, long count, long *of,
+                        float *sim)
 {
     struct arrivals *a = xalloc(1, sizeof *a);
 
@@ -333,20 +337,20 @@ static float reachable(float threshold, long width)
 }
 
 /* Of random vectors the rest alone reaches the threshold until 1 - depth / width is below it. */
-struct near_set *near_set_new(long width, float threshold)
+struct duplicate_set *duplicate_set_new(long width, float threshold)
 {
-    struct near_set *s = xalloc(1, sizeof *s);
+    struct duplicate_set *s = xalloc(1, sizeof *s);
 
     assert(width > 0);
     s->width = width;
-    s->padded = round_up(width, NEAR_DEPTH);
+    s->padded = round_up(width, DUPLICATE_DEPTH);
     s->threshold = reachable(threshold, width);
     s->depth = depth_within(s, (1.1 - (double)s->threshold) * (double)width);
     s->next_look = FIRST_LOOK;
     return s;
 }
 
-void near_set_free(struct near_set *s)
+void duplicate_set_free(struct duplicate_set *s)
 {
     if (!s)
         return;
