@@ -17,7 +17,7 @@ const BINS = 40, CARD_WIDTH = 230, CARD_HEIGHT = 290, GAP = 8, MOST_CARDS = 200,
 const $ = (id) => document.getElementById(id);
 const head = JSON.parse($('head').textContent);
 const rows = JSON.parse($('records').textContent).map((r, index) => ({
-    index, state: r[0], picture: r[1], heat: r[2], id: r[3], hash: r[4], record: r[5], textField: r[6], of: r[7], key: '',
+    index, state: r[0], picture: r[1], heatmaps: r[2], id: r[3], hash: r[4], record: r[5], textField: r[6], of: r[7], key: '',
 }));
 const pictures = $('pictures').textContent.trim();
 const inline = pictures ? pictures.split('\n') : [];

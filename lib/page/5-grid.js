@@ -206,16 +206,16 @@ function makeCard(row, place) {
     const card = make('li', 'card'), picture = make('div', 'picture');
     picture.append(pictureOf(row.picture, visible(nameOf(row))), make('span', 'state ' + STATE[row.state], STATE[row.state]));
     card.append(picture);
-    if (row.heat.length) {
+    if (row.heatmaps.length) {
         let at = -1; /* of the heat map that is shown; -1: the picture */
-        card.dataset.heat = '1';
-        card.showHeat = (next) => {
+        card.dataset.heatmap = '1';
+        card.showHeatmap = (next) => {
             at = next;
-            showPicture(card, at < 0 ? row.picture : row.heat[at], visible(nameOf(row)) + (at < 0 ? '' : `, heat map ${at + 1}`));
+            showPicture(card, at < 0 ? row.picture : row.heatmaps[at], visible(nameOf(row)) + (at < 0 ? '' : `, heat map ${at + 1}`));
         };
-        card.nextHeat = () => card.showHeat(at + 1 < row.heat.length ? at + 1 : -1);
-        picture.addEventListener('pointerenter', () => card.showHeat(0));
-        picture.addEventListener('pointerleave', () => card.showHeat(-1));
+        card.nextHeatmap = () => card.showHeatmap(at + 1 < row.heatmaps.length ? at + 1 : -1);
+        picture.addEventListener('pointerenter', () => card.showHeatmap(0));
+        picture.addEventListener('pointerleave', () => card.showHeatmap(-1));
     }
     if (groups().size && groupOf().has(row) && groupOf().get(row).length > 1)
         card.append(groupLine(row, card));
@@ -240,7 +240,7 @@ function makeCard(row, place) {
 function showDetails(row) {
     const box = $('details-fields'), blind = $('blind').checked;
     $('details-name').textContent = visible(nameOf(row));
-    $('details-pictures').replaceChildren(...[row.picture, ...row.heat].map((which, i) =>
+    $('details-pictures').replaceChildren(...[row.picture, ...row.heatmaps].map((which, i) =>
         pictureOf(which, i ? `heat map ${i}` : visible(nameOf(row)))));
     box.replaceChildren();
     for (const name of Object.keys(row.record)) {
@@ -297,7 +297,7 @@ const acts = {
     p: () => judge(true),
     x: () => judge(false),
     u: () => judge(null),
-    h: () => cards.has(current) && cards.get(current).nextHeat && cards.get(current).nextHeat(),
+    h: () => cards.has(current) && cards.get(current).nextHeatmap && cards.get(current).nextHeatmap(),
 };
 
 document.addEventListener('keydown', (event) => {

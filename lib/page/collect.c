@@ -9,7 +9,7 @@
 #include "page/parts.h"
 #include "vlm.h"
 
-enum { HEATS = 4 /* heat maps of a record that are shown */, PICTURES = 1 + HEATS };
+enum { HEATMAPS = 4 /* heat maps of a record that are shown */, PICTURES = 1 + HEATMAPS };
 
 struct page *page_open(const struct page_options *o)
 {
@@ -144,7 +144,7 @@ static void make_one(const struct page *p, struct buffer *bytes, struct small *s
     buffer_free(bytes);
 }
 
-static void make_heat(const struct page *p, struct span value, struct small *s)
+static void make_heatmap(const struct page *p, struct span value, struct small *s)
 {
     struct buffer bytes = { 0 };
     char *path = json_text(value);
@@ -174,10 +174,10 @@ static void make(void *argument, long index, int worker)
     if (!record_find(r, "heatmap", &value))
         return;
     if (value.data[0] == '"')
-        make_heat(m->p, value, s);
+        make_heatmap(m->p, value, s);
     else
         while (json_each(value, &at, &none, &item))
-            make_heat(m->p, item, s);
+            make_heatmap(m->p, item, s);
 }
 
 static int keep_picture(struct page *p, struct small *s, int which)
@@ -203,8 +203,8 @@ static int keep_record(struct page *p, const struct record *r, struct small *s, 
     struct entry e = { .index = p->seen, .priority = s->priority, .stratum = s->stratum };
 
     e.picture = s->jpeg[0] ? p->picture_count : -1;
-    e.heat = p->picture_count + (s->jpeg[0] != NULL);
-    e.heats = s->count > 1 ? s->count - 1 : 0;
+    e.heatmap = p->picture_count + (s->jpeg[0] != NULL);
+    e.heatmaps = s->count > 1 ? s->count - 1 : 0;
     for (int i = 0; i < s->count; i++)
         if (s->jpeg[i] && keep_picture(p, s, i))
             return -1;

@@ -19,7 +19,8 @@ struct entry {                      /* a record that the page shows */
     uint64_t index, priority, hash; /* hash: of its row */
     long long at;                   /* of its row in the temporary file */
     int size, stratum;
-    int picture, heat, heats; /* numbers of its picture, -1: none, and of its first heat map */
+    int picture, heatmap,
+        heatmaps; /* numbers of its picture, -1: none, and of its first heat map */
 };
 struct stratum {
     struct entry *list; /* without a sample: all, in order; with one: a heap, worst first */

@@ -133,7 +133,7 @@ static int put_records(struct writing *w)
         buffer_printf(&line, "%s[%d,%d,[", i ? ",\n" : "\n", e->stratum / (SCORE_BINS + 1),
                       e->picture < 0 ? -1 : next);
         next += e->picture >= 0;
-        for (int k = 0; k < e->heats; k++)
+        for (int k = 0; k < e->heatmaps; k++)
             buffer_printf(&line, "%s%d", k ? "," : "", next++);
         buffer_string(&line, "],");
         status = read_back(w->p, e->at, e->size, &row);
@@ -289,8 +289,8 @@ static void gather(struct writing *w)
         p->hash = hash_bytes(&e->hash, sizeof e->hash, p->hash);
         if (e->picture >= 0)
             w->picture[w->pictures++] = e->picture;
-        for (int k = 0; k < e->heats; k++)
-            w->picture[w->pictures++] = e->heat + k;
+        for (int k = 0; k < e->heatmaps; k++)
+            w->picture[w->pictures++] = e->heatmap + k;
     }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * heat.c - maps over images: PNG files that can be read back, and what the drawing promises
+ * heatmap.c - maps over images: PNG files that can be read back, and what the drawing promises
  */
 #include <stdlib.h>
 #include <string.h>
