@@ -21,6 +21,7 @@
 #include "decode/decode.h"
 
 enum { BLOCK = 128 }; /* scores looked over at once */
+static const double worst_of_none = -1e9; /* the rank of a place that no text has taken yet */
 
 struct row {
     int *ids; /* [max_length] */
@@ -234,7 +235,7 @@ static bool can_improve(const struct beam_search *b, double best)
     const struct decoding *d = b->rules;
     int length =
         d->early == EARLY_NEVER && d->length_penalty > 0 ? d->max_length : b->rows[0].count;
-    double worst = b->full == d->beams ? b->held[b->full - 1].rank : -1e9;
+    double worst = b->full == d->beams ? b->held[b->full - 1].rank : worst_of_none;
 
     return over_length(d, best, length - b->prompt) > worst;
 }
@@ -303,11 +304,25 @@ static struct hypothesis result(const struct finished *f)
     return h;
 }
 
+/* Under a length penalty of -40 no text can beat the score of none, -1e9, and the search ends with
+ * its first step.  What is left is the prompt, as in transformers. */
+static void hold_prompt(struct beam_search *b)
+{
+    struct row prompt = b->rows[0];
+
+    prompt.count = b->prompt;
+    row_set(&b->held[0].row, &prompt, -1);
+    b->held[0].rank = worst_of_none;
+    b->full = 1;
+}
+
 /* Asked for more than there are, the last one stands in. */
 void beam_results(struct beam_search *b, struct hypothesis *out)
 {
     int beams = b->rules->beams;
 
+    if (!b->full)
+        hold_prompt(b);
     for (int i = 0; i < b->rules->sequences; i++)
         out[i] = result(&b->held[i < b->full ? i : b->full - 1]);
     for (int i = 0; i <= beams; i++) {

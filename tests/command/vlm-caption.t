@@ -20,6 +20,8 @@ caption -n 3 a.ppm >out
 is "$(jq -c '[(.captions|length),(.logprob|length),has("caption")]' out)" '[3,3,false]' '-n 3'
 is "$(jq -c '.captions|unique|length' out)" 3 '... three different ones'
 is "$(caption --beam 5 -n 2 a.ppm | jq '.captions|length')" 2 'two of five beams'
+is "$(vlm-caption -m "$blip/hf-caption" --beam 4 -n 2 --length-penalty -40 a.ppm | jq -c .captions)" '["",""]' \
+    'a length penalty that no text can bear leaves the prompt alone'
 status 2 'more captions than beams' vlm-caption -m "$blip/caption.pth" --beam 2 -n 3 a.ppm
 is "$(caption --beam 1 --max-length 6 a.ppm | jq -r '.caption|split(" ")|length <= 2')" true '--max-length counts the prompt'
 a=$(caption --sample --seed 1 a.ppm)
