@@ -4,6 +4,7 @@
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
+#include <pthread.h>
 #include "base/core.h"
 
 /* thread.c - one pool for everything
@@ -25,5 +26,23 @@ void pool_run(pool_task task, void *argument, long count);
 /* The same in the background, at low priority; `task` must not wait for other jobs. */
 struct job *pool_submit(pool_task task, void *argument, long count);
 void pool_finish(struct job *job); /* helps, waits, frees the job; NULL is nothing */
+
+/* budget.c - an amount that threads share, such as the bytes of pictures that are decoded at once
+ *
+ * A share waits until it fits within `most` beside those of others.  One larger than all of it
+ * waits until no other is taken, so that everything is done in the end.  No thread may take a
+ * second share before it has given back its first.
+ */
+struct budget {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t used;
+};
+#define BUDGET_INITIALIZER                                                                         \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                                     \
+    }
+void budget_take(struct budget *b, size_t size, size_t most); /* any thread; waits */
+void budget_give(struct budget *b, size_t size);              /* what was taken */
 
 #endif

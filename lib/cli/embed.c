@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * embed.c - a record's image and texts on their way through a model
  */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "cli/cli.h"
 
 enum { TEXTS_AT_ONCE = 64 };
@@ -51,28 +51,17 @@ int embed_known(struct embedding *e, struct record *r, unsigned sides)
                               : 0;
 }
 
-/* A budget of the bytes that are decoded at once, over all threads.  An image that takes more is
- * decoded when no other is. */
-static pthread_mutex_t budget_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t budget_changed = PTHREAD_COND_INITIALIZER;
-static size_t budget_used;
+/* Of the bytes that are decoded at once, over all threads. */
+static struct budget decoded = BUDGET_INITIALIZER;
 
 int image_within_budget(const struct vlm *m, const struct buffer *bytes, float *pixels)
 {
     size_t size = vlm_image_memory(bytes->data, bytes->size, settings.max_pixels);
-    size_t most = (size_t)settings.memory << 20;
     int result;
 
-    pthread_mutex_lock(&budget_lock);
-    while (budget_used && budget_used + size > most)
-        pthread_cond_wait(&budget_changed, &budget_lock);
-    budget_used += size;
-    pthread_mutex_unlock(&budget_lock);
+    budget_take(&decoded, size, (size_t)settings.memory << 20);
     result = vlm_read_image(m, bytes->data, bytes->size, settings.max_pixels, pixels);
-    pthread_mutex_lock(&budget_lock);
-    budget_used -= size;
-    pthread_cond_broadcast(&budget_changed);
-    pthread_mutex_unlock(&budget_lock);
+    budget_give(&decoded, size);
     return result;
 }
 

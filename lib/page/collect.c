@@ -133,12 +133,16 @@ struct making {
 
 static void make_one(const struct page *p, struct buffer *bytes, struct small *s)
 {
+    static struct budget decoded = BUDGET_INITIALIZER; /* bytes, over all threads */
+    size_t size = bytes->size ? vlm_image_memory(bytes->data, bytes->size, p->o.max_pixels) : 0;
     int at = s->count;
 
+    budget_take(&decoded, size, p->o.memory);
     if (bytes->size &&
         vlm_thumbnail((struct vlm_bytes){ bytes->data, bytes->size }, p->o.max_pixels,
                       (int)p->o.side, &s->jpeg[at], &s->size[at], s->sides[at]))
         s->jpeg[at] = NULL;
+    budget_give(&decoded, size);
     if (s->jpeg[at] || at == 0) /* without its picture a record stays on the page */
         s->count++;
     buffer_free(bytes);

@@ -20,6 +20,7 @@ struct page_options {
     const struct fields *fields;
     const char *title, *score; /* score: the field whose threshold is shown first, and of strata */
     long max_pixels, side;     /* of pictures as they come; of the small ones, 16 to 512 */
+    size_t memory;             /* bytes of pictures that are decoded at once */
     long sample;               /* records shown; 0: all */
     uint64_t seed;             /* of the sample */
     long inline_bytes;         /* of small pictures inside the page; more go to sprite sheets */
