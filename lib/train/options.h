@@ -46,7 +46,7 @@ struct training_option {
     double value;       /* by default: of numbers and choices */
     const char *text;   /* .. of strings; NULL: none */
     const char *const *choices;
-    const char *help;
+    const char *help, *standard; /* as in struct option_spec: begins with a verb; the default */
     /* In training.json; NULL: the bytes do not depend on it. */
     const char *key;
     bool numbered; /* a choice is there by its number */
