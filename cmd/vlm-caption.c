@@ -84,8 +84,8 @@ static const struct option_spec options[] = {
 /* An option that these uses do not cover is refused before the first record. */
 static unsigned uses(void)
 {
-    return USES_IMAGES | USES_IMAGE_NAMES | USES_TOKENIZER | (sample ? USES_CHANCE : 0) |
-           (fill_mask && !prompt && !prompt_field ? USES_TEXTS : 0);
+    return USES_IMAGES | USES_IMAGE_NAMES | USES_TOKENIZER | USES_STREAM |
+           (sample ? USES_CHANCE : 0) | (fill_mask && !prompt && !prompt_field ? USES_TEXTS : 0);
 }
 
 static struct vlm *model;

@@ -37,7 +37,7 @@ static const struct option_spec options[] = {
 
 static unsigned uses(void)
 {
-    return (only_text ? 0 : USES_IMAGES) |
+    return USES_STREAM | (only_text ? 0 : USES_IMAGES) |
            (only_image ? 0 : USES_TEXTS | USES_TOKENIZER | USES_CLEANED) |
            (only_text && !npy_path ? 0 : USES_IMAGE_NAMES); /* rows are named by their images */
 }
@@ -61,6 +61,8 @@ static int begin(void)
                                     : 0);
     if (!model)
         return -1;
+    if (raw && vlm_makes_unit(model))
+        return fail("--raw has no effect: %s makes vectors of length 1", vlm_describe(model));
     if (!features && !(vlm_abilities(model) & (VLM_EMBED_IMAGE | VLM_EMBED_TEXT)))
         return fail("%s cannot embed", vlm_describe(model));
     if (features && !(vlm_abilities(model) & VLM_EMBED_TEXT))

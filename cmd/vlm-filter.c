@@ -54,7 +54,7 @@ static const struct option_spec options[] = {
 
 static unsigned uses(void)
 {
-    return capfilt ? USES_TEXTS : 0;
+    return (capfilt ? USES_TEXTS : 0) | (top ? 0 : USES_STREAM);
 }
 
 static struct expression **conditions, *order;

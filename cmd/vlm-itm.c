@@ -48,7 +48,7 @@ static const struct option_spec options[] = {
 static unsigned uses(void)
 {
     return USES_IMAGES | USES_IMAGE_NAMES | USES_TOKENIZER | USES_CLEANED |
-           (fields || queries || candidates ? 0 : USES_TEXTS);
+           (fields || queries || candidates ? 0 : USES_TEXTS) | (queries ? 0 : USES_STREAM);
 }
 
 /* The texts of one field, as the model reads them. */

@@ -63,7 +63,8 @@ static unsigned uses(void)
     unsigned texts = pairs || by != BY_IMAGE ? USES_TEXTS : 0;
 
     return images | texts | (texts || asks ? USES_TOKENIZER | USES_CLEANED : 0) |
-           (images || threshold >= -1 ? USES_IMAGE_NAMES : 0); /* duplicates are named by images */
+           (images || threshold >= -1 ? USES_IMAGE_NAMES : 0) | /* duplicates are named by images */
+           (asks ? 0 : USES_STREAM);
 }
 
 static const char *const writes[] = {

@@ -39,7 +39,8 @@ enum option_use {
     USES_TOKENIZER = 4,    /* reads or writes words */
     USES_CHANCE = 8,       /* random choices */
     USES_IMAGE_NAMES = 16, /* images, or their names alone */
-    USES_CLEANED = 32      /* texts that can be cleaned before they are tokenised */
+    USES_CLEANED = 32,     /* texts that can be cleaned before they are tokenised */
+    USES_STREAM = 64       /* records leave while others come: --line-buffered */
 };
 struct option_spec {
     enum option_kind kind;

@@ -213,6 +213,8 @@ int filter_main(struct filter *f, int argc, char **argv)
     check_settings(f, &in->shard);
     if (!settings.batch)
         settings.batch = f->most ? f->most : BATCH;
+    if (settings.verbose)
+        warn("at most %ld records at once", settings.batch);
     run.filter = f;
     run.resume.fd = -1;
     output_init(&run.output);

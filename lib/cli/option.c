@@ -242,9 +242,13 @@ static void check_use(const struct option_spec *o, unsigned uses)
         enum option_use use;
         const char *lack;
     } lacks[] = {
-        { USES_IMAGES, "reads no images" },    { USES_IMAGE_NAMES, "reads no images" },
-        { USES_TEXTS, "reads no text field" }, { USES_TOKENIZER, "reads and writes no words" },
-        { USES_CLEANED, "cleans no texts" },   { USES_CHANCE, "makes no random choices" },
+        { USES_IMAGES, "reads no images" },
+        { USES_IMAGE_NAMES, "reads no images" },
+        { USES_TEXTS, "reads no text field" },
+        { USES_TOKENIZER, "reads and writes no words" },
+        { USES_CLEANED, "cleans no texts" },
+        { USES_CHANCE, "makes no random choices" },
+        { USES_STREAM, "writes nothing before the input ends" },
     };
 
     for (int i = 0; i < COUNT(lacks); i++)

@@ -153,7 +153,7 @@ const struct option_spec stream_options[] = {
     OPTION_LONG(0, "seed", "N", &settings.seed, 0, 0, "seed random choices with N", .standard = "0",
                 .needs = USES_CHANCE),
     OPTION_FLAG(0, "line-buffered", &settings.line_buffered, "flush after every record",
-                .neutral = true),
+                .needs = USES_STREAM, .neutral = true),
     OPTION_FLAG(0, "progress", &settings.progress,
                 "show progress even if standard error is no terminal", .neutral = true),
     OPTION_FILE(0, "status", "FILE", &status_path,

@@ -3,7 +3,6 @@
 . "$(dirname "$0")/tap.sh"
 . "$top/tests/command/options.sh"
 try=model
-looked=" $golden/siglip/hf  $golden/clip/openai-rn.pt " # to them --compat is nothing, and they do not say so
 for VLM_MODEL in "$golden/clip/hf-vit" "$golden/siglip/hf"; do
     export VLM_MODEL
     mode vlm-embed
