@@ -61,8 +61,6 @@ static int begin(void)
                                     : 0);
     if (!model)
         return -1;
-    if (raw && vlm_makes_unit(model))
-        return fail("--raw has no effect: %s makes vectors of length 1", vlm_describe(model));
     if (!features && !(vlm_abilities(model) & (VLM_EMBED_IMAGE | VLM_EMBED_TEXT)))
         return fail("%s cannot embed", vlm_describe(model));
     if (features && !(vlm_abilities(model) & VLM_EMBED_TEXT))

@@ -78,7 +78,6 @@ bool vlm_repacks(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */
 const char *vlm_hardware(void);                /* "avx512, 2 threads" */
 int vlm_width(const struct vlm *m);            /* floats in an embedding */
-bool vlm_makes_unit(const struct vlm *m);      /* of length 1, whether `normalized` or not */
 int vlm_image_vectors(const struct vlm *m);    /* embeddings an image has: 1; BLIP-2: 32 */
 float vlm_scale(const struct vlm *m); /* a cosine times this is a logit: exp(logit_scale) */
 /* SigLIP: true, and the probability of a pair is sigmoid(scale x cosine + bias), whatever the other

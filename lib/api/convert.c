@@ -13,6 +13,7 @@
 
 /* --- conversion --- */
 
+/* NULL: as the tensors are, which DTYPE_COUNT stands for. */
 static int read_type(const char *word, enum dtype *type)
 {
     static const enum dtype known[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
@@ -50,6 +51,7 @@ int vlm_convert(const char *model, const char *out, const struct vlm_conversion 
 
 /* --- sums over parameters --- */
 
+/* int8 has a scale for each row beside its numbers. */
 static size_t bytes_of(const struct tensor *x)
 {
     size_t scales = x->scale ? (size_t)x->shape[0] * sizeof *x->scale : 0;
@@ -110,6 +112,7 @@ static void add_parameters(struct buffer *b, const struct model *m)
     buffer_printf(b, "\"all\":%.0f}", all);
 }
 
+/* In the file, as it stores them: what is not loaded counts as well. */
 static double stored_bytes(const struct weights *w)
 {
     double total = 0;
@@ -137,6 +140,7 @@ static void add_memory(struct buffer *b, const struct model *m, int batch)
     add_number(b, "memory_bytes", most);
 }
 
+/* One JSON object on one line; numbers are whole, and null stands for what the model has not. */
 static void inform(const struct model *m, int batch, struct buffer *out)
 {
     char *words = model_tokenizer_path(m);
@@ -163,6 +167,9 @@ static void inform(const struct model *m, int batch, struct buffer *out)
 
 /* --- checking --- */
 
+/* Of a parameter's name and its numbers as f32, whatever the file's type and layout: two files of
+ * one model have one hash.  Pages of the mapping are given back, so that a model larger than memory
+ * can be checked. */
 static int hash_param(const struct model *m, const struct param *p, uint64_t *hash)
 {
     enum { BLOCK = 4096 };

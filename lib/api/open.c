@@ -205,11 +205,6 @@ int vlm_width(const struct vlm *v)
     return v->model->embedding.width;
 }
 
-bool vlm_makes_unit(const struct vlm *v)
-{
-    return v->model->embedding.unit;
-}
-
 int vlm_image_vectors(const struct vlm *v)
 {
     return v->model->embedding.per_image;

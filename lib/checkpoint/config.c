@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "checkpoint/config.h"
 
+/* No size in a configuration is near this one; above it, products of two could overflow. */
 static const double largest = 1 << 24;
 static const struct {
     const char *name; /* the first of a kind is the one that is written */
@@ -24,6 +25,8 @@ static const struct {
 
 /* --- reading --- */
 
+/* The first mistake is reported, and reading goes on with defaults: the caller looks once, at the
+ * end, whether anything was wrong. */
 static void refuse_as(struct reader *r, const char *code, const char *name, const char *why)
 {
     if (!r->bad)
@@ -36,6 +39,7 @@ static void refuse(struct reader *r, const char *name, const char *why)
     refuse_as(r, "invalid", name, why);
 }
 
+/* Hugging Face writes null for what is not set: that is as if the field were not there. */
 static const cJSON *find(const struct reader *r, const char *name)
 {
     const cJSON *item = r->object ? json_get(r->object, name) : NULL;
@@ -56,6 +60,7 @@ double read_real(struct reader *r, const char *name, double otherwise)
     return item->valuedouble;
 }
 
+/* A default need not be a whole number of this range: -1 may stand for "not said". */
 long read_whole(struct reader *r, const char *name, long otherwise)
 {
     double value = read_real(r, name, (double)otherwise);
@@ -99,6 +104,8 @@ static enum activation read_activation(struct reader *r, const char *name, enum 
     return usual;
 }
 
+/* A setting that we do not have is refused unless it is off: 0, false, null or the harmless word.
+ */
 void read_refuse(struct reader *r, const char *name, const char *harmless)
 {
     const cJSON *item = find(r, name);
@@ -120,6 +127,7 @@ static int read_choice(struct reader *r, const struct field *f, int usual)
     return usual;
 }
 
+/* "image_size": 224, or [224, 224], which some writers prefer. */
 static int read_square(struct reader *r, const struct field *f, int usual)
 {
     const cJSON *item = find(r, f->name);
@@ -134,6 +142,7 @@ static int read_square(struct reader *r, const struct field *f, int usual)
     return usual;
 }
 
+/* A field that we write and compute with one value alone. */
 static void demand(struct reader *r, const struct field *f, bool holds)
 {
     if (!holds)
@@ -160,6 +169,7 @@ static double usual_value(const struct field *f, const void *place)
     }
 }
 
+/* place: the member of the family's struct that the row names. */
 static void read_field(struct reader *r, const struct field *f, void *place)
 {
     double usual = usual_value(f, place);
@@ -207,6 +217,8 @@ static void read_field(struct reader *r, const struct field *f, void *place)
     }
 }
 
+/* In the table's order.  Where a row says `kept`, the default is what the struct holds by then:
+ * what the caller has put there, or an earlier row. */
 void config_read(struct reader *r, const struct field *fields, void *object)
 {
     for (const struct field *f = fields; f->name; f++)
@@ -239,6 +251,7 @@ cJSON *config_begin(const char *type)
     return o;
 }
 
+/* The object NAME inside `o`, made where it is missing; it belongs to `o`. */
 cJSON *config_object(cJSON *o, const char *name)
 {
     cJSON *item = cJSON_GetObjectItemCaseSensitive(o, name);
@@ -255,6 +268,7 @@ void config_whole(cJSON *o, const char *name, long value)
     config_put(o, name, cJSON_CreateNumber((double)value));
 }
 
+/* The shortest digits that give the same float: cJSON would write 17 of a double. */
 void config_real(cJSON *o, const char *name, float value)
 {
     char text[24];

@@ -106,7 +106,6 @@ struct image_side { /* how pictures come in; all 0 without an image tower */
 struct embedding {
     int width;     /* floats of a vector */
     int per_image; /* vectors an image has: 1; BLIP-2: one a query */
-    bool unit;     /* the passes themselves end with vectors of length 1 */
     float scale;   /* cosine to logit */
     float bias;    /* added to that, with sigmoid */
     bool sigmoid;  /* a pair's probability is the logit's sigmoid, whatever the other texts */

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "cli/expression_tree.h"
 
+/* Levels of parentheses and signs: each takes a C frame for every line of the grammar. */
 enum { DEPTH = 200 };
 struct parser {
     const char *text, *at;
@@ -113,6 +114,7 @@ static struct expression *parse_name(struct parser *p)
     return e;
 }
 
+/* primary = "(" or ")" | number | text | field | function "(" or ")" */
 static struct expression *parse_primary(struct parser *p)
 {
     struct expression *e;
@@ -156,6 +158,7 @@ static struct expression *parse_unary(struct parser *p)
     return e;
 }
 
+/* product = unary { ("*" | "/") unary } */
 static struct expression *parse_product(struct parser *p)
 {
     struct expression *e = parse_unary(p);
@@ -171,6 +174,7 @@ static struct expression *parse_product(struct parser *p)
     return e;
 }
 
+/* sum = product { ("+" | "-") product } */
 static struct expression *parse_sum(struct parser *p)
 {
     struct expression *e = parse_product(p);
@@ -202,6 +206,8 @@ static struct expression *parse_pattern(struct parser *p, enum kind kind, struct
     return e;
 }
 
+/* comparison = sum [ sign sum | ("=~" | "!~") text ].  Comparisons do not chain: a < b < c is a
+ * mistake.  Signs of two characters stand before those of one that begin them. */
 static struct expression *parse_comparison(struct parser *p)
 {
     static const struct {
@@ -226,6 +232,7 @@ static struct expression *parse_comparison(struct parser *p)
     return e;
 }
 
+/* not = "!" not | comparison.  != and !~ begin with the same character. */
 static struct expression *parse_not(struct parser *p)
 {
     struct expression *e;
@@ -243,6 +250,7 @@ static struct expression *parse_not(struct parser *p)
     return e;
 }
 
+/* and = not { "&&" not } */
 static struct expression *parse_and(struct parser *p)
 {
     struct expression *e = parse_not(p);
@@ -267,6 +275,8 @@ static struct expression *parse_or(struct parser *p)
     return e;
 }
 
+/* or = and { "||" and }; the whole text has to be one.  NULL after fail(), which points at the
+ * column; else to be given to expression_free(). */
 struct expression *expression_parse(const char *text)
 {
     struct parser p = { text, text, 0, false };

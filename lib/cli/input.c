@@ -9,6 +9,7 @@
 
 enum { MOST_BYTES = 64 << 20 }; /* waiting in the queue, if that is more than one record */
 
+/* The queue has room for two batches: one is prepared while the one before is computed. */
 int input_open(struct input *in, char *const *operands, int count)
 {
     struct reader_options options = {
@@ -41,6 +42,7 @@ static struct record *next_record(struct input *in, bool *would_wait, long long 
     return r;
 }
 
+/* The reader thread ends the run; the main thread says why, once what came before has left. */
 static int refuse(struct input *in)
 {
     in->status = 1;
@@ -73,6 +75,7 @@ static int replace(struct input *in, struct item *item)
     return 0;
 }
 
+/* The thread: reads ahead until the input ends, or nobody wants more. */
 static void *read_all(void *argument)
 {
     struct input *in = argument;
@@ -208,6 +211,8 @@ static int skip_records(struct input *in, struct resume *s)
     return *error_text() ? -1 : 0;
 }
 
+/* --resume: passes over the records that OUT has, and counts them as the run that wrote OUT did. -1
+ * after fail(): OUT was not made from this input. */
 int input_skip(struct input *in, struct resume *s)
 {
     int result = s->lines >= 0 ? skip_lines(in, s) : skip_records(in, s);

@@ -21,6 +21,7 @@ INLINE void store(float *p, vec v)
     _mm256_storeu_ps(p, v);
 }
 
+/* A mask of the first n lanes: reads and writes of a row's end touch nothing behind it. */
 INLINE __m256i first(int n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -56,6 +57,7 @@ INLINE vec larger(vec a, vec b)
     return _mm256_max_ps(a, b);
 }
 
+/* To the nearest whole number, halves to even, as rintf() in scalar.c. */
 INLINE vec nearest(vec x)
 {
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -72,11 +74,13 @@ INLINE vec power(vec p, vec n)
     return p * a * b;
 }
 
+/* Lane by lane: x < limit ? a : b.  With NaN it is b. */
 INLINE vec where_below(vec x, vec limit, vec a, vec b)
 {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, limit, _CMP_LT_OQ));
 }
 
+/* The order of additions is fixed: halves, then pairs.  Results do not depend on who calls. */
 INLINE float lanes_sum(vec v)
 {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -98,6 +102,7 @@ INLINE vec load_half(const uint16_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
 }
 
+/* bf16 is the upper half of an f32. */
 INLINE vec load_bfloat(const uint16_t *p)
 {
     __m128i bits = _mm_loadu_si128((const void *)p);
@@ -153,6 +158,7 @@ INLINE void store_byte(uint8_t *p, vec v)
 
 /* --- duplicates.c's tiles: bytes times bytes --- */
 
+/* Four bytes of a row, in each of the eight groups of four lanes. */
 INLINE __m256i four_bytes(const uint8_t *p)
 {
     int32_t bytes;
@@ -174,6 +180,7 @@ INLINE __m256i sixteen_deep(const __m256i *x, const int8_t *at)
     return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
 }
 
+/* rows x 16 sums in 12 registers; `rows` is a constant wherever this is inlined. */
 INLINE void duplicate_rows(const struct duplicate_tile *t, const int rows)
 {
     __m256i sum[DUPLICATE_ROWS][2], x[4];
@@ -224,6 +231,7 @@ INLINE void store_bytes_sum(const struct byte_tile *t, int piece, int row, long 
     store(to, v);
 }
 
+/* x has at most 7 bits, so that the two products that maddubs adds fit into 16. */
 INLINE void byte_rows(const struct byte_tile *t, int piece, int row, int which, const int rows)
 {
     const __m256i ones = _mm256_set1_epi16(1);

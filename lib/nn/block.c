@@ -11,6 +11,7 @@
 #include <math.h>
 #include "nn/nn.h"
 
+/* A norm begins as one that only norms: gain 1, shift 0, as PyTorch's LayerNorm. */
 void norm_params(struct norm *n, struct params *p, long width)
 {
     param(p, &n->gain, INIT_VALUE(1), "weight", width);
@@ -27,6 +28,8 @@ struct linear_initial linear_normal(float deviation)
     return (struct linear_initial){ INIT_NORMAL(deviation), INIT_VALUE(0), false };
 }
 
+/* PyTorch's Linear as it comes: weights and biases even within +- 1 / sqrt(inputs), which
+ * kaiming_uniform_(a = sqrt(5)) amounts to. */
 struct linear_initial linear_uniform(long inputs)
 {
     struct initial i = INIT_UNIFORM(1 / sqrtf((float)inputs));
@@ -47,6 +50,8 @@ struct block_initial block_normal(float deviation)
     return (struct block_initial){ i, i, i, i };
 }
 
+/* Declares NAME.weight [out, in] and NAME.bias [out] as one more part of `l`: parts are computed as
+ * one product, their columns side by side, as query, key and value are. */
 void linear_params(struct linear *l, struct params *p, const char *name, long out, long in,
                    struct linear_initial initial)
 {
@@ -102,6 +107,8 @@ void block_params(struct block *b, struct params *p, long width, long mlp,
         param(p, &b->scale2, INIT_VALUE(1e-5f), "scale2", width);
 }
 
+/* softmax(q k / sqrt(width of a head)) v, within each sequence.  Images have long rows and no mask:
+ * `wide` lets the kernel take many queries at once. */
 static struct attention_plan plan(const struct block *b, long width, bool causal,
                                   const struct spans *queries, const struct spans *keys)
 {
@@ -143,11 +150,14 @@ static struct tensor *onto(struct tape *t, struct block *b, bool second, struct 
     return add_onto(t, x, drop_sequences(t, h, spans, rate));
 }
 
+/* Rotary positions (RoFormer, section 3.2), where the tower has them instead of added ones. */
 static struct tensor *turned(struct tape *t, const struct block *b, struct tensor *x)
 {
     return b->rotary ? rotate(t, b->rotary, x) : x;
 }
 
+/* x: [rows of all sequences, width].  qkv holds query, key and value side by side: [rows, 3 width],
+ * of which attention() takes the columns without copying. */
 static struct tensor *attend(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal)
 {
@@ -214,6 +224,7 @@ static struct tensor *attend_picked(struct tape *t, struct block *b, struct tens
     return onto(t, b, false, picked, h, some->queries);
 }
 
+/* A gated layer computes its gate and its values as one product, [rows, 2 mlp], and halves it. */
 static struct tensor *feed_forward(struct tape *t, struct block *b, struct tensor *x,
                                    const struct spans *spans)
 {
@@ -228,6 +239,8 @@ static struct tensor *feed_forward(struct tape *t, struct block *b, struct tenso
     return onto(t, b, true, x, h, spans);
 }
 
+/* pick: the rows that the layers behind need; NULL: all.  What each half computed on the way is
+ * given back before the next begins, unless a gradient will want it: tape_drop() knows. */
 struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal, const struct pick *pick)
 {

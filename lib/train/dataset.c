@@ -82,6 +82,8 @@ static char *error_of(const struct record *r)
     return text ? text : xstrdup("has an error");
 }
 
+/* Whether the image can be found.  It is not decoded: that takes longer than all the rest of
+ * opening, and a batch does it anyway. */
 static int check_image(const struct opening *o, const struct record *r)
 {
     char *reference, *name;
@@ -107,6 +109,7 @@ static int check_image(const struct opening *o, const struct record *r)
     return result;
 }
 
+/* On any thread: nothing of the dataset is written here, so that its order is the input's. */
 static void examine(void *argument, long index, int worker)
 {
     struct opening *o = argument;
@@ -128,6 +131,7 @@ static void examine(void *argument, long index, int worker)
         tokenise(o, one->texts.list[i], one->texts.sizes[i], &one->ids[i]);
 }
 
+/* Seven bits a byte, the lowest first, the top bit where more follow: most ids take two bytes. */
 static void add_id(struct buffer *b, unsigned id)
 {
     for (; id > 127; id >>= 7)
@@ -135,6 +139,7 @@ static void add_id(struct buffer *b, unsigned id)
     buffer_byte(b, (int)id);
 }
 
+/* All pairs stay in memory: each takes 16 bytes and the bytes of its ids. */
 static void add_pair(struct dataset *d, uint32_t picture, const struct token_ids *ids)
 {
     if (d->count == d->capacity) {
@@ -147,6 +152,8 @@ static void add_pair(struct dataset *d, uint32_t picture, const struct token_ids
     d->cut += ids->truncated;
 }
 
+/* In the input's order.  A text that is empty behind the prefix would teach nothing but the frame.
+ */
 static void take_in(struct opening *o, struct reading *one)
 {
     struct dataset *d = o->d;
@@ -189,6 +196,7 @@ static size_t bytes_of(const struct record *r)
     return sum;
 }
 
+/* Up to BLOCK records, fewer where their images are large: they are in memory together. */
 static int read_block(struct opening *o, struct reader *reader)
 {
     struct record *r;
@@ -267,6 +275,8 @@ static int open_tokenizer(struct opening *o, const struct model *m)
     return measure_prefix(o);
 }
 
+/* Of everything that decides which pairs there are and in which order: a training that is resumed
+ * compares it. */
 static uint64_t hash_of(const struct dataset *d)
 {
     uint64_t hash = hash_bytes(d->ids.data, d->ids.size, d->count);
@@ -292,6 +302,7 @@ static void set_image(struct dataset *d, const struct model *m)
     snprintf(d->tower, sizeof d->tower, "%016llx", (unsigned long long)model_tower_hash(m));
 }
 
+/* NULL after fail(); else to be given to dataset_close(). */
 struct dataset *dataset_open(char *const *operands, int count, const struct dataset_options *o,
                              const struct model *m)
 {

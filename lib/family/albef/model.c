@@ -129,7 +129,6 @@ static int open(struct model *m)
     m->image.size = a->config.vision.image = a->vision.config.image;
     preprocess_squash(&m->image.preprocess, m->image.size);
     m->embedding.width = (int)c.embedding;
-    m->embedding.unit = true;
     m->image.tokens = vit_tokens(&a->vision.config);
     m->image.width = c.vision.width;
     m->embedding.scale =

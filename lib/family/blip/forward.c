@@ -9,6 +9,8 @@
 
 static const float neck_eps = 1e-6f;
 
+/* The towers that this checkpoint has.  The decoder is built as the encoder is, with a head over
+ * the vocabulary; in VQA a question's states stand where the image's would. */
 void blip_init(struct blip *m, const struct blip_config *config)
 {
     struct bert_config text = config->text;
@@ -109,11 +111,13 @@ void blip_close(struct blip *m)
     text_cache_free(m->kept_causal);
 }
 
+/* pixels: [n, 3, side, side]; the result: [n, tokens, width], the class token first. */
 struct tensor *blip_features(struct tape *t, struct blip *m, struct tensor *pixels)
 {
     return tower_forward(t, &m->vision, pixels, false);
 }
 
+/* What the text transformers look at: [n tokens, width], made narrower where a neck is. */
 struct tensor *blip_bridge(struct tape *t, struct blip *m, struct tensor *features)
 {
     struct tensor *x = tensor_as_rows(t, features);
@@ -131,6 +135,7 @@ static int *firsts(struct tape *t, const struct spans *s)
     return at;
 }
 
+/* x: [n, width], the class tokens; the result: [n, embedding], not yet scaled to length 1. */
 static struct tensor *project_image(struct tape *t, struct blip *m, struct tensor *x)
 {
     if (m->config.contrastive) /* the class token is normed twice there */
@@ -139,6 +144,7 @@ static struct tensor *project_image(struct tape *t, struct blip *m, struct tenso
     return linear(t, &m->vision_projection, x, ACTIVATION_NONE);
 }
 
+/* image: what blip_bridge() made of `images` pictures. */
 struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tensor *image,
                                     int images)
 {
@@ -147,11 +153,14 @@ struct tensor *blip_image_embedding(struct tape *t, struct blip *m, struct tenso
     return project_image(t, m, take_rows(t, image, firsts(t, s), images));
 }
 
+/* The same from pixels.  The last layer computes the class token's row alone. */
 struct tensor *blip_embed_image(struct tape *t, struct blip *m, struct tensor *pixels)
 {
     return project_image(t, m, blip_bridge(t, m, tower_forward(t, &m->vision, pixels, true)));
 }
 
+/* One row a text, [texts, width]: its first state, or the mean of all.  Without an image the
+ * encoder passes its cross attention by. */
 struct tensor *blip_text_row(struct tape *t, struct blip *m, const int *ids,
                              const struct spans *texts)
 {
@@ -178,6 +187,8 @@ struct tensor *blip_text_embedding(struct tape *t, struct blip *m, const int *id
     return blip_project_text(t, m, blip_text_row(t, m, ids, texts));
 }
 
+/* The states of the layers below the first that looks at an image.  They are the same beside any
+ * image, so vlm-itm computes them once a text. */
 struct tensor *blip_text_below(struct tape *t, struct blip *m, const int *ids,
                                const struct spans *texts, bool causal)
 {
@@ -197,6 +208,7 @@ static struct tensor *weigh_products(struct tape *t, struct blip *m, struct tens
     return linear(t, &m->match_product, x, ACTIVATION_NONE);
 }
 
+/* states: [pairs, width], of [ENC].  The result: [pairs, 2], logits of "no" and "yes". */
 struct tensor *blip_match_logits(struct tape *t, struct blip *m, struct tensor *states,
                                  const struct blip_sides *sides)
 {
@@ -222,6 +234,8 @@ struct tensor *blip_match(struct tape *t, struct blip *m, const struct bert_inpu
     return blip_match_logits(t, m, bert_forward(t, &m->encoder, &begun), &sides);
 }
 
+/* One pair, and on the way the attention that heat maps are made of.  All rows are computed: a map
+ * of a word needs that word's row of the last layer too. */
 struct tensor *blip_match_watched(struct tape *t, struct blip *m, struct tensor *image,
                                   const int *ids, int count, struct bert_watch *watch)
 {
@@ -249,6 +263,8 @@ struct tensor *blip_classify(struct tape *t, struct blip *m, const struct bert_i
     return linear(t, &m->class_out, x, ACTIVATION_NONE);
 }
 
+/* The decoder over whole texts, for learning and for scores: logits [ids, vocabulary], of the id
+ * behind each. */
 struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
                            const struct spans *images, const int *ids, const struct spans *texts)
 {
@@ -259,6 +275,8 @@ struct tensor *blip_decode(struct tape *t, struct blip *m, struct tensor *image,
     return bert_logits(t, &m->decoder, bert_forward(t, &m->decoder, &in));
 }
 
+/* BLIP's VQA: the encoder reads the question beside the image, and the decoder then looks at these
+ * states, [ids, width], instead of the image. */
 struct tensor *blip_questions(struct tape *t, struct blip *m, struct tensor *image,
                               const struct spans *images, const int *ids, const struct spans *texts)
 {

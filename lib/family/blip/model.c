@@ -166,7 +166,6 @@ static int open(struct model *m)
                    (c.match ? VLM_MATCH | VLM_GROUND : 0) | (c.decoder ? VLM_CAPTION : 0) |
                    (c.answers ? VLM_ANSWER : 0);
     m->embedding.width = (int)c.embedding;
-    m->embedding.unit = true;
     m->image.tokens = tower_tokens(&b->vision.config);
     m->image.width = tower_width(&b->vision.config);
     m->reading.context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;

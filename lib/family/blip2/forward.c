@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "family/blip2/blip2.h"
 
+/* The parts that this checkpoint has; the first stage has no language model. */
 void blip2_init(struct blip2 *m, const struct blip2_config *config)
 {
     *m = (struct blip2){ .config = *config };
@@ -79,6 +80,7 @@ void blip2_close(struct blip2 *m)
     t5_close(&m->t5);
 }
 
+/* pixels: [n, 3, side, side]; the result: [n tokens, width], normed as LAVIS's ln_vision does. */
 struct tensor *blip2_image(struct tape *t, struct blip2 *m, struct tensor *pixels)
 {
     struct tensor *x = vit_finish(t, &m->vision, vit_forward(t, &m->vision, pixels, false));
@@ -100,11 +102,14 @@ struct tensor *blip2_queries(struct tape *t, struct blip2 *m, struct tensor *ima
     return bert_forward(t, &m->qformer, &in);
 }
 
+/* [n queries, embedding], not yet scaled to length 1.  An image has as many vectors as there are
+ * queries, and its cosine with a text is the largest of theirs (BLIP-2, section 3.2). */
 struct tensor *blip2_image_embedding(struct tape *t, struct blip2 *m, struct tensor *queries)
 {
     return linear(t, &m->vision_projection, queries, ACTIVATION_NONE);
 }
 
+/* [texts, embedding], not yet scaled to length 1, from each text's first state. */
 struct tensor *blip2_text_embedding(struct tape *t, struct blip2 *m, const int *ids,
                                     const struct spans *texts)
 {
@@ -131,6 +136,7 @@ struct tensor *blip2_decode(struct tape *t, struct blip2 *m, const struct bert_i
     return bert_together(t, &m->qformer, in, queries);
 }
 
+/* The queries as the language model's first "words": [n queries, its width]. */
 struct tensor *blip2_pictures(struct tape *t, struct blip2 *m, struct tensor *queries)
 {
     return linear(t, &m->language_projection, queries, ACTIVATION_NONE);
@@ -161,6 +167,7 @@ static void feed(void *self, int count, const int *row, const int *counts, const
     memcpy(logits, x->data, (size_t)count * (size_t)width(x) * sizeof *logits);
 }
 
+/* A beam goes on from another one's text: what the cache holds of that is copied. */
 static void copy(void *self, int from, int to)
 {
     struct blip2_writer *w = self;

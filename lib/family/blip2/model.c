@@ -142,7 +142,6 @@ static void set_abilities(struct model *m, const struct blip2_config *c, float t
                    (c->embedding && !c->qformer.wordless ? VLM_EMBED_TEXT : 0) |
                    (c->match ? VLM_MATCH : 0) | (c->qformer.head || c->language ? VLM_CAPTION : 0);
     m->embedding.width = (int)c->embedding;
-    m->embedding.unit = true;
     m->embedding.per_image = c->embedding ? c->qformer.queries : 1;
     m->embedding.scale = temperature > 0 ? 1 / temperature : 1; /* 0: the cosine, as it is */
 }

@@ -68,6 +68,8 @@ static const struct spelling {
         "MetaClip2TextModelWithProjection" } },
 };
 
+/* By model_type: which towers the folder has, and whether it is MetaCLIP 2 ("worldwide"), which
+ * reads texts with XLM-RoBERTa's tokenizer. */
 static bool find_type(const char *type, enum part *part, bool *worldwide)
 {
     for (int i = 0; i < COUNT(spellings); i++)
@@ -88,6 +90,7 @@ bool clip_is_hf(const char *type)
     return find_type(type, &part, &worldwide);
 }
 
+/* Defaults are those of transformers' CLIPVisionConfig: ViT-B/32. */
 static void read_hf_vision(struct reader *r, struct clip_config *c)
 {
     c->has_vision = true;
@@ -115,6 +118,8 @@ static const cJSON *either(const cJSON *root, const char *name, const char *over
     return cJSON_IsObject(item) ? item : json_get(root, name);
 }
 
+/* A folder of one tower has that tower's fields at the top, not under vision_config or text_config.
+ */
 int clip_config_hf(const cJSON *root, struct clip_config *c)
 {
     enum part part = WHOLE;
@@ -135,6 +140,8 @@ int clip_config_hf(const cJSON *root, struct clip_config *c)
     return r.bad || vision.bad || text.bad ? -1 : clip_config_check(c);
 }
 
+/* transformers' CLIPModel has pre-norm towers, one class token, causal texts without padding, and
+ * the end's state as the text's.  What is otherwise is written in our own layout. */
 static bool hf_can_say(const struct clip_config *c)
 {
     const struct text_config *x = &c->text;
@@ -165,6 +172,7 @@ static void write_hf_text(cJSON *o, const struct clip_config *c)
     config_whole(o, "projection_dim", c->embedding);
 }
 
+/* What transformers' from_pretrained() needs to build the same model. */
 static cJSON *write_hf(const struct clip_config *c)
 {
     const struct spelling *s = &spellings[c->worldwide];
@@ -251,6 +259,8 @@ static void read_own_text(struct reader *r, struct clip_config *c)
         config_read(r, own_text, c);
 }
 
+/* Blocks of each of the four stages; 0, which clip_config_check() refuses, where the list is short.
+ */
 static void read_stages(const cJSON *layers, struct clip_config *c)
 {
     c->has_vision = c->is_resnet = true;
