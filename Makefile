@@ -64,8 +64,9 @@ all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default $(BUILD)/sh
 include tests/install.mk
 include tests/check.mk
 
-# stb_image shifts signed numbers; addresses stay checked
+# stb_image and stb_image_write shift signed numbers; addresses stay checked
 $(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN)$(FUZZ),-fno-sanitize=undefined)
+$(BUILD)/lib/draw/thumbnail.o: SANFLAGS += $(if $(SAN)$(FUZZ),-fno-sanitize=shift)
 
 # clang takes a minute and a gigabyte to instrument the unrolled kernels, which parse nothing
 ifneq ($(FUZZ),)

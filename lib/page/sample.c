@@ -135,7 +135,7 @@ struct entry *page_entries(struct page *p, long *count)
     for (int i = 0; i < STRATA; i++) {
         struct stratum *s = &p->strata[i];
 
-        if (p->o.sample)
+        if (p->o.sample && s->count)
             qsort(s->list, (size_t)s->count, sizeof *s->list, by_priority);
         if (quota[i])
             memcpy(all + *count, s->list, (size_t)quota[i] * sizeof *all);

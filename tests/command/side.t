@@ -80,11 +80,13 @@ is $? 143 'SIGTERM while --resume passes over its input'
 exec 9>&-
 
 # memory that is gone leaves no temporary file
-(
-    ulimit -v 200000
-    awk 'BEGIN { printf "{\"a\":\""; for (i = 0; i < 400000; i++) printf "%0500d", 0; print "\"}" }' | vlm-filter -j1 -o large
-) >.out 2>.err
-is "$? $(ls | grep -c '^large')" '1 0' 'no memory: no temporary file is left'
+if ! sanitized; then
+    (
+        ulimit -v 200000
+        awk 'BEGIN { printf "{\"a\":\""; for (i = 0; i < 400000; i++) printf "%0500d", 0; print "\"}" }' | vlm-filter -j1 -o large
+    ) >.out 2>.err
+    is "$? $(ls | grep -c '^large')" '1 0' 'no memory: no temporary file is left'
+fi
 
 # errors tried again, by OUT.vlm
 picture a.ppm 1
