@@ -68,6 +68,7 @@ static void translate(const struct section *s, const struct rename *r, const str
     place->part = r->part;
     place->parts = r->parts ? r->parts : 1;
     place->transpose = r->transpose;
+    place->axes = r->axes;
 }
 
 static bool is_token(const char *ours)
@@ -87,7 +88,8 @@ bool layout_place(const struct layout *l, const char *ours, struct place *place)
         for (const struct rename *r = s->renames; r->ours; r++)
             if (matches(&m, ours, s->ours, r->ours)) {
                 translate(s, r, &m, place);
-                place->axes = l->batched && is_token(ours) ? 3 : 0;
+                if (l->batched && is_token(ours))
+                    place->axes = 3;
                 return true;
             }
     return false;

@@ -16,6 +16,7 @@ struct rename {
     const char *ours, *theirs;
     int part, parts; /* rows part/parts of their tensor; parts 0: all of it */
     bool transpose;  /* theirs is [in, out] */
+    int axes;        /* of theirs, with ones in front, if that is more than ours has */
 };
 struct section {
     const char *ours, *theirs;    /* before the names of the renamings */
@@ -30,22 +31,25 @@ struct layout {
      */
     bool batched;
 };
+/* Ours is rows part_/parts_ of their tensor. */
+#define RENAME_PART(ours_, theirs_, part_, parts_)                                                 \
+    {                                                                                              \
+        .ours = ours_, .theirs = theirs_, .part = part_, .parts = parts_                           \
+    }
 /* Rows of a self-attention whose query, key and value are the thirds of one tensor: its weight and
  * its bias begin with `theirs`. */
 #define RENAME_QKV(theirs_)                                                                        \
-    { "attention.query.weight", theirs_ "weight", 0, 3, false },                                   \
-        { "attention.key.weight", theirs_ "weight", 1, 3, false },                                 \
-        { "attention.value.weight", theirs_ "weight", 2, 3, false },                               \
-        { "attention.query.bias", theirs_ "bias", 0, 3, false },                                   \
-        { "attention.key.bias", theirs_ "bias", 1, 3, false },                                     \
-    {                                                                                              \
-        "attention.value.bias", theirs_ "bias", 2, 3, false                                        \
-    }
+    RENAME_PART("attention.query.weight", theirs_ "weight", 0, 3),                                 \
+        RENAME_PART("attention.key.weight", theirs_ "weight", 1, 3),                               \
+        RENAME_PART("attention.value.weight", theirs_ "weight", 2, 3),                             \
+        RENAME_PART("attention.query.bias", theirs_ "bias", 0, 3),                                 \
+        RENAME_PART("attention.key.bias", theirs_ "bias", 1, 3),                                   \
+        RENAME_PART("attention.value.bias", theirs_ "bias", 2, 3)
 struct place { /* where a parameter lies */
     char name[192];
     int part, parts; /* parts >= 1 */
     bool transpose;
-    int axes; /* with ones in front, if that is more than ours has */
+    int axes; /* see struct rename */
 };
 bool layout_place(const struct layout *l, const char *ours, struct place *place);
 

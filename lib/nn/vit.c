@@ -21,10 +21,10 @@ static void fill_angles(struct vit *v, int head)
 
     for (int i = 0; i < grid * grid; i++)
         for (int k = 0; k < half; k++) {
-            bool across = (k >= bands) != c->across_first;
+            bool across = (k >= bands) != c->turns.across_first;
             float band = 1 / powf(10000, (float)(k % bands) / (float)bands);
-            float place = (float)(across ? i % grid : i / grid) + c->rotary_offset;
-            float angle = place / (float)grid * (float)c->reference * band;
+            float place = (float)(across ? i % grid : i / grid) + c->turns.offset;
+            float angle = place / (float)grid * (float)c->turns.reference * band;
 
             *sine++ = sinf(angle);
             *cosine++ = cosf(angle);
@@ -47,7 +47,7 @@ static void init_rotary(struct vit *v)
 void vit_init(struct vit *v, const struct vit_config *config)
 {
     *v = (struct vit){ .config = *config };
-    if (config->rotates)
+    if (config->turns.on)
         init_rotary(v);
     v->before.eps = config->eps;
     v->after.eps = config->after_eps > 0 ? config->after_eps : config->eps;
@@ -63,7 +63,7 @@ void vit_init(struct vit *v, const struct vit_config *config)
         b->gated = config->gated;
         b->after = config->after;
         b->scaled = config->scaled;
-        b->rotary = config->rotates ? &v->rotary : NULL;
+        b->rotary = config->turns.on ? &v->rotary : NULL;
         b->inner.eps = b->mlp_norm.eps = config->eps;
         b->norm1.eps = b->norm2.eps = config->eps;
         b->drops = config->layers > 1 ? (float)i / (float)(config->layers - 1) : 0;
@@ -86,13 +86,16 @@ void vit_params(struct vit *v, struct params *p, const struct vit_initial *initi
     const struct vit_config *c = &v->config;
 
     v->patches.parts = 1;
-    param(p, &v->patches.weight[0], initial->patch.weight, "patch.weight", c->width, 3, c->patch,
-          c->patch);
-    if (c->patch_bias)
+    if (!c->no_patches)
+        param(p, &v->patches.weight[0], initial->patch.weight, "patch.weight", c->width, 3,
+              c->patch, c->patch);
+    if (c->patch_bias && !c->no_patches)
         param(p, &v->patches.bias[0], initial->patch.bias, "patch.bias", c->width);
     if (!c->no_class)
         param(p, &v->class_token, initial->class_token, "class", c->width);
-    param(p, &v->position, initial->position, "position", vit_tokens(c), c->width);
+    if (!c->no_position)
+        param(p, &v->position, initial->position, "position", vit_tokens(c) - c->class_unplaced,
+              c->width);
     if (c->norm_before) {
         params_in(p, "norm_before");
         norm_params(&v->before, p, c->width);
@@ -110,24 +113,33 @@ void vit_params(struct vit *v, struct params *p, const struct vit_initial *initi
     }
 }
 
-/* A table of positions has one row a square and one for the class token, in reading order. */
+/* A table of positions has one row a square and, mostly, one for the class token, in reading order.
+ */
+static struct tensor *place(struct tape *t, struct vit *v, struct tensor *x)
+{
+    bool before = v->config.class_unplaced;
+
+    if (before && v->position)
+        x = add(t, x, v->position);
+    x = v->class_token ? prepend(t, x, v->class_token) : x;
+    if (!before && v->position)
+        x = add(t, x, v->position);
+    return v->config.norm_before ? norm_forward(t, &v->before, x) : x;
+}
+
 struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels)
 {
-    struct tensor *x = patches(t, &v->patches, pixels, v->config.patch);
-
-    x = add(t, v->class_token ? prepend(t, x, v->class_token) : x, v->position);
-    return v->config.norm_before ? norm_forward(t, &v->before, x) : x;
+    return place(t, v, patches(t, &v->patches, pixels, v->config.patch));
 }
 
 /* With first_only the last layer computes the class tokens' queries alone: keys and values still
  * come from all rows. */
-struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only)
+static struct tensor *run_layers(struct tape *t, struct vit *v, struct tensor *x, bool first_only)
 {
-    int images = (int)pixels->shape[0], tokens = vit_tokens(&v->config);
+    int images = (int)x->shape[0], tokens = vit_tokens(&v->config);
     int last = v->config.layers - 1, *first = tape_alloc(t, (size_t)images * sizeof *first);
     const struct spans *spans = spans_even(t, images, tokens);
     const struct pick classes = { first, images };
-    struct tensor *x = vit_embed(t, v, pixels);
 
     for (int i = 0; i < images; i++)
         first[i] = i * tokens;
@@ -138,6 +150,17 @@ struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels,
     if (first_only)
         return last < 0 ? take_rows(t, x, first, images) : x;
     return tensor_reshape(t, x, 3, (long[]){ images, tokens, v->config.width });
+}
+
+struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only)
+{
+    return run_layers(t, v, vit_embed(t, v, pixels), first_only);
+}
+
+struct tensor *vit_forward_squares(struct tape *t, struct vit *v, struct tensor *squares,
+                                   bool first_only)
+{
+    return run_layers(t, v, place(t, v, squares), first_only);
 }
 
 struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x)

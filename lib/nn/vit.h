@@ -21,19 +21,24 @@ struct vit_config {
     bool corners;     /* for another image size, positions of the corners stay */
     bool no_key_bias; /* EVA: files may lack it; it changes nothing, softmax does not see it */
     bool no_qkv_bias, has_inner, gated, after, scaled; /* see struct block */
-    bool rotates;                                      /* squares turn by their place */
-    bool across_first;   /* the first half of the angles is the column's, not the row's */
-    int reference;       /* squares a side of the grid whose places count */
-    float rotary_offset; /* added to places */
+    struct vit_turns {                                 /* squares turn by their place */
+        bool on;
+        bool across_first; /* the first half of the angles is the column's, not the row's */
+        int reference;     /* squares a side of the grid whose places count */
+        float offset;      /* added to places */
+    } turns;
+    bool no_patches;     /* squares come from elsewhere: vit_forward_squares() */
+    bool class_unplaced; /* the class token has no position */
+    bool no_position;    /* nor has anything else */
 };
 struct vit {
     struct vit_config config;
-    struct linear patches;      /* [width, 3, patch, patch] */
+    struct linear patches;      /* [width, 3, patch, patch]; none with no_patches */
     struct tensor *class_token; /* [width]; NULL with no_class */
-    struct tensor *position;    /* [tokens, width] */
+    struct tensor *position;    /* [tokens, width], [tokens - 1, width] with class_unplaced */
     struct norm before, after;
     struct block *blocks;
-    struct rotary rotary; /* of config.rotates */
+    struct rotary rotary; /* of config.turns */
     float *angles;        /* its sines and cosines */
 };
 void vit_init(struct vit *v, const struct vit_config *config);
@@ -50,6 +55,9 @@ struct tensor *vit_embed(struct tape *t, struct vit *v, struct tensor *pixels);
 /* -> all tokens behind the last layer, before norm_after: [n, tokens, width]; with first_only the
  * class tokens alone, [n, width], for which the last layer skips the other rows */
 struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels, bool first_only);
+/* The same, of squares that something else made of the pixels: [n, squares, width] */
+struct tensor *vit_forward_squares(struct tape *t, struct vit *v, struct tensor *squares,
+                                   bool first_only);
 struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x); /* norm_after, if any */
 const struct tensor *vit_matrix(const struct vit *v); /* one that is like most of its numbers */
 void vit_close(struct vit *v);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * depthwise.c - convolution channel by channel     x: [n, h, w, c]  weight: [c, 1, k, k]
+ * depthwise.c - convolution channel by channel     x: [n, h, w, c]  weight: [m c, 1, k, k]
+ *
+ * Where a channel has several filters (m > 1) it is repeated first; below c is their count.
  *
  *     y = sum over taps of x[where the tap lies] * weight[tap] + bias
  *     dx[where] += dy weight[tap]        dweight[tap] += dy x[where]        dbias += dy
@@ -164,7 +166,8 @@ static struct tensor *run(struct pass *p)
 
 struct tensor *depthwise(struct tape *t, struct linear *layer, struct tensor *x, int stride)
 {
-    struct pass *p = pass_over(t, layer, x, stride);
+    struct tensor *each = repeat_columns(t, x, layer->weight[0]->shape[0] / width(x));
+    struct pass *p = pass_over(t, layer, each, stride);
     float *turned = tape_floats(t, tensor_count(p->weight) + p->at.channels);
     float *bias = turned + tensor_count(p->weight);
 
@@ -172,7 +175,7 @@ struct tensor *depthwise(struct tape *t, struct linear *layer, struct tensor *x,
     memset(bias, 0, (size_t)p->at.channels * sizeof *bias);
     p->turned = turned;
     p->bias = layer->bias[0] ? tensor_floats(t, layer->bias[0]) : bias;
-    return REMEMBER(t, &op_depthwise, run(p), p, x, layer->weight[0], layer->bias[0]);
+    return REMEMBER(t, &op_depthwise, run(p), p, each, layer->weight[0], layer->bias[0]);
 }
 
 /* The filters times slope, turned, and behind them the bias that comes with it */
@@ -200,6 +203,7 @@ struct tensor *depthwise_norm(struct tape *t, struct linear *layer, struct batch
 
     if (wants(x) || linear_learns(layer) || wants(norm->gain) || wants(norm->shift))
         return batchnorm(t, norm, depthwise(t, layer, x, stride), act);
+    x = repeat_columns(t, x, layer->weight[0]->shape[0] / width(x));
     p = pass_over(t, layer, x, stride);
     if (!layer->folded)
         fold(t, layer, norm, &p->at);

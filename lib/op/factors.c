@@ -73,9 +73,12 @@ struct tensor *factors(struct tape *t, struct tensor *x, struct tensor *g)
 {
     struct tensor *y = tensor_like(t, x);
     struct pass *p = tape_alloc(t, sizeof *p);
+    long blocks;
 
-    assert(width(x) == width(g) && rows(g) > 0 && rows(x) % rows(g) == 0);
-    *p = (struct pass){ x, y, g, tensor_floats(t, g), g->stride, rows(x) / rows(g) };
+    blocks = tensor_count(g) / width(x);
+    assert(blocks == 1 || width(g) == width(x));
+    assert(blocks > 0 && blocks * width(x) == tensor_count(g) && rows(x) % blocks == 0);
+    *p = (struct pass){ x, y, g, tensor_floats(t, g), g->stride, rows(x) / blocks };
     over_rows(forward_rows, p, rows(x), width(x));
     return REMEMBER(t, &op_factors, y, p, x, g);
 }

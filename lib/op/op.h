@@ -83,8 +83,12 @@ struct tensor *tensor_tanh(struct tape *t, struct tensor *x);
 struct tensor *tensor_sigmoid(struct tape *t, struct tensor *x);
 
 /* factors.c - y = x g, where row i of g counts for the i-th of rows(g) equal blocks of x's rows: a
- * gain for each column where g is [d]    x, y: [.., d]  g: [blocks, d] */
+ * gain for each column where g is [d], or [d, 1, 1] as files of convolutions have it
+ * x, y: [.., d]  g: [blocks, d] */
 struct tensor *factors(struct tape *t, struct tensor *x, struct tensor *g);
+
+/* repeat.c - every column `times` times, one beside the other: [.., d] -> [.., d times] */
+struct tensor *repeat_columns(struct tape *t, struct tensor *x, long times);
 
 /* rotary.c - pairs of numbers turned by an angle: [a b] -> [a cos - b sin, b cos + a sin], in every
  * head alike.  Of each `tokens` rows the first `skipped` stay; the angles are those of the others:
@@ -190,7 +194,8 @@ struct tensor *convolve_norm(struct tape *t, struct linear *layer, struct batchn
 /* relu(x + batchnorm(convolve(h))) at stride 1, then written over x and x returned */
 struct tensor *convolve_norm_onto(struct tape *t, struct linear *layer, struct batchnorm *norm,
                                   struct tensor *x, struct tensor *h);
-/* depthwise.c - every channel has a filter of its own    weight: [c, 1, k, k]  y: [n, h', w', c] */
+/* depthwise.c - every channel has filters of its own, m of them    x: [n, h, w, c]
+ * weight: [m c, 1, k, k]  y: [n, h', w', m c], the m of one channel side by side */
 struct tensor *depthwise(struct tape *t, struct linear *layer, struct tensor *x, int stride);
 /* act(batchnorm(depthwise(x))), folded as convolve_norm does */
 struct tensor *depthwise_norm(struct tape *t, struct linear *layer, struct batchnorm *norm,

@@ -52,7 +52,7 @@ for number, name in enumerate(names, 1):
         model = tiny.build(c)
         at, expected = os.path.join(folder, name), os.path.join(folder, "expect.safetensors")
         tiny.save(model, c, at)
-        tiny.expect(model, c, expected)
+        tiny.expect(model, c, expected, f64=True)
         run = subprocess.run([golden, at, expected], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         said = [line for line in run.stdout.splitlines() if line.startswith("not ok")]
         reason = next((r for p, r in known if p.match(name)), None)

@@ -3,7 +3,7 @@
 """Writes tests/golden/open_clip: tiny random models of open_clip's other towers, and what open_clip's own code makes of
 them.
 
-    make_open_clip.py [FOLDER]
+    make_open_clip.py [FOLDER [NAME..]]
 
 open_clip_torch, timm and transformers are needed.  For each model NAME there is a folder as open_clip saves it, and
 NAME.expect.safetensors:
@@ -19,14 +19,22 @@ import shutil
 import sys
 
 import open_clip_tiny as tiny
+import timm.utils
 
 here = os.path.dirname(os.path.abspath(__file__))
 folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "open_clip")
+wanted = sys.argv[2:]
 
 
-def make(name, source, width, size, **text):
-    """One of open_clip's configurations, whose trunk has this width for pictures of this size."""
-    tiny.TRUNK.update(width=width, size=size)
+def make(name, source, width, size, folded=False, **text):
+    """One of open_clip's configurations, whose trunk has this width, or widths a stage, for pictures of this size;
+    folded: as timm reparametrises it."""
+    if wanted and name not in wanted:
+        return
+    if isinstance(width, tuple):
+        tiny.TRUNK.update(widths=width, width=width[-1], size=size)
+    else:
+        tiny.TRUNK.update(widths=None, width=width, size=size)
     c = tiny.small(source)
     c["embed_dim"] = 16
     c["vision_cfg"]["image_size"] = size
@@ -36,6 +44,8 @@ def make(name, source, width, size, **text):
     if c["vision_cfg"].get("timm_proj") == "none":
         c["embed_dim"] = width
     model = tiny.build(c)
+    if folded:
+        model.visual.trunk = timm.utils.reparameterize_model(model.visual.trunk).requires_grad_(True)
     target = os.path.join(folder, name)
     shutil.rmtree(target, ignore_errors=True)
     tiny.save(model, c, target)
@@ -53,6 +63,10 @@ make("pe", "PE-Core-T-16-384", 24, 48)
 make("gap", "vit_medium_patch16_gap_256", 16, 32)
 make("convnext", "convnext_tiny", 8, 32)
 make("convnext-mlp", "convnext_large_d", 8, 32)
+make("mobileclip-b", "MobileCLIP-B", 24, 32)
+make("mobileclip2-s0", "MobileCLIP2-S0", (8, 16, 16, 32), 64)
+make("mobileclip2-s0-folded", "MobileCLIP2-S0", (8, 16, 16, 32), 64, folded=True)
+make("mobileclip2-s3", "MobileCLIP2-S3", (8, 8, 16, 32, 32), 96)
 make("roberta", "xlm-roberta-base-ViT-B-32", 24, 32)
 make("clipa", "ViT-L-14-CLIPA", 24, 32, vocab_size=120)
 make("scaled", "ViT-M-16-alt", 24, 32)
@@ -65,6 +79,8 @@ def metaclip2(name):
     from safetensors.torch import save_file
     from transformers import MetaClip2Config, MetaClip2Model
 
+    if wanted and name not in wanted:
+        return
     config = MetaClip2Config(
         text_config=dict(vocab_size=150, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
                          max_position_embeddings=10, eos_token_id=2, bos_token_id=0, hidden_act="gelu"),

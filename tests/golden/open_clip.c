@@ -6,9 +6,12 @@
  *     open_clip FOLDER EXPECT ..     the models in these folders and what is expected of each
  *
  * Vectors of length 1 may differ by 2e-6: sums of some hundreds of f32 products, each rounded by
- * 6e-8, in another order.  A gradient is compared with 1e-4 of its tensor's largest element, or of
- * 1e-2 where that is less: a key's bias has no gradient but rounding.  Steps add up what rounding
- * does: a loss of twenty steps may be off by 1e-4.
+ * 6e-8, in another order.  An expectation in f64 says by how much open_clip's own f32 is off: twice
+ * that may we be off, where it is more.  A gradient is compared with 1e-4 of its tensor's largest
+ * element, or of 1e-2 where that is less: a key's bias has no gradient but rounding.  Nor has a
+ * filter of 1 x 1 a channel before a batch normalisation, which divides it out again: what is left
+ * of a sum over all pixels is compared with 1e-1.  Steps add up what rounding does: a loss of
+ * twenty steps may be off by 1e-4.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -68,9 +71,11 @@ static void compare_unit(struct golden *g, struct tape *t, struct tensor *x, con
     long size;
     const float *w = wanted(g, name, &size);
     struct tensor *theirs = tensor_from(t, (float *)(uintptr_t)w, 2, x->shape);
+    const float *off = wanted(g, "off", &(long){ 0 });
+    double allowed = off ? fmax(tolerance, 2 * (double)*off) : tolerance;
     char *what = xprintf("%s: %s", g->name, name);
 
-    is_close(normalize(t, x, 0)->data, normalize(t, theirs, 0)->data, size, tolerance, 0, what);
+    is_close(normalize(t, x, 0)->data, normalize(t, theirs, 0)->data, size, allowed, 0, what);
     free(what);
 }
 
@@ -84,6 +89,7 @@ static void test_vectors(struct golden *g)
     struct tensor *image = m->family->image_of(&t, m, features);
     struct tensor *text = m->family->text(&t, m, g->ids, g->counts, g->count);
     const float *w = wanted(g, "logits", &logits);
+    const float *off = wanted(g, "off", &(long){ 0 });
     char *what = xprintf("%s: logits", g->name);
 
     ok(features->shape[1] == m->image.tokens && features->shape[2] == m->image.width,
@@ -94,7 +100,7 @@ static void test_vectors(struct golden *g)
     x = scale(&t, x, m->embedding.scale);
     for (long i = 0; i < logits; i++)
         x->data[i] += m->embedding.bias;
-    is_close(x->data, w, logits, 2e-5, 0, what);
+    is_close(x->data, w, logits, off ? fmax(2e-5, 20 * (double)*off) : 2e-5, 0, what);
     ok(m->embedding.sigmoid == (m->embedding.bias < 0),
        "%s: a bias says that pairs are judged "
        "by themselves",
@@ -115,7 +121,7 @@ static double worst_gradient(struct golden *g, const struct learning *l, const c
         char *name;
         long kept, ours = tensor_count(x), step;
         const float *w;
-        double largest = 1e-2;
+        double largest = strstr(p->name, ".conv_scale.") ? 1e-1 : 1e-2;
 
         layout_place(g->model->layout, p->name, &at);
         name = xprintf("grad/%s", at.name);
@@ -221,6 +227,10 @@ int main(int count, char **arguments)
         "gap",
         "convnext",
         "convnext-mlp",
+        "mobileclip-b",
+        "mobileclip2-s0",
+        "mobileclip2-s0-folded",
+        "mobileclip2-s3",
         "roberta",
         "clipa",
         "scaled",

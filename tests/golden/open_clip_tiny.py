@@ -33,7 +33,7 @@ from safetensors.torch import save_file
 from transformers import M2M100Config, MT5Config, RobertaConfig, XLMRobertaConfig
 
 WIDTH, VOCABULARY, LAYERS = 8, 64, 2
-TRUNK = {}  # width, size: of timm's towers, instead of the eighth and of what the name says
+TRUNK = {}  # width or widths, size: of timm's towers, instead of the eighth and of what the name says
 KEPT = 256
 ADAMW = dict(lr=1e-3, betas=(0.9, 0.98), eps=1e-4, weight_decay=0)
 configs = os.path.join(os.path.dirname(open_clip.__file__), "model_configs")
@@ -78,7 +78,7 @@ def thin_convnext(k):
 
 
 def thin_fastvit(k):
-    k["embed_dims"] = tuple(d // 4 for d in k["embed_dims"])  # heads are 32 wide
+    k["embed_dims"] = TRUNK.get("widths") or tuple(d // 4 for d in k["embed_dims"])  # heads are 32 wide
     k["layers"] = few(k["layers"])
 
 
@@ -112,7 +112,7 @@ def thin_mci(k):
 
 
 wrap(_hybrid, "_create_vision_transformer_hybrid", thin_mci)
-_hybrid.ConvStem = lambda channels, **k: _stem(channels=tuple(c // WIDTH for c in channels), **k)
+_hybrid.ConvStem = lambda channels, **k: _stem(channels=tuple(c * TRUNK.get("width", 96) // 768 for c in channels), **k)
 
 # --- transformers' towers ---
 
@@ -200,6 +200,7 @@ def disturb(model, seed):
 def build(c, seed=11):
     """As open_clip.factory.create_model makes it of a configuration."""
     c = copy.deepcopy(c)
+    torch.manual_seed(seed)
     custom = c.pop("custom_text", False) or "hf_model_name" in c["text_cfg"]
     if custom and "multimodal_cfg" in c:
         model = open_clip.CoCa(**c)
@@ -271,8 +272,22 @@ def loss_of(model, x, ids):
     return logits, (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
 
 
-def expect(model, c, file, count=2, learn=False):
-    """What the model makes of inputs: see make_open_clip.py."""
+def exact(model, x, ids, out):
+    """Vectors and logits in f64, and by how much those in f32 are off: deep towers of random numbers enlarge what
+    rounding does."""
+    off = []
+    with torch.no_grad():
+        model.double()
+        for key, y in ("image", model.encode_image(x.double())), ("text", model.encode_text(ids)):
+            off.append((F.normalize(y, dim=-1) - F.normalize(out[key].double(), dim=-1)).abs().max())
+            out[key] = y.float()
+        out["logits"] = loss_of(model, x.double(), ids)[0].float()
+        out["off"] = torch.stack(off).max().float().reshape(1)
+        model.float()
+
+
+def expect(model, c, file, count=2, learn=False, f64=False):
+    """What the model makes of inputs: see make_open_clip.py; f64: see exact()."""
     pixels, ids, counts = inputs(c, count)
     x = pixels.float() / 32
     out = {"pixels": pixels, "ids": ids.to(torch.int32), "counts": torch.tensor(counts, dtype=torch.int32)}
@@ -280,7 +295,10 @@ def expect(model, c, file, count=2, learn=False):
         out["image"] = model.encode_image(x, normalize=False)
         out["text"] = model.encode_text(ids, normalize=False)
         out["logits"], _ = loss_of(model, x, ids)
+    if f64:
+        exact(model, x, ids, out)
     if learn:
+        model.train(any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules()))  # the batch's own statistics
         _, loss = loss_of(model, x, ids)
         out["loss"] = loss.detach().reshape(1)
         model.zero_grad()

@@ -6,9 +6,9 @@
 #include "family/clip/clip.h"
 
 static const struct rename eva_block[] = {
-    { "attention.query.weight", "attn.qkv.weight", 0, 3, false },
-    { "attention.key.weight", "attn.qkv.weight", 1, 3, false },
-    { "attention.value.weight", "attn.qkv.weight", 2, 3, false },
+    RENAME_PART("attention.query.weight", "attn.qkv.weight", 0, 3),
+    RENAME_PART("attention.key.weight", "attn.qkv.weight", 1, 3),
+    RENAME_PART("attention.value.weight", "attn.qkv.weight", 2, 3),
     { .ours = "attention.query.bias", .theirs = "attn.q_bias" },
     { .ours = "attention.value.bias", .theirs = "attn.v_bias" },
     { .ours = "attention.out.", .theirs = "attn.proj." },

@@ -74,6 +74,7 @@ static void read_own_image(struct reader *r, enum activation act, struct open_cl
         read_refuse(r, "layers", NULL);
     config_read(r, strange_layers, c);
     config_read(r, own_image, c);
+    i->size = v->image;
     v->eps = norm_eps(r->object);
     v->activation = activation_of(r, act);
     v->norm_after = true;
@@ -118,7 +119,8 @@ static int read_timm(struct reader *r, const struct weights *w, struct image_con
 
     if (open_clip_timm(read_word(r, "timm_model_name", ""), w, i))
         return -1;
-    i->vit.image = i->convnext.image = (int)read_whole(r, "image_size", 224);
+    i->size = (int)read_whole(r, "image_size", 224);
+    i->vit.image = i->convnext.image = i->fastvit.image = i->size;
     i->pooling = !strcmp(pool, "token") ? IMAGE_CLASS
                  : !strcmp(pool, "map") ? IMAGE_QUERY
                                         : IMAGE_MEAN;
@@ -225,21 +227,37 @@ static int read_hugging_face(struct reader *r, const struct weights *w, struct w
 
 /* --- both --- */
 
+static int check_image(const struct image_config *i)
+{
+    const struct convnext_config *n = &i->convnext;
+    const struct fastvit_config *f = &i->fastvit;
+
+    if (i->size < 1 || i->size > 1 << 13)
+        return fail("pictures of %d pixels are not possible", i->size);
+    if (image_trunks[i->kind]->transforms && sizes_check_vit("open_clip", &i->vit))
+        return -1;
+    for (int k = 0; k < CONVNEXT_STAGES && i->kind == IMAGE_CONVNEXT; k++)
+        if (n->blocks[k] < 1 || n->blocks[k] > 1000 || n->width[k] < 1 || n->width[k] > 1 << 16 ||
+            n->image < 32 || n->image % 32)
+            return fail("ConvNeXt with %d blocks of width %ld for %d pixels is not possible",
+                        n->blocks[k], n->width[k], n->image);
+    for (int k = 0; k < f->stages && i->kind == IMAGE_FASTVIT; k++)
+        if (f->stage[k].blocks < 1 || f->stage[k].width < 1 || f->stage[k].width > 1 << 16 ||
+            (f->stage[k].attends && f->stage[k].width % 32))
+            return fail("FastViT with %d blocks of width %ld is not possible", f->stage[k].blocks,
+                        f->stage[k].width);
+    return 0;
+}
+
 static int check(const struct open_clip_config *c)
 {
     const struct image_config *i = &c->image;
-    const struct convnext_config *n = &i->convnext;
     struct bert_config bert = c->words.bert;
 
     if (c->embedding < 1 || c->embedding > 1 << 16)
         return fail("an embedding of %ld numbers is not possible", c->embedding);
-    if (i->kind != IMAGE_CONVNEXT && sizes_check_vit("open_clip", &i->vit))
+    if (check_image(i))
         return -1;
-    for (int k = 0; k < CONVNEXT_STAGES && i->kind == IMAGE_CONVNEXT; k++)
-        if (n->blocks[k] < 1 || n->blocks[k] > 1000 || n->width[k] < 1 || n->width[k] > 1 << 16 ||
-            n->image < 32 || n->image > 1 << 13 || n->image % 32)
-            return fail("ConvNeXt with %d blocks of width %ld for %d pixels is not possible",
-                        n->blocks[k], n->width[k], n->image);
     if (i->pooling == IMAGE_QUERY &&
         (i->pool_mlp < 1 || i->pool_heads < 1 || i->vit.width % i->pool_heads))
         return fail("a query of %d heads in a tower of width %ld is not possible", i->pool_heads,
@@ -247,7 +265,7 @@ static int check(const struct open_clip_config *c)
     if (!i->projection && image_tower_width(i) != c->embedding)
         return fail("images have %ld numbers, and the common space %ld", image_tower_width(i),
                     c->embedding);
-    if (i->vit.rotates && i->vit.width / i->vit.heads % 4)
+    if (i->vit.turns.on && i->vit.width / i->vit.heads % 4)
         return fail("heads %ld wide cannot turn in two dimensions", i->vit.width / i->vit.heads);
     if (!c->words.hugging_face)
         return sizes_check_text("open_clip", &c->words.text);

@@ -10,10 +10,7 @@
 void image_tower_init(struct image_tower *v, const struct image_config *config)
 {
     *v = (struct image_tower){ .config = *config };
-    if (config->kind == IMAGE_CONVNEXT)
-        convnext_init(&v->convnext, &config->convnext);
-    else
-        vit_init(&v->vit, &config->vit);
+    image_trunks[config->kind]->init(v);
     v->pool.heads = config->pool_heads;
     v->pool.activation = config->pool_activation;
     v->pool.norm.eps = config->vit.eps;
@@ -38,15 +35,11 @@ void projection_params(struct linear *first, struct linear *second, struct param
 void image_tower_params(struct image_tower *v, struct params *p, long embedding)
 {
     const struct image_config *c = &v->config;
-    struct vit_initial initial = vit_normal(0.02f);
     long wide = image_tower_width(c);
 
     params_in(p, "vision");
     params_in(p, "%s", c->spelling);
-    if (c->kind == IMAGE_CONVNEXT)
-        convnext_params(&v->convnext, p);
-    else
-        vit_params(&v->vit, p, &initial);
+    image_trunks[c->kind]->params(v, p);
     if (c->pooling == IMAGE_QUERY) {
         params_in(p, "pool");
         pool_head_params(&v->pool, p, wide, c->pool_mlp);
@@ -66,25 +59,19 @@ void image_tower_params(struct image_tower *v, struct params *p, long embedding)
     params_out(p);
 }
 
-int image_tower_size(const struct image_config *c)
-{
-    return c->kind == IMAGE_CONVNEXT ? c->convnext.image : c->vit.image;
-}
-
 int image_tower_tokens(const struct image_config *c)
 {
-    return c->kind == IMAGE_CONVNEXT ? convnext_tokens(&c->convnext) : vit_tokens(&c->vit);
+    return image_trunks[c->kind]->tokens(c);
 }
 
 long image_tower_width(const struct image_config *c)
 {
-    return c->kind == IMAGE_CONVNEXT ? c->convnext.width[CONVNEXT_STAGES - 1] : c->vit.width;
+    return image_trunks[c->kind]->width(c);
 }
 
 struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels)
 {
-    return v->config.kind == IMAGE_CONVNEXT ? convnext_forward(t, &v->convnext, pixels)
-                                            : vit_forward(t, &v->vit, pixels, false);
+    return image_trunks[v->config.kind]->forward(t, v, pixels);
 }
 
 /* Rows of x: [n, tokens, width], the class tokens or all others. */
@@ -102,7 +89,7 @@ static struct tensor *some(struct tape *t, struct tensor *x, bool first)
 static struct tensor *mean(struct tape *t, const struct image_tower *v, struct tensor *x)
 {
     int images = (int)x->shape[0], tokens = (int)x->shape[1];
-    bool class = v->config.kind != IMAGE_CONVNEXT && !v->config.vit.no_class;
+    bool class = image_trunks[v->config.kind]->transforms && !v->config.vit.no_class;
 
     x = class ? some(t, x, false) : tensor_as_rows(t, x);
     return mean_rows(t, x, spans_even(t, images, tokens - class));
@@ -114,6 +101,8 @@ static struct tensor *pool(struct tape *t, struct image_tower *v, struct tensor 
 
     if (c->kind == IMAGE_CONVNEXT)
         return norm_forward(t, &v->convnext.norm, mean(t, v, x));
+    if (c->kind == IMAGE_FASTVIT)
+        return mean(t, v, x);
     if (c->pooling == IMAGE_QUERY)
         return pool_head_forward(t, &v->pool, vit_finish(t, &v->vit, x));
     if (c->pooling == IMAGE_CLASS)
@@ -134,16 +123,12 @@ struct tensor *image_tower_embed(struct tape *t, struct image_tower *v, struct t
 
 const struct tensor *image_tower_matrix(const struct image_tower *v)
 {
-    return v->config.kind == IMAGE_CONVNEXT ? v->convnext.blocks[0].fc1.weight[0]
-                                            : vit_matrix(&v->vit);
+    return image_trunks[v->config.kind]->matrix(v);
 }
 
 void image_tower_close(struct image_tower *v)
 {
-    if (v->config.kind == IMAGE_CONVNEXT)
-        convnext_close(&v->convnext);
-    else
-        vit_close(&v->vit);
+    image_trunks[v->config.kind]->close(v);
     pool_head_close(&v->pool);
     linear_close(&v->projection);
     linear_close(&v->second);

@@ -53,8 +53,9 @@ static const struct rename root[] = {
 
 static const struct rename trunk[] = {
     PLAIN("patch.", "patch_embed.proj."),
-    PLAIN("class", "cls_token"),
-    PLAIN("position", "pos_embed"),
+    PLAIN("stem.", "patch_embed.backbone."),
+    { .ours = "class", .theirs = "cls_token", .axes = 3 },
+    { .ours = "position", .theirs = "pos_embed", .axes = 3 },
     PLAIN("norm_before.", "norm_pre."),
     PLAIN("norm_after.", "norm."),
     PLAIN("projection.", "head."),
@@ -62,12 +63,12 @@ static const struct rename trunk[] = {
 };
 
 static const struct rename pool[] = {
-    PLAIN("probe", "latent"),
+    { .ours = "probe", .theirs = "latent", .axes = 3 },
     PLAIN("attention.query.", "q."),
-    { "attention.key.weight", "kv.weight", 0, 2, false },
-    { "attention.value.weight", "kv.weight", 1, 2, false },
-    { "attention.key.bias", "kv.bias", 0, 2, false },
-    { "attention.value.bias", "kv.bias", 1, 2, false },
+    RENAME_PART("attention.key.weight", "kv.weight", 0, 2),
+    RENAME_PART("attention.value.weight", "kv.weight", 1, 2),
+    RENAME_PART("attention.key.bias", "kv.bias", 0, 2),
+    RENAME_PART("attention.value.bias", "kv.bias", 1, 2),
     PLAIN("attention.out.", "proj."),
     PLAIN("norm.", "norm."),
     PLAIN("mlp.", "mlp."),
@@ -100,6 +101,21 @@ static const struct rename convnext_block[] = {
     PLAIN("fc2.", "mlp.fc2."),    PLAIN("scale", "gamma"), { 0 },
 };
 
+/* FastViT's names are ours, but for what is one tensor there. */
+static const struct rename fastvit_attention[] = {
+    RENAME_QKV("qkv."),
+    PLAIN("proj.", "proj."),
+    { 0 },
+};
+
+static const struct rename fastvit[] = {
+    PLAIN("stem.", "stem."),
+    PLAIN("stages.", "stages."),
+    PLAIN("final_conv.", "final_conv."),
+    PLAIN("projection.", "head.fc."),
+    { 0 },
+};
+
 /* --- Hugging Face's --- */
 
 static const struct rename bert_mlp[] = {
@@ -126,9 +142,9 @@ static const struct rename trunk_block[] = {
 
 /* EVA01, EVA02-E: keys have no bias, and the others' are apart */
 static const struct rename eva_block[] = {
-    { "attention.query.weight", "attn.qkv.weight", 0, 3, false },
-    { "attention.key.weight", "attn.qkv.weight", 1, 3, false },
-    { "attention.value.weight", "attn.qkv.weight", 2, 3, false },
+    RENAME_PART("attention.query.weight", "attn.qkv.weight", 0, 3),
+    RENAME_PART("attention.key.weight", "attn.qkv.weight", 1, 3),
+    RENAME_PART("attention.value.weight", "attn.qkv.weight", 2, 3),
     PLAIN("attention.query.bias", "attn.q_bias"),
     PLAIN("attention.value.bias", "attn.v_bias"),
     TRUNK_LAYER,
@@ -159,7 +175,9 @@ static const struct rename eva02_block[] = {
         { "vision.convnext.stage.*.block.*.", "visual.trunk.stages.*.blocks.*.", convnext_block }, \
         { "vision.convnext.stage.*.", "visual.trunk.stages.*.", convnext_stage },                  \
         { "vision.convnext.", "visual.trunk.", convnext },                                         \
-        { "vision.head.", "visual.head.", head },                                                  \
+        { "vision.fastvit.stages.*.blocks.*.token_mixer.",                                         \
+          "visual.trunk.stages.*.blocks.*.token_mixer.", fastvit_attention },                      \
+        { "vision.fastvit.", "visual.trunk.", fastvit }, { "vision.head.", "visual.head.", head }, \
     {                                                                                              \
         "", "", root                                                                               \
     }

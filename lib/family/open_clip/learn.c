@@ -23,7 +23,7 @@ static unsigned reads(const struct model *m, unsigned what)
 
     (void)what;
     return (c->sigmoid ? 0 : READS_POSITIVES) |
-           (c->image.kind == IMAGE_CONVNEXT ? 0 : READS_DROP_PATH);
+           (image_trunks[c->image.kind]->transforms ? READS_DROP_PATH : 0);
 }
 
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)

@@ -80,7 +80,7 @@ static int configure(struct model *m, struct open_clip_config *c)
     if (open_clip_config(model, m->weights, c) || choose_tokenizer(m, json_get(model, "text_cfg")))
         return -1;
     m->layout = c->flat ? &open_clip_layout_flat : &open_clip_layout_custom;
-    m->image.size = image_tower_size(&c->image);
+    m->image.size = c->image.size;
     return preprocess_open_clip(&m->image.preprocess, json_get(m->open_clip, "preprocess_cfg"),
                                 m->image.size);
 }

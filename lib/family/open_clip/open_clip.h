@@ -13,19 +13,25 @@
 #include "checkpoint/layout.h"
 #include "nn/bert.h"
 #include "nn/convnext.h"
+#include "nn/fastvit.h"
 #include "nn/pool_head.h"
+#include "nn/stem.h"
 #include "nn/text.h"
 #include "nn/vit.h"
 
-enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_CONVNEXT };
+/* rows of trunk.c */
+enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_CONVNEXT, IMAGE_FASTVIT };
 enum image_pooling { IMAGE_CLASS, IMAGE_MEAN, IMAGE_QUERY };
 enum projection { PROJECTION_NONE, PROJECTION_LINEAR, PROJECTION_MLP };
 
 struct image_config {
     enum image_kind kind;
     const char *spelling;  /* how the trunk's tensors are called: a word of layout.c */
-    struct vit_config vit; /* not of IMAGE_CONVNEXT */
+    int size;              /* pixels a side */
+    struct vit_config vit; /* of IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM */
+    long stem;             /* of IMAGE_STEM: channels before its last convolution */
     struct convnext_config convnext;
+    struct fastvit_config fastvit;
     enum image_pooling pooling;
     bool norm_after_pool;
     int pool_heads; /* of IMAGE_QUERY */
@@ -54,7 +60,9 @@ struct open_clip_config {
 struct image_tower {
     struct image_config config;
     struct vit vit;
+    struct stem stem;
     struct convnext convnext;
+    struct fastvit fastvit;
     struct pool_head pool;
     struct linear projection, second; /* second: of PROJECTION_MLP */
 };
@@ -83,12 +91,24 @@ long open_clip_axis(const struct weights *w, const char *name, int which); /* 0:
 /* How many numbers from 0 on make a name that is there. */
 int open_clip_count(const struct weights *w, const char *before, const char *after);
 
+/* trunk.c - what a kind of image tower does; by enum image_kind */
+struct trunk {
+    void (*init)(struct image_tower *v);
+    void (*params)(struct image_tower *v, struct params *p);
+    int (*tokens)(const struct image_config *c);
+    long (*width)(const struct image_config *c);
+    struct tensor *(*forward)(struct tape *t, struct image_tower *v, struct tensor *pixels);
+    const struct tensor *(*matrix)(const struct image_tower *v);
+    void (*close)(struct image_tower *v);
+    bool transforms; /* a vision transformer: it has a last norm, and may have a class token */
+};
+extern const struct trunk *const image_trunks[];
+
 /* image.c - pixels: [n, 3, size, size] -> behind the last layer: [n, tokens, width]; and these to
  * embeddings, not normalised: [n, embedding] */
 void image_tower_init(struct image_tower *v, const struct image_config *config);
 void image_tower_params(struct image_tower *v, struct params *p, long embedding);
 void image_tower_close(struct image_tower *v);
-int image_tower_size(const struct image_config *c);
 int image_tower_tokens(const struct image_config *c);
 long image_tower_width(const struct image_config *c);
 struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels);

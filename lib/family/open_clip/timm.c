@@ -2,14 +2,27 @@
  * timm.c - image towers by timm's names
  *
  * Source: huggingface/pytorch-image-models 1.0.31, timm/models/vision_transformer.py, eva.py,
- * convnext.py: the arguments of each name.
+ * convnext.py, fastvit.py: the arguments of each name.
  */
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
 #include "family/open_clip/open_clip.h"
 
-enum kind { CLIP, SIGLIP, GAP, EVA01, EVA02, EVA02_AFTER, PE, PE_NO_CLASS, CONVNEXT, UNKNOWN };
+enum kind {
+    CLIP,
+    SIGLIP,
+    GAP,
+    EVA01,
+    EVA02,
+    EVA02_AFTER,
+    PE,
+    PE_NO_CLASS,
+    CONVNEXT,
+    FASTVIT,
+    STEM,
+    UNKNOWN
+};
 
 /* The first that a name begins with. */
 static const struct known {
@@ -54,6 +67,8 @@ static const struct known {
     { "convnext_large", CONVNEXT, 0, ACTIVATION_GELU, 0 },
     { "convnext_xlarge", CONVNEXT, 0, ACTIVATION_GELU, 0 },
     { "convnext_xxlarge", CONVNEXT, 0, ACTIVATION_GELU, 0 },
+    { "fastvit_mci", FASTVIT, 0, ACTIVATION_GELU, 0 },
+    { "vit_base_mci_224", STEM, 12, ACTIVATION_GELU, 0 },
 };
 
 long open_clip_axis(const struct weights *w, const char *name, int which)
@@ -106,14 +121,25 @@ static void describe_vit(const struct known *k, const struct weights *w, struct 
     v->gated = v->has_inner = k->kind == EVA02;
     v->after = k->kind == EVA02_AFTER;
     read_vit_shapes(w, v);
-    v->rotates = k->reference;
-    v->reference = k->reference;
-    v->across_first = k->kind != EVA02;
-    v->rotary_offset = k->kind == PE ? 1 : 0;
+    v->turns.on = k->reference;
+    v->turns.reference = k->reference;
+    v->turns.across_first = k->kind != EVA02;
+    v->turns.offset = k->kind == PE ? 1 : 0;
     c->pool_heads = v->norm_before ? 8 : k->heads; /* PE's query has heads of its own */
     c->pool_activation = k->activation;
     c->pool_mlp = open_clip_axis(w, TRUNK "attn_pool.mlp.fc1.weight", 0);
     c->projection_bias = true;
+}
+
+/* Convolutions of 4, 2 and 2 pixels a side, each beside the next, make the squares. */
+static void describe_stem(const struct known *k, const struct weights *w, struct image_config *c)
+{
+    describe_vit(k, w, c);
+    c->kind = IMAGE_STEM;
+    c->stem = open_clip_axis(w, TRUNK "patch_embed.backbone.0.conv.weight", 0);
+    c->vit.width = open_clip_axis(w, TRUNK "patch_embed.backbone.2.conv.weight", 0);
+    c->vit.patch = STEM_PATCH;
+    c->vit.no_patches = c->vit.class_unplaced = true;
 }
 
 static void describe_convnext(const char *name, const struct weights *w, struct image_config *c)
@@ -134,12 +160,56 @@ static void describe_convnext(const char *name, const struct weights *w, struct 
     c->projection_bias = false;
 }
 
+/* Which of the two is there says what a layer is.  The first stage halves nothing. */
+static void describe_stage(const struct weights *w, int at, struct fastvit_stage_config *s)
+{
+    char before[48], name[96];
+
+    snprintf(before, sizeof before, TRUNK "stages.%d.", at);
+    snprintf(name, sizeof name, "%sblocks.", before);
+    s->blocks = open_clip_count(w, name, ".mlp.fc1.weight");
+    snprintf(name, sizeof name, "%sblocks.0.mlp.fc1.weight", before);
+    s->mlp = open_clip_axis(w, name, 0);
+    s->width = open_clip_axis(w, name, 1);
+    snprintf(name, sizeof name, "%sdownsample.proj.0.se.fc1.weight", before);
+    s->squeeze = open_clip_axis(w, name, 0);
+    s->halves = at > 0;
+    snprintf(name, sizeof name, "%spos_emb.pos_enc.weight", before);
+    s->placed = weights_find(w, name);
+    snprintf(name, sizeof name, "%spos_emb.reparam_conv.weight", before);
+    s->placed |= weights_find(w, name) != NULL;
+    snprintf(name, sizeof name, "%sblocks.0.token_mixer.qkv.weight", before);
+    s->attends = weights_find(w, name);
+}
+
+static void describe_fastvit(const struct weights *w, struct image_config *c)
+{
+    struct fastvit_config *f = &c->fastvit;
+
+    c->kind = IMAGE_FASTVIT;
+    c->spelling = "fastvit";
+    f->stages = open_clip_count(w, TRUNK "stages.", ".blocks.0.mlp.fc1.weight");
+    f->stages = f->stages < FASTVIT_STAGES ? f->stages : FASTVIT_STAGES;
+    for (int i = 0; i < f->stages; i++)
+        describe_stage(w, i, &f->stage[i]);
+    f->folded = weights_find(w, TRUNK "stem.0.reparam_conv.weight");
+    f->stem_no_scale = !weights_find(w, TRUNK "stem.0.conv_scale.conv.weight");
+    f->layer_norm = f->stages == FASTVIT_STAGES; /* MCi3, MCi4 */
+    f->squeeze = open_clip_axis(w, TRUNK "final_conv.se.fc1.weight", 0);
+    f->out = open_clip_axis(w, TRUNK "final_conv.se.fc1.weight", 1);
+    c->projection_bias = true;
+}
+
 int open_clip_timm(const char *name, const struct weights *w, struct image_config *c)
 {
     for (int i = 0; i < COUNT(names); i++)
         if (!strncmp(name, names[i].begins, strlen(names[i].begins)) && names[i].kind != UNKNOWN) {
             if (names[i].kind == CONVNEXT)
                 describe_convnext(name, w, c);
+            else if (names[i].kind == FASTVIT)
+                describe_fastvit(w, c);
+            else if (names[i].kind == STEM)
+                describe_stem(&names[i], w, c);
             else
                 describe_vit(&names[i], w, c);
             return 0;
