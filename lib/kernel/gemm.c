@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * gemm.c - BLAS, loaded at its first use: only training needs it, where there is no AMX
+ * gemm.c - BLAS, loaded at its first use: only training needs it, where there is neither AMX nor
+ * AVX-512
  *
  * OpenBLAS is loaded by hand for two reasons.  Its start makes threads and takes milliseconds,
  * which a filter should not pay.  And a release older than the processor falls back to kernels from
@@ -126,8 +127,16 @@ bool gemm_by_unit(void)
     return kernels.packed_engine->unit && !getenv("VLM_BLAS");
 }
 
+/* Nor do vectors of 16: their tiles are faster than what BLAS there may be. */
+static bool gemm_by_tiles(void)
+{
+    return kernels.panel->columns == TILE_COLUMNS && !getenv("VLM_BLAS");
+}
+
 const char *blas_name(void)
 {
+    if (gemm_by_tiles() && !gemm_by_unit())
+        return "none: vectors multiply matrices";
     if (gemm_by_unit())
         return "none: the processor multiplies matrices";
     pthread_once(&once, load);
@@ -165,6 +174,30 @@ static struct gemm part(const struct gemm *g, long row, long m, long column, lon
     p.b += g->transpose_b ? column * g->ldb : column;
     p.c += row * g->ldc + column;
     return p;
+}
+
+void gemm_put(const struct gemm *g, const struct gemm_part *p)
+{
+    static const float none[TILE_COLUMNS];
+    float *c = g->c + p->row * g->ldc + p->column, scale[TILE_COLUMNS];
+    float beta = p->more ? 1 : g->beta;
+
+    for (int j = 0; j < p->columns; j++)
+        scale[j] = g->alpha;
+    for (long i = 0; beta != 0 && beta != 1 && i < p->rows; i++)
+        for (int j = 0; j < p->columns; j++)
+            c[i * g->ldc + j] *= beta;
+    kernels.packed_engine->finish(&(struct finish){
+        .y = c,
+        .y_stride = g->ldc,
+        .sums = p->sums,
+        .sums_stride = p->sums_stride,
+        .scale = g->alpha == 1 ? NULL : scale,
+        .bias = none,
+        .residual = beta == 0 ? NULL : c,
+        .rows = p->rows,
+        .columns = p->columns,
+    });
 }
 
 /* Row i of c, where there is no BLAS. */
@@ -214,9 +247,14 @@ void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alph
     struct gemm g = {
         transpose_a, transpose_b, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c, 0, 0
     };
+    bool pairs = kernels.pair_tile && gemm_pieces() == 1 && !getenv("VLM_BLAS");
 
     if (gemm_by_unit() && k > 0) {
         gemm_unit(&g);
+        return;
+    }
+    if ((pairs || gemm_by_tiles()) && k > 0) {
+        gemm_tiles(&g, pairs);
         return;
     }
     pthread_once(&once, load);

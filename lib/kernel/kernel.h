@@ -184,16 +184,18 @@ struct product {
 /* y = activation(x W^T + bias) + residual, on the pool. */
 void multiply_packed(const struct product *p);
 
-/* gemm.c, unit.c - products of matrices by AMX, in f32's accuracy; elsewhere by BLAS, which is
- * loaded at the first use
+/* gemm.c, unit.c, gemm_tile.c - products of matrices by AMX, in f32's accuracy; by tiles of
+ * AVX-512; elsewhere by BLAS, which is loaded at the first use
  *
- * VLM_BLAS names another library, or is "none": plain loops, as where there is no BLAS.
+ * VLM_BLAS names a library that is taken in any case, or is "none": plain loops, as where there is
+ * no BLAS.
  *
  * c = alpha op(a) op(b) + beta c; op(a) [m, k], op(b) [k, n], c [m, n]; row-major with row
  * strides lda, ldb, ldc; split over the pool in tiles that do not depend on the thread count. */
 void gemm(bool transpose_a, bool transpose_b, long m, long n, long k, float alpha, const float *a,
           long lda, const float *b, long ldb, float beta, float *c, long ldc);
-/* How exact gemm() is by AMX, from now on; PyTorch has the same words.  BLAS stays f32. */
+/* How exact gemm() is by AMX, and at PRECISION_MEDIUM by AVX512_BF16, from now on; PyTorch has the
+ * same words.  BLAS stays f32. */
 enum precision {
     PRECISION_HIGHEST, /* f32 */
     PRECISION_HIGH,    /* the first 16 bits of a number: two bf16 pieces */

@@ -265,9 +265,18 @@ struct gemm {
     long rows, columns; /* of the grid of pieces */
 };
 void gemm_unit(const struct gemm *g);
-bool gemm_by_unit(void); /* or by BLAS */
-int packed_pieces(void); /* the same for packed weights of f32 */
-int gemm_pieces(void);   /* that count of an f32, by the precision */
+/* c = alpha sums + beta c, or + c where `more` says that sums of the depth before are there. */
+struct gemm_part {
+    const float *sums;
+    long sums_stride, row, column;
+    int rows, columns;
+    bool more;
+};
+void gemm_put(const struct gemm *g, const struct gemm_part *p);
+void gemm_tiles(const struct gemm *g, bool pairs); /* gemm_tile.c */
+bool gemm_by_unit(void);                           /* or by BLAS */
+int packed_pieces(void);                           /* the same for packed weights of f32 */
+int gemm_pieces(void);                             /* that count of an f32, by the precision */
 
 /* multiply.c - biases of the columns from `first` on; 0 where there are none */
 void gather_bias(float *bias, const struct product *p, long first, int columns);

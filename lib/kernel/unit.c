@@ -355,28 +355,15 @@ static struct unit_panel gemm_panel(const struct unit_work *w, long index, long 
 static void gemm_finish(const struct unit_work *w, const float *sums, long index, long row,
                         long rows)
 {
-    static const float none[UNIT_COLUMNS];
     const struct gemm *g = w->self;
     long first = index * UNIT_COLUMNS, left = g->n - first;
-    int columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS;
-    float *c = g->c + row * g->ldc + first, scale[UNIT_COLUMNS];
 
-    for (int j = 0; j < columns; j++)
-        scale[j] = g->alpha;
-    for (long i = 0; g->beta != 0 && g->beta != 1 && i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            c[i * g->ldc + j] *= g->beta;
-    kernels.packed_engine->finish(&(struct finish){
-        .y = c,
-        .y_stride = g->ldc,
-        .sums = sums,
-        .sums_stride = UNIT_COLUMNS,
-        .scale = g->alpha == 1 ? NULL : scale,
-        .bias = none,
-        .residual = g->beta == 0 ? NULL : c,
-        .rows = (int)rows,
-        .columns = columns,
-    });
+    gemm_put(g, &(struct gemm_part){ .sums = sums,
+                                     .sums_stride = UNIT_COLUMNS,
+                                     .row = row,
+                                     .rows = (int)rows,
+                                     .column = first,
+                                     .columns = left < UNIT_COLUMNS ? (int)left : UNIT_COLUMNS });
 }
 
 void gemm_unit(const struct gemm *g)

@@ -84,16 +84,17 @@ static double difference(enum precision p)
 }
 
 /* A number's error is spread evenly over a unit in its last place, of 2^-8 or 2^-16 to twice that:
- * a deviation of some 0.4 of it, of two factors 0.6; at most five of those.  BLAS knows no other.
- */
+ * a deviation of some 0.4 of it, of two factors 0.6; at most five of those.  BLAS knows no other,
+ * and AVX512_BF16 none between. */
 static void test_precision(void)
 {
     double high = difference(PRECISION_HIGH), medium = difference(PRECISION_MEDIUM);
     bool unit = !strcmp(kernels.name, "amx") && !getenv("VLM_BLAS");
+    bool rounds = unit || (kernels.pair_tile && !getenv("VLM_BLAS"));
 
     note("high %.1e, medium %.1e", high, medium);
     ok(high <= 3 * 0x1p-16 && (high > 0) == unit, "%s: high has 16 bits", kernels.name);
-    ok(medium <= 3 * 0x1p-8 && (medium > 20 * high) == unit, "%s: medium has 8", kernels.name);
+    ok(medium <= 3 * 0x1p-8 && (medium > 20 * high) == rounds, "%s: medium has 8", kernels.name);
 }
 
 static void test_kernels(const char *name)
@@ -110,14 +111,42 @@ static void test_kernels(const char *name)
     test_precision();
 }
 
+/* The same products in bf16, by the processor and by plain C: the same bytes. */
+static void test_pairs(struct gemm_case p)
+{
+    long lda = p.transposed & 1 ? p.m : p.k, ldb = p.transposed & 2 ? p.k : p.n;
+    size_t bytes = (size_t)(p.m * p.n) * sizeof(float);
+    struct random r = { 4 };
+    float *a = normal(&r, p.m * p.k), *b = normal(&r, p.n * p.k), *c[2];
+
+    gemm_precision(PRECISION_MEDIUM);
+    for (int i = 0; i < 2; i++) {
+        kernels_use(i ? "bf16" : "scalar-bf16");
+        c[i] = xalloc(bytes, 1);
+        for (long j = 0; j < p.m * p.n; j++)
+            c[i][j] = (float)(j % 7);
+        gemm(p.transposed & 1, p.transposed & 2, p.m, p.n, p.k, p.alpha, a, lda, b, ldb, p.beta,
+             c[i], p.n);
+    }
+    ok(!memcmp(c[0], c[1], bytes), "bf16 as plain C: %ld x %ld x %ld, transposed %d", p.m, p.n, p.k,
+       p.transposed);
+    gemm_precision(PRECISION_HIGHEST);
+    kernels_use(NULL);
+    free(a);
+    free(b);
+    free(c[0]);
+    free(c[1]);
+}
+
 /* One thread or three give the same bytes. */
-static void test_threads(void)
+static void test_threads(enum precision precision)
 {
     enum { M = 100, N = 130, K = 1500 };
     struct random r = { 3 };
     float *a = normal(&r, M * K), *b = normal(&r, N * K), *c[4];
     bool same = true;
 
+    gemm_precision(precision);
     for (int i = 1; i < 4; i++) {
         c[i] = xalloc(M * N, sizeof(float));
         pool_start(i);
@@ -125,6 +154,7 @@ static void test_threads(void)
         pool_stop();
         same = same && !memcmp(c[1], c[i], M * N * sizeof(float));
     }
+    gemm_precision(PRECISION_HIGHEST);
     ok(same, "%s: the same bytes with 1, 2, 3 threads", kernels.name);
     for (int i = 1; i < 4; i++)
         free(c[i]);
@@ -134,11 +164,20 @@ static void test_threads(void)
 
 static int test_all(void)
 {
-    test_threads();
+    static const char *const variants[] = { "scalar", "scalar-bf16", "avx2", "avx512",
+                                            "vnni",   "bf16",        "amx" };
+
+    test_threads(PRECISION_HIGHEST);
+    test_threads(PRECISION_MEDIUM);
     pool_start(2);
-    test_kernels(NULL);
-    if (kernels_supported("amx"))
-        test_kernels("avx512");
+    for (int i = 0; i < COUNT(variants); i++)
+        if (kernels_supported(variants[i]))
+            test_kernels(variants[i]);
+    for (int t = 0; t < 4 && kernels_supported("bf16") && !getenv("VLM_BLAS"); t++) {
+        test_pairs((struct gemm_case){ 37, 41, 29, t, 1, 0 });
+        test_pairs((struct gemm_case){ 50, 97, 1101, t, 0.5f, 1 });
+        test_pairs((struct gemm_case){ 1, 3, 100, t, -1, 0.25f });
+    }
     pool_stop();
     return done();
 }
