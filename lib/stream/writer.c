@@ -61,7 +61,8 @@ void member_json(struct buffer *b, const struct member *m)
 static void write_line(struct buffer *out, const struct record *r)
 {
     const char *json = r->json.data;
-    const struct member **hiding = record_hiding(r), **rest = hiding + r->fields.count;
+    const struct member **hiding = record_hiding(r); /* NULL where there are no members */
+    const struct member **rest = hiding ? hiding + r->fields.count : NULL;
     bool comma = r->fields.count > 0;
     size_t at = 0;
 
