@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * vlm-train.c - teach a model with pairs of image and text
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "train/options.h"
 
 static struct training training;
-static volatile int stopped_by;
+static volatile int stopped_by, learns;
 
 enum { MOST_OPTIONS = 64 };
 
@@ -143,21 +145,49 @@ static void stop(int number)
     stopped_by = number;
 }
 
-/* The first signal saves; the second ends the process as usual, but that of a reader that left: the
- * reports that follow raise it too.  What is ignored, as by nohup, stays so. */
+static sigset_t awaited;
+
+/* Before the first step there is nothing to save, and a signal ends the process as usual.  Later
+ * the first one saves, and the second ends. */
+static void *watch(void *nothing)
+{
+    int number;
+
+    (void)nothing;
+    if (sigwait(&awaited, &number))
+        return NULL;
+    if (learns) {
+        stop(number);
+        if (sigwait(&awaited, &number))
+            return NULL;
+    }
+    temporary_remove_all();
+    signal(number, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
+    raise(number);
+    return NULL;
+}
+
+/* Before there are other threads.  What is ignored, as by nohup, stays so.  A reader that left
+ * saves too, and once is enough: the reports that follow raise it again. */
 static void watch_signals(void)
 {
-    static const int numbers[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+    static const int numbers[] = { SIGHUP, SIGINT, SIGTERM };
     struct sigaction before;
+    pthread_t watcher;
 
-    for (int i = 0; i < COUNT(numbers); i++) {
-        struct sigaction action = { .sa_handler = stop };
-
-        if (numbers[i] != SIGPIPE)
-            action.sa_flags = (int)SA_RESETHAND;
+    sigemptyset(&awaited);
+    for (int i = 0; i < COUNT(numbers); i++)
         if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &action, NULL);
+            sigaddset(&awaited, numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &awaited, NULL);
+    if (!sigaction(SIGPIPE, NULL, &before) && before.sa_handler != SIG_IGN)
+        sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = stop }, NULL);
+    if (pthread_create(&watcher, NULL, watch, NULL)) {
+        warn("cannot start a thread");
+        exit(1);
     }
+    pthread_detach(watcher);
 }
 
 static void check_options(void)
@@ -216,10 +246,11 @@ int main(int argc, char **argv)
     training.seed = (uint64_t)settings.seed;
     training.resume = settings.resume;
     training.stop = &stopped_by;
+    training.learns = &learns;
+    watch_signals();
     training_threads((int)settings.threads);
     if (settings.verbose)
         warn("%s", vlm_hardware());
-    watch_signals();
     status = status_of(training_run(&training, report));
     for (int i = 0; i < COUNT(lists); i++)
         free(lists[i].items);

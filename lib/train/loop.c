@@ -196,6 +196,8 @@ static enum training_end steps(struct run *r, void (*report)(const struct traini
     bool stopped = false;
     int status = 0;
 
+    if (t->learns)
+        *t->learns = 1;
     r->began = r->reported = now();
     while (!status && r->step < r->steps && !stopped) {
         status = step(r, &next);

@@ -75,6 +75,7 @@ struct training {
     long log_every, save_every; /* steps; save_every 0: at the end alone */
     bool resume;                /* the folder may hold a run that was broken off */
     volatile const int *stop;   /* a signal's number: save and return early */
+    volatile int *learns;       /* NULL, or set before the first step: until then nothing is lost */
 };
 /* Means since the last report; or, held_out, over the held-out pairs. */
 struct training_report {

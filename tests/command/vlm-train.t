@@ -111,11 +111,17 @@ sh train -q -o never slow >/dev/null 2>.err & # web.jsonl behind it
 for i in $(seq 200); do [ -s pid ] || sleep 0.05; done
 sleep 0.3
 kill -TERM "$(cat pid)"
-timeout 20 sh -c 'cat web.jsonl >slow' # nobody reads where it has ended already
 wait $!
-is $? 143 'SIGTERM before the first step: the status'
-[ ! -e never ]
-report $? 'and nothing is written'
+is $? 143 'SIGTERM while pairs are awaited: the status'
+is "$(ls -d never* 2>/dev/null)" '' 'and nothing is left'
+rm -f pid
+sh train -q --held-out slow -o never >/dev/null 2>.err &
+for i in $(seq 200); do [ -s pid ] || sleep 0.05; done
+sleep 0.3
+kill -HUP "$(cat pid)"
+wait $!
+is $? 129 'SIGHUP while pairs to validate on are awaited: the status'
+is "$(ls -d never* 2>/dev/null)" '' 'and nothing is left'
 
 status 1 'other options are refused' train -q --epochs 2000 --batch 5 --resume stopped
 like "$(cat .err)" 'was trained with other options' 'and why'
