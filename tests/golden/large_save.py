@@ -67,7 +67,8 @@ def near(a, b, name):
 
 
 def processor(folder):
-    p = transformers.AutoProcessor.from_pretrained(folder)
+    # torchvision's, which is taken where it is installed, resizes otherwise than Pillow
+    p = transformers.AutoProcessor.from_pretrained(folder, backend="pil")
     ok(True, f"{folder}: {type(p).__name__}")
     return p
 

@@ -44,7 +44,8 @@ def unit(x):
 
 
 def clip_theirs(folder):
-    p = transformers.AutoProcessor.from_pretrained(folder)
+    # torchvision's, which is taken where it is installed, resizes otherwise than Pillow
+    p = transformers.AutoProcessor.from_pretrained(folder, backend="pil")
     m = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     out = []
     for name, text in zip(PICTURES, TEXTS):
@@ -62,7 +63,7 @@ def clip_ours(folder):
 
 
 def blip_theirs(folder):
-    p = transformers.AutoProcessor.from_pretrained(folder)
+    p = transformers.AutoProcessor.from_pretrained(folder, backend="pil")
     m = transformers.BlipForImageTextRetrieval.from_pretrained(folder, dtype=torch.float32).eval()
     out = []
     for name, text in zip(PICTURES, TEXTS):
