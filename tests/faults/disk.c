@@ -65,10 +65,8 @@ static void test(const struct job *j)
 
 int main(int argc, char **argv)
 {
-    if (!faults_begin()) {
-        puts("1..0 # skip no scratch folder");
+    if (!faults_begin(true))
         return 0;
-    }
     for (int i = 0; i < job_count; i++)
         if (argc < 2 || !strcmp(argv[1], jobs[i].name))
             test(&jobs[i]);

@@ -107,10 +107,8 @@ static void test_renames(const struct job *j)
 
 int main(int argc, char **argv)
 {
-    if (!faults_begin()) {
-        puts("1..0 # skip no scratch folder");
+    if (!faults_begin(false))
         return 0;
-    }
     for (int i = 0; i < job_count; i++)
         if (argc < 2 || !strcmp(argv[1], jobs[i].name))
             test_kills(&jobs[i]), test_renames(&jobs[i]);

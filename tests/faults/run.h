@@ -47,8 +47,10 @@ const char *outcome_fault(const struct job *j, const struct outcome *o,
 void outcome_note(const struct outcome *o, const char *setting);
 
 extern char faults_golden[], faults_commands[]; /* tests/golden; the folder of the commands */
-bool faults_begin(void);                        /* makes the inputs; false: not in this build */
-int faults_end(void);                           /* to return from main */
+/* Makes the inputs; false after saying why all is skipped.  alone: the test replaces malloc by
+ * shim.c's or counts memory, which cannot be done beside the sanitizers'. */
+bool faults_begin(bool alone);
+int faults_end(void); /* to return from main */
 /* Places of `total` to disturb: all with FAULTS=all, else `usual` of them, chosen by the seed. */
 long faults_places(long total, long usual, long *list);
 extern struct random faults_dice;

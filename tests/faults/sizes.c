@@ -281,10 +281,8 @@ int main(void)
 {
     const char *all = getenv("FAULTS");
 
-    if (!faults_begin()) {
-        puts("1..0 # skip no scratch folder");
+    if (!faults_begin(true))
         return 0;
-    }
     for (int i = 0; i < COUNT(cases); i++)
         test(&cases[i], all && !strcmp(all, "all"));
     return faults_end();
