@@ -20,7 +20,7 @@
 #include "base/memory.h"
 #include "decode/decode.h"
 
-enum { BLOCK = 128 }; /* scores looked over at once */
+enum { BLOCK = 128 };                     /* scores looked over at once */
 static const double worst_of_none = -1e9; /* the rank of a place that no text has taken yet */
 
 struct row {

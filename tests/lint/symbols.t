@@ -18,6 +18,7 @@ check() { # PROBLEMS NAME
 }
 shown=$(nm -g --defined-only "$library" 2>&1 | awk 'NF == 3 { print $3 }' | sort)
 declared=$(grep -oE '\bvlm_[a-z_]+\(' "$top/lib/vlm.h" | tr -d '(' | sort -u)
+echo "# libvlm.a shows $(echo "$shown" | grep -c .) names, $(echo "$shown" | grep -c '^vlm_') of them vlm_*"
 check "$([ "$(ar t "$library" | wc -l)" = 1 ] || ar t "$library")" 'one object'
 check "$(echo "$shown" | grep -v '^vlm_')" 'no global symbol but vlm_*'
 check "$(echo "$shown" | grep -vxF -e "$declared")" 'each is declared in vlm.h'
