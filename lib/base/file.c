@@ -76,6 +76,7 @@ void file_release(const void *data, size_t size)
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
+/* To the end, whatever the size was said to be; a NUL stands behind the bytes. */
 static int read_all(struct buffer *b, int fd, const char *path)
 {
     ssize_t got;
@@ -250,6 +251,8 @@ static char *follow_links(const char *path)
     return name;
 }
 
+/* The bytes go into a file without a name where the file system has such, else into one beside
+ * `path` with a temporary name; until new_file_commit() nobody sees them. */
 int new_file_open(struct new_file *f, const char *path)
 {
     struct stat status;
@@ -372,6 +375,7 @@ int file_write_atomic(const char *path, const void *data, size_t size)
     return -1;
 }
 
+/* A name that begins with "/" stands alone.  To free. */
 char *path_join(const char *folder, const char *name)
 {
     size_t n = folder ? strlen(folder) : 0;

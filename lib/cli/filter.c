@@ -51,6 +51,7 @@ long records_seen(void)
     return running->report->records;
 }
 
+/* The one place where a failure of the run, not of a record, is printed. */
 static int complain(int status)
 {
     if (log_form == LOG_JSON)
@@ -80,6 +81,7 @@ static void guard_descriptors(void)
         close(fd);
 }
 
+/* Which forms of output go with which options. */
 static void check_form(const struct filter *f)
 {
     const char *path = settings.resume ? settings.resume : settings.output;
@@ -98,6 +100,7 @@ static void check_form(const struct filter *f)
         options_mistake("--per-shard has no effect: no records are read");
 }
 
+/* Called before begin() and behind it: begin() may set f->whole by its own options. */
 static void check_settings(const struct filter *f, struct shard *shard)
 {
     if (shard_parse(shard, settings.input.shard))
@@ -191,6 +194,8 @@ static int run_loop(struct filter_run *run)
     return status;
 }
 
+/* Options, begin(), both ends, the loop.  Threads start before the model is opened, which uses
+ * them; signals are taken over before that too, so that a slow start can be broken off. */
 int filter_main(struct filter *f, int argc, char **argv)
 {
     const struct option_usage usage = { f->name, f->args, f->about, f->options, f->uses };

@@ -40,6 +40,7 @@ struct reader {
 
 static char *const standard_input[] = { (char[]){ "-" } };
 
+/* What --from names. */
 int format_named(const char *name)
 {
     for (int i = 0; stream_formats[i]; i++)
@@ -101,6 +102,8 @@ static int read_list(struct reader *r)
     return 0;
 }
 
+/* Opens nothing yet but lists and folders of pairs: an operand that is missing fails in its turn,
+ * and those before it are read.  The sum of all sizes is what progress is measured against. */
 struct reader *reader_open(char *const *operands, int count, const struct reader_options *o)
 {
     struct reader *r = xalloc(1, sizeof *r);
@@ -148,6 +151,7 @@ static void note_failure(struct reader *r)
     r->failed = r->source.failed;
 }
 
+/* The format first: it may still look at the source. */
 static void close_source(struct reader *r)
 {
     note_failure(r);
@@ -159,6 +163,7 @@ static void close_source(struct reader *r)
     r->format = NULL;
 }
 
+/* A record in the operand's place, so that a failure stays in the stream. */
 static struct record *unreadable(const char *path, const char *code, const char *why)
 {
     struct record *record = record_of_path(path, strlen(path));

@@ -57,8 +57,10 @@ static const struct field hf_projection[] = {
     { 0 },
 };
 
+/* SigLIP 2 reads texts with Gemma's tokenizer; SigLIP's own has 32,000 pieces. */
 enum { GEMMA_VOCABULARY = 256000 };
 
+/* Images have no projection: their width is the embedding's. */
 static int check(const struct siglip_config *c)
 {
     if ((c->has_vision && sizes_check_vit("SigLIP", &c->vit)) ||
@@ -83,6 +85,7 @@ static void read_text(struct reader *r, struct siglip_config *c)
         c->embedding = c->text.width;
 }
 
+/* A folder of one tower has that tower's fields at the top. */
 int siglip_config_hf(const cJSON *root, struct siglip_config *c)
 {
     const char *type = json_string(root, "model_type", "siglip");

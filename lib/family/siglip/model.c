@@ -33,6 +33,8 @@ static enum text_clean cleaning(const struct model *m, const struct siglip_confi
     return second ? CLEAN_LOWER : CLEAN_CANONICAL_HF;
 }
 
+/* Both sides are resized to the image size, whatever the picture's shape, and pixels become -1 ..
+ * 1; preprocessor_config.json may say otherwise. */
 static int prepare_images(struct model *m, const struct siglip_config *c)
 {
     struct preprocess *p = &m->image.preprocess;
@@ -44,6 +46,7 @@ static int prepare_images(struct model *m, const struct siglip_config *c)
     return preprocess_model(m, m->config != NULL, c->vit.image);
 }
 
+/* For --info and -v, and for the sentences that refuse something. */
 static void describe(struct model *m, const struct siglip *s)
 {
     const struct siglip_config *c = &s->config;
@@ -62,6 +65,8 @@ static void describe(struct model *m, const struct siglip *s)
     m->about = b.data;
 }
 
+/* The configuration, then the names, then the tensors; a part that the folder lacks is an ability
+ * that the model lacks. */
 static int open(struct model *m)
 {
     struct siglip *s = xalloc(1, sizeof *s);
