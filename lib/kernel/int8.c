@@ -96,7 +96,6 @@ static void some_rows(const struct bytes_work *w, long row, int rows, const stru
     const struct product *product = w->product;
     const struct pack *pack = product->weights;
     float sums[BYTE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
-    long at = (w->row + row) * product->y_stride + p->first;
 
     kernels.byte_tile(&(struct byte_tile){
         .x = w->bytes + row * product->pieces * w->stride,
@@ -115,18 +114,9 @@ static void some_rows(const struct bytes_work *w, long row, int rows, const stru
         .coming_panels = coming->panel && coming->fetched < BYTE_PANELS ? coming->each : 0,
     });
     coming->fetched += coming->each;
-    pack->kernel->finish(&(struct finish){
-        .y = product->y + at,
-        .y_stride = product->y_stride,
-        .sums = sums,
-        .sums_stride = TILE_COLUMNS,
-        .scale = pack->scale + p->first,
-        .bias = p->bias,
-        .residual = product->residual ? product->residual + at : NULL,
-        .rows = rows,
-        .columns = p->columns,
-        .activation = product->activation,
-    });
+    finish_tile(product,
+                &(struct tile_place){ w->row + row, p->first, rows, p->columns, TILE_COLUMNS },
+                sums, p->bias);
 }
 
 /* --- the work --- */

@@ -41,6 +41,26 @@ void gather_bias(float *bias, const struct product *p, long first, int columns)
     }
 }
 
+void finish_tile(const struct product *p, const struct tile_place *at, const float *sums,
+                 const float *bias)
+{
+    const struct pack *pack = p->weights;
+    long to = at->row * p->y_stride + at->first;
+
+    pack->kernel->finish(&(struct finish){
+        .y = p->y + to,
+        .y_stride = p->y_stride,
+        .sums = sums,
+        .sums_stride = at->sums_stride,
+        .scale = pack->scale ? pack->scale + at->first : NULL,
+        .bias = bias,
+        .residual = p->residual ? p->residual + to : NULL,
+        .rows = at->rows,
+        .columns = at->columns,
+        .activation = p->activation,
+    });
+}
+
 /* A panel of the piece in hand. */
 struct place {
     struct pack_panel panel;
@@ -52,7 +72,6 @@ static void multiply_tile(const struct product *p, long row, int rows, const str
 {
     const struct pack *pack = p->weights;
     const struct pack_panel *panel = &place->panel;
-    long at = row * p->y_stride + panel->first;
     float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
 
     tile_multiply(pack->kernel, (struct tile){
@@ -67,18 +86,8 @@ static void multiply_tile(const struct product *p, long row, int rows, const str
                                     .type = pack->type,
                                     .depth = pack->inputs,
                                 });
-    pack->kernel->finish(&(struct finish){
-        .y = p->y + at,
-        .y_stride = p->y_stride,
-        .sums = sums,
-        .sums_stride = TILE_COLUMNS,
-        .scale = pack->scale ? pack->scale + panel->first : NULL,
-        .bias = place->bias,
-        .residual = p->residual ? p->residual + at : NULL,
-        .rows = rows,
-        .columns = panel->columns,
-        .activation = p->activation,
-    });
+    finish_tile(p, &(struct tile_place){ row, panel->first, rows, panel->columns, TILE_COLUMNS },
+                sums, place->bias);
 }
 
 static void multiply_piece(void *argument, long index, int worker)
@@ -129,7 +138,6 @@ static void int8_tile_multiply(const struct int8_work *w, long from, long rows, 
     const struct product *p = w->product;
     const struct pack *pack = p->weights;
     struct pack_panel panel = pack_panel(pack, index);
-    long at = (w->row + from) * p->y_stride + panel.first;
     float sums[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64))), bias[TILE_COLUMNS];
 
     gather_bias(bias, p, panel.first, panel.columns);
@@ -142,18 +150,10 @@ static void int8_tile_multiply(const struct int8_work *w, long from, long rows, 
         .panel = panel.data,
         .depth = pack->depth,
     });
-    pack->kernel->finish(&(struct finish){
-        .y = p->y + at,
-        .y_stride = p->y_stride,
-        .sums = sums,
-        .sums_stride = TILE_COLUMNS,
-        .scale = pack->scale + panel.first,
-        .bias = bias,
-        .residual = p->residual ? p->residual + at : NULL,
-        .rows = (int)rows,
-        .columns = panel.columns,
-        .activation = p->activation,
-    });
+    finish_tile(
+        p,
+        &(struct tile_place){ w->row + from, panel.first, (int)rows, panel.columns, TILE_COLUMNS },
+        sums, bias);
 }
 
 static void int8_group(void *argument, long index, int worker)

@@ -42,10 +42,7 @@ static void round_row(void *argument, long index, int worker)
 static void some_rows(const struct pairs_work *w, long row, int rows,
                       const struct pack_panel *panel, const float *bias)
 {
-    const struct product *p = w->product;
-    const struct pack *pack = p->weights;
     float sums[PAIR_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
-    long at = (w->row + row) * p->y_stride + panel->first;
 
     kernels.pair_tile(&(struct pair_tile){
         .sums = sums,
@@ -55,19 +52,12 @@ static void some_rows(const struct pairs_work *w, long row, int rows,
         .rows = rows,
         .columns = panel->columns,
         .panel = (const uint16_t *)(const void *)panel->data,
-        .depth = pack->depth,
+        .depth = w->product->weights->depth,
     });
-    pack->kernel->finish(&(struct finish){
-        .y = p->y + at,
-        .y_stride = p->y_stride,
-        .sums = sums,
-        .sums_stride = TILE_COLUMNS,
-        .bias = bias,
-        .residual = p->residual ? p->residual + at : NULL,
-        .rows = rows,
-        .columns = panel->columns,
-        .activation = p->activation,
-    });
+    finish_tile(
+        w->product,
+        &(struct tile_place){ w->row + row, panel->first, rows, panel->columns, TILE_COLUMNS },
+        sums, bias);
 }
 
 static void multiply_group(void *argument, long index, int worker)

@@ -280,6 +280,14 @@ int gemm_pieces(void);                             /* that count of an f32, by t
 
 /* multiply.c - biases of the columns from `first` on; 0 where there are none */
 void gather_bias(float *bias, const struct product *p, long first, int columns);
+/* y = activation(scale x sums + bias) + residual of one tile of y, on the weights' kernel */
+struct tile_place {
+    long row, first; /* of y: its first row and column */
+    int rows, columns;
+    long sums_stride;
+};
+void finish_tile(const struct product *p, const struct tile_place *at, const float *sums,
+                 const float *bias);
 
 /* order.c */
 struct order {

@@ -207,24 +207,12 @@ static void packed_finish(const struct unit_work *w, const float *sums, long ind
                           long rows)
 {
     const struct product *p = w->self;
-    const struct pack *pack = p->weights;
-    struct pack_panel panel = pack_panel(pack, index);
-    long at = row * p->y_stride + panel.first;
+    struct pack_panel panel = pack_panel(p->weights, index);
     float bias[UNIT_COLUMNS];
 
     gather_bias(bias, p, panel.first, panel.columns);
-    pack->kernel->finish(&(struct finish){
-        .y = p->y + at,
-        .y_stride = p->y_stride,
-        .sums = sums,
-        .sums_stride = UNIT_COLUMNS,
-        .scale = pack->scale ? pack->scale + panel.first : NULL,
-        .bias = bias,
-        .residual = p->residual ? p->residual + at : NULL,
-        .rows = (int)rows,
-        .columns = panel.columns,
-        .activation = p->activation,
-    });
+    finish_tile(p, &(struct tile_place){ row, panel.first, (int)rows, panel.columns, UNIT_COLUMNS },
+                sums, bias);
 }
 
 void multiply_unit(const struct product *p)
