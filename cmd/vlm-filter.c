@@ -98,10 +98,14 @@ static void note_fields(const struct record *r)
 
 static void say_what_was_missing(void)
 {
-    bool told = false;
+    bool told = false, part = settings.input.shard || settings.resume || settings.reuse;
+    long unused, all;
 
     if (!looked_at || settings.quiet)
         return;
+    if (decisions && !part && (unused = decisions_unused(decisions, &all)))
+        warn("%s: %ld of %ld decisions are about no record of the input", decisions_path, unused,
+             all);
     for (int i = 0; i < keeps.count; i++)
         if (!field_seen[i]) {
             warn("--keep '%s': no record has a field that it names", keeps.items[i]);

@@ -10,8 +10,9 @@ struct line {
     uint64_t hash; /* of `key` */
     char *key;     /* "i" and the id as JSON, or "h" and the hash of the record */
     char *text;    /* NULL: any */
+    size_t size;   /* of `text`, which may hold NUL */
     long number;   /* of the line in the file */
-    bool keep;
+    bool keep, used;
 };
 struct decisions {
     struct line *list; /* sorted by hash, then by line */
@@ -42,8 +43,11 @@ static char *line_key(const struct record *r)
 
 static int add(struct decisions *d, const struct record *r, long number)
 {
-    struct line line = { .key = line_key(r), .text = record_string(r, "text"), .number = number };
-    struct span keep;
+    struct line line = { .key = line_key(r), .number = number };
+    struct span keep, text;
+
+    if (record_find(r, "text", &text))
+        line.text = json_text_sized(text, &line.size);
 
     if (!line.key || !record_find(r, "keep", &keep) ||
         (keep.data[0] != 't' && keep.data[0] != 'f')) {
@@ -120,8 +124,13 @@ static long first_of(const struct decisions *d, uint64_t hash)
     return low;
 }
 
-enum decision decisions_on(const struct decisions *d, const struct record *r,
-                           const struct fields *f)
+static bool is_about(const struct line *line, const struct texts *texts)
+{
+    return !line->text || (texts->count && texts->sizes[0] == line->size &&
+                           !memcmp(texts->list[0], line->text, line->size));
+}
+
+enum decision decisions_on(struct decisions *d, const struct record *r, const struct fields *f)
 {
     enum decision found = DECISION_NONE;
     struct texts texts = { 0 };
@@ -131,16 +140,27 @@ enum decision decisions_on(const struct decisions *d, const struct record *r,
 
     record_texts(r, f, &texts);
     for (long i = first_of(d, hash); i < d->count && d->list[i].hash == hash; i++) {
-        const struct line *line = &d->list[i];
+        struct line *line = &d->list[i];
 
-        if (!strcmp(line->key, key) &&
-            (!line->text || (texts.count && !strcmp(texts.list[0], line->text))))
-            found = line->keep ? DECISION_KEEP : DECISION_DROP;
+        if (strcmp(line->key, key) || !is_about(line, &texts))
+            continue;
+        line->used = true;
+        found = line->keep ? DECISION_KEEP : DECISION_DROP;
     }
     texts_free(&texts);
     free(bare);
     free(key);
     return found;
+}
+
+long decisions_unused(const struct decisions *d, long *all)
+{
+    long count = 0;
+
+    *all = d->count;
+    for (long i = 0; i < d->count; i++)
+        count += !d->list[i].used;
+    return count;
 }
 
 void decisions_free(struct decisions *d)

@@ -14,8 +14,9 @@
 struct decisions;
 struct decisions *decisions_read(const char *path); /* NULL after fail() */
 enum decision { DECISION_NONE, DECISION_KEEP, DECISION_DROP };
-enum decision decisions_on(const struct decisions *d, const struct record *r,
-                           const struct fields *f);
+enum decision decisions_on(struct decisions *d, const struct record *r, const struct fields *f);
+/* Lines that were about none of the records asked for; *all: of the file. */
+long decisions_unused(const struct decisions *d, long *all);
 void decisions_free(struct decisions *d); /* NULL is nothing */
 
 #endif
