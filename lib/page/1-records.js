@@ -12,7 +12,8 @@
  */
 const KEPT = 0, DROPPED = 1, ERROR = 2;
 const STATE = ['kept', 'dropped', 'error'];
-const BINS = 40, CARD_WIDTH = 230, CARD_HEIGHT = 290, GAP = 8, MOST_CARDS = 200, MOST_BARS = 8, NEAR = 200;
+const BINS = 40, CARD_WIDTH = 230, CARD_HEIGHT = 290, GAP = 8, MOST_CARDS = 200, MOST_BARS = 8, NEAR = 200,
+    MOST_FIELDS = 64, MOST_TEXTS = 50, MOST_LETTERS = 1000;
 
 const $ = (id) => document.getElementById(id);
 const head = JSON.parse($('head').textContent);
@@ -96,18 +97,19 @@ function column(name) {
     return columns.get(name);
 }
 
+/* The most common ones: records can bring any number of names. */
 function numericFields() {
-    const count = new Set();
+    const count = new Map();
     for (const row of rows)
         for (const name of Object.keys(row.record))
-            if (!count.has(name) && !Number.isNaN(number(row.record[name])))
-                count.add(name);
+            if (name !== 'id' && name !== 'cluster' && !Number.isNaN(number(row.record[name])))
+                count.set(name, (count.get(name) || 0) + 1);
     const first = ['itm', 'itc', 'sim', 'logprob', 'prob'];
     const rank = (name) => {
         const at = first.findIndex((f) => name === f || name.startsWith(f + '.'));
         return at < 0 ? first.length : at;
     };
-    return [...count].filter((name) => name !== 'id' && name !== 'cluster')
+    return [...count.keys()].sort((a, b) => rank(a) - rank(b) || count.get(b) - count.get(a)).slice(0, MOST_FIELDS)
         .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
@@ -137,14 +139,20 @@ function nameOf(row) {
         if (typeof value === 'string' && !value.startsWith('data:'))
             return value;
     }
-    return row.id !== null ? row.id : row.hash;
+    return row.id !== null ? idText(row) : row.hash;
+}
+
+/* An id is kept as the record spells it; a text is read without its quotation marks. */
+function idText(row) {
+    return row.id.startsWith('"') ? JSON.parse(row.id) : row.id;
 }
 
 /* The end of a long name tells more than its beginning. */
 const shortName = (row) => (nameOf(row).length > 34 ? '…' + nameOf(row).slice(-33) : nameOf(row));
 
-/* What a decision is filed under: records that differ in neither id nor first text share one. */
-const keyOf = (row) => row.key || (row.key = (row.id !== null ? 'i' + row.id : 'h' + row.hash) + '\n' + firstText(row));
+/* What a decision is filed under: records that differ in neither id nor first text share one.  A hash
+ * is of the text too. */
+const keyOf = (row) => row.key || (row.key = row.id === null ? 'h' + row.hash : 'i' + row.id + (row.textField === null ? '' : '\n' + firstText(row)));
 
 /* Records of one picture: by id, else by the picture's name.  vlm-filter --capfilt makes a record of
  * every text, kept or dropped. */

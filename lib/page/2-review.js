@@ -40,11 +40,13 @@ function remember() {
 }
 addEventListener('pagehide', () => storing && keepInBrowser());
 
-function decide(row, keep) {
-    if (keep === null)
-        decisions.delete(keyOf(row));
-    else
-        decisions.set(keyOf(row), keep);
+/* keep: true, false, or null to take a decision back. */
+function decide(list, keep) {
+    for (const row of list)
+        if (keep(row) === null)
+            decisions.delete(keyOf(row));
+        else
+            decisions.set(keyOf(row), keep(row));
     remember();
 }
 
@@ -53,9 +55,6 @@ function scoresOf(row) {
     return ['itm', active].filter((name, i, list) => name && list.indexOf(name) === i && !Number.isNaN(number(field(row, name))) &&
         !['id', 'key', 'keep', 'truth', 'text'].includes(name));
 }
-
-/* vlm-page cuts a text after 2,000 bytes: at least 500 characters, each of at most two units. */
-const isCut = (text) => text.endsWith('…') && text.length > 500;
 
 /* One line a decision.  The id stands as the record spells it: a 64-bit number stays itself. */
 function decisionLines() {
@@ -68,7 +67,7 @@ function decisionLines() {
             '"keep":' + keep, '"truth":' + keep];
         for (const name of scoresOf(row))
             parts.push(JSON.stringify(name) + ':' + number(field(row, name)));
-        if (firstText(row) && !isCut(firstText(row)))
+        if (row.textField !== null)
             parts.push('"text":' + JSON.stringify(firstText(row)));
         lines.push('{' + parts.join(',') + '}\n');
     }
@@ -84,13 +83,13 @@ function save() {
 }
 
 /* Of [score, wanted] pairs: the area under the ROC curve by ranks, ties counted half, and the
- * threshold that agrees with most of them. */
+ * threshold that agrees with most of them, with the next lower score. */
 function separate(pairs) {
     const yes = pairs.filter((p) => p[1]).length, no = pairs.length - yes;
     if (!yes || !no)
         return null;
     pairs.sort((a, b) => a[0] - b[0]);
-    let ranks = 0, right = yes, best = yes, at = pairs[0][0];
+    let ranks = 0, right = yes, best = yes, at = pairs[0][0], under = -Infinity;
     for (let i = 0; i < pairs.length;) {
         let j = i, wanted = 0;
         while (j < pairs.length && pairs[j][0] === pairs[i][0])
@@ -100,10 +99,11 @@ function separate(pairs) {
         if (j < pairs.length && right > best) {
             best = right;
             at = pairs[j][0];
+            under = pairs[i][0];
         }
         i = j;
     }
-    return { auc: (ranks - yes * (yes + 1) / 2) / (yes * no), threshold: at, share: best / pairs.length, count: pairs.length };
+    return { auc: (ranks - yes * (yes + 1) / 2) / (yes * no), threshold: at, under, share: best / pairs.length, count: pairs.length };
 }
 
 function agreement(name) {
@@ -123,6 +123,6 @@ function showProgress() {
     $('decided').textContent = `${seen} of ${order.length} decided, ${decisions.size} in all`;
     const a = active ? agreement(active) : null;
     $('agreement').textContent = a && !$('blind').checked ?
-        `You and ${active}: AUC ${a.auc.toFixed(3)} over ${a.count}; best threshold ${short(a.threshold)} agrees in ${(100 * a.share).toFixed(1)} %` : '';
+        `You and ${visible(active)}: AUC ${a.auc.toFixed(3)} over ${a.count}; best threshold ${between(a.under, a.threshold)} agrees in ${(100 * a.share).toFixed(1)} %` : '';
 }
 

@@ -4,12 +4,6 @@ const numeric = numericFields();
 let active = numeric.includes(head.score) ? head.score : numeric[0] || null;
 const limits = new Map();
 const short = (x) => String(Number(x.toPrecision(4)));
-/* With four digits, and not above x. */
-function below(x) {
-    const rounded = Number(x.toPrecision(4));
-    return rounded <= x ? rounded : Number((x - Math.abs(x) * 1e-3).toPrecision(4));
-}
-
 const ranges = new Map();
 function range(name) {
     if (!ranges.has(name)) {
@@ -22,6 +16,21 @@ function range(name) {
         ranges.set(name, [least, most > least ? most : least + 1]);
     }
     return ranges.get(name);
+}
+
+/* A threshold has as many decimals as tell a thousandth of the range: 0.8123 of scores, 1733000000 of dates. */
+function rounded(name, x) {
+    const [least, most] = range(name), places = Math.ceil(-Math.log10((most - least) / 1000));
+    return Number(x.toFixed(Math.max(0, Math.min(100, places))));
+}
+
+/* The shortest number that keeps x and does not keep `under`, the next lower score: the rule was 0.5, likely. */
+function between(under, x) {
+    for (let places = 0; places < 20; places++)
+        for (const near of [Number(x.toFixed(places)), Number((x - 10 ** -places).toFixed(places))])
+            if (near <= x && near > under)
+                return near;
+    return x;
 }
 
 function histogram(name) {
@@ -57,7 +66,7 @@ function histogram(name) {
         const share = Math.max(0, Math.min(1, (event.clientX - r.left) / r.width));
         if (active !== name)
             choose(name);
-        setLimit(least + share * (most - least));
+        setLimit(rounded(name, least + share * (most - least)));
     };
     drawing.addEventListener('pointerdown', (event) => {
         drawing.setPointerCapture(event.pointerId);
@@ -91,7 +100,6 @@ function wouldKeep(name, limit) {
 
 function setLimit(value) {
     const [least, most] = range(active);
-    value = Number(value.toPrecision(4));
     limits.set(active, value);
     $('limit').value = Math.round((value - least) / (most - least) * 1000);
     const count = wouldKeep(active, value), { all, now } = totals();
@@ -122,9 +130,9 @@ function firstLimit(name) {
             pairs.push([list[row.index], row.state === KEPT]);
     const parted = separate(pairs);
     if (parted)
-        return below(parted.threshold);
-    pairs.sort((a, b) => a[0] - b[0]);
-    return pairs.length ? below(pairs[Math.floor(pairs.length / 2)][0]) : range(name)[0];
+        return between(parted.under, parted.threshold);
+    const scores = pairs.map((p) => p[0]).sort((a, b) => a - b), middle = scores[Math.floor(scores.length / 2)];
+    return scores.length ? between(scores.findLast((x) => x < middle) ?? -Infinity, middle) : range(name)[0];
 }
 
 function choose(name) {

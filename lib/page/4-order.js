@@ -5,7 +5,7 @@ let order = [];
 /* Words that all must stand in a text or a name; field:value and field>=1 look at one field. */
 function matcher(query) {
     const tests = [];
-    for (const word of query.match(/"[^"]*"|\S+/g) || []) {
+    for (const word of query.match(/[^\s"]*"[^"]*"|\S+/g) || []) {
         const compare = /^([\w.]+)(>=|<=|>|<)(-?[\d.]+(?:e-?\d+)?)$/i.exec(word), one = /^([\w.]+):(.*)$/.exec(word);
         if (compare) {
             const list = column(compare[1]), limit = Number(compare[3]);
@@ -64,6 +64,14 @@ function disagree() {
         .sort((r, s) => Math.abs(a[s.index] - b[s.index]) - Math.abs(a[r.index] - b[r.index]) || r.index - s.index);
 }
 
+/* One of each list in turn: the first of both lists come first. */
+function inTurn(one, two) {
+    const out = [];
+    for (let i = 0; i < Math.max(one.length, two.length); i++)
+        out.push(...[one[i], two[i]].filter(Boolean));
+    return out;
+}
+
 const views = {
     all: ['all records', () => rows.slice()],
     kept: ['kept', () => rows.filter((r) => r.state === KEPT)],
@@ -72,16 +80,13 @@ const views = {
         const values = column(active), limit = limits.get(active);
         const side = (above) => rows.filter((r) => judged(r) && (above ? values[r.index] >= limit : values[r.index] < limit))
             .sort((a, b) => Math.abs(values[a.index] - limit) - Math.abs(values[b.index] - limit)).slice(0, NEAR);
-        return side(false).reverse().concat(side(true));
+        return inTurn(side(false), side(true));
     }, true],
     surprise: ['surprises: best dropped, worst kept', () => {
         const good = (r) => !Number.isNaN(column(active)[r.index]);
         const dropped = byNumber(rows.filter((r) => r.state === DROPPED && good(r)), active, true).slice(0, NEAR);
         const kept = byNumber(rows.filter((r) => r.state === KEPT && good(r)), active, false).slice(0, NEAR);
-        const out = [];
-        for (let i = 0; i < Math.max(kept.length, dropped.length); i++)
-            out.push(...[dropped[i], kept[i]].filter(Boolean));
-        return out;
+        return inTurn(dropped, kept);
     }, true],
     disagree: ['scores that disagree most', disagree],
     same: ['one text on many pictures', () => rows.filter((r) => sameText().get(firstText(r)) > 1)

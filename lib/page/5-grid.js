@@ -111,11 +111,14 @@ function bar(name, value) {
     return b;
 }
 
+/* The beginning of a long text, which Enter shows whole; never half of a character. */
+const beginning = (text) => (text.length <= MOST_LETTERS ? text : text.slice(0, MOST_LETTERS).replace(/[\ud800-\udbff]$/, '') + '…');
+
 /* What fell is struck through.  Of a record's own text and those of others the blind mode shows the first alone. */
 function textLine(what, text, fell, own) {
     const p = make('p', own ? 'own' : 'other');
     p.dir = 'auto';
-    p.append(make('span', 'what', visible(what) + ' '), make(fell ? 's' : 'span', '', visible(text)));
+    p.append(make('span', 'what', visible(what) + ' '), make(fell ? 's' : 'span', '', visible(beginning(text))));
     return p;
 }
 
@@ -125,13 +128,19 @@ const errorMessage = (row) => {
 };
 
 function words(row) {
-    const box = make('div', 'words'), mine = textsOf(row), source = spelt(field(row, 'source'));
-    for (const t of mine) {
+    const box = make('div', 'words');
+    const mine = textsOf(row), source = spelt(field(row, 'source'));
+    box.setAttribute('role', 'group');
+    box.setAttribute('aria-label', 'Texts and scores');
+    const others = source ? samePicture().get(pictureKey(row)).slice(0, MOST_TEXTS) : [];
+    for (const t of mine.slice(0, MOST_TEXTS)) {
         box.append(textLine(source && t.name === 'text' ? source : t.name, t.text, row.state === DROPPED, true));
         if (mine.length > 1 && !Number.isNaN(t.score))
             box.append(bar('itm', t.score));
     }
-    for (const other of source ? samePicture().get(pictureKey(row)) : [])
+    if (mine.length > MOST_TEXTS)
+        box.append(make('p', 'own', `and ${mine.length - MOST_TEXTS} more`));
+    for (const other of others)
         if (other !== row && field(other, 'source'))
             for (const t of textsOf(other))
                 box.append(textLine(spelt(field(other, 'source')), t.text, other.state === DROPPED, false));
@@ -183,8 +192,7 @@ function groupLine(row, card) {
     line.append(make('span', '', `group of ${list.length}` + (Number.isNaN(sim) ? '' : `, cosine ${short(sim)}`)),
         button('flicker', () => flicker(card, row, list)),
         button('this stays', () => {
-            for (const other of list)
-                decide(other, other === row);
+            decide(list.filter(judged), (other) => other === row);
             for (const at of cards.keys())
                 if (list.includes(order[at]))
                     redraw(at);
@@ -194,12 +202,23 @@ function groupLine(row, card) {
 
 /* What a screen reader says of a card; in blind mode not what the filter did with it. */
 function cardLabel(row) {
-    const keep = decisions.get(keyOf(row)), says = [visible(firstText(row).slice(0, 200) || 'no text'), visible(shortName(row))];
+    const keep = decisions.get(keyOf(row)), says = [visible(firstText(row).slice(0, 200)) || 'no text', visible(shortName(row))];
     if (!$('blind').checked)
         says.push(STATE[row.state]);
     if (keep !== undefined)
         says.push(keep ? 'you keep it' : 'you drop it');
     return says.join(', ');
+}
+
+/* The marked card alone takes the focus, and after it its texts, which the arrows then scroll. */
+function mark(card, isCurrent) {
+    const box = card.querySelector('.words');
+    card.classList.toggle('current', isCurrent);
+    card.tabIndex = isCurrent ? 0 : -1;
+    if (isCurrent)
+        box.tabIndex = 0;
+    else
+        box.removeAttribute('tabindex');
 }
 
 function makeCard(row, place) {
@@ -225,12 +244,12 @@ function makeCard(row, place) {
     const keep = decisions.get(keyOf(row));
     card.classList.toggle('keep', keep === true);
     card.classList.toggle('reject', keep === false);
-    card.classList.toggle('current', place === current);
+    mark(card, place === current);
     card.setAttribute('aria-setsize', order.length);
     card.setAttribute('aria-posinset', place + 1);
     card.setAttribute('aria-label', cardLabel(row));
-    card.tabIndex = place === current ? 0 : -1;
     card.addEventListener('pointerdown', () => go(place, false));
+    card.addEventListener('click', (event) => event.target.closest('button') || card.focus({ preventScroll: true }));
     card.addEventListener('dblclick', () => showDetails(row));
     return card;
 }
@@ -268,10 +287,8 @@ function go(place, focus) {
     draw();
     for (const at of [before, current]) {
         const card = cards.get(at);
-        if (card) {
-            card.classList.toggle('current', at === current);
-            card.tabIndex = at === current ? 0 : -1;
-        }
+        if (card)
+            mark(card, at === current);
     }
     if (focus && cards.has(current))
         cards.get(current).focus({ preventScroll: true });
@@ -280,7 +297,10 @@ function go(place, focus) {
 function judge(keep) {
     if (!order.length)
         return;
-    decide(order[current], keep);
+    if (judged(order[current]))
+        decide([order[current]], () => keep);
+    else
+        $('decided').textContent = 'a record with an error has no decision: it is neither kept nor dropped';
     redraw(current);
     go(keep === null ? current : current + 1, true);
 }
@@ -303,7 +323,8 @@ const acts = {
 document.addEventListener('keydown', (event) => {
     const typing = event.target.matches('input[type=search], select, input[type=range]') || $('details').open;
     const key = event.key.toLowerCase();
-    if (typing || event.ctrlKey || event.metaKey || event.altKey)
+    const scrolls = event.target.matches('.words') && /^(ArrowUp|ArrowDown|Page|Home|End)/.test(event.key);
+    if (typing || scrolls || event.ctrlKey || event.metaKey || event.altKey)
         return;
     if (Object.hasOwn(moves, event.key))
         go(current + moves[event.key](), true);
@@ -317,8 +338,11 @@ document.addEventListener('keydown', (event) => {
 });
 
 /* On paper: the cards from the first one in view, as many as may be alive.  A page cannot print what is not there. */
+let wasOpen = false;
 addEventListener('beforeprint', () => {
     const first = Math.floor($('grid').scrollTop / (CARD_HEIGHT + GAP)) * across;
+    wasOpen = $('about').open;
+    $('about').open = true;
     for (const [place, card] of cards)
         if (place < first) {
             card.remove();
@@ -329,4 +353,7 @@ addEventListener('beforeprint', () => {
             addCard(place);
     $('printed').textContent = `${Math.min(order.length - first, MOST_CARDS)} of ${order.length} are printed, from number ${first + 1}`;
 });
-addEventListener('afterprint', draw);
+addEventListener('afterprint', () => {
+    $('about').open = wasOpen;
+    draw();
+});

@@ -56,7 +56,7 @@ $('search').addEventListener('input', () => {
 });
 $('limit').addEventListener('input', () => {
     const [least, most] = range(active);
-    setLimit(least + Number($('limit').value) / 1000 * (most - least));
+    setLimit(rounded(active, least + Number($('limit').value) / 1000 * (most - least)));
 });
 $('limit-copy').addEventListener('click', () => copy($('limit-filter').textContent));
 $('copy-names').addEventListener('click', () => copy(order.map((row) => plainName(nameOf(row))).join('\n') + '\n'));

@@ -148,15 +148,49 @@ static void make_one(const struct page *p, struct buffer *bytes, struct small *s
     buffer_free(bytes);
 }
 
-static void make_heatmap(const struct page *p, struct span value, struct small *s)
+/* vlm-itm --heatmap names its pictures from the folder it runs in, whatever --root says; who moved
+ * them beside the images has them there. */
+static int read_heatmap(const struct record *r, const struct fields *f, const char *path,
+                        struct buffer *b)
+{
+    struct fields here = *f;
+
+    here.root = NULL;
+    if (!r->archived && record_reference_bytes(r, &here, path, b) == 0)
+        return 0;
+    return record_reference_bytes(r, f, path, b);
+}
+
+static void make_heatmap(const struct making *m, const struct record *r, struct span value,
+                         struct small *s)
 {
     struct buffer bytes = { 0 };
-    char *path = json_text(value);
+    char *path = s->count < PICTURES ? json_path(value) : NULL;
 
-    if (path && s->count < PICTURES && image_reference_read(&bytes, p->o.fields->root, path) == 0)
-        make_one(p, &bytes, s);
+    if (path && read_heatmap(r, m->p->o.fields, path, &bytes) == 0)
+        make_one(m->p, &bytes, s);
     buffer_free(&bytes);
     free(path);
+}
+
+/* `heatmap` and heatmap.FIELD: a path, or a list of as many as there are texts. */
+static void make_heatmaps(const struct making *m, const struct record *r, struct small *s)
+{
+    for (int i = 0; i < r->fields.count; i++) {
+        char *name = record_field_name(r, i);
+        struct span value, item, none;
+        size_t at = 0;
+
+        if (name && !strncmp(name, "heatmap", 7) && strchr(".", name[7]) &&
+            record_find(r, name, &value)) {
+            if (value.data[0] == '"')
+                make_heatmap(m, r, value, s);
+            else
+                while (json_each(value, &at, &none, &item))
+                    make_heatmap(m, r, item, s);
+        }
+        free(name);
+    }
 }
 
 static void make(void *argument, long index, int worker)
@@ -165,8 +199,6 @@ static void make(void *argument, long index, int worker)
     struct small *s = &m->small[index];
     const struct record *r = m->list[index];
     struct buffer bytes = { 0 };
-    struct span value, item, none;
-    size_t at = 0;
 
     (void)worker;
     if (!s->wanted)
@@ -175,13 +207,7 @@ static void make(void *argument, long index, int worker)
         record_image_bytes(r, m->p->o.fields, &bytes)) /* gone: a card without a picture */
         buffer_free(&bytes);
     make_one(m->p, &bytes, s);
-    if (!record_find(r, "heatmap", &value))
-        return;
-    if (value.data[0] == '"')
-        make_heatmap(m->p, value, s);
-    else
-        while (json_each(value, &at, &none, &item))
-            make_heatmap(m->p, item, s);
+    make_heatmaps(m, r, s);
 }
 
 static int keep_picture(struct page *p, struct small *s, int which)

@@ -3,7 +3,9 @@
  * what the page needs as a filter reads it: which field has the first text, and duplicate_of as it
  * is spelt
  *
- * Fields that nobody reads by eye stay out: vectors, data: URIs, long lists.  Long texts are cut.
+ * Texts stand whole: a decision names the first of them, and that is how it is found again.  Of the
+ * other fields what nobody reads by eye stays out: vectors, data: URIs, long lists; and long
+ * strings are cut.
  * In a script element `<` could begin a tag, so it is written as \u003c, which JSON reads as the
  * same letter.
  */
@@ -45,9 +47,9 @@ static bool is_vector(struct span value)
     return count > NUMBERS;
 }
 
-static void add_value(struct buffer *b, struct span value)
+static void add_value(struct buffer *b, struct span value, bool whole)
 {
-    if (value.data[0] == '"' && value.size > TEXT_BYTES)
+    if (!whole && value.data[0] == '"' && value.size > TEXT_BYTES)
         add_cut(b, value);
     else
         buffer_add(b, value.data, value.size);
@@ -62,7 +64,24 @@ static bool is_shown(struct span value)
     return (value.data[0] != '[' && value.data[0] != '{') || value.size <= LIST_BYTES;
 }
 
-static void add_fields(struct buffer *b, const struct record *r)
+/* A string or a list of strings in the option's field, else in one of the usual names. */
+static bool is_text(struct span name, struct span value, const struct fields *f)
+{
+    struct span none, item;
+    size_t at = 0;
+    bool named = f->text && json_name_is(name, f->text, strlen(f->text));
+
+    for (const char *const *n = record_text_names; *n && !named; n++)
+        named = json_name_is(name, *n, strlen(*n));
+    if (!named || value.data[0] != '[')
+        return named && value.data[0] == '"';
+    while (json_each(value, &at, &none, &item))
+        if (item.data[0] != '"')
+            return false;
+    return true;
+}
+
+static void add_fields(struct buffer *b, const struct record *r, const struct fields *f)
 {
     struct span object = { r->json.data, r->json.size }, name, value;
     size_t at = 0;
@@ -70,12 +89,14 @@ static void add_fields(struct buffer *b, const struct record *r)
 
     buffer_byte(b, '{');
     while (json_each(object, &at, &name, &value)) {
-        if (!is_shown(value))
+        bool whole = is_text(name, value, f);
+
+        if (!whole && !is_shown(value))
             continue;
         buffer_printf(b, "%s\"", count++ ? "," : "");
         buffer_add(b, name.data, name.size);
         buffer_string(b, "\":");
-        add_value(b, value);
+        add_value(b, value, whole);
     }
     buffer_byte(b, '}');
 }
@@ -107,7 +128,7 @@ void row_write(struct buffer *b, const struct record *r, const struct fields *f)
     buffer_byte(b, ',');
     json_escape(b, key, hashed ? strlen(key) : 0);
     buffer_byte(b, ',');
-    add_fields(b, r);
+    add_fields(b, r, f);
     buffer_byte(b, ',');
     add_text_field(b, r, f);
     if (record_find(r, "duplicate_of", &of) && of.data[0] != 'n') { /* not null */

@@ -254,8 +254,19 @@ int image_reference_read(struct buffer *b, const char *root, const char *referen
     return read_reference(b, &(struct fields){ .root = root }, reference);
 }
 
-/* A member of the record first. A record out of an archive may not name files of this machine
- * unless --root allows it: archives come from strangers. */
+/* A record out of an archive may not name files of this machine unless --root allows it: archives
+ * come from strangers. */
+int record_reference_bytes(const struct record *r, const struct fields *f, const char *reference,
+                           struct buffer *b)
+{
+    if (r->archived && !f->root && !is_uri(reference) && !is_bare_base64(reference))
+        return fail_as("outside",
+                       "%s: a record of an archive names its own members; --root lifts that",
+                       reference);
+    return read_reference(b, f, reference);
+}
+
+/* A member of the record first. */
 int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b)
 {
     const struct member *m = record_image_member(r, f);
@@ -269,12 +280,7 @@ int record_image_bytes(const struct record *r, const struct fields *f, struct bu
     reference = record_image_reference(r, f);
     if (!reference)
         return -1;
-    if (r->archived && !f->root && !is_uri(reference) && !is_bare_base64(reference))
-        result = fail_as("outside",
-                         "%s: a record of an archive names its own members; --root lifts that",
-                         reference);
-    else
-        result = read_reference(b, f, reference);
+    result = record_reference_bytes(r, f, reference, b);
     free(reference);
     return result;
 }

@@ -173,6 +173,9 @@ char *record_image_reference(const struct record *r, const struct fields *f);
 int image_reference_check(const char *root, const char *reference); /* short of reading it */
 /* The encoded bytes behind such a reference; appends to b; -1 after fail(). */
 int image_reference_read(struct buffer *b, const char *root, const char *reference);
+/* The same for a record's own reference: what --confine and an archive forbid is an error. */
+int record_reference_bytes(const struct record *r, const struct fields *f, const char *reference,
+                           struct buffer *b);
 /* The encoded bytes of a record's image.  Appends to b; -1 after fail(). */
 int record_image_bytes(const struct record *r, const struct fields *f, struct buffer *b);
 /* What to call a record's image in a message: its path, or "image"; to free. */

@@ -97,6 +97,50 @@ vlm-page --text-field alt -o texts.html texts.jsonl
 is "$(part records texts.html | jq -c 'map(.[6])')" '[null,null,null,null,"alt"]' 'of the field that is named'
 is "$(part head texts.html | jq -c '.texts[:2]')" '["alt","text"]' 'which the page shows first'
 
+# texts stand whole, other fields do not
+long=$(awk 'BEGIN { for (i = 0; i < 700; i++) printf "w\303\266rd " }')
+captions=$(awk 'BEGIN { for (i = 0; i < 40; i++) printf "%s\"caption %d of forty: %060d\"", i ? "," : "", i, i }')
+cat >long.jsonl <<R
+{"id":1,"text":"${long}A","note":"${long}A","itm":0.9}
+{"id":1,"text":"${long}B","note":"short","itm":0.1}
+{"id":2,"captions":[$captions],"tags":[$captions]}
+{"id":3,"text":"data: five pictures","url":"data: five pictures"}
+{"id":4,"other":"${long}C"}
+{"id":5,"text":["a",[1,2]],"list":["a",[1,2]]}
+R
+vlm-page -o long.html long.jsonl
+is "$(part records long.html | jq -r '.[0][5].text')" "${long}A" 'a long text stands whole'
+is "$(part records long.html | jq -r '.[0][5].note | [length > 1000, length < 2000, endswith("…")] | @tsv')" \
+    "$(printf 'true\ttrue\ttrue')" 'another long field is cut, not inside a letter'
+is "$(part records long.html | jq -c '.[2][5] | [(.captions | length), .tags]')" '[40,null]' 'forty captions stand, another long list does not'
+is "$(part records long.html | jq -c '.[3][5]')" '{"id":3,"text":"data: five pictures"}' 'a text that begins like a URI is a text'
+vlm-page --text-field other -o long.html long.jsonl
+is "$(part records long.html | jq -r '.[4][5].other')" "${long}C" 'the text that is named stands whole too'
+
+# heat maps: of every field, from the folder that vlm-itm ran in, or below --root
+mkdir pics maps
+cp a.png pics/a.png
+cp a.png maps/1.png
+cp a.png maps/2.png
+cp a.png pics/beside.png
+echo '{"image":"a.png","heatmap.text":"maps/1.png","heatmap.caption":["maps/2.png","maps/none.png"],"heatmaps":"maps/1.png","heatmap":"beside.png"}' >heat.jsonl
+vlm-page --root pics -o heat.html heat.jsonl
+is "$(part records heat.html | jq -c '.[0][1:3]')" '[0,[1,2,3]]' 'heat maps of each field, beside the images or where vlm-itm ran'
+rm -r pics/a.png
+vlm-page --root pics -o heat.html heat.jsonl
+is "$(part records heat.html | jq -c '.[0][1:3]')" '[-1,[0,1,2]]' 'also where the picture is gone'
+echo "{\"id\":1,\"heatmap\":\"$PWD/maps/1.png\"}" >away.jsonl
+vlm-page -o away.html away.jsonl
+is "$(part records away.html | jq -c '.[0][2]')" '[0]' 'a heat map with its whole path'
+vlm-page --confine -o away.html away.jsonl
+is "$(part records away.html | jq -c '.[0][2]')" '[]' 'which --confine refuses'
+mkdir shard
+cp a.png shard/1.png
+cp away.jsonl shard/1.json
+tar -cf shard.tar -C shard 1.png 1.json
+vlm-page -o shard.html shard.tar
+is "$(part records shard.html | jq -c '.[0][1:3]')" '[0,[]]' 'and a record of a tar may not name'
+
 # hostile options
 vlm-page --title '</title><script>alert(1)</script>&amp;' --score '</script><b>' -o title.html kept.jsonl
 is "$(grep -c '<script>alert' title.html)" 0 'a title is no markup'
@@ -126,10 +170,33 @@ key() { part records p.html | jq -r ".[] | select(.[5].text == \"$1\") | .[4]"; 
     echo "{\"key\":\"$(key 'no id')\",\"keep\":false,\"truth\":false,\"itm\":0.8}"
     echo "{\"key\":\"$(key 'no id either')\",\"keep\":true,\"truth\":true,\"itm\":0.2}"
 } >decisions.jsonl
-is "$(vlm-filter --keep 'itm > 0.5' --decisions decisions.jsonl --dropped d2.jsonl scored.jsonl | jq -r .text | tr '\n' ',')" \
+is "$(vlm-filter --keep 'itm > 0.5' --decisions decisions.jsonl --dropped d2.jsonl scored.jsonl 2>.err | jq -r .text | tr '\n' ',')" \
     'b,no id either,another text of 1,' 'decisions are applied over the rule'
+is "$(cat .err)" '' 'each is about a record'
 is "$(jq -r '.text + ": " + .reason' d2.jsonl | tr '\n' ',')" 'a: decision,no id: decision,' 'what they drop says so'
 is "$(vlm-eval --task itm decisions.jsonl | jq -c '[.auc, .records]')" '[0,4]' 'vlm-eval reads the same file'
+awk 'NR > 2' scored.jsonl >part.jsonl
+vlm-filter --decisions decisions.jsonl part.jsonl 2>.err >/dev/null
+like "$(cat .err)" 'decisions.jsonl: 2 of 4 decisions are about no record of the input' 'decisions without their record are counted'
+is "$(vlm-filter --shard 1/2 --decisions decisions.jsonl part.jsonl 2>&1 >/dev/null | grep decisions)" '' '... not in a shard, which has some of the records'
+cat >texts.jsonl <<R
+{"id":1,"text":"${long}A"}
+{"id":1,"text":"${long}B"}
+{"id":1,"text":"a\u0000b"}
+{"id":1,"text":"a\u0000c"}
+{"id":1,"text":"a"}
+{"id":1,"text":""}
+{"id":1,"captions":["a\u0000b","x"]}
+R
+for row in 1 2 4 5 6; do
+    awk -v row=$row 'NR == row { sub(/}$/, ",\"keep\":false}"); print }' texts.jsonl >one.jsonl
+    is "$(vlm-filter --decisions one.jsonl texts.jsonl)" "$(awk -v row=$row 'NR != row' texts.jsonl)" \
+        "a decision names the text whole: $row"
+done
+printf '%s\n' '{"id":1,"keep":false,"text":"a\u0000b"}' >one.jsonl
+is "$(vlm-filter --decisions one.jsonl texts.jsonl | wc -l)" 5 'of a list the first text counts'
+echo '{"id":1,"keep":false}' >one.jsonl
+is "$(vlm-filter -q --decisions one.jsonl texts.jsonl)" '' 'without a text it is about all with that id'
 echo '{"keep":true}' >bad.jsonl
 status 3 'a decision on nothing' vlm-filter --decisions bad.jsonl scored.jsonl
 like "$(cat .err)" 'bad.jsonl: line 1' 'names its line'
