@@ -111,7 +111,7 @@ def review(page, browser):
     ok(gone == {line['id'] for line in lines if not line['keep']} and not decided - plain, 'applied, they change these records and no other', gone)
     text = page.evaluate('vlmPage.decisionLines()')
     page.reload()
-    page.wait_for_function('window.vlmPage && vlmPage.cardsAlive() > 0')
+    page.wait_for_function('() => window.vlmPage && vlmPage.cardsAlive() > 0')
     ok(page.evaluate('vlmPage.decisionLines()') == text, 'a reload keeps the review')
     page.check('#blind')
     ok(page.locator('.bar:visible, .state:visible, .why:visible').count() == 0, 'blind: no scores, no reasons')
@@ -188,7 +188,7 @@ def by_keys(browser):
         page = opened(browser, 'groups.html')
         picture = '() => { const i = document.querySelector(".card.current img"); return [i.complete && i.naturalWidth > 0, i.src, i.style.left, i.style.top] }'
         page.keyboard.press('Home')
-        page.wait_for_function('(() => { const i = document.querySelector(".card.current img"); return i.complete && i.naturalWidth > 0 })()')
+        page.wait_for_function('() => { const i = document.querySelector(".card.current img"); return i.complete && i.naturalWidth > 0 }')
         seen = [page.evaluate(picture)]
         for _ in range(3):
             page.keyboard.press('h')
@@ -219,12 +219,132 @@ def by_keys(browser):
     ok('kept' not in said and 'itm' not in said and '0.125' not in said, 'blind: nothing of it is said or shown', said[:300])
     page.uncheck('#blind')
     page.select_option('#view', 'all')
+    page.locator('.card').nth(2).locator('.words').click()
+    page.keyboard.press('ArrowRight')
+    ok(page.locator('.card.current').get_attribute('aria-posinset') == '4', 'after a click on a text the arrows still move')
     paper = page.pdf()
     ok(paper.count(b'/Type /Page\n') > 2 and page.inner_text('#printed', timeout=1000) is not None, f'prints {paper.count(b"/Type /Page" + chr(10).encode())} pages of 40 cards')
     page.evaluate('dispatchEvent(new Event("beforeprint"))')
     ok(page.evaluate('vlmPage.cardsAlive()') == 40, 'all 40 cards are on paper', page.evaluate('vlmPage.cardsAlive()'))
     page.evaluate('dispatchEvent(new Event("afterprint"))')
     ok(not page.problems, 'no error in the console', page.problems[:3])
+
+
+def long_texts(browser):
+    """Records of one id that differ in the end of a long text, in a NUL, in an empty text; forty captions; an error; dates; an id that is a text."""
+    first = 'wörd ' * 600
+    texts = [first + 'A', first + 'B', 'a\0b', 'a\0c', '', ['x' * 1500, 'y' * 1500], ['x' * 1500 + 'z', 'y' * 1500], 'data: five']
+    lines = [json.dumps({'id': 'one', 'text': text, 'when': 1733000000 + 1000 * i, 'itm': i / 10}) for i, text in enumerate(texts)]
+    lines.append(json.dumps({'id': 'many', 'text': 't', 'captions': [f'caption {i} {"w" * 60}' for i in range(60)], 'itm.captions': [i / 60 for i in range(60)], 'itm': 0.9}))
+    lines.append(json.dumps({'id': 'bad', 'error': {'stage': 'read', 'code': 'not_found', 'message': 'no'}}))
+    with open('long.jsonl', 'w') as f:
+        f.writelines(line + '\n' for line in lines)
+    run('vlm-page', '-q', '-o', 'long.html', 'long.jsonl')
+    page = opened(browser, 'long.html')
+    wrong = []
+    for i in range(len(texts)):
+        page.keyboard.press('Home')
+        for key in ['ArrowRight'] * i + ['x']:
+            page.keyboard.press(key)
+        with open('decisions.jsonl', 'w') as f:
+            f.write(page.evaluate('vlmPage.decisionLines()'))
+        left = run('vlm-filter', '-q', '--decisions', 'decisions.jsonl', 'long.jsonl').splitlines()
+        if [line for line in lines if line not in left] != [lines[i]]:
+            wrong.append((i, len(left)))
+        page.keyboard.press('ArrowLeft')
+        page.keyboard.press('u')
+    ok(not wrong, 'a decision on a long, strange or empty text drops that record alone', wrong)
+    page.keyboard.press('Home')
+    ok(page.locator('.card').first.locator('.words').evaluate('e => e.textContent.length < 1500 && e.textContent.includes("…")'), 'a card has the beginning of a long text')
+    page.keyboard.press('Enter')
+    ok(first + 'A' in page.locator('#details-fields').evaluate('e => e.textContent'), 'all fields have all of it')
+    page.keyboard.press('Escape')
+    page.keyboard.press('Tab')
+    page.keyboard.press('PageDown')
+    page.wait_for_function('() => document.querySelector(".card.current .words").scrollTop > 0')
+    ok(page.evaluate('document.activeElement.matches(".card.current .words")'), 'Tab goes to the text, where the keys scroll')
+    page.fill('#search', '"caption 59"')
+    page.wait_for_function('() => order.length === 1')
+    card = page.locator('.card').first
+    ok(card.locator('.own').count() == 1 + 50 and 'and 11 more' in card.inner_text() and card.locator('.bar').count() >= 50, 'sixty captions: fifty, their scores as bars, and how many more')
+    ok(card.locator('.name').inner_text() == 'many', 'a name is an id without its quotation marks', card.locator('.name').inner_text())
+    page.select_option('#view', 'errors')
+    page.fill('#search', '')
+    page.wait_for_function('() => order.length === 1')
+    page.keyboard.press('Escape')
+    page.locator('.card').first.click()
+    page.keyboard.press('x')
+    ok('no decision' in page.inner_text('#decided') and not page.evaluate('vlmPage.decisionLines()'), 'an error cannot be decided, and the page says so')
+    says = page.evaluate('vlmPage.choose("when"), vlmPage.setLimit(1733003500), document.getElementById("limit-filter").textContent')
+    kept = len(run('vlm-filter', '-q', '--keep', says.split("'")[1], 'long.jsonl').splitlines())
+    ok(kept == page.evaluate('vlmPage.wouldKeep("when", limits.get("when"))') == 4, 'a threshold of large numbers is fine enough', (says, kept))
+    ok(not page.problems, 'no error in the console', page.problems[:3])
+
+
+def where_to_look(browser):
+    """Each list against a plain computation."""
+    draw = random.Random(3)
+    all = [{'id': i, 'image': f'{i}.jpg', 'text': f'text {i % 35}' if i % 3 else f'own {i}', 'itm': round(draw.random(), 4), 'itc': round(draw.random(), 4), 'cluster': i * 7 % 4}
+           for i in range(90)]
+    all[5]['cluster'] = 'b'
+    all[6]['cluster'] = 'a'
+    dropped = {i for i in range(90) if all[i]['itm'] < 0.5 or i % 10 == 0}
+    for name, want in (('k.jsonl', False), ('d.jsonl', True)):
+        with open(name, 'w') as f:
+            f.writelines(json.dumps(r) + '\n' for r in all if (r['id'] in dropped) == want)
+    run('vlm-page', '--dropped', 'd.jsonl', '-o', 'look.html', 'k.jsonl')
+    page = opened(browser, 'look.html')
+    page.evaluate('vlmPage.setLimit(0.6)')
+
+    def shown(view):
+        page.select_option('#view', view)
+        return page.evaluate('order.map(r => r.record.id)')
+
+    def in_turn(a, b):
+        return [x for i in range(max(len(a), len(b))) for x in (a[i:i + 1] + b[i:i + 1])]
+
+    seen = [r for r in all if r['id'] not in dropped] + [r for r in all if r['id'] in dropped]  # the order of the page
+    near = [sorted((r for r in seen if (r['itm'] >= 0.6) == above), key=lambda r: abs(r['itm'] - 0.6)) for above in (False, True)]
+    ok(shown('near') == [r['id'] for r in in_turn(*near)], 'nearest to the threshold, from both sides in turn', shown('near')[:6])
+    best = sorted((r for r in seen if r['id'] in dropped), key=lambda r: -r['itm'])
+    worst = sorted((r for r in seen if r['id'] not in dropped), key=lambda r: r['itm'])
+    ok(shown('surprise') == [r['id'] for r in in_turn(best, worst)], 'the best that were dropped, the worst that were kept')
+    ranks = {name: {r['id']: k for k, r in enumerate(sorted(seen, key=lambda r: r[name]))} for name in ('itm', 'itc')}
+    apart = sorted(seen, key=lambda r: -abs(ranks['itm'][r['id']] - ranks['itc'][r['id']]))
+    found = shown('disagree')
+    ok([abs(ranks['itm'][i] - ranks['itc'][i]) for i in found] == [abs(ranks['itm'][r['id']] - ranks['itc'][r['id']]) for r in apart] and sorted(found) == list(range(90)),
+       'scores that disagree most in rank')
+    texts = [all[i]['text'] for i in shown('same')]
+    many = [text for text in texts if texts.count(text) > 1]
+    counts = [texts.count(text) for text in texts]
+    ok(texts and texts == many and counts == sorted(counts, reverse=True) and len(texts) == sum([r['text'] for r in all].count(r['text']) > 1 for r in all),
+       'one text on many pictures, the most first')
+    clusters = [all[i]['cluster'] for i in shown('clusters')]
+    ok(clusters == sorted((c for c in clusters if c not in ('a', 'b'))) + ['a', 'b'], 'clusters in order', clusters[-4:])
+    page.select_option('#view', 'all')
+    page.select_option('#sort', 'itc')
+    ok(page.evaluate('order.map(r => r.record.itc)') == sorted((r['itc'] for r in all), reverse=True), 'sorted by a score')
+    page.fill('#search', 'itm>0.5 text:"text 1" cluster:2')
+    page.wait_for_function('() => order.length < 90')
+    ok(page.evaluate('order.map(r => r.record.id)') == [r['id'] for r in sorted(all, key=lambda r: -r['itc']) if r['itm'] > 0.5 and 'text 1' in r['text'] and r['cluster'] == 2],
+       'filtered by fields and a text')
+    page.fill('#search', '')
+    page.wait_for_function('() => order.length === 90')
+    page.evaluate('limits.clear(), vlmPage.choose("itm")')
+    says = page.inner_text('#limit-filter')
+    limit = float(says.split('>= ')[1].rstrip("'"))
+    right = lambda limit: sum((r['itm'] >= limit) == (r['id'] not in dropped) for r in all)
+    ok(right(limit) == max(right(r['itm']) for r in all), 'the threshold begins where it parts the kept from the dropped best', says)
+
+
+def many_names(browser):
+    """Numeric fields by the thousand: as many histograms as a browser bears."""
+    with open('names.jsonl', 'w') as f:
+        f.writelines(json.dumps({'id': i, 'text': 't', 'itm': i / 2000, f'count of {i}': 1}) + '\n' for i in range(2000))
+    run('vlm-page', '-o', 'names.html', 'names.jsonl')
+    page = opened(browser, 'names.html')
+    names = page.evaluate('[...document.querySelectorAll(".histogram")].map(h => h.dataset.field)')
+    ok(len(names) == 64 and names[0] == 'itm', f'2,001 numeric fields: {len(names)} histograms, scores first', names[:3])
 
 
 def without_ids(browser):
@@ -257,14 +377,38 @@ def full_store(browser):
 
 
 def accessible(browser):
+    with open('states.jsonl', 'w') as f:
+        for i in range(30):
+            r = {'id': i, 'image': f'{i}.jpg', 'text': 'long words ' * 40, 'caption': 'c', 'itm': i / 30, 'cluster': i % 3, 'heatmap': '50.jpg',
+                 'provenance': [{'command': 'vlm-itm', 'vlm': '0.1.0', 'model': 'a'}]}
+            r |= {'duplicate_of': i - 1, 'duplicate_sim': 0.97} if i % 2 else {}
+            r |= {'error': {'stage': 'read', 'code': 'not_found', 'message': 'gone'}} if i > 25 else {}
+            f.write(json.dumps(r) + '\n')
+    run('vlm-page', '-q', '-o', 'states.html', 'states.jsonl')
     for scheme, width in (('light', 1280), ('dark', 1280), ('light', 420)):
-        context = browser.new_context(viewport={'width': width, 'height': 900}, color_scheme=scheme)
-        page = context.new_page()
-        page.goto('file://' + os.path.abspath('page.html'))
-        page.wait_for_function('window.vlmPage && vlmPage.cardsAlive() > 0')
-        found = Axe().run(page).response['violations']
-        ok(not found, f'axe finds nothing, {scheme}, {width} wide', [(v['id'], [n['html'][:120] for n in v['nodes'][:3]]) for v in found])
-        context.close()
+        page = opened(browser, 'states.html', color_scheme=scheme)
+        page.set_viewport_size({'width': width, 'height': 900})
+        found = {}
+
+        def look(state):
+            for v in Axe().run(page).response['violations']:
+                found.setdefault(v['id'], (state, [n['html'][:120] for n in v['nodes'][:3]]))
+
+        page.locator('.card').first.click()
+        for key in 'px':
+            page.keyboard.press(key)
+        page.locator('#about summary').click()
+        look('review, with counts')
+        page.check('#blind')
+        look('blind')
+        page.uncheck('#blind')
+        for view in ('duplicates', 'errors'):
+            page.select_option('#view', view)
+            look(view)
+        page.locator('.card.current').dblclick(position={'x': 20, 'y': 20})
+        look('all fields')
+        ok(not found, f'axe finds nothing in review, blind, groups, errors, all fields: {scheme}, {width} wide', found)
+        page.context.close()
 
 
 def large(browser):
@@ -288,6 +432,9 @@ with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
     review(small(browser), browser)
     without_ids(browser)
     full_store(browser)
+    long_texts(browser)
+    where_to_look(browser)
+    many_names(browser)
     by_keys(browser)
     hostile(browser)
     accessible(browser)

@@ -23,7 +23,7 @@ def visit(page, path):
     """Opens a page; seconds until cards are there."""
     begin = time.time()
     page.goto('file://' + os.path.abspath(path))
-    page.wait_for_function('window.vlmPage && vlmPage.cardsAlive() > 0')
+    page.wait_for_function('() => window.vlmPage && vlmPage.cardsAlive() > 0')
     return time.time() - begin
 
 
