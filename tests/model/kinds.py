@@ -26,6 +26,7 @@ KINDS = [
 ]
 PERSON = "a person"
 SENSES = 2  # of a word that are looked at
+STEPS = 3   # up, to which a general name says what a thing is: a procyonid is a panda, a mammal says little
 
 
 @functools.cache
@@ -79,17 +80,36 @@ def of_sense(offset):
     return next((k for root, k in roots() if root in offsets), None)
 
 
-def kind(caption):
-    """A general caption's noun; None where WordNet does not know what it is."""
+def about(caption):
+    """The noun that a caption is about, of up to three words; None where WordNet has none."""
     words = re.findall(r"[a-z']+", re.split(r" (?:with|of|in|on|for|from|and|that) |,", caption.lower())[0])
     for length in range(min(3, len(words)), 0, -1):
         name = noun("_".join(words[-length:]))
         if name:
-            found = [of_sense(offset) for offset in senses()[name][:SENSES]]
-            known = [k for k in found if k]
-            # a tiger and a calculator are first of all persons there
-            return next((k for k in known if k != PERSON), known[0] if known else None)
+            return name
     return None
+
+
+def kind(caption):
+    """A general caption's noun; None where WordNet does not know what it is."""
+    name = about(caption)
+    if not name:
+        return None
+    found = [of_sense(offset) for offset in senses()[name][:SENSES]]
+    known = [k for k in found if k]
+    # a tiger and a calculator are first of all persons there
+    return next((k for k in known if k != PERSON), known[0] if known else None)
+
+
+def includes(wide, narrow, steps=STEPS):
+    """Whether what a caption is about is what another is about, or at most that many steps above it."""
+    wide, narrow = about(wide), about(narrow)
+    if not wide or not narrow:
+        return False
+    up = set(senses()[narrow][:SENSES])
+    for _ in range(steps):
+        up |= {a for one in up for a in above().get(one, [])}
+    return any(offset in up for offset in senses()[wide][:SENSES])
 
 
 def general(caption, medium):
