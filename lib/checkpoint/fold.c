@@ -10,7 +10,7 @@
  *     s_j = sqrt((a_j / median a) (median w / w_j))
  *
  * makes channel and column equally uneven.  Factors are powers of two, so nothing is rounded, and
- * those below 4 are left out: an ordinary model stays as it is.
+ * those below 2 are left out: an ordinary model stays nearly as it is.
  *
  * Source: Xiao et al. 2022, SmoothQuant, arXiv 2211.10438, section 4, alpha = 1/2; there a_j is
  * measured with records.
@@ -21,7 +21,7 @@
 #include "base/memory.h"
 #include "checkpoint/fold.h"
 
-static const float least = 4, most = 1024;
+static const float least = 2, most = 1024;
 
 /* Norms of blocks that come before their layers, and of what nothing else reads. */
 static const struct pair {

@@ -225,16 +225,25 @@ INLINE void store_bytes_sum(const struct byte_tile *t, int piece, int row, long 
         _mm256_sub_epi32(sum, _mm256_loadu_si256((const void *)(t->offset + column))));
 
     if (piece)
-        v = muladd(load(to), set(128), v); /* 128 times is exact */
+        v = muladd(load(to), set(256), v); /* 256 times is exact */
     if (piece + 1 == t->pieces)
         v *= set(t->scale[row]);
     store(to, v);
 }
 
 /* x has at most 7 bits, so that the two products that maddubs adds fit into 16. */
+/* Two products of 8 bits by 7 and a sign do not fit into the 16 that maddubs adds them in: so x is
+ * 2 high + low. */
+INLINE __m256i add_bytes(__m256i sum, __m256i high, __m256i low, __m256i w)
+{
+    __m256i twice = _mm256_madd_epi16(_mm256_maddubs_epi16(high, w), _mm256_set1_epi16(2));
+    __m256i once = _mm256_madd_epi16(_mm256_maddubs_epi16(low, w), _mm256_set1_epi16(1));
+
+    return _mm256_add_epi32(sum, _mm256_add_epi32(twice, once));
+}
+
 INLINE void byte_rows(const struct byte_tile *t, int piece, int row, int which, const int rows)
 {
-    const __m256i ones = _mm256_set1_epi16(1);
     const uint8_t *x = t->x + row * t->row_stride + piece * t->piece_stride;
     const int8_t *at = t->panel + which * BYTE_COLUMNS * t->depth;
     __m256i sum[SOME_ROWS][2];
@@ -243,17 +252,17 @@ INLINE void byte_rows(const struct byte_tile *t, int piece, int row, int which, 
     for (int i = 0; i < rows; i++)
         sum[i][0] = sum[i][1] = _mm256_setzero_si256();
     for (long k = 0; k < t->depth; k += BYTE_STEP, at += BYTE_STEP * BYTE_COLUMNS) {
-        __m256i low = _mm256_loadu_si256((const void *)at);
-        __m256i high = _mm256_loadu_si256((const void *)(at + 32));
+        __m256i w[2] = { _mm256_loadu_si256((const void *)at),
+                         _mm256_loadu_si256((const void *)(at + 32)) };
 
         UNROLL(4)
         for (int i = 0; i < rows; i++) {
             __m256i four = four_bytes(x + i * t->row_stride + k);
+            __m256i high = _mm256_and_si256(_mm256_srli_epi16(four, 1), _mm256_set1_epi8(127));
+            __m256i low = _mm256_and_si256(four, _mm256_set1_epi8(1));
 
-            sum[i][0] = _mm256_add_epi32(sum[i][0],
-                                         _mm256_madd_epi16(_mm256_maddubs_epi16(four, low), ones));
-            sum[i][1] = _mm256_add_epi32(sum[i][1],
-                                         _mm256_madd_epi16(_mm256_maddubs_epi16(four, high), ones));
+            sum[i][0] = add_bytes(sum[i][0], high, low, w[0]);
+            sum[i][1] = add_bytes(sum[i][1], high, low, w[1]);
         }
     }
     UNROLL(4)

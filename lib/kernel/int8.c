@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * int8.c - products of rows with i8 weights that are made of products of bytes
  *
- * A row is whole numbers t of 7, 14 or 21 bits times a scale of its own: one, two or three pieces,
+ * A row is whole numbers t of 8, 16 or 24 bits times a scale of its own: one, two or three pieces,
  * as many as the weights ask for.
  *
- *     x = scale t       t = t_1            |t_1| <= 63
- *                       t = 128 t_1 + t_2          -64 <= t_2 <= 63    and so on
- *     x w = scale (128 (t_1 w) + (t_2 w))
+ *     x = scale t       t = t_1            |t_1| <= 127
+ *                       t = 256 t_1 + t_2          -128 <= t_2 <= 127    and so on
+ *     x w = scale (256 (t_1 w) + (t_2 w))
  *
- * Pieces lie in memory 64 larger, without a sign: processors multiply such bytes by the weights'
- * signed ones, and the 64 times a column's sum that are too much are taken off.  Two products of
- * 127 by 127 fit into 16 bits, so that no processor saturates.  All sums are whole numbers: the
- * same everywhere, whatever the batch.
+ * Pieces lie in memory 128 larger, without a sign: processors multiply such bytes by the weights'
+ * signed ones, and the 128 times a column's sum that are too much are taken off.  All sums are
+ * whole numbers: the same everywhere, whatever the batch.
  *
  * A panel is 16 columns of the weights: [depth / 4][16][4] bytes, the same for every processor.
  */
@@ -42,7 +41,7 @@ struct byte_place {
     const int8_t *panel;
     long first; /* column */
     int panels, columns;
-    int32_t sum64[TILE_COLUMNS]; /* 64 times a column's sum */
+    int32_t offset[TILE_COLUMNS]; /* 128 times a column's sum */
     float bias[TILE_COLUMNS];
 };
 
@@ -64,7 +63,7 @@ static void place_panels(struct byte_place *p, const struct product *product, lo
         p->columns += panel.columns;
     }
     for (int j = 0; j < p->panels * BYTE_COLUMNS; j++)
-        p->sum64[j] = j < p->columns ? 64 * pack->column_sum[p->first + j] : 0;
+        p->offset[j] = j < p->columns ? 128 * pack->column_sum[p->first + j] : 0;
     gather_bias(p->bias, product, p->first, p->columns);
 }
 
@@ -106,7 +105,7 @@ static void some_rows(const struct bytes_work *w, long row, int rows, const stru
         .panel = p->panel,
         .panels = p->panels,
         .depth = pack->depth,
-        .offset = p->sum64,
+        .offset = p->offset,
         .scale = w->scale + row,
         .sums = sums,
         .sums_stride = TILE_COLUMNS,

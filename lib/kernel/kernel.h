@@ -47,7 +47,7 @@ struct duplicate_tile {
 /* Sums of products of bytes, see int8.c. */
 enum { BYTE_ROWS = 8, BYTE_COLUMNS = 16, BYTE_PANELS = 3, BYTE_STEP = 4 };
 struct byte_tile {
-    const uint8_t *x; /* [rows, pieces, depth]: 0 .. 127 */
+    const uint8_t *x; /* [rows, pieces, depth]: 0 .. 255 */
     long row_stride, piece_stride;
     int rows, pieces;      /* BYTE_ROWS, 3 at most */
     const int8_t *panel;   /* [panels][depth / 4][BYTE_COLUMNS][4] */
@@ -55,7 +55,7 @@ struct byte_tile {
     long depth;            /* a multiple of BYTE_STEP */
     const int32_t *offset; /* [panels, BYTE_COLUMNS]: what a piece's sums are too large */
     const float *scale;    /* [rows] */
-    float *sums;           /* [rows, panels, BYTE_COLUMNS], written: scale (128 (..) + sum) */
+    float *sums;           /* [rows, panels, BYTE_COLUMNS], written: scale (256 (..) + sum) */
     long sums_stride;
     const int8_t *coming; /* panels that are fetched meanwhile, and how many */
     int coming_panels;

@@ -202,7 +202,8 @@ static inline __attribute__((always_inline)) uint16_t duplicate_hits(const struc
 static inline __attribute__((always_inline)) float split_scale(int pieces, float most, float odd,
                                                                float *scale)
 {
-    static const float levels[] = { 63, 63 * 129, 63 * 16513 }; /* 63 of each piece */
+    /* 127 of each piece; of three a little less, as the product is rounded there. */
+    static const float levels[] = { 127, 127 * 257, 127 * 65793 - 8 };
 
     *scale = (most > 0x1p-103f ? most / levels[pieces - 1] : 0) + odd;
     return most > 0x1p-103f && odd == 0 ? levels[pieces - 1] / most : 0;

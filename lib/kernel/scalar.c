@@ -187,7 +187,7 @@ static void byte_tile(const struct byte_tile *t)
 
                 for (long k = 0; k < t->depth; k++)
                     sum += x[k] * w[k / BYTE_STEP * BYTE_COLUMNS * BYTE_STEP + k % BYTE_STEP];
-                all = all * 128 + (float)(sum - t->offset[j]);
+                all = all * 256 + (float)(sum - t->offset[j]);
             }
             t->sums[i * t->sums_stride + j] = all * t->scale[i];
         }
@@ -207,16 +207,16 @@ static void split_bytes(uint8_t *to, long stride, int pieces, float *scale, cons
         int32_t t = (int32_t)rintf(by > 0 ? x[i] * by : 0);
 
         for (int p = pieces - 1; p > 0; p--) {
-            int32_t rest = (t + 64) >> 7;
+            int32_t rest = (t + 128) >> 8;
 
-            to[p * stride + i] = (uint8_t)(t - rest * 128 + 64);
+            to[p * stride + i] = (uint8_t)(t - rest * 256 + 128);
             t = rest;
         }
-        to[i] = (uint8_t)(t + 64);
+        to[i] = (uint8_t)(t + 128);
     }
     for (int p = 0; p < pieces; p++)
         for (long i = count; i % BYTE_STEP; i++)
-            to[p * stride + i] = 64;
+            to[p * stride + i] = 128;
 }
 
 /* To f32. f16 and bf16 become the same number; an i8 becomes the whole number, without its factor.

@@ -151,19 +151,19 @@ INLINE float row_largest(const float *x, long count, float *odd)
     return lanes_largest(larger(most[0], most[1]));
 }
 
-/* As split_row_bytes(), in f32: a whole number t, and (t + 64) / 128 rounded down, which is
- * (t + 0.5) / 128 rounded to nearest. */
+/* In f32: a whole number t below 2^23, and (t + 128) / 256 rounded down, which is (t + 0.5) / 256
+ * rounded to nearest. */
 INLINE void split_some(uint8_t *to, long stride, const int pieces, vec x)
 {
     vec t = nearest(x);
 
     for (int p = pieces - 1; p > 0; p--) {
-        vec rest = nearest((t + set(0.5f)) * set(0x1p-7f));
+        vec rest = nearest((t + set(0.5f)) * set(0x1p-8f));
 
-        store_byte(to + p * stride, t - rest * set(128) + set(64));
+        store_byte(to + p * stride, t - rest * set(256) + set(128));
         t = rest;
     }
-    store_byte(to, t + set(64));
+    store_byte(to, t + set(128));
 }
 
 INLINE void split_row(uint8_t *to, long stride, const int pieces, float *scale, const float *x,
@@ -176,7 +176,7 @@ INLINE void split_row(uint8_t *to, long stride, const int pieces, float *scale, 
 
     if (!(by > 0)) {
         for (int p = 0; p < pieces; p++)
-            memset(to + p * stride, 64, (size_t)round_up(count, BYTE_STEP));
+            memset(to + p * stride, 128, (size_t)round_up(count, BYTE_STEP));
         return;
     }
     for (; i + LANES <= count; i += LANES)

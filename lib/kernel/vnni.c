@@ -297,7 +297,7 @@ INLINE void byte_piece(const struct byte_tile *t, const int piece, const int row
             _mm512_sub_epi32(sum[i][j], _mm512_loadu_si512(t->offset + j * LANES)));
 
         if (piece)
-            v = muladd(load(to), set(128), v); /* 128 times is exact */
+            v = muladd(load(to), set(256), v); /* 256 times is exact */
         if (piece + 1 == t->pieces)
             v *= set(t->scale[i]);
         store(to, v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * kernel_int8.c - products of bytes: of rows taken for one, two or three pieces, beside double
  *
- * A piece more is 7 bits more, of the row's largest number: with p pieces a number is off by half
- * of most / (63 .. ) at most, a sum of k such by the root of k times that; five deviations.
+ * A piece more is 8 bits more, of the row's largest number: with p pieces a number is off by half
+ * of most / (127 .. ) at most, a sum of k such by the root of k times that; five deviations.
  * Integers are the same everywhere, so rows have the same bytes in every variant but for the last
  * step, which is compared without an activation.
  */
@@ -14,7 +14,7 @@
 #include "tests/unit/tap.h"
 
 static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
-static const double levels[] = { 63, 63 * 129, 63 * 16513 };
+static const double levels[] = { 127, 127 * 257, 127 * 65793 };
 
 struct data {
     long rows, inputs, outputs;
