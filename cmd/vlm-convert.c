@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/error.h"
 #include "cli/cli.h"
 #include "vlm.h"
@@ -18,6 +19,10 @@ static int layout, type;
 static long pieces, batch;
 static float accuracy;
 static bool once, packed, info, verify;
+
+/* For SIGUSR1: what is being done, with which model, since when. */
+static const char *_Atomic doing, *_Atomic at_model;
+static struct timespec began;
 
 static const struct option_spec options[] = {
     OPTION_CHOICE(0, "to", "LAYOUT", &layout, layouts, "write hf, a folder, or original, a file",
@@ -95,6 +100,20 @@ static int read_samples(struct vlm_samples *samples, const char *model)
     return result;
 }
 
+static void show_progress(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    warn("%s %s, %ld s", doing, at_model, (long)(now.tv_sec - began.tv_sec));
+}
+
+static void begin(const char *what, const char *model)
+{
+    doing = what;
+    at_model = model;
+}
+
 /* In place, once nothing changes any more. */
 static int pack(const char *folder)
 {
@@ -110,8 +129,14 @@ static int convert_calibrated(const char *model, const char *out)
     double least = accuracy > 0 ? (double)accuracy : 0.999;
     char *report = NULL;
 
-    if (read_samples(&samples, model) == 0 && convert(model, out) == 0)
-        report = vlm_choose_pieces(model, out, &opened, &samples, least);
+    begin("reading records for", model);
+    if (read_samples(&samples, model) == 0) {
+        begin("converting", model);
+        if (convert(model, out) == 0) {
+            begin("choosing pieces of", out);
+            report = vlm_choose_pieces(model, out, &opened, &samples, least);
+        }
+    }
     samples_free(&samples);
     if (!report || (packed && pack(out))) {
         free(report);
@@ -149,12 +174,14 @@ static int say_all(char *const *names, int count)
 {
     int status = 0;
 
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        begin(verify ? "verifying" : "describing", names[i]);
         if ((verify && say(vlm_verify(names[i], &opened))) ||
             (info && say(vlm_inform(names[i], &opened, batch ? (int)batch : 16)))) {
             warn("%s", error_text());
             status = 1;
         }
+    }
     if (fflush(stdout) || ferror(stdout)) {
         fail_errno("standard output");
         warn("%s", error_text());
@@ -176,6 +203,9 @@ int main(int argc, char **argv)
     options_parse(&usage, argc, argv, &first);
     if (first == argc)
         options_mistake("a model is needed");
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    begin("opening", argv[first]);
+    signals_progress(show_progress);
     if (info || verify)
         return say_all(argv + first, argc - first);
     if (argc - first != 2)
@@ -185,6 +215,7 @@ int main(int argc, char **argv)
         options_mistake("--calibrate, --pieces, --packed, --once and --tokenizer go with a folder, "
                         "not with a file as the authors' code reads it");
     vlm_threads(0);
+    begin("converting", argv[first]);
     if ((calibrate ? convert_calibrated : convert)(argv[first], argv[first + 1]) == 0)
         return 0;
     warn("%s", error_text());

@@ -102,14 +102,24 @@ static void take_lists(void)
         }
 }
 
-static void show_progress(const struct training_report *r)
+/* The last step's report, for SIGUSR1. */
+static struct training_report latest;
+
+static void show_progress(const struct training_report *r, bool line)
 {
     double left = (double)(r->steps - r->step) * r->seconds / (double)(r->step ? r->step : 1);
-    bool terminal = isatty(2);
 
     fprintf(stderr, "%sstep %ld of %ld, epoch %.2f, loss %.4f, %.1f pairs/s, %ld:%02ld left%s",
-            terminal ? "\r\033[K" : "", r->step, r->steps, r->epoch, r->loss, r->pairs_a_second,
-            (long)left / 60, (long)left % 60, terminal && r->step < r->steps ? "" : "\n");
+            isatty(2) ? "\r\033[K" : "", r->step, r->steps, r->epoch, r->loss, r->pairs_a_second,
+            (long)left / 60, (long)left % 60, line ? "\n" : "");
+}
+
+static void show_latest(void)
+{
+    if (latest.step)
+        show_progress(&latest, true);
+    else
+        warn("no step yet");
 }
 
 /* {"step":..,"epoch":..,"held_out_loss":..,"held_out_itc":..,"held_out_pairs":..} */
@@ -136,8 +146,11 @@ static void report(const struct training_report *r)
            ",\"samples_per_second\":%.2f}\n",
            r->temperature, r->norm, r->rate, r->seconds, r->pairs_a_second);
     fflush(stdout);
+    progress_lock();
+    latest = *r;
+    progress_unlock();
     if (settings.progress || isatty(2))
-        show_progress(r);
+        show_progress(r, !isatty(2) || r->step == r->steps);
 }
 
 static void stop(int number)
@@ -236,6 +249,7 @@ int main(int argc, char **argv)
     options_parse(&usage, argc, argv, &operands);
     take_lists();
     check_options();
+    signals_progress(show_latest);
     of_model = model_settings();
     training.options = &of_model;
     training.model = settings.model;

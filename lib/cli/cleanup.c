@@ -5,8 +5,8 @@
  * before the model is opened and never ends.  It lets the writer finish what has been computed, if
  * there is one yet, removes temporary files, and lets the signal have its way, so the parent sees a
  * death by that signal (128+n in a shell).  A second signal kills at once.  SIGUSR1 prints a line
- * of progress, and nothing else comes of it.  SIGPIPE is held back only as long as it takes to
- * remove temporary files.
+ * of progress, and nothing else comes of it; commands that are no filters have that alone from
+ * here. SIGPIPE is held back only as long as it takes to remove temporary files.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -69,24 +69,65 @@ static void *watch(void *nothing)
     die_of(number);
 }
 
-/* A signal that the parent had ignored, as nohup does, stays ignored. */
-void signals_start(void)
+/* Blocks those of the signals that the parent had not ignored, as nohup does, and starts a thread
+ * that awaits them. */
+static void await(const int *signals, int count, void *(*thread)(void *))
 {
-    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
     struct sigaction old;
     pthread_t watcher;
 
     sigemptyset(&awaited);
-    for (int i = 0; i < COUNT(wanted); i++)
-        if (sigaction(wanted[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaddset(&awaited, wanted[i]);
+    for (int i = 0; i < count; i++)
+        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaddset(&awaited, signals[i]);
     pthread_sigmask(SIG_BLOCK, &awaited, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    if (pthread_create(&watcher, NULL, watch, NULL)) {
+    if (pthread_create(&watcher, NULL, thread, NULL)) {
         warn("cannot start a thread");
         exit(1);
     }
     pthread_detach(watcher);
+}
+
+void signals_start(void)
+{
+    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+
+    signal(SIGPIPE, SIG_IGN);
+    await(wanted, COUNT(wanted), watch);
+}
+
+static void (*print_progress)(void);
+static pthread_mutex_t progress = PTHREAD_MUTEX_INITIALIZER;
+
+void progress_lock(void)
+{
+    pthread_mutex_lock(&progress);
+}
+
+void progress_unlock(void)
+{
+    pthread_mutex_unlock(&progress);
+}
+
+static void *watch_progress(void *nothing)
+{
+    int number;
+
+    (void)nothing;
+    while (!sigwait(&awaited, &number)) {
+        progress_lock();
+        print_progress();
+        progress_unlock();
+    }
+    return NULL;
+}
+
+void signals_progress(void (*print)(void))
+{
+    static const int wanted[] = { SIGUSR1 };
+
+    print_progress = print;
+    await(wanted, COUNT(wanted), watch_progress);
 }
 
 void signals_watch(struct output *o, struct report *p)

@@ -176,6 +176,12 @@ void emit_line(const char *line);                /* now: for commands that write
 void emit_bytes(const void *bytes, size_t size); /* the same, as they are */
 long records_seen(void); /* how many came in, failed ones among them; from finish() */
 
+/* cleanup.c - for commands that are no filters: SIGUSR1 calls print, in a thread of its own and
+ * under the lock.  Before the first other thread starts. */
+void signals_progress(void (*print)(void));
+void progress_lock(void);
+void progress_unlock(void);
+
 /* model.c - the model that -m names, refused if it lacks an ability; NULL after fail() */
 struct vlm *model_open(unsigned abilities);
 struct vlm_options model_settings(void); /* how every command opens it, from `settings` */

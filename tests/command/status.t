@@ -69,6 +69,54 @@ vlm-sim --resume o --status run.prom in 2>/dev/null
 vlm-sim --resume o --retry-errors --status run.prom in 2>/dev/null
 is "$(value 'vlm_records_total{command="vlm-sim"}' run.prom)" 2 'records of an earlier run count'
 
+# SIGUSR1 in the commands that write no stream of records
+golden=$top/tests/golden
+. "$top/tests/command/pictures.sh"
+# signalled COMMAND...: sends SIGUSR1 to it, which reads the pipe, until a line matches $line; then
+# the pipe gets $input.  Status, lines on stderr that match
+signalled() {
+    : >err
+    "$@" <pipe >out 2>err &
+    pid=$!
+    exec 9>pipe
+    sleep 0.2 # so that it awaits signals
+    asked() {
+        kill -USR1 $pid 2>/dev/null
+        sleep 0.05
+        grep -Eq "$line" err
+    }
+    wait_for asked
+    printf '%s\n' "$input" >&9
+    exec 9>&-
+    wait $pid
+    echo "$? $(grep -Ec "$line" err | sed 's/^[1-9].*/said/')"
+}
+picture p.ppm 1
+input='{"image":"p.ppm","text":"two cats","prob":0.3,"truth":1}'
+line='^vlm-eval: 0 records, 0.0/s, 0 errors$'
+is "$(signalled vlm-eval --task itm --field prob --truth truth)" '0 said' 'SIGUSR1: vlm-eval'
+is "$(jq .records out)" 1 '... goes on'
+line='^vlm-page: 0 records, 0.0/s, 0 errors$'
+is "$(signalled vlm-page -o page.html)" '0 said' '... vlm-page'
+line="^vlm-convert: reading records for $golden/clip/hf-vit, [0-9]+ s$"
+is "$(signalled vlm-convert --dtype int8 --calibrate pipe "$golden/clip/hf-vit" made)" '0 said' '... vlm-convert'
+ok '... goes on' vlm-embed --text -m made /dev/null
+line='^vlm-train: no step yet$'
+is "$(signalled vlm-train --init "$golden/clip/hf-vit" --objective itc --batch 1 --steps 2 -o learnt)" '0 said' '... vlm-train, before the first step'
+ok '... goes on' vlm-embed --text -m learnt /dev/null
+for i in 1 2 3 4; do echo "$input"; done >pairs
+vlm-train --init "$golden/clip/hf-vit" --objective itc --batch 2 --epochs 100000 -o long --log-every 1 pairs >out 2>err &
+pid=$!
+has_steps() { [ "$(wc -l <out)" -ge 3 ]; }
+wait_for has_steps
+kill -USR1 $pid
+says_step() { grep -Eq '^step [0-9]+ of 200000, epoch [0-9.]+, loss -?[0-9.]+, [0-9.]+ pairs/s, [0-9]+:[0-9]+ left$' err; }
+wait_for says_step
+report $? '... and after some'
+kill -TERM $pid
+wait $pid
+is "$?" 143 '... which goes on until another signal'
+
 # messages as JSON
 printf '%s\n' "$good" 'no record "x"' '{"id":3}' | vlm-sim --log=json --progress >/dev/null 2>err
 is "$(jq -c '[.level,.program,.code,.source,.record]' err | head -n 2)" '["error","vlm-sim","invalid_json","stdin",2]
