@@ -36,7 +36,12 @@ const struct job jobs[] = {
     { "sim", "vlm-sim -j2", VECTORS, RESUMING, false, NULL },
     { "sim near", "vlm-sim -j2 --near-duplicates 0.5", VECTORS, NULL, false, NULL },
     { "filter", "vlm-filter -k sim>0.2 --dropped dropped", VECTORS, RESUMING, false, "dropped" },
-    { "capfilt", "vlm-filter -c --threshold 0.4", RECORDS, NULL, false, NULL },
+    { "capfilt", "vlm-filter -c --threshold 0.4", RECORDS, RESUMING, false, NULL },
+    { "filter shards", "vlm-filter --to=tar --per-shard 2", RECORDS, "--resume out-%02d.tar", false,
+      "out-" },
+    { "itm shards", "vlm-itm -j2 --to=tar --per-shard 2 -m @/blip/hf-itm", RECORDS,
+      "--resume out-%02d.tar", false, "out-" },
+    { "itm reuse", "vlm-itm -j2 -m @/blip/hf-itm", RECORDS, "--reuse out -o out", false, NULL },
     { "eval", "vlm-eval -t caption", VECTORS, NULL, false, NULL },
     { "train",
       "vlm-train -j2 -m @/blip/pretrain.pth --objective itc,lm --steps 4 --batch 2 --save-every 1 "
@@ -72,7 +77,14 @@ static char *read_whole(const char *path)
     return b.data ? b.data : xstrdup("");
 }
 
-/* Names and hashes of what lies in the run's folder, but for out.vlm: notes of --resume. */
+static bool is_side_file(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 4 && !strcmp(name + length - 4, ".vlm");
+}
+
+/* Names and hashes of what lies in the run's folder, but for side files: notes of --resume. */
 static void list_files(struct buffer *out, const char *folder, const char *prefix)
 {
     struct dirent **list = NULL;
@@ -82,8 +94,7 @@ static void list_files(struct buffer *out, const char *folder, const char *prefi
         char *path = path_join(folder, list[i]->d_name);
         struct stat s;
 
-        if (list[i]->d_name[0] != '.' && strcmp(list[i]->d_name, "out.vlm") &&
-            lstat(path, &s) == 0) {
+        if (list[i]->d_name[0] != '.' && !is_side_file(list[i]->d_name) && lstat(path, &s) == 0) {
             char *name = xprintf("%s%s", prefix, list[i]->d_name);
             uint64_t hash = 14695981039346656037u;
             struct buffer b = { 0 };
@@ -112,10 +123,9 @@ static void list_files(struct buffer *out, const char *folder, const char *prefi
 /* In the child. */
 static _Noreturn void execute(const struct job *j, const char *setting, bool resume)
 {
-    char *line = xprintf("%s %s", j->words,
-                         resume && j->resumes ? j->resumes
-                         : j->folder          ? ""
-                                              : "-o out");
+    const char *name = j->resumes ? strrchr(j->resumes, ' ') : " out";
+    char *start_anew = j->folder ? "" : xprintf("-o%s", name);
+    char *line = xprintf("%s %s", j->words, resume && j->resumes ? j->resumes : start_anew);
     char *words[MOST_WORDS];
     int count = 0, in = open(j->input ? j->input : "/dev/null", O_RDONLY);
     int out = open("../output", O_WRONLY | O_CREAT | O_TRUNC, 0666);

@@ -10,11 +10,12 @@
 
 struct job {
     const char *name;
-    const char *words;   /* the command line, split at blanks; "@": tests/golden */
-    const char *input;   /* standard input; NULL: none */
-    const char *resumes; /* options that go on with what is there; NULL: it starts anew */
-    bool folder;         /* it writes a model's folder, which is there or not */
-    const char *keeps;   /* what may stay after a failure: names that begin so; NULL: nothing */
+    const char *words; /* the command line, split at blanks; "@": tests/golden */
+    const char *input; /* standard input; NULL: none */
+    const char
+        *resumes; /* options that go on with the output, their last word; NULL: it starts anew */
+    bool folder;  /* it writes a model's folder, which is there or not */
+    const char *keeps; /* what may stay after a failure: names that begin so; NULL: nothing */
 };
 extern const struct job jobs[];
 extern const int job_count;
