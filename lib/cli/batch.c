@@ -140,12 +140,49 @@ static bool is_over(const struct loop *l)
     return l->ended || l->report->stopped;
 }
 
+/* A sample without its picture serves nobody: where it cannot be read, the record fails. */
+static bool lacks_picture(struct record *r)
+{
+    if (settings.to != RECORD_TAR || r->failed || r->dropped ||
+        record_load_picture(r, &settings.fields) == 0)
+        return false;
+    record_image_fail(r, &settings.fields, "write");
+    return true;
+}
+
+/* A set that was chosen holds no record that failed. */
+static void divert(struct loop *l, struct record *r)
+{
+    char *code = record_error_code(r), *reason = xprintf("error: %s", code);
+
+    l->report->diverted++;
+    record_set_string(r, "reason", reason);
+    output_drop(l->output, r);
+    free(code);
+    free(reason);
+}
+
+/* Does a record that failed leave nowhere? */
+static bool is_left_out(const struct loop *l)
+{
+    return settings.errors.action == ON_ERROR_SKIP || l->filter->drops_failed;
+}
+
 static void put(struct loop *l, struct record *r, bool to_dropped)
 {
-    if (to_dropped)
+    if (!to_dropped && lacks_picture(r)) {
+        report_emitted(l->report, r);
+        if (is_left_out(l) || settings.errors.action == ON_ERROR_FAIL)
+            record_free(r);
+        else if (l->filter->diverts_failed)
+            divert(l, r);
+        else
+            output_put(l->output, r);
+    } else if (to_dropped) {
         output_drop(l->output, r);
-    else
+    } else {
         output_put(l->output, r);
+    }
 }
 
 /* What batch() emitted for the records up to `index` leaves. */
@@ -180,24 +217,12 @@ static void retire_known(struct loop *l, struct item *item)
     record_free(item->record);
 }
 
-/* A set that was chosen holds no record that failed. */
-static void divert(struct loop *l, struct record *r)
-{
-    char *code = record_error_code(r), *reason = xprintf("error: %s", code);
-
-    l->report->diverted++;
-    record_set_string(r, "reason", reason);
-    output_drop(l->output, r);
-    free(code);
-    free(reason);
-}
-
 /* The record leaves: to the output, to what is dropped, or nowhere. Everything that was emitted
  * before it goes first. */
 static void retire(struct loop *l, struct item *item)
 {
     struct record *r = item->record;
-    bool failed = r && r->failed && !item->came_failed && !item->ready;
+    bool failed;
 
     l->ended |= item->lost;
     put_emitted(l, item->index);
@@ -208,11 +233,12 @@ static void retire(struct loop *l, struct item *item)
         record_free(r);
         return;
     }
+    if (r && !item->ready)
+        lacks_picture(r);
+    failed = r && r->failed && !item->came_failed && !item->ready;
     item->result.kind = r && r->failed ? RESULT_FAILED : RESULT_KEPT;
     report_record(l->report, r, failed);
-    if (r && ((failed && settings.errors.action == ON_ERROR_FAIL) ||
-              (r->failed && settings.errors.action == ON_ERROR_SKIP) ||
-              (l->filter->drops_failed && r->failed)))
+    if (r && r->failed && ((failed && settings.errors.action == ON_ERROR_FAIL) || is_left_out(l)))
         r->dropped = true;
     if (r && r->dropped)
         record_free(r);

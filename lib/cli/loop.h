@@ -108,7 +108,9 @@ struct report {
 void report_open(struct report *p);
 void report_record(struct report *p, const struct record *r, bool failed); /* in order */
 void report_known(struct report *p, bool failed); /* one that an earlier run reported */
-void report_progress(struct report *p);           /* every now and then */
+/* One of several that a record became failed when it was to leave. */
+void report_emitted(struct report *p, const struct record *r);
+void report_progress(struct report *p);  /* every now and then */
 void report_now(const struct report *p); /* a line of progress, whatever the options; any thread */
 void report_close(struct report *p, bool finished);
 

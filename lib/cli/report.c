@@ -141,17 +141,29 @@ static void note_code(const struct record *r)
     free(code);
 }
 
+static void count_failure(struct report *p, const struct record *r)
+{
+    p->errors++;
+    note_code(r);
+    if (!settings.quiet)
+        tell_failure(p, r);
+    if (settings.errors.action == ON_ERROR_FAIL)
+        p->stopped = true;
+}
+
+void report_emitted(struct report *p, const struct record *r)
+{
+    count_failure(p, r);
+    if (settings.errors.most >= 0 && too_many(p))
+        p->stopped = true;
+}
+
 /* Errors that came with the input are not counted again. */
 void report_record(struct report *p, const struct record *r, bool failed)
 {
     p->records++;
     if (failed) {
-        p->errors++;
-        note_code(r);
-        if (!settings.quiet)
-            tell_failure(p, r);
-        if (settings.errors.action == ON_ERROR_FAIL)
-            p->stopped = true;
+        count_failure(p, r);
     } else if (p->alike) {
         print_held(p);
     }

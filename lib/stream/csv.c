@@ -9,7 +9,8 @@
  *     a.jpg,"a dog, asleep",0.31        {"image":"a.jpg","text":"a dog, asleep","similarity":0.31}
  *
  * A cell that is spelt as a number in JSON stays one, but not in a column of images or texts; an
- * empty cell is null.
+ * empty cell is null.  A column without a name, as pandas and R write their row numbers, is called
+ * as pandas calls it: "Unnamed: 0".
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,15 @@
 
 enum { COLUMNS = 1000 };
 
+/* Where a look at a row is: before a cell, in one, between its quotes, behind a quote in them. */
+enum place { CELL_BEGINS, IN_CELL, IN_QUOTES, BEHIND_QUOTE };
+
 struct table {
     char **names;
     bool *spelt; /* columns whose cells are always texts */
     int columns;
-    size_t scanned; /* unread bytes that were looked at, and whether a quote is open behind them */
-    bool quoted;
+    size_t scanned; /* unread bytes that were looked at, and the place behind them */
+    enum place place;
 };
 
 /* The end of a cell from `at` on: where a separator or the row's end is.  A cell between quotes is
@@ -71,9 +75,9 @@ static void free_names(char **names, int columns)
     free(names);
 }
 
-/* The names in a header; 0: it is none, such as one with a name twice, or of several lines that a
- * carriage return alone ends. */
-static int read_header(struct span line, char separator, char ***names)
+/* The names in a header; 0: it is none, such as one of several lines that a carriage return alone
+ * ends.  twice: a name is. */
+static int read_header(struct span line, char separator, char ***names, bool *twice)
 {
     const char *at = line.data, *end = at + line.size;
     struct buffer cell = { 0 };
@@ -81,16 +85,19 @@ static int read_header(struct span line, char separator, char ***names)
     int count = 0;
 
     *names = NULL;
+    *twice = false;
     if (line.size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
         at += 3; /* a byte order mark, as Excel writes it */
     for (;; at++) {
         at = take_cell(&cell, at, end, separator);
-        good = good && cell.size && count < COLUMNS && !memchr(cell.data, 0, cell.size) &&
+        if (!cell.size)
+            buffer_printf(&cell, "Unnamed: %d", count);
+        good = count < COLUMNS && !memchr(cell.data, 0, cell.size) &&
                !memchr(cell.data, '\r', cell.size);
-        for (int i = 0; i < count && good; i++)
-            good = strcmp((*names)[i], cell.data) != 0;
         if (!good)
             break;
+        for (int i = 0; i < count; i++)
+            *twice |= !strcmp((*names)[i], cell.data);
         *names = xresize(*names, (size_t)count + 1, sizeof **names);
         (*names)[count++] = xmemdup(cell.data, cell.size);
         if (at == end)
@@ -104,16 +111,28 @@ static int read_header(struct span line, char separator, char ***names)
     return 0;
 }
 
+/* A quote that begins a cell opens it; one in the middle of a cell, as in 5", is a letter. */
+static enum place place_behind(enum place place, char c, char separator)
+{
+    if (place == IN_QUOTES)
+        return c == '"' ? BEHIND_QUOTE : IN_QUOTES;
+    if (c == separator)
+        return CELL_BEGINS;
+    if (c == '"' && place != IN_CELL)
+        return IN_QUOTES;
+    return place == BEHIND_QUOTE && c == '\r' ? BEHIND_QUOTE : IN_CELL;
+}
+
 /* Where the row ends, behind it; NULL: not here yet. */
-static const char *row_end(struct stream_source *s, struct table *t, bool quotes)
+static const char *row_end(struct stream_source *s, struct table *t, char separator)
 {
     const char *data = source_data(s);
 
     for (; t->scanned < s->size; t->scanned++) {
-        if (quotes && data[t->scanned] == '"')
-            t->quoted = !t->quoted;
-        if (data[t->scanned] == '\n' && !t->quoted)
+        if (data[t->scanned] == '\n' && t->place != IN_QUOTES)
             return data + t->scanned + 1;
+        if (separator == ',')
+            t->place = place_behind(t->place, data[t->scanned], separator);
     }
     return s->end && s->size ? data + s->size : NULL;
 }
@@ -166,12 +185,27 @@ static struct record *row_record(struct stream_source *s, const struct table *t,
 }
 
 /* In columns such as text and caption a cell "42" is a text. */
-static void set_header(struct table *t, struct span row, char separator)
+static void set_header(struct table *t, struct span row, char separator, bool *twice)
 {
-    t->columns = read_header(row, separator, &t->names);
+    t->columns = read_header(row, separator, &t->names, twice);
     t->spelt = xalloc((size_t)t->columns + 1, sizeof *t->spelt);
     for (int i = 0; i < t->columns; i++)
         t->spelt[i] = field_is_text(t->names[i]);
+}
+
+/* -1 after fail(): the row that was read is no header. */
+static int header_fails(const struct stream_source *s, const struct table *t, char separator,
+                        bool twice)
+{
+    const char *why = NULL;
+
+    if (!t->columns)
+        why = "its first row is not one line of names, a thousand at most";
+    else if (twice)
+        why = "two columns have the same name";
+    else if (t->columns == 1 && strpbrk(t->names[0], ",;|\t"))
+        why = separator == ',' ? "commas do not part its columns" : "tabs do not part its columns";
+    return why ? fail_as("unknown_format", "%s: no table: %s", s->name, why) : 0;
 }
 
 /* A line end between quotes belongs to its cell, so a row ends where the quotes are closed. In a
@@ -179,9 +213,10 @@ static void set_header(struct table *t, struct span row, char separator)
 static struct record *next_row(struct stream_source *s, char separator)
 {
     struct table *t = s->state = s->state ? s->state : xalloc(1, sizeof *t);
+    bool twice = false;
 
     for (;;) {
-        const char *end = row_end(s, t, separator == ',');
+        const char *end = row_end(s, t, separator);
         struct span row = { source_data(s), 0 };
         struct record *r = NULL;
 
@@ -192,7 +227,7 @@ static struct record *next_row(struct stream_source *s, char separator)
         }
         row.size = end ? (size_t)(end - row.data) : s->size;
         t->scanned = 0;
-        t->quoted = false;
+        t->place = CELL_BEGINS;
         s->line++;
         source_take(s, row.size);  /* its bytes stay where they are until the next read */
         if (row.size > s->limit) { /* where the next row begins cannot be known */
@@ -206,13 +241,11 @@ static struct record *next_row(struct stream_source *s, char separator)
         if (t->columns && row.size)
             r = row_record(s, t, row, separator);
         else if (!t->columns && row.size)
-            set_header(t, row, separator);
+            set_header(t, row, separator, &twice);
         if (r)
             return r;
-        if (!t->columns && row.size) {
+        if (row.size && header_fails(s, t, separator, twice)) {
             s->failed = 4;
-            fail_as("unknown_format",
-                    "%s: no table: a column has no name, one twice, or one of two lines", s->name);
             return NULL;
         }
     }
@@ -225,7 +258,7 @@ static bool row_waits(struct stream_source *s, char separator)
     struct table *t = s->state;
 
     for (;;) {
-        if (!t || row_end(s, t, separator == ',') || s->end || s->failed || s->size > s->limit)
+        if (!t || row_end(s, t, separator) || s->end || s->failed || s->size > s->limit)
             return !t && !source_ready(s);
         if (!source_ready(s))
             return true;
@@ -248,7 +281,8 @@ static void close_table(struct stream_source *s)
 bool head_is_table(const struct stream_source *s, char separator)
 {
     char **names;
-    int columns = head_is_text(s, false) ? read_header(head_line(s), separator, &names) : 0;
+    bool twice;
+    int columns = head_is_text(s, false) ? read_header(head_line(s), separator, &names, &twice) : 0;
     bool is_one = columns > 1 && count_known(names, columns);
 
     if (columns)

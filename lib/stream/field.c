@@ -227,7 +227,9 @@ char *record_image_reference(const struct record *r, const struct fields *f)
         return NULL;
     }
     text = reference_of(value);
-    if (!text)
+    if (!text && value.data[0] == '{')
+        fail("field %s has neither bytes nor a path", name);
+    else if (!text)
         fail("field %s is not a string", name);
     return text;
 }

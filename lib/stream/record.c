@@ -109,6 +109,7 @@ struct record *record_copy(const struct record *r)
         c->members[i].data = xmemdup(r->members[i].data, r->members[i].size);
         c->members[i].ending = r->members[i].ending ? xstrdup(r->members[i].ending) : NULL;
     }
+    c->picture = (struct buffer){ 0 };
     c->work = NULL;
     return c;
 }
@@ -125,6 +126,7 @@ void record_free(struct record *r)
     free(r->members);
     free(r->fields.list);
     buffer_free(&r->json);
+    buffer_free(&r->picture);
     free(r);
 }
 

@@ -92,6 +92,7 @@ struct record {
     bool had_bytes;         /* a text came in that is not UTF-8 */
     bool untouched;         /* the command left it as it came */
     bool raw;               /* the line was no JSON object; json is {"error":..,"raw":..} */
+    struct buffer picture;  /* for a shard: what its path or text names, by record_load_picture */
     void *work;             /* the command's own, per record; freed by the command */
 };
 struct record *record_new(const char *json, size_t size); /* must be an object: {} otherwise */
@@ -255,6 +256,9 @@ void record_write(struct buffer *out, const struct record *r, enum record_form f
 /* tar_write.c - records as a WebDataset shard */
 struct tar_writer;
 struct tar_writer *tar_writer_open(const struct fields *fields);
+/* Before it is written: reads the picture that is no member.  -1 after fail(): the sample would
+ * lack it. */
+int record_load_picture(struct record *r, const struct fields *fields);
 void tar_write_record(struct tar_writer *w, struct buffer *out, const struct record *r);
 void tar_write_end(struct tar_writer *w, struct buffer *out); /* another shard may follow */
 void tar_writer_close(struct tar_writer *w);

@@ -203,18 +203,33 @@ static void add_member(struct buffer *out, const char *key, const struct member 
     free(ending);
 }
 
+static bool lies_outside(const struct record *r, const struct fields *f)
+{
+    return !record_image_member(r, f) && record_has_image(r, f);
+}
+
+/* A sample of an archive that came without a picture may name a file: it leaves as it came. */
+int record_load_picture(struct record *r, const struct fields *f)
+{
+    if (!lies_outside(r, f) || r->picture.data || (r->archived && !f->root))
+        return 0;
+    return record_image_bytes(r, f, &r->picture);
+}
+
 /* A picture that travels in the record by its name, or in it as text: true, it is a member now. */
 static bool add_picture(struct tar_writer *w, struct buffer *out, const char *key,
                         const struct record *r)
 {
     struct buffer bytes = { 0 };
     char ending[16];
-    bool good = !record_image_member(r, w->fields) && record_has_image(r, w->fields) &&
-                record_image_bytes(r, w->fields, &bytes) == 0;
+    bool good = lies_outside(r, w->fields) &&
+                (r->picture.data || record_image_bytes(r, w->fields, &bytes) == 0);
 
     if (good) {
-        ending_of(bytes.data, bytes.size, ending);
-        add_file(out, key, ending, bytes.data, bytes.size);
+        const struct buffer *b = r->picture.data ? &r->picture : &bytes;
+
+        ending_of(b->data, b->size, ending);
+        add_file(out, key, ending, b->data, b->size);
     }
     buffer_free(&bytes);
     return good;

@@ -28,6 +28,29 @@ is "$(tar xOf some.tar k7.ppm | cmp - p4.ppm && echo same)" same '... and pictur
 is "$(jq -c '{id, captions: [.text, "b"], itm: [0.9, 0.8]}' in | head -n 2 | vlm-filter -q --capfilt --to=tar | tar tf - |
     sed -n 's/\.json$//p' | tr '\n' ' ')" 'k1 k1_1 k2 k2_1 ' 'several records of one key'
 is "$(vlm-filter --to=cbor in | cmp - "$(vlm-filter -b in >cbor && echo cbor)" && echo same)" same '--to=cbor is --binary'
+
+# a picture that cannot be read fails its record: no sample is without its picture in silence
+sed 's/p3.ppm/none.ppm/' in >lost
+vlm-filter --to=tar lost >lost.tar 2>err
+is "$? $(cat err)" "0 vlm-filter: lost:2: none.ppm: No such file or directory
+vlm-filter: lost:6: none.ppm: No such file or directory
+vlm-filter: lost:10: none.ppm: No such file or directory
+vlm-filter: 3 of 10 records failed" 'pictures that are not there'
+is "$(vlm-filter lost.tar | jq -r 'select(.error) | [.id, .error.stage, .error.code] | join(" ")' | head -n 1)" \
+    'k2 write not_found' '... their records say so'
+vlm-filter --to=tar --keep 'n > 0' --dropped left lost 2>err >kept.tar
+is "$(tar tf kept.tar | grep -c json) $(jq -r .reason left | sort | uniq -c | tr -s ' ')" '7  3 error: not_found' \
+    '... a set that is chosen does not hold them'
+vlm-filter -q --to=tar --top 4 --by itm lost >kept.tar
+is "$(tar tf kept.tar | sed -n 's/\.json$//p' | tr '\n' ' ')" 'k7 k8 k9 ' '... nor one of the best'
+jq -c '{id, image, captions: [.text, "b"], itm: [0.9, 0.8]}' lost | vlm-filter -q --capfilt --dropped left --to=tar >kept.tar
+is "$(tar tf kept.tar | grep -c json) $(wc -l <left)" '14 6' '... nor pairs'
+status 1 '... --on-error=fail' vlm-filter --to=tar --on-error=fail -o failed.tar lost
+ok '... leaves nothing' test ! -e failed.tar
+vlm-filter -q --to=tar --on-error=skip lost | tar tf - | grep -c json >out
+is "$(cat out)" 7 '... --on-error=skip'
+printf '{"id":1,"image":"https://example.org/1.jpg"}' | vlm-filter --to=tar 2>err >url.tar
+like "$(cat err)" 'https://example.org/1.jpg: not a file, and nothing is fetched' '... an address'
 status 0 'nothing' vlm-filter --to=tar -o none.tar /dev/null
 is "$(tar tf none.tar | wc -l | tr -d ' ')" 0 '... is an archive of nothing'
 status 1 'a full disk' sh -c 'vlm-filter --to=tar in >/dev/full'

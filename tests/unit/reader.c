@@ -152,6 +152,16 @@ static void tables(void)
           "names with a comma are no table");
     reads("a,b\n1,x\n", 8, &csv, "2 {\"a\":1,\"b\":\"x\"}\n", 0, "--from=csv");
     reads("a,a\n1,x\n", 8, &csv, "", 4, "a name twice");
+    READS("image,text,text\na.jpg,b,c\n", "", 4, "... is no list of names either");
+    reads("image;text\na.jpg;b\n", 19, &csv, "", 4, "--from=csv: commas that part nothing");
+    READS(",image,text\n0,a.jpg,a dog\n",
+          "2 {\"Unnamed: 0\":0,\"image\":\"a.jpg\",\"text\":\"a dog\"}\n", 0,
+          "a column without a name, as pandas writes it");
+    READS("image,text\na.jpg,the 5\" pipe\nb.jpg,\"a \"\"5\"\"\r\n pipe\"\r\nc.jpg,\"a\"b\n",
+          "2 {\"image\":\"a.jpg\",\"text\":\"the 5\\\" pipe\"}\n"
+          "3 {\"image\":\"b.jpg\",\"text\":\"a \\\"5\\\"\\u000d\\n pipe\"}\n"
+          "4 {\"image\":\"c.jpg\",\"text\":\"\\\"a\\\"b\"}\n",
+          0, "quotes in the middle of a cell");
     csv.max_record = 20;
     reads("a,b\n1,x\n2,\"0123456789012345678901234567890\n3,y\n", 46, &csv,
           "2 {\"a\":1,\"b\":\"x\"}\n3 {\"error\":{\"stage\":\"read\",\"code\":\"too_large\","
