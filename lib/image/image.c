@@ -40,6 +40,11 @@ const char *image_format(const void *head, size_t size)
     return picture == PICTURE_NONE || !codecs[picture] ? NULL : picture_formats[picture].name;
 }
 
+static bool is_tar(struct bytes b)
+{
+    return b.size >= 512 && !memcmp((const char *)b.data + 257, "ustar", 5);
+}
+
 static const struct codec *probe(struct bytes b, struct image_info *info)
 {
     enum picture_type picture = b.size ? picture_of(b.data, b.size) : PICTURE_NONE;
@@ -48,6 +53,8 @@ static const struct codec *probe(struct bytes b, struct image_info *info)
     *info = (struct image_info){ 0 };
     if (!b.size)
         fail_as("empty", "empty file");
+    else if (picture == PICTURE_NONE && is_tar(b))
+        fail_as("unknown_format", "a tar archive, not an image; --from=list reads a list of them");
     else if (picture == PICTURE_NONE)
         fail_as("unknown_format", "not an image in a known format");
     else if (!c)

@@ -103,6 +103,10 @@ is "$(vlm-filter -q bytes.jsonl | head -n 1 | jq -c '[.error.code, (.raw | lengt
     'a line that is no UTF-8 is an error'
 is "$(vlm-filter -q bytes.jsonl | head -n 1 | grep -c 'caf.udce9 {')" 1 '... and its bytes are not lost'
 
+tar cf a.tar good.ppm
+like "$(echo a.tar | vlm-embed --image 2>&1 >/dev/null)" 'a.tar: a tar archive.*--from=list' 'a list of archives'
+is "$(echo a.tar | vlm-filter --from=list | jq -r .__key__)" good '... which --from=list reads'
+
 # all fail alike: the first is told, then how many
 awk 'BEGIN { for (i = 1; i <= 100; i++) printf "{\"image\":\"none%d.jpg\"}\n", i }' >absent
 vlm-embed --image absent >out 2>err
