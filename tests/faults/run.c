@@ -124,8 +124,9 @@ static void list_files(struct buffer *out, const char *folder, const char *prefi
 static _Noreturn void execute(const struct job *j, const char *setting, bool resume)
 {
     const char *name = j->resumes ? strrchr(j->resumes, ' ') : " out";
-    char *start_anew = j->folder ? "" : xprintf("-o%s", name);
-    char *line = xprintf("%s %s", j->words, resume && j->resumes ? j->resumes : start_anew);
+    /* shards can be gone on with if their run meant to be */
+    const char *anew = strchr(name, '%') ? j->resumes : j->folder ? "" : xprintf("-o%s", name);
+    char *line = xprintf("%s %s", j->words, resume && j->resumes ? j->resumes : anew);
     char *words[MOST_WORDS];
     int count = 0, in = open(j->input ? j->input : "/dev/null", O_RDONLY);
     int out = open("../output", O_WRONLY | O_CREAT | O_TRUNC, 0666);
