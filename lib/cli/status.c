@@ -113,7 +113,8 @@ static void add_all(struct buffer *b, struct report *p, int exit_status)
     double seconds = p ? stage_begin() - p->start : 0;
     long long total = p ? atomic_load(&p->total) : -1;
 
-    family(b, "vlm_build", "info", "The program, and the hash of its model.");
+    /* no "info", for node_exporter's parser of the older format does not know that type */
+    family(b, "vlm_build_info", "gauge", "The program, and the hash of its model.");
     buffer_printf(b, "vlm_build_info{command=\"%s\",version=\"%s\",model=\"", program_name,
                   VERSION);
     if (model_hash())

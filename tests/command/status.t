@@ -41,11 +41,12 @@ is "$(value 'vlm_errors_total{command="vlm-sim",code="invalid_json"}' run.prom)"
 is "$(value 'vlm_running{command="vlm-sim"}' run.prom) $(value 'vlm_exit_status{command="vlm-sim"}' run.prom)" '0 0' '... that it has ended'
 is "$(sed -n 's/^vlm_stage_seconds_total.*stage="\([a-z]*\)".*/\1/p' run.prom | tr '\n' ' ')" 'read prepare compute write ' '... every stage'
 is "$(tail -n 1 run.prom)" '# EOF' '... and its end'
-# each sample belongs to the family above it; a counter's ends in _total, an info's in _info
+# each sample belongs to the family above it, a counter's ends in _total; and no type that the older
+# text format lacks
 is "$(awk '/^# TYPE / { family = $3; type = $4; if (seen[family]++) print "twice: " family; next }
     /^# (HELP|EOF)/ { next }
-    { name = $1; sub(/\{.*/, "", name); want = family (type == "counter" ? "_total" : type == "info" ? "_info" : "")
-      if (name != want || NF != 2 || $2 !~ /^[0-9.e+-]+$/ || $1 !~ /^[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\}$/) print }' run.prom)" '' \
+    { name = $1; sub(/\{.*/, "", name); want = family (type == "counter" ? "_total" : "")
+      if (type !~ /^(counter|gauge)$/ || name != want || NF != 2 || $2 !~ /^[0-9.e+-]+$/ || $1 !~ /^[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\}$/) print }' run.prom)" '' \
     '... well formed'
 
 vlm-sim --status run.prom <pipe >out 2>err &
