@@ -147,11 +147,22 @@ static char *random_name(const char *path)
     return NULL;
 }
 
+/* A folder that cannot be opened is not left behind; errno is that of opening. */
 static int create(const char *name, bool folder)
 {
+    int fd, why;
+
     if (!folder)
         return open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    return mkdir(name, 0777) ? -1 : open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (mkdir(name, 0777))
+        return -1;
+    fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        why = errno;
+        rmdir(name);
+        errno = why;
+    }
+    return fd;
 }
 
 /* What this process makes, so that an end at any place removes it. */
