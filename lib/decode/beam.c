@@ -43,6 +43,7 @@ struct candidate {
 struct beam_search {
     const struct decoding *rules;
     int prompt, running, full; /* full: hypotheses held */
+    int uncounted;             /* ids of the prompt that no length counts */
     struct row *rows, *next;
     struct finished *held; /* best first; at most `beams`, one more while one is let in */
     bool improving;        /* 4.50 */
@@ -62,7 +63,11 @@ struct beam_search *beam_new(const struct decoding *d, const int *prompt, int co
     struct beam_search *b = xalloc(1, sizeof *b);
     size_t room = (size_t)d->max_length + 1, beams = (size_t)d->beams;
 
-    *b = (struct beam_search){ .rules = d, .prompt = count, .running = 1, .improving = true };
+    *b = (struct beam_search){ .rules = d,
+                               .prompt = count,
+                               .uncounted = d->counts_prompt ? 0 : count,
+                               .running = 1,
+                               .improving = true };
     b->rows = xalloc(beams, sizeof *b->rows);
     b->next = xalloc(beams, sizeof *b->next);
     b->held = xalloc(beams + 1, sizeof *b->held);
@@ -167,7 +172,7 @@ static void hold(struct beam_search *b, const struct row *row, double score, dou
 /* Length that divides a hypothesis made of `row` and, if `ended`, the end token. */
 static int counted(const struct beam_search *b, const struct row *row, bool ended)
 {
-    return b->rules->version <= BEAM_4_29 ? row->count : row->count + ended - b->prompt;
+    return b->rules->version <= BEAM_4_29 ? row->count : row->count + ended - b->uncounted;
 }
 
 /* Eras A to C: whether no open beam can still enter.  `best` is the best candidate's sum. */
@@ -183,7 +188,7 @@ static bool settled(const struct beam_search *b, double best, int before)
     if (d->early == EARLY_NEVER && d->length_penalty > 0 && d->version != BEAM_4_26)
         length = d->max_length;
     if (d->version == BEAM_4_36)
-        length -= b->prompt;
+        length -= b->uncounted;
     return b->held[b->full - 1].rank >= over_length(d, best, length);
 }
 

@@ -40,6 +40,9 @@ struct decoding {
     int positions;              /* places that the model has; 0: no limit */
     int end;                    /* the id that ends a text */
     enum beam_version version;
+    /* open_clip's CoCa: a hypothesis is as long as its prompt and what follows it; a beam's score
+     * is the sum of logits, not of log-probabilities */
+    bool counts_prompt, sums_logits;
     enum early_stopping early;
     double (*draw)(void *from); /* uniform in [0, 1) for tests; NULL: from the item's seed */
     void *draw_from;

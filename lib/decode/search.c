@@ -120,7 +120,7 @@ static void score_row(const struct pass *p, const struct item *item, float *scor
 
     memcpy(raw, scores, bytes);
     scores_log_softmax(raw, p->model->vocabulary);
-    if (searching(p->rules))
+    if (searching(p->rules) && !p->rules->sums_logits)
         memcpy(scores, raw, bytes);
     scores_process(&s);
 }

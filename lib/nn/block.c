@@ -260,6 +260,31 @@ struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
     return x;
 }
 
+struct tensor *block_seen(struct tape *t, struct block *b, struct tensor *seen,
+                          const struct norm *norm)
+{
+    split(b);
+    return linear(t, &b->key_value, norm_forward(t, norm ? norm : &b->norm1, seen),
+                  ACTIVATION_NONE);
+}
+
+struct tensor *block_across(struct tape *t, struct block *b, struct tensor *x,
+                            const struct spans *queries, const struct spans *keys,
+                            const int *key_of, struct tensor *key_value)
+{
+    long wide = width(x);
+    struct attention_plan some = plan(b, wide, false, queries, keys);
+    struct tensor *q;
+
+    assert(!b->after && !b->has_inner && !b->rotary);
+    some.key_of = key_of;
+    split(b);
+    q = linear(t, &b->query, norm_forward(t, &b->norm1, x), ACTIVATION_NONE);
+    q = attention(t, &some, q, tensor_columns(t, key_value, 0, wide),
+                  tensor_columns(t, key_value, wide, wide));
+    return feed_forward(t, b, onto(t, b, false, x, q, queries), queries);
+}
+
 void block_close(struct block *b)
 {
     linear_close(&b->qkv);

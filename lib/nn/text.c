@@ -51,7 +51,9 @@ void text_params(struct text *x, struct params *p)
     param(p, &x->token, INIT_NORMAL(0.02f), "token", c->vocabulary, c->width);
     if (c->bag)
         return;
-    param(p, &x->position, INIT_NORMAL(0.01f), "position", c->context, c->width);
+    param(p, &x->position, INIT_NORMAL(0.01f), "position", c->context + c->has_class, c->width);
+    if (c->has_class)
+        param(p, &x->class_token, INIT_NORMAL(0.01f), "class", c->width);
     for (int i = 0; i < c->layers; i++) {
         params_in(p, "block.%d", i);
         block_params(&x->blocks[i], p, c->width, c->mlp, &initial);
@@ -132,8 +134,11 @@ struct tensor *text_forward(struct tape *t, struct text *m, const int *ids, cons
     const struct spans *spans = spans_of(t, texts, l.lengths);
     const struct pick pick = { l.last, texts };
     bool mean = c->pooling == POOL_MEAN;
-    struct tensor *x = embed(t, m->token, l.ids, l.rows);
+    struct tensor *x;
 
+    if (c->has_class)
+        return text_class_forward(t, m, ids, counts, texts);
+    x = embed(t, m->token, l.ids, l.rows);
     if (c->bag)
         return mean_rows(t, x, spans);
     x = add(t, x, embed(t, m->position, l.place, l.rows));

@@ -29,10 +29,12 @@ struct text_config {
     bool norm_after_pool; /* same result but for POOL_MEAN */
     bool scaled;          /* LayerScale; see struct block */
     bool bag;             /* no positions, no layers, no norm: the mean of token vectors */
+    bool has_class;       /* a token behind the text is what is pooled; see text_class.c */
 };
 struct text {
     struct text_config config;
     struct tensor *token, *position; /* [vocabulary, width] [context, width] */
+    struct tensor *class_token;      /* [width], with has_class; it has the last position */
     struct block *blocks;
     struct norm norm;
 };
@@ -43,5 +45,11 @@ void text_params(struct text *x, struct params *p);
 struct tensor *text_forward(struct tape *t, struct text *x, const int *ids, const int *counts,
                             int texts);
 void text_close(struct text *x);
+/* text_class.c - the same for CoCa's tower; text_forward() calls it */
+struct tensor *text_class_forward(struct tape *t, struct text *x, const int *ids, const int *counts,
+                                  int texts);
+/* What each id has become behind the last layer, before the norm: [all counts, width] */
+struct tensor *text_class_states(struct tape *t, struct text *x, const int *ids, const int *counts,
+                                 int texts);
 
 #endif

@@ -39,6 +39,8 @@ def make(name, source, width, size, folded=False, **text):
     c["embed_dim"] = 16
     c["vision_cfg"]["image_size"] = size
     c["text_cfg"].update(dict(context_length=10, vocab_size=150, width=16, heads=2), **text)
+    if "multimodal_cfg" in c:
+        c["multimodal_cfg"].update(width=16, heads=2, context_length=c["text_cfg"]["context_length"])
     if "timm_model_name" not in c["vision_cfg"]:
         c["vision_cfg"].update(width=24, head_width=12, patch_size=8)
     if c["vision_cfg"].get("timm_proj") == "none":
@@ -67,6 +69,7 @@ make("mobileclip-b", "MobileCLIP-B", 24, 32)
 make("mobileclip2-s0", "MobileCLIP2-S0", (8, 16, 16, 32), 64)
 make("mobileclip2-s0-folded", "MobileCLIP2-S0", (8, 16, 16, 32), 64, folded=True)
 make("mobileclip2-s3", "MobileCLIP2-S3", (8, 8, 16, 32, 32), 96)
+make("coca", "coca_ViT-B-32", 24, 32)
 make("roberta", "xlm-roberta-base-ViT-B-32", 24, 32)
 make("clipa", "ViT-L-14-CLIPA", 24, 32, vocab_size=120)
 make("scaled", "ViT-M-16-alt", 24, 32)

@@ -33,7 +33,6 @@ static enum activation activation_of(struct reader *r, enum activation act)
 /* --- image --- */
 
 static const struct field own_image[] = {
-    FIELD("attentional_pool", REFUSED),
     FIELD("block_type", REFUSED, .word = "default"),
     FIELD("pos_embed_type", REFUSED, .word = "learnable"),
     FIELD("image_size", SQUARE, AT(image.vit.image), .otherwise = 224),
@@ -85,6 +84,18 @@ static void read_own_image(struct reader *r, enum activation act, struct open_cl
     if (i->pooling == IMAGE_CLASS)
         read_refuse(r, "pool_type", "tok");
     i->projection = PROJECTION_LINEAR;
+    if (says(r->object, "attentional_pool")) {
+        if (cJSON_IsString(json_get(r->object, "attentional_pool")))
+            read_refuse(r, "attentional_pool", NULL);
+        i->pooling = IMAGE_QUERIES;
+        v->norm_after = false;
+        i->pooler =
+            (struct pooler_config){ .queries = (int)read_whole(r, "attn_pooler_queries", 256),
+                                    .heads = (int)read_whole(r, "attn_pooler_heads", 8),
+                                    .in = v->width,
+                                    .out = c->embedding,
+                                    .eps = v->eps };
+    }
 }
 
 /* An empty word is Python's false, as null is. */
@@ -143,7 +154,9 @@ static const char *const poolings[] = { [POOL_LARGEST] = "argmax",
                                         NULL };
 
 static const struct field own_text[] = {
-    FIELD("embed_cls", REFUSED),
+    FIELD("embed_cls", FLAG, AT(words.text.has_class)),
+    FIELD("use_pad_mask", REFUSED),
+    FIELD("correct_cls_mask", REFUSED),
     FIELD("block_type", REFUSED, .word = "default"),
     FIELD("vocab_size", LONG, AT(words.text.vocabulary), .otherwise = 49408),
     FIELD("width", LONG, AT(words.text.width), .otherwise = 512),
@@ -258,6 +271,10 @@ static int check(const struct open_clip_config *c)
         return fail("an embedding of %ld numbers is not possible", c->embedding);
     if (check_image(i))
         return -1;
+    if (i->pooling == IMAGE_QUERIES && (i->pooler.queries < 2 || i->pooler.queries > 1 << 12 ||
+                                        i->pooler.heads < 1 || i->pooler.out % i->pooler.heads))
+        return fail("%d queries of %d heads in a space of %ld are not possible", i->pooler.queries,
+                    i->pooler.heads, i->pooler.out);
     if (i->pooling == IMAGE_QUERY &&
         (i->pool_mlp < 1 || i->pool_heads < 1 || i->vit.width % i->pool_heads))
         return fail("a query of %d heads in a tower of width %ld is not possible", i->pool_heads,
@@ -273,17 +290,51 @@ static int check(const struct open_clip_config *c)
     return sizes_check_bert("open_clip", &bert);
 }
 
+/* The decoder has four times its width inside whatever mlp_ratio says, as open_clip builds it. */
+static void read_decoder(struct reader *r, const struct weights *w, enum activation act,
+                         struct open_clip_config *c)
+{
+    struct coca_config *d = &c->decoder;
+
+    c->writes = true;
+    d->width = read_whole(r, "width", 512);
+    d->mlp = 4 * d->width;
+    d->layers = (int)read_whole(r, "layers", 12);
+    d->heads = (int)read_whole(r, "heads", 8);
+    d->context = (int)read_whole(r, "context_length", 77);
+    d->vocabulary = open_clip_axis(w, "text_decoder.text_projection", 1);
+    d->eps = 1e-5f;
+    d->activation = act;
+    read_refuse(r, "ls_init_value", NULL);
+}
+
+static int check_decoder(const struct open_clip_config *c)
+{
+    const struct coca_config *d = &c->decoder;
+    long states = c->image.pooling == IMAGE_QUERIES ? c->image.pooler.out : c->image.vit.width;
+    const struct words_config *x = &c->words;
+
+    if (d->width < 1 || d->width > 1 << 16 || d->heads < 1 || d->width % d->heads ||
+        d->layers < 1 || d->layers > 1000 || d->vocabulary < 1)
+        return fail("a decoder of %d layers, width %ld, %d heads is not possible", d->layers,
+                    d->width, d->heads);
+    if (states != d->width || (x->hugging_face ? x->bert.width : x->text.width) != d->width)
+        return fail("a decoder of width %ld cannot look at pictures of %ld", d->width, states);
+    return 0;
+}
+
 int open_clip_config(const cJSON *model, const struct weights *w, struct open_clip_config *c)
 {
     struct reader r = { model, "open_clip_config.json: model_cfg", false };
     struct reader image = { json_get(model, "vision_cfg"), "open_clip_config.json: vision_cfg",
                             false };
     struct reader text = { json_get(model, "text_cfg"), "open_clip_config.json: text_cfg", false };
+    struct reader decoder = { json_get(model, "multimodal_cfg"),
+                              "open_clip_config.json: multimodal_cfg", false };
     bool quick = read_flag(&r, "quick_gelu", false);
     enum activation act = quick ? ACTIVATION_QUICK_GELU : ACTIVATION_GELU;
 
     *c = (struct open_clip_config){ .embedding = read_whole(&r, "embed_dim", 512) };
-    read_refuse(&r, "multimodal_cfg", NULL);
     c->sigmoid = weights_find(w, "logit_bias");
     c->flat = weights_find(w, "token_embedding.weight");
     if (r.bad)
@@ -296,5 +347,9 @@ int open_clip_config(const cJSON *model, const struct weights *w, struct open_cl
         read_own_text(&text, act, c);
     else if (read_hugging_face(&text, w, &c->words))
         return -1;
-    return r.bad || image.bad || text.bad ? -1 : check(c);
+    if (cJSON_IsObject(decoder.object))
+        read_decoder(&decoder, w, act, c);
+    if (r.bad || image.bad || text.bad || decoder.bad || check(c))
+        return -1;
+    return c->writes ? check_decoder(c) : 0;
 }

@@ -14,6 +14,7 @@ void image_tower_init(struct image_tower *v, const struct image_config *config)
     v->pool.heads = config->pool_heads;
     v->pool.activation = config->pool_activation;
     v->pool.norm.eps = config->vit.eps;
+    v->pooler.config = config->pooler;
 }
 
 void projection_params(struct linear *first, struct linear *second, struct params *p,
@@ -35,14 +36,20 @@ void projection_params(struct linear *first, struct linear *second, struct param
 void image_tower_params(struct image_tower *v, struct params *p, long embedding)
 {
     const struct image_config *c = &v->config;
-    long wide = image_tower_width(c);
+    long wide = image_tower_width(c), pooled;
 
+    pooled = c->pooling == IMAGE_QUERIES ? c->pooler.out : wide;
     params_in(p, "vision");
     params_in(p, "%s", c->spelling);
     image_trunks[c->kind]->params(v, p);
     if (c->pooling == IMAGE_QUERY) {
         params_in(p, "pool");
         pool_head_params(&v->pool, p, wide, c->pool_mlp);
+        params_out(p);
+    }
+    if (c->pooling == IMAGE_QUERIES) {
+        params_in(p, "pooler");
+        pooler_params(&v->pooler, p);
         params_out(p);
     }
     if (c->inside && c->projection)
@@ -52,7 +59,7 @@ void image_tower_params(struct image_tower *v, struct params *p, long embedding)
         long middle = c->projection == PROJECTION_MLP ? 2 * embedding : 0;
 
         params_in(p, c->kind == IMAGE_OWN ? "own" : "head");
-        projection_params(&v->projection, &v->second, p, (long[]){ wide, middle, embedding },
+        projection_params(&v->projection, &v->second, p, (long[]){ pooled, middle, embedding },
                           c->projection_bias || middle);
         params_out(p);
     }
@@ -103,6 +110,8 @@ static struct tensor *pool(struct tape *t, struct image_tower *v, struct tensor 
         return norm_forward(t, &v->convnext.norm, mean(t, v, x));
     if (c->kind == IMAGE_FASTVIT)
         return mean(t, v, x);
+    if (c->pooling == IMAGE_QUERIES)
+        return some(t, pooler_forward(t, &v->pooler, x), true);
     if (c->pooling == IMAGE_QUERY)
         return pool_head_forward(t, &v->pool, vit_finish(t, &v->vit, x));
     if (c->pooling == IMAGE_CLASS)
@@ -121,6 +130,16 @@ struct tensor *image_tower_embed(struct tape *t, struct image_tower *v, struct t
     return v->config.projection ? linear(t, &v->projection, x, ACTIVATION_NONE) : x;
 }
 
+/* All but the class token. */
+struct tensor *image_tower_states(struct tape *t, struct image_tower *v, struct tensor *features)
+{
+    struct tensor *x = v->config.pooling == IMAGE_QUERIES ? pooler_forward(t, &v->pooler, features)
+                                                          : vit_finish(t, &v->vit, features);
+    long tokens = x->shape[1] - 1;
+
+    return tensor_reshape(t, some(t, x, false), 3, (long[]){ x->shape[0], tokens, width(x) });
+}
+
 const struct tensor *image_tower_matrix(const struct image_tower *v)
 {
     return image_trunks[v->config.kind]->matrix(v);
@@ -130,6 +149,7 @@ void image_tower_close(struct image_tower *v)
 {
     image_trunks[v->config.kind]->close(v);
     pool_head_close(&v->pool);
+    pooler_close(&v->pooler);
     linear_close(&v->projection);
     linear_close(&v->second);
 }

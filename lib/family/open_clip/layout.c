@@ -13,14 +13,31 @@
 /* --- open_clip's own transformers --- */
 
 static const struct rename own_block[] = {
-    RENAME_QKV("attn.in_proj_"),
-    PLAIN("attention.out.", "attn.out_proj."),
-    PLAIN("norm1.", "ln_1."),
-    PLAIN("norm2.", "ln_2."),
-    PLAIN("scale1", "ls_1.gamma"),
-    PLAIN("scale2", "ls_2.gamma"),
-    PLAIN("mlp.fc1.", "mlp.c_fc."),
-    PLAIN("mlp.fc2.", "mlp.c_proj."),
+    RENAME_QKV("attn.in_proj_"),      PLAIN("attention.out.", "attn.out_proj."),
+    PLAIN("norm1.", "ln_1."),         PLAIN("seen_norm.", "ln_1_kv."),
+    PLAIN("norm2.", "ln_2."),         PLAIN("scale1", "ls_1.gamma"),
+    PLAIN("scale2", "ls_2.gamma"),    PLAIN("mlp.fc1.", "mlp.c_fc."),
+    PLAIN("mlp.fc2.", "mlp.c_proj."), { 0 },
+};
+
+static const struct rename own_pooler[] = {
+    PLAIN("queries", "attn_pool.query"),
+    PLAIN("norm_queries.", "attn_pool.ln_q."),
+    PLAIN("norm_keys.", "attn_pool.ln_k."),
+    PLAIN("query.weight", "attn_pool.attn.q_proj_weight"),
+    PLAIN("key.weight", "attn_pool.attn.k_proj_weight"),
+    PLAIN("value.weight", "attn_pool.attn.v_proj_weight"),
+    RENAME_PART("query.bias", "attn_pool.attn.in_proj_bias", 0, 3),
+    RENAME_PART("key.bias", "attn_pool.attn.in_proj_bias", 1, 3),
+    RENAME_PART("value.bias", "attn_pool.attn.in_proj_bias", 2, 3),
+    PLAIN("out.", "attn_pool.attn.out_proj."),
+    PLAIN("norm.", "ln_post."),
+    { 0 },
+};
+
+static const struct rename decoder[] = {
+    PLAIN("norm.", "ln_final."),
+    { .ours = "head.weight", .theirs = "text_projection", .transpose = true },
     { 0 },
 };
 
@@ -37,6 +54,7 @@ static const struct rename own_vit[] = {
 static const struct rename own_text[] = {
     PLAIN("token", "token_embedding.weight"),
     PLAIN("position", "positional_embedding"),
+    PLAIN("class", "cls_emb"),
     PLAIN("norm.", "ln_final."),
     { .ours = "plain.projection.weight", .theirs = "text_projection", .transpose = true },
     PLAIN("biased.projection.", "text_projection."),
@@ -170,8 +188,8 @@ static const struct rename eva02_block[] = {
     }
 #define VISION                                                                                     \
     { "vision.own.block.*.", "visual.transformer.resblocks.*.", own_block },                       \
-        { "vision.own.", "visual.", own_vit }, TRUNK("trunk", trunk_block),                        \
-        TRUNK("eva", eva_block), TRUNK("eva02", eva02_block),                                      \
+        { "vision.own.pooler.", "visual.", own_pooler }, { "vision.own.", "visual.", own_vit },    \
+        TRUNK("trunk", trunk_block), TRUNK("eva", eva_block), TRUNK("eva02", eva02_block),         \
         { "vision.convnext.stage.*.block.*.", "visual.trunk.stages.*.blocks.*.", convnext_block }, \
         { "vision.convnext.stage.*.", "visual.trunk.stages.*.", convnext_stage },                  \
         { "vision.convnext.", "visual.trunk.", convnext },                                         \
@@ -192,6 +210,9 @@ const struct layout open_clip_layout_flat = { "open_clip", flat, NULL, false };
 
 static const struct section custom[] = {
     VISION,
+    { "decoder.own.*.", "text_decoder.resblocks.*.", own_block },
+    { "decoder.cross.*.", "text_decoder.cross_attn.*.", own_block },
+    { "decoder.", "text_decoder.", decoder },
     { "text.bert.layer.*.", "text.transformer.encoder.layer.*.", layout_bert_layer },
     { "text.bert.", "text.transformer.", layout_bert },
     { "text.mlp.", "text.proj.", bert_mlp },

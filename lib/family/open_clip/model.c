@@ -35,7 +35,8 @@ static bool knows(const struct model *m)
 
     return model && (says(image, "timm_model_name") || says(text, "hf_model_name") ||
                      says(text, "hf_tokenizer_name") || says(model, "init_logit_bias") ||
-                     says(image, "ls_init_value") || says(text, "ls_init_value"));
+                     says(model, "multimodal_cfg") || says(image, "ls_init_value") ||
+                     says(text, "ls_init_value"));
 }
 
 /* The tokenizer by the name of its repository; what open_clip does to a text before it. */
@@ -93,7 +94,7 @@ static void describe(struct model *m, const struct open_clip *o)
     const struct image_config *c = &o->config.image;
     struct buffer b = { 0 };
 
-    buffer_string(&b, o->config.sigmoid ? "SigLIP" : "CLIP");
+    buffer_string(&b, o->config.sigmoid ? "SigLIP" : o->config.writes ? "CoCa" : "CLIP");
     if (image)
         buffer_printf(&b, " %.60s", image);
     else
@@ -110,6 +111,8 @@ void open_clip_init(struct open_clip *o, const struct open_clip_config *c)
     *o = (struct open_clip){ .config = *c };
     image_tower_init(&o->image, &c->image);
     words_tower_init(&o->words, &c->words);
+    if (c->writes)
+        coca_init(&o->decoder, &c->decoder);
 }
 
 void open_clip_params(struct open_clip *o, struct params *p)
@@ -119,6 +122,44 @@ void open_clip_params(struct open_clip *o, struct params *p)
     param_scalar(p, &o->logit_scale, INIT_VALUE(2.6592f), "logit_scale");
     if (o->config.sigmoid)
         param_scalar(p, &o->logit_bias, INIT_VALUE(-10), "logit_bias");
+    if (o->config.writes) { /* what is learned here is the contrast of pictures and texts alone */
+        params_in(p, "decoder");
+        coca_params(&o->decoder, p);
+        params_out(p);
+        params_freeze(p, "decoder.");
+    }
+}
+
+/* CoCa.generate's own: of its three groups of two beams each does the same.  A text begins and ends
+ * with the last two words of CLIP's vocabulary. */
+static void set_writing(struct model *m, const struct open_clip_config *c)
+{
+    int vocabulary = (int)words_tower_vocabulary(&c->words);
+
+    m->abilities |= VLM_CAPTION;
+    m->writing.rules = (struct decoding){
+        .beams = 2,
+        .sequences = 1,
+        .top_p = 0.9,
+        .top_k = 50,
+        .temperature = 1,
+        .repetition_penalty = 1,
+        .length_penalty = 1,
+        .min_length = 5,
+        .max_length = 30,
+        .end = vocabulary - 1,
+        .version = BEAM_4_36,
+        .counts_prompt = true,
+        .sums_logits = true,
+    };
+    m->writing.sampling_penalty = 1;
+    m->writing.prompt = "";
+    m->writing.begin = vocabulary - 2;
+    m->writing.positions =
+        c->words.context < c->decoder.context ? c->words.context : c->decoder.context;
+    m->writing.rules.positions = m->writing.positions;
+    if (m->writing.rules.max_length > m->writing.positions)
+        m->writing.rules.max_length = m->writing.positions;
 }
 
 static int open(struct model *m)
@@ -145,6 +186,8 @@ static int open(struct model *m)
     m->image.width = image_tower_width(&c.image);
     m->reading.context = c.words.context - m->reading.no_end; /* where [SEP] was, padding is */
     m->reading.vocabulary = (int)words_tower_vocabulary(&c.words);
+    if (c.writes && c.words.text.has_class) /* with other towers CoCa embeds */
+        set_writing(m, &c);
     describe(m, o);
     return 0;
 }
@@ -155,6 +198,7 @@ static void close(struct model *m)
 
     image_tower_close(&o->image);
     words_tower_close(&o->words);
+    coca_close(&o->decoder);
     free(o);
 }
 
@@ -172,6 +216,13 @@ static struct tensor *text(struct tape *t, struct model *m, const int *ids, cons
                            int texts)
 {
     return words_tower_embed(t, &((struct open_clip *)m->self)->words, ids, counts, texts);
+}
+
+static int write(struct tape *t, struct model *m, struct tensor *x, const struct prompt *prompts,
+                 const struct decoding *d, struct hypothesis *out)
+{
+    (void)t;
+    return open_clip_write(m->self, x, prompts, d, out);
 }
 
 /* As it was read; open_clip's own loader wants the outer object. */
@@ -199,6 +250,7 @@ const struct family family_open_clip = {
     .features = features,
     .image_of = image_of,
     .text = text,
+    .write = write,
     .learn = &open_clip_learner,
     .config = config,
     .config_name = "open_clip_config.json",

@@ -11,17 +11,20 @@
 
 #include "base/json.h"
 #include "checkpoint/layout.h"
+#include "decode/decode.h"
 #include "nn/bert.h"
+#include "nn/coca.h"
 #include "nn/convnext.h"
 #include "nn/fastvit.h"
 #include "nn/pool_head.h"
+#include "nn/pooler.h"
 #include "nn/stem.h"
 #include "nn/text.h"
 #include "nn/vit.h"
 
 /* rows of trunk.c */
 enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_CONVNEXT, IMAGE_FASTVIT };
-enum image_pooling { IMAGE_CLASS, IMAGE_MEAN, IMAGE_QUERY };
+enum image_pooling { IMAGE_CLASS, IMAGE_MEAN, IMAGE_QUERY, IMAGE_QUERIES };
 enum projection { PROJECTION_NONE, PROJECTION_LINEAR, PROJECTION_MLP };
 
 struct image_config {
@@ -37,6 +40,7 @@ struct image_config {
     int pool_heads; /* of IMAGE_QUERY */
     long pool_mlp;
     enum activation pool_activation;
+    struct pooler_config pooler; /* of IMAGE_QUERIES: the first is the class token's */
     enum projection projection;
     bool projection_bias;
     bool inside; /* the projection is the trunk's own head */
@@ -55,6 +59,8 @@ struct open_clip_config {
     bool flat;      /* tensors of the text tower have no "text." before their names */
     struct image_config image;
     struct words_config words;
+    bool writes; /* CoCa */
+    struct coca_config decoder;
 };
 
 struct image_tower {
@@ -64,6 +70,7 @@ struct image_tower {
     struct convnext convnext;
     struct fastvit fastvit;
     struct pool_head pool;
+    struct pooler pooler;
     struct linear projection, second; /* second: of PROJECTION_MLP */
 };
 struct words_tower {
@@ -76,6 +83,7 @@ struct open_clip {
     struct open_clip_config config;
     struct image_tower image;
     struct words_tower words;
+    struct coca decoder;
     struct tensor *logit_scale, *logit_bias; /* scalars; the scale's logarithm; bias may be NULL */
 };
 
@@ -113,6 +121,8 @@ int image_tower_tokens(const struct image_config *c);
 long image_tower_width(const struct image_config *c);
 struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels);
 struct tensor *image_tower_embed(struct tape *t, struct image_tower *v, struct tensor *features);
+/* CoCa: what its decoder looks at of the features: [n, tokens, width] */
+struct tensor *image_tower_states(struct tape *t, struct image_tower *v, struct tensor *features);
 const struct tensor *image_tower_matrix(const struct image_tower *v);
 /* What stands between a tower and the common space; NULL projection: x itself. */
 void projection_params(struct linear *first, struct linear *second, struct params *p,
@@ -125,6 +135,10 @@ void words_tower_close(struct words_tower *x);
 struct tensor *words_tower_embed(struct tape *t, struct words_tower *x, const int *ids,
                                  const int *counts, int texts);
 long words_tower_vocabulary(const struct words_config *c);
+
+/* write.c - CoCa: texts about pictures, of which these are the features; as decode() */
+int open_clip_write(struct open_clip *o, struct tensor *features, const struct prompt *prompts,
+                    const struct decoding *d, struct hypothesis *out);
 
 /* layout.c */
 extern const struct layout open_clip_layout_flat, open_clip_layout_custom;
