@@ -269,20 +269,19 @@ struct tensor *block_seen(struct tape *t, struct block *b, struct tensor *seen,
 }
 
 struct tensor *block_across(struct tape *t, struct block *b, struct tensor *x,
-                            const struct spans *queries, const struct spans *keys,
-                            const int *key_of, struct tensor *key_value)
+                            const struct across *a)
 {
     long wide = width(x);
-    struct attention_plan some = plan(b, wide, false, queries, keys);
+    struct attention_plan some = plan(b, wide, false, a->queries, a->keys);
     struct tensor *q;
 
     assert(!b->after && !b->has_inner && !b->rotary);
-    some.key_of = key_of;
+    some.key_of = a->key_of;
     split(b);
     q = linear(t, &b->query, norm_forward(t, &b->norm1, x), ACTIVATION_NONE);
-    q = attention(t, &some, q, tensor_columns(t, key_value, 0, wide),
-                  tensor_columns(t, key_value, wide, wide));
-    return feed_forward(t, b, onto(t, b, false, x, q, queries), queries);
+    q = attention(t, &some, q, tensor_columns(t, a->key_value, 0, wide),
+                  tensor_columns(t, a->key_value, wide, wide));
+    return feed_forward(t, b, onto(t, b, false, x, q, a->queries), a->queries);
 }
 
 void block_close(struct block *b)

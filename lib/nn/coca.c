@@ -72,8 +72,8 @@ struct tensor *coca_logits(struct tape *t, struct coca *c, const struct coca_inp
 
     for (int i = 0; i < c->config.layers; i++) {
         x = block_forward(t, &c->layers[i].own, x, in->texts, true, NULL);
-        x = block_across(t, &c->layers[i].cross, x, in->texts, pictures, in->picture_of,
-                         in->keys[i]);
+        x = block_across(t, &c->layers[i].cross, x,
+                         &(struct across){ in->texts, pictures, in->picture_of, in->keys[i] });
     }
     x = norm_forward(t, &c->norm, take_rows(t, x, in->index, in->count));
     return linear(t, &c->head, x, ACTIVATION_NONE);

@@ -69,15 +69,18 @@ void block_params(struct block *b, struct params *p, long width, long mlp,
  * `causal` a picked row must be the last of its sequence. */
 struct tensor *block_forward(struct tape *t, struct block *b, struct tensor *x,
                              const struct spans *spans, bool causal, const struct pick *pick);
-/* The layer for rows that look at others than themselves: keys and values side by side, of the rows
- * that are seen, [rows, 2 width], and what becomes of x with plan's queries and keys.  norm: of the
- * rows that are seen; NULL: norm1.  The layer has norms before, no inner ones, and does not turn.
- */
+/* The layer for rows that look at others than themselves.  block_seen() makes keys and values, side
+ * by side, of the rows that are seen: [rows, 2 width]; norm: of those; NULL: norm1.  The layer has
+ * its norms before, no inner ones, and does not turn. */
+struct across {
+    const struct spans *queries, *keys;
+    const int *key_of; /* as in struct attention_plan */
+    struct tensor *key_value;
+};
 struct tensor *block_seen(struct tape *t, struct block *b, struct tensor *seen,
                           const struct norm *norm);
 struct tensor *block_across(struct tape *t, struct block *b, struct tensor *x,
-                            const struct spans *queries, const struct spans *keys,
-                            const int *key_of, struct tensor *key_value);
+                            const struct across *a);
 void block_close(struct block *b);
 
 #endif

@@ -149,7 +149,9 @@ static struct tensor *run(struct tape *t, struct text *x, const struct places *p
         struct block *b = &x->blocks[i];
 
         if (beside)
-            beside = block_across(t, b, beside, each, p->keys, NULL, block_seen(t, b, seen, NULL));
+            beside =
+                block_across(t, b, beside,
+                             &(struct across){ each, p->keys, NULL, block_seen(t, b, seen, NULL) });
         seen = block_forward(t, b, seen, p->spans, true, NULL);
     }
     return beside ? concat_rows(t, seen, beside) : seen;

@@ -5,7 +5,7 @@ them.
 
     make_open_clip.py [FOLDER [NAME..]]
 
-open_clip_torch, timm and transformers are needed.  For each model NAME there is a folder as open_clip saves it, and
+open_clip_torch, timm and transformers are needed; for coca transformers 4.49, the others are made with 5.24.  For each model NAME there is a folder as open_clip saves it, and
 NAME.expect.safetensors:
 
     pixels [n,3,r,r] i8, a pixel is value / 32      ids [n,context] i32, padded as the tokenizer does; counts [n] without that
@@ -13,6 +13,7 @@ NAME.expect.safetensors:
     loss [1]                                        CLIP's, or SigLIP's where there is a bias
     grad/NAME                                       its gradient, thinned: every k-th element, k = ceil(elements / 256)
     step [20]                                       losses of twenty AdamW steps
+    greedy, beam [n,l] i32                          what CoCa writes with at most eight ids
 """
 import os
 import shutil
@@ -46,6 +47,11 @@ def make(name, source, width, size, folded=False, **text):
     if c["vision_cfg"].get("timm_proj") == "none":
         c["embed_dim"] = width
     model = tiny.build(c)
+    if "multimodal_cfg" in c:  # texts end now and then: where another word would stand
+        w = model.text_decoder.text_projection.data
+        pixels, v = tiny.inputs(c, 4)[0].float() / 32, c["text_cfg"]["vocab_size"]
+        word = model.generate(pixels, generation_type="top_k", top_k=1, seq_len=8, min_seq_len=3, sot_token_id=v - 2, eos_token_id=v - 1)
+        w[:, -1] = 1.05 * w[:, word[0, 4]]
     if folded:
         model.visual.trunk = timm.utils.reparameterize_model(model.visual.trunk).requires_grad_(True)
     target = os.path.join(folder, name)
@@ -77,13 +83,13 @@ make("scaled", "ViT-M-16-alt", 24, 32)
 
 def metaclip2(name):
     """MetaCLIP 2 in Hugging Face's layout, by transformers."""
+    if wanted and name not in wanted:
+        return
     import torch
     import torch.nn.functional as F
     from safetensors.torch import save_file
     from transformers import MetaClip2Config, MetaClip2Model
 
-    if wanted and name not in wanted:
-        return
     config = MetaClip2Config(
         text_config=dict(vocab_size=150, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
                          max_position_embeddings=10, eos_token_id=2, bos_token_id=0, hidden_act="gelu"),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * open_clip.c - tiny models of open_clip's other towers against open_clip's own code: vectors,
- * logits, loss, gradients, twenty steps
+ * logits, loss, gradients, twenty steps, CoCa's texts
  *
  *     open_clip                      every model in tests/golden/open_clip
  *     open_clip FOLDER EXPECT ..     the models in these folders and what is expected of each
@@ -109,6 +109,42 @@ static void test_vectors(struct golden *g)
     tape_free(&t);
 }
 
+/* Texts about the pictures, with as many ids as open_clip's had room for; the end is not among
+ * them.  A greedy text's last place is the end's in any case. */
+static void test_captions(struct golden *g, const char *name, int beams)
+{
+    struct model *m = g->model;
+    const struct stored *s = weights_find(g->expect, name);
+    const int *theirs = s->data, room = (int)s->shape[1];
+    struct decoding d = m->writing.rules;
+    struct hypothesis *out = xalloc((size_t)g->count, sizeof *out);
+    struct prompt *starts = xalloc((size_t)g->count, sizeof *starts);
+    struct tape t = { 0 };
+    long size = m->image.size;
+    struct tensor *x = tensor_from(&t, g->pixels, 4, (long[]){ g->count, 3, size, size });
+
+    d.beams = beams;
+    d.min_length = 3;
+    d.max_length = beams > 1 ? 8 : 7;
+    for (int i = 0; i < g->count; i++)
+        starts[i] = (struct prompt){ .ids = &m->writing.begin, .count = 1 };
+    ok(!m->family->write(&t, m, m->family->features(&t, m, x), starts, &d, out), "%s: %s writes",
+       g->name, name);
+    for (int i = 0; i < g->count; i++, theirs += room) {
+        int count = 0;
+
+        while (count < room && theirs[count] != d.end)
+            count++;
+        ok(out[i].count == count && !memcmp(out[i].ids, theirs, (size_t)count * sizeof *theirs),
+           "%s: %s: text %d has %d ids, %d of them expected", g->name, name, i, out[i].count,
+           count);
+        free(out[i].ids);
+    }
+    free(out);
+    free(starts);
+    tape_free(&t);
+}
+
 static double worst_gradient(struct golden *g, const struct learning *l, const char **where,
                              int *known)
 {
@@ -204,6 +240,10 @@ static void test(const char *folder, const char *expect)
            g.model ? "" : error_text())) {
         read_inputs(&g);
         test_vectors(&g);
+        if (wanted(&g, "beam", &size)) {
+            test_captions(&g, "greedy", 1);
+            test_captions(&g, "beam", g.model->writing.rules.beams);
+        }
         if (wanted(&g, "step", &size))
             test_learning(&g);
     }

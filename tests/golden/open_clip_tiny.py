@@ -286,6 +286,16 @@ def exact(model, x, ids, out):
         model.float()
 
 
+CAPTION = 8  # ids of a text, the first among them
+
+
+def captions(model, x, vocabulary, out):
+    """What CoCa.generate writes; its beam search is transformers' BeamSearchScorer, which 4.49 has and 5 has not."""
+    ids = dict(seq_len=CAPTION, min_seq_len=3, sot_token_id=vocabulary - 2, eos_token_id=vocabulary - 1, pad_token_id=0)
+    out["greedy"] = model.generate(x, generation_type="top_k", top_k=1, **ids).to(torch.int32)
+    out["beam"] = model.generate(x, generation_type="beam_search", **ids).to(torch.int32)
+
+
 def expect(model, c, file, count=2, learn=False, f64=False):
     """What the model makes of inputs: see make_open_clip.py; f64: see exact()."""
     pixels, ids, counts = inputs(c, count)
@@ -297,6 +307,8 @@ def expect(model, c, file, count=2, learn=False, f64=False):
         out["image"] = model.encode_image(x, normalize=False)
         out["text"] = model.encode_text(ids, normalize=False)
         out["logits"], _ = loss_of(model, x, ids)
+    if learn and "multimodal_cfg" in c:
+        captions(model, x, kinds(c)[0], out)
     if f64:
         exact(model, x, ids, out)
     if learn:
