@@ -20,7 +20,8 @@
 #include "kernel/panel.h"
 
 enum {
-    CHUNK = 384,           /* rows at a time, at most */
+    CHUNK = 448,           /* rows at a time, at most */
+    ROWS = 8,              /* that a thread splits together */
     GROUP_BYTES = 1 << 16, /* of panels that pass by together */
     LINE = 64,
     FETCHING = 4, /* rows from which on panels are fetched ahead: fewer are read as a stream */
@@ -120,15 +121,17 @@ static void some_rows(const struct bytes_work *w, long row, int rows, const stru
 
 /* --- the work --- */
 
-static void split_row(void *argument, long index, int worker)
+static void split_rows(void *argument, long index, int worker)
 {
     const struct bytes_work *w = argument;
     const struct product *p = w->product;
+    long end = (index + 1) * ROWS < w->rows ? (index + 1) * ROWS : w->rows;
 
     (void)worker;
-    kernels.split_bytes(w->bytes + index * p->pieces * w->stride, w->stride, p->pieces,
-                        w->scale + index, p->x + (w->row + index) * p->x_stride,
-                        p->weights->inputs);
+    for (long row = index * ROWS; row < end; row++)
+        kernels.split_bytes(w->bytes + row * p->pieces * w->stride, w->stride, p->pieces,
+                            w->scale + row, p->x + (w->row + row) * p->x_stride,
+                            p->weights->inputs);
 }
 
 static void multiply_group(void *argument, long index, int worker)
@@ -154,7 +157,7 @@ static void multiply_group(void *argument, long index, int worker)
 void multiply_bytes(const struct product *p)
 {
     const struct pack *pack = p->weights;
-    long panels = pack->panels, most = p->rows < CHUNK ? p->rows : CHUNK;
+    long panels = pack->panels, most = even_chunk(p->rows, CHUNK, BYTE_ROWS);
     struct bytes_work w = { .product = p, .stride = round_up(pack->depth, LINE) + LINE };
     long floats = round_up(most, LINE);
 
@@ -168,7 +171,7 @@ void multiply_bytes(const struct product *p)
     w.bytes = (uint8_t *)(w.scale + floats);
     for (; w.row < p->rows; w.row += w.rows) {
         w.rows = p->rows - w.row < most ? p->rows - w.row : most;
-        pool_run(split_row, &w, w.rows);
+        pool_run(split_rows, &w, (w.rows + ROWS - 1) / ROWS);
         pool_run(multiply_group, &w, w.groups);
     }
 }

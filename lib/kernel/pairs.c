@@ -14,7 +14,8 @@
 #include "kernel/panel.h"
 
 enum {
-    CHUNK = 384,           /* rows at a time, at most */
+    CHUNK = 448,           /* rows at a time, at most */
+    ROWS = 8,              /* that a thread rounds together */
     GROUP_BYTES = 1 << 18, /* of panels that pass by together */
     LINE = 64,
 };
@@ -26,17 +27,21 @@ struct pairs_work {
     long stride, group, groups;
 };
 
-static void round_row(void *argument, long index, int worker)
+static void round_rows(void *argument, long index, int worker)
 {
     const struct pairs_work *w = argument;
     const struct product *p = w->product;
     const struct pack *pack = p->weights;
-    uint16_t *to = w->left + index * w->stride;
+    long end = (index + 1) * ROWS < w->rows ? (index + 1) * ROWS : w->rows;
 
     (void)worker;
-    kernels.narrow(to, p->x + (w->row + index) * p->x_stride, DTYPE_BF16, pack->inputs);
-    if (pack->inputs < pack->depth)
-        to[pack->inputs] = 0;
+    for (long row = index * ROWS; row < end; row++) {
+        uint16_t *to = w->left + row * w->stride;
+
+        kernels.narrow(to, p->x + (w->row + row) * p->x_stride, DTYPE_BF16, pack->inputs);
+        if (pack->inputs < pack->depth)
+            to[pack->inputs] = 0;
+    }
 }
 
 static void some_rows(const struct pairs_work *w, long row, int rows,
@@ -84,7 +89,7 @@ static void multiply_group(void *argument, long index, int worker)
 void multiply_pairs(const struct product *p)
 {
     const struct pack *pack = p->weights;
-    long most = p->rows < CHUNK ? p->rows : CHUNK, threads = pool_threads();
+    long most = even_chunk(p->rows, CHUNK, PAIR_ROWS), threads = pool_threads();
     struct pairs_work w = { .product = p, .stride = round_up(pack->depth, LINE) + LINE / 2 };
 
     w.group = GROUP_BYTES / (pack->depth * TILE_COLUMNS * (long)sizeof(uint16_t));
@@ -95,7 +100,7 @@ void multiply_pairs(const struct product *p)
     w.left = (uint16_t *)scratch_of(0);
     for (; w.row < p->rows; w.row += w.rows) {
         w.rows = p->rows - w.row < most ? p->rows - w.row : most;
-        pool_run(round_row, &w, w.rows);
+        pool_run(round_rows, &w, (w.rows + ROWS - 1) / ROWS);
         pool_run(multiply_group, &w, w.groups);
     }
 }

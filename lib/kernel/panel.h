@@ -209,6 +209,14 @@ static inline __attribute__((always_inline)) float split_scale(int pieces, float
     return most > 0x1p-103f && odd == 0 ? levels[pieces - 1] / most : 0;
 }
 
+/* The fewest chunks of at most `most` rows, nearly even, of whole tiles. */
+static inline long even_chunk(long rows, long most, long tile)
+{
+    long chunks = (rows + most - 1) / most;
+
+    return chunks > 1 ? round_up((rows + chunks - 1) / chunks, tile) : rows;
+}
+
 /* panel.c - cutting columns into panels of nearly one width, and products with them */
 struct panels {
     long columns, vectors, count;
