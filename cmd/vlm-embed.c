@@ -69,6 +69,7 @@ static int begin(void)
     if (features) /* reads every weight of the tower */
         snprintf(tower, sizeof tower, "%016llx", (unsigned long long)vlm_tower_hash(model));
     filter.drops_failed = npy_path; /* no row, so no id */
+    options_write("npy", npy_path);
     if (npy_path && !(npy = npy_create(npy_path, vlm_width(model))))
         return 1;
     return 0;

@@ -160,6 +160,7 @@ static int begin(void)
         return -1;
     if (decisions_path && !(decisions = decisions_read(decisions_path)))
         return -1;
+    options_write("uids", uids_path);
     if (uids_path && !(uids = npy_create_pairs(uids_path)))
         return 1;
     return 0;

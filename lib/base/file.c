@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/openat2.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -402,4 +403,44 @@ bool path_is_folder(const char *path)
 bool path_exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+bool path_same(const char *a, const char *b)
+{
+    struct stat first, second;
+    char *x = follow_links(a), *y = follow_links(b), *above, *other;
+    int there = stat(x, &first) == 0, both = there + (stat(y, &second) == 0);
+    bool same = both == 2 && S_ISREG(first.st_mode);
+
+    if (both == 0) { /* the folders are compared, and the names in them */
+        above = path_above(x);
+        other = path_above(y);
+        same = !strcmp(name_of(x), name_of(y)) && stat(above, &first) == 0 &&
+               stat(other, &second) == 0;
+        free(above);
+        free(other);
+    }
+    same = same && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    free(x);
+    free(y);
+    return same;
+}
+
+bool path_held(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    bool held = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+                flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return held;
 }

@@ -26,6 +26,9 @@ char *path_join(const char *folder, const char *name); /* an absolute name stays
 char *path_above(const char *path); /* its folder; "." for a bare name; to free */
 bool path_is_folder(const char *path);
 bool path_exists(const char *path);
+/* Whether writing one writes the other: one regular file, or one name that is still free. */
+bool path_same(const char *a, const char *b);
+bool path_held(const char *path); /* another process holds its lock */
 
 /* guard.c - a mapping that loses its file ends the program with a sentence and status 1 */
 void guard_add(const void *data, size_t size, const char *path);

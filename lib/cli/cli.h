@@ -95,6 +95,8 @@ enum option_scope { OPTIONS_OF_OUTPUT, OPTIONS_OF_RESULTS };
 void options_list(struct buffer *b, enum option_scope scope);
 /* For options that do not go together; from begin().  Reason and usage line, then exit(2). */
 _Noreturn void options_mistake(const char *format, ...) PRINTF_LIKE(1, 2);
+/* What is written to two options' files would be lost in one: a mistake.  path: NULL is none. */
+void options_write(const char *option, const char *path);
 
 /* settings.c - the options that all filters share */
 enum on_error { ON_ERROR_RECORD, ON_ERROR_SKIP, ON_ERROR_FAIL };

@@ -81,6 +81,25 @@ static void guard_descriptors(void)
         close(fd);
 }
 
+void options_write(const char *option, const char *path)
+{
+    static struct {
+        const char *option, *path;
+    } written[8];
+    int i = 0;
+
+    for (; path && i < COUNT(written) && written[i].option; i++) {
+        if (!strcmp(written[i].option, option))
+            return; /* looked at again */
+        if (path_same(path, written[i].path))
+            options_mistake("--%s and --%s name one file: %s", written[i].option, option, path);
+    }
+    if (path && i < COUNT(written)) {
+        written[i].option = option;
+        written[i].path = path;
+    }
+}
+
 /* Which forms of output go with which options. */
 static void check_form(const struct filter *f)
 {
@@ -113,6 +132,10 @@ static void check_settings(const struct filter *f, struct shard *shard)
     if (settings.reuse && f->whole)
         options_mistake("--reuse does not go with output that depends on the whole input");
     check_form(f);
+    options_write("resume", settings.resume);
+    options_write("output", settings.output);
+    options_write("dropped", settings.dropped);
+    options_write("status", status_path);
     if (settings.to != RECORD_JSON && !settings.output && !settings.resume && isatty(STDOUT_FILENO))
         options_mistake("the binary form is not for terminals: give --output or a pipe");
 }

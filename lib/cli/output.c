@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/random.h"
 #include "base/buffer.h"
@@ -31,9 +32,12 @@ void output_init(struct output *o)
     pthread_cond_init(&o->idle, NULL);
 }
 
-/* A new file, which appears under its name when it is committed. */
+/* A new file, which appears under its name when it is committed.  One that another process goes on
+ * with is left to it: what that writes later would be lost with the old file. */
 static int make(struct sink *s, const char *path)
 {
+    if (path != settings.resume && path_held(path))
+        return fail("%s: another process is writing it", path);
     if (new_file_open(&s->file, path))
         return -1;
     s->fd = s->file.fd;
@@ -41,12 +45,19 @@ static int make(struct sink *s, const char *path)
     return 0;
 }
 
+static bool is_regular(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* The path is kept in messages, so it has to stay. */
 static int append(struct sink *s, int fd, const char *path, uint64_t size)
 {
     s->fd = fd >= 0 ? fd : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     s->name = path;
-    if (s->fd < 0 || (size != AS_IT_IS && ftruncate(s->fd, (off_t)size)))
+    if (s->fd < 0 || (size != AS_IT_IS && is_regular(s->fd) && ftruncate(s->fd, (off_t)size)))
         return fail_errno("%s", path);
     return 0;
 }

@@ -62,16 +62,25 @@ static uint64_t size_of(const char *path)
     return path && stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
+/* A pipe or device has all that was written to it, and nothing of it can be written again. */
+static bool is_kept(const char *path)
+{
+    struct stat status;
+
+    return path && (stat(path, &status) || S_ISREG(status.st_mode));
+}
+
 /* How many lines of OUT.vlm describe what is in OUT.  One whose bytes are there, but are others,
  * was not written with this OUT: -1. */
 static long count_lines(const struct resume *s, struct side *side)
 {
     uint64_t at = 0, dropped = 0, dropped_size = size_of(settings.dropped);
+    bool kept = is_kept(settings.dropped);
     struct result r;
     long lines = 0;
 
     for (; side_next(side, &r); lines++) {
-        if (r.bytes > s->file.size - at || (settings.dropped && dropped + r.dropped > dropped_size))
+        if (r.bytes > s->file.size - at || (kept && dropped + r.dropped > dropped_size))
             break; /* written no more */
         if (hash_bytes(s->file.data + at, r.bytes, 0) != r.content)
             return -1;

@@ -44,4 +44,18 @@ like "$(cat .err)" '^vlm-sim: 2 records, [0-9.]+/s, 0 errors$' 'is one line'
 ok 'none without' vlm-sim in
 is "$(cat .err)" '' 'on what is no terminal'
 status 1 'a file being written by another' sh -c 'exec 8>>busy; flock -n 8; vlm-sim --resume busy in'
+status 1 '... is not replaced either' sh -c 'exec 8>>busy; flock -n 8; vlm-sim -o busy in'
+like "$(cat .err)" 'busy: another process is writing it' '... which is said'
+ok '... until it is free' vlm-sim -o busy in
+
+# two outputs in one file: one of them would be lost
+ln -s free leads
+for other in "-o same" "-o ./same" "--resume $PWD/same" "--status same"; do
+    # shellcheck disable=SC2086 # two words
+    status 2 "--dropped same $other" vlm-filter -k 'sim>2' --dropped same $other in
+done
+status 2 '... through a link' vlm-filter -k 'sim>2' --dropped leads -o free in
+like "$(cat .err)" "and --dropped name one file: leads" '... which is said'
+status 2 '... for --uids' vlm-filter -k 'sim>2' --uids same --dropped same in
+ok '... both may be /dev/null' vlm-filter -k 'sim>2' --dropped /dev/null -o /dev/null in
 finish

@@ -79,4 +79,13 @@ head -n 25 in | vlm-sim -q --on-error=skip >out
 ok 'again, of a file without them' vlm-sim -q --resume out --retry-errors in
 same out wanted 'they come to their places'
 is "$(ls | grep -c tmp)" 0 'no temporary file is left'
+
+# what is dropped goes to a device, which cannot be cut
+printf '{"id":%d}\n' 1 2 3 4 5 6 >in
+head -n 3 in >shorter
+ok 'a device takes what is dropped' vlm-filter -k 'id!=2' --dropped /dev/null --resume lasting shorter
+cp lasting.vlm before
+ok '... also in a run that goes on' vlm-filter -k 'id!=2' --dropped /dev/null --resume lasting in
+is "$(jq -c .id lasting | tr '\n' ' ')" '1 3 4 5 6 ' '... which passes over what is done'
+is "$(head -n 4 lasting.vlm | cmp - before && echo same)" same '... and keeps its notes'
 finish
