@@ -34,6 +34,8 @@ static const struct option_spec own[] = {
                 .standard = "0"),
     OPTION_LONG('j', "threads", "N", &settings.threads, 0, 1024, "use N threads",
                 .standard = "0, as many as the process may use"),
+    OPTION_LONG(0, "memory", "MIB", &settings.memory, 1, 1 << 20,
+                "decode images within MIB mebibytes, over all threads", .standard = "1024"),
     OPTION_FLAG(0, "progress", &settings.progress,
                 "show progress even if standard error is no terminal"),
     OPTION_FLAG('q', "quiet", &settings.quiet, "do not report bad records"),
@@ -257,6 +259,7 @@ int main(int argc, char **argv)
     training.data.operands = argv + operands;
     training.data.count = argc - operands;
     training.data.quiet = settings.quiet;
+    training.data.memory = (size_t)settings.memory << 20;
     training.seed = (uint64_t)settings.seed;
     training.resume = settings.resume;
     training.stop = &stopped_by;

@@ -82,6 +82,8 @@ static int read_features(const struct dataset *d, const struct picture *p, float
     return result;
 }
 
+static struct budget decoded = BUDGET_INITIALIZER; /* bytes, over all threads and batches */
+
 /* The seed is of the pair and the epoch, not of the thread or the batch: --threads changes nothing.
  */
 static int prepare(const struct batch *b, size_t place, float *pixels)
@@ -91,16 +93,21 @@ static int prepare(const struct batch *b, size_t place, float *pixels)
     struct random random = { hash_bytes(seed, sizeof seed, 1) };
     struct buffer bytes = { 0 };
     struct image image = { 0 };
+    size_t size = 0;
     int result;
 
     if (d->options.features)
         return read_features(d, &d->pictures[d->pairs[place].picture], pixels);
     result = picture_read(d, &d->pictures[d->pairs[place].picture], &bytes);
     if (!result)
+        size = image_memory(bytes.data, bytes.size, d->options.max_pixels);
+    budget_take(&decoded, size, d->options.memory);
+    if (!result)
         result = image_decode(bytes.data, bytes.size, d->options.max_pixels, &image);
     if (!result)
         result = augment_image(&d->options.augment, &d->preprocess, &image, &random, pixels);
     image_free(&image);
+    budget_give(&decoded, size);
     buffer_free(&bytes);
     return result;
 }

@@ -27,12 +27,13 @@ struct dataset_options {
     int from;                                    /* enum stream_format */
     bool null;                                   /* names are separated by NUL */
     long max_pixels;                             /* of an image; 0: no limit */
-    const char *tokenizer;                       /* a file or folder; NULL: beside the model */
-    const char *prefix; /* what every text begins with, a blank behind it; NULL: nothing */
-    bool clean_text;    /* captions as the authors' training scripts clean them */
-    int words;          /* of a cleaned caption */
-    int context;        /* most ids of a text; 0: as when the model is used */
-    bool behind_prefix; /* .. those of the prefix aside */
+    size_t memory;         /* bytes of images that are decoded at once; 0: of one */
+    const char *tokenizer; /* a file or folder; NULL: beside the model */
+    const char *prefix;    /* what every text begins with, a blank behind it; NULL: nothing */
+    bool clean_text;       /* captions as the authors' training scripts clean them */
+    int words;             /* of a cleaned caption */
+    int context;           /* most ids of a text; 0: as when the model is used */
+    bool behind_prefix;    /* .. those of the prefix aside */
     uint64_t seed;
     bool quiet;               /* bad records are left out without a word */
     bool features;            /* records bring what the image tower makes: image_features */

@@ -314,6 +314,7 @@ struct dataset *dataset_open(char *const *operands, int count, const struct data
     opening->fields =
         (struct fields){ .root = o->root, .image = o->image_field, .text = o->text_field };
     d->options = (struct dataset_options){ .max_pixels = o->max_pixels,
+                                           .memory = o->memory,
                                            .seed = o->seed,
                                            .shuffle = o->shuffle,
                                            .augment = o->augment,

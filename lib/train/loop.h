@@ -27,9 +27,10 @@ struct training_data {     /* where the pairs are */
     int from;      /* enum stream_format */
     bool features; /* records bring what the image tower made of them, and the tower stays */
     long max_pixels;
-    long context; /* most ids of a text; 0: as when the model is used; -1: as it was trained */
-    long words;   /* of a cleaned text; 0: as it was trained */
-    bool quiet;   /* say nothing of bad records */
+    size_t memory; /* for images that are decoded, over all threads */
+    long context;  /* most ids of a text; 0: as when the model is used; -1: as it was trained */
+    long words;    /* of a cleaned text; 0: as it was trained */
+    bool quiet;    /* say nothing of bad records */
     struct training_list held_out; /* files of pairs to validate on when the folder is written */
 };
 struct training_goal {           /* what is learnt */

@@ -259,6 +259,7 @@ int run_open_data(struct run *r)
                                  .from = t->data.from,
                                  .features = t->data.features,
                                  .max_pixels = t->data.max_pixels,
+                                 .memory = t->data.memory,
                                  .tokenizer = t->options->tokenizer,
                                  .clean_text = t->options->clean_text,
                                  .words = t->data.words ? (int)t->data.words : texts.words,

@@ -86,8 +86,8 @@ END_OF_VALUES
 cat own common >values
 mkdir there
 
-# Not seen in what is written: what needs a picture with EXIF, speed, a processor's AMX, and what ends before the first pair.
-exempt='orient threads precision help version list-options'
+# Not seen in what is written: what needs a picture with EXIF, speed and memory, a processor's AMX, and what ends before the first pair.
+exempt='orient memory threads precision help version list-options'
 
 # What a run of a family says and writes; a sum.
 outcome() { # OPTIONS...

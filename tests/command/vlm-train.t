@@ -47,6 +47,8 @@ for n in 1 2 5; do
     ok "$n threads" train -q -j $n -o threads$n
     same threads$n/model.safetensors whole/model.safetensors "$n threads: the same bytes"
 done
+ok 'pictures one at a time' train -q -j 5 --memory 1 -o narrow
+same narrow/model.safetensors whole/model.safetensors 'the same bytes'
 ok 'another seed' train -q --seed 1 -o seed
 cmp -s seed/model.safetensors whole/model.safetensors
 is $? 1 'gives another model'
