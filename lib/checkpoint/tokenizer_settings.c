@@ -187,6 +187,23 @@ static int check_pipeline(const struct model *m, const char *path)
     return status;
 }
 
+/* transformers' processors cut texts where tokenizer.json says; its tokenizers, called by
+ * themselves, where model_max_length does.  A folder in which the two differ means one of them. */
+static int check_truncation(const struct model *m, const char *path)
+{
+    cJSON *root = read_config(m, path, "tokenizer.json");
+    double most = json_number(json_get(root, "truncation"), "max_length", m->reading.context);
+    int status = 0;
+
+    if (root && is_hf(m, path) && most < m->reading.context)
+        status = refuse(path, "tokenizer.json",
+                        "truncation: max_length is smaller than what the model takes: processors "
+                        "would cut texts there, tokenizers would not; remove it, or set "
+                        "model_max_length");
+    cJSON_Delete(root);
+    return status;
+}
+
 /* --- together --- */
 
 /* transformers 5 joins apostrophes only where the folder asks for it. */
@@ -222,5 +239,5 @@ int tokenizer_follow(const struct model *m, struct tokenizer *t, const char *pat
         }
         cJSON_Delete(root);
     }
-    return status;
+    return status ? status : check_truncation(m, path);
 }

@@ -56,6 +56,13 @@ is "$(text "$words")" "$(text 'a red dog runs with the man')" 'model_max_length 
 ok '... and they are others then' test "$(text "$words")" != "$all"
 set_tokenizer '.model_max_length=1e30'
 is "$(text "$words")" "$all" '... or does not'
+take "$clip/hf-vit" tok
+edit '.truncation={direction:"Right",max_length:8,strategy:"LongestFirst",stride:0}' tok/tokenizer.json
+refused 'texts that a processor cuts elsewhere' 'tokenizer.json: truncation: max_length' vlm-embed --text -m tok one
+edit '.model_max_length=8' tok/tokenizer_config.json
+is "$(text "$words")" "$(text 'a red dog runs and two')" '... unless model_max_length says the same'
+edit '.truncation.max_length=77' tok/tokenizer.json
+ok '... or it is at least what the model takes' vlm-embed --text -m tok one
 set_tokenizer '.truncation_side="left"'
 refused 'texts that are cut at their beginning' 'tokenizer_config.json' vlm-embed --text -m tok one
 set_tokenizer '.bos_token="dog"'
