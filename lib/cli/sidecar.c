@@ -38,7 +38,7 @@ char *sidecar_path(const struct record *r, const char *suffix)
     picture = path_join(settings.fields.root, reference);
     slash = strrchr(picture, '/');
     dot = strrchr(slash ? slash : picture, '.');
-    if (dot == picture || dot == slash + 1)
+    if (dot == picture || (slash && dot == slash + 1))
         dot = NULL; /* of a hidden file */
     path =
         xprintf("%.*s%s", (int)(dot ? (size_t)(dot - picture) : strlen(picture)), picture, suffix);
