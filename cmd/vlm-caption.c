@@ -110,7 +110,7 @@ static int read_answers(void)
     if (!answers)
         return fail("%s: %s", answers_path, vlm_error());
     if (sequences > keep || sequences > answer_list.count)
-        options_mistake("-n %ld is more than the answers that are judged", sequences);
+        options_mistake("-n %ld is more than the answers that are scored", sequences);
     return 0;
 }
 

@@ -149,7 +149,7 @@ static int read_caption(const struct record *r, struct work *w)
     if (found == 0)
         fail_as("not_found", "no field %s", name);
     if (found == 1 && t.count != 1)
-        found = fail("field %s holds %d captions: one is judged", name, t.count);
+        found = fail("field %s holds %d captions: one is measured", name, t.count);
     if (found > 0) {
         texts_plain(&t);
         w->caption = xstrdup(t.list[0]);

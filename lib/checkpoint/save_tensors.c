@@ -269,7 +269,7 @@ static int place_part(struct pieces *p, const struct param *one, const struct pl
 int pieces_gather(struct pieces *p, const struct model *m, const struct layout *l,
                   const struct save_options *o)
 {
-    bool twins = false;
+    bool shared = false;
 
     *p = (struct pieces){ .int8_pieces = o->pieces, .packed = o->packed };
     p->packed_int8 = (o->type < DTYPE_COUNT ? o->type : save_type(m)) == DTYPE_I8;
@@ -280,7 +280,7 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
         const struct param *other = *one->slot ? save_tied(m, l, one) : NULL;
         struct place place, others;
 
-        twins |= other != NULL;
+        shared |= other != NULL;
         if (!*one->slot || (o->once && other))
             continue;
         if (!layout_place(l, one->name, &place))
@@ -290,7 +290,7 @@ int pieces_gather(struct pieces *p, const struct model *m, const struct layout *
         if (other && layout_place(l, other->name, &others) && others.parts == 1 && others.part == 0)
             p->list[find_piece(p, place.name)].same = find_piece(p, others.name) + 1;
     }
-    if (o->once_said && !twins)
+    if (o->once_said && !shared)
         return fail_as("unsupported", "--once has no effect: no tensor has two names here");
     return 0;
 }

@@ -175,7 +175,7 @@ static int counted(const struct beam_search *b, const struct row *row, bool ende
     return b->rules->version <= BEAM_4_29 ? row->count : row->count + ended - b->uncounted;
 }
 
-/* Eras A to C: whether no open beam can still enter.  `best` is the best candidate's sum. */
+/* Before 4.50: whether no open beam can still enter.  `best` is the best candidate's sum. */
 static bool settled(const struct beam_search *b, double best, int before)
 {
     const struct decoding *d = b->rules;
@@ -245,7 +245,7 @@ static bool can_improve(const struct beam_search *b, double best)
     return over_length(d, best, length - b->prompt) > worst;
 }
 
-/* Era D: a hypothesis is finished by the end token or by its length; both count alike. */
+/* 4.50: a hypothesis is finished by the end token or by its length; both count alike. */
 static bool advance_vectorised(struct beam_search *b, const struct candidate *list, int count,
                                const float *raw, int vocabulary, struct beam_step *next)
 {

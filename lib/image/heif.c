@@ -93,7 +93,7 @@ static int copy_rows(const struct heif *h, const struct image_info *info, struct
     if (!plane || heif_image_get_width(h->image, heif_channel_interleaved) != info->width ||
         heif_image_get_height(h->image, heif_channel_interleaved) != info->height ||
         (size_t)stride < row)
-        return fail_as("corrupt", "bad HEIF: its size is told twice");
+        return fail_as("corrupt", "bad HEIF: its size is given twice");
     image_new(image, (int)info->width, (int)info->height, info->channels, info->mode);
     for (long y = 0; y < info->height; y++)
         memcpy(image->pixels + (size_t)y * row, plane + (size_t)y * (size_t)stride, row);

@@ -166,7 +166,7 @@ int jpeg_decode(struct bytes b, const struct image_info *info, struct image *ima
         return fail_as(code_of(reason), "bad %s: %s", info->format, reason);
     }
     if (width != info->width || height != info->height)
-        return fail_as("corrupt", "bad %s: its size is told twice", info->format);
+        return fail_as("corrupt", "bad %s: its size is given twice", info->format);
     image->width = width;
     image->height = height;
     image->mode = info->mode == MODE_CMYK ? MODE_RGB : info->mode;

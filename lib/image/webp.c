@@ -136,7 +136,7 @@ static int decode(struct bytes b, const struct image_info *info, struct image *i
     status = WebPGetFeatures(f.b.data, f.b.size, &config.input);
     if (status == VP8_STATUS_OK &&
         (config.input.width != f.width || config.input.height != f.height))
-        return fail_as("corrupt", "bad WebP: its size is told twice");
+        return fail_as("corrupt", "bad WebP: its size is given twice");
     if (status == VP8_STATUS_OK) {
         image_new(image, (int)info->width, (int)info->height, (int)channels, info->mode);
         if (info->animated)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * sigmoid_loss.c - every pair of an image and a text is judged by itself
+ * sigmoid_loss.c - a probability for each pair of an image and a text, whatever the others
  *
  *     loss = 1/n sum over i, j of log(1 + exp(-z (logits + bias)))      z: 1 or -1
  *

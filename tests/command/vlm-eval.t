@@ -76,7 +76,7 @@ is "$(measured '{"caption":"a b","references":["a b","c"]}
 {"error":{"stage":"decode"}}
 no record' -t caption | jq -c '[.records, .failed]')" '[2,7]' 'records that lack a caption or references'
 is "$(sed -n 's/^vlm-eval: in:\([0-9]*\): /\1 /p' err)" '3 no field caption
-4 field caption holds 2 captions: one is judged
+4 field caption holds 2 captions: one is measured
 5 no references
 6 no references
 7 field references is neither a string nor a list of strings

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * decode.c - captions of a toy language model, token for token as transformers of four eras
+ * decode.c - captions of a toy language model, token for token as transformers of four versions
  *
  * The toy's logits after a row are first[last id] + second[the one before]; see make_decode.py.
  */

@@ -168,7 +168,7 @@ static struct tensor *itm(const struct batch *s, const struct contrast *c)
     return cross_entropy(s->t, blip_match_logits(s->t, s->blip, x, &sides), m.target, 0);
 }
 
-/* ids of the texts as the decoder reads them; which of its rows are to foretell what. */
+/* ids of the texts as the decoder reads them; which of its rows are to predict what. */
 static long lm_rows(const struct batch *s, int *ids, int *at, int *target)
 {
     const int *start = s->texts->start;

@@ -124,7 +124,7 @@ static const int *begun(const struct batch *s)
     return ids;
 }
 
-/* states: of all ids; the last of a text foretells nothing */
+/* states: of all ids; the last of a text predicts nothing */
 static struct tensor *itg(const struct batch *s, struct tensor *states, const int *ids)
 {
     const int *start = s->texts->start;

@@ -55,7 +55,7 @@ struct words_config {
 };
 struct open_clip_config {
     long embedding; /* width of the common space */
-    bool sigmoid;   /* each pair is judged by itself: there is a bias */
+    bool sigmoid;   /* a pair has a probability of its own: there is a bias */
     bool flat;      /* tensors of the text tower have no "text." before their names */
     struct image_config image;
     struct words_config words;

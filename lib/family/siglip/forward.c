@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * forward.c - SigLIP: two towers in one space, every pair judged by itself
+ * forward.c - SigLIP: two towers in one space, a probability for each pair alone
  *
  *     image = pool(norm(tower(pixels)))      text = head(norm(tower(ids))[last])
  *     probability = sigmoid(exp(logit_scale) cos(image, text) + logit_bias)

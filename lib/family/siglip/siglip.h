@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * siglip.h - SigLIP: two towers in one space, every pair judged by itself (arXiv 2303.15343)
+ * siglip.h - SigLIP: two towers in one space, a probability for each pair alone (arXiv 2303.15343)
  *
  * SigLIP 2 (arXiv 2502.14786) of fixed resolution is the same with another vocabulary.
  */
