@@ -189,7 +189,7 @@ static void find_sidecar(struct record *r, struct work *w)
 {
     w->sidecar = sidecar_path(r, sidecar);
     if (!w->sidecar)
-        record_fail(r, "write", error_code(), error_text());
+        record_fail_last(r, "write");
     else
         r->untouched = existing == EXISTING_SKIP && sidecar_was_there(w->sidecar);
 }
@@ -247,7 +247,7 @@ static void write_sidecar(struct record *r, const char *text)
     const struct work *w = r->work;
 
     if (w->sidecar && !rejected(text) && sidecar_write(w->sidecar, text, (enum existing)existing))
-        record_fail(r, "write", error_code(), error_text());
+        record_fail_last(r, "write");
 }
 
 /* A list with -n, else one text; null where --reject leaves none. */

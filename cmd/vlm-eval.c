@@ -321,20 +321,11 @@ static const struct {
     [RANKED] = { read_answer, add_answer },
 };
 
-static void not_usable(struct record *r, const char *stage)
-{
-    char *code = xstrdup(error_code()), *message = xstrdup(error_text());
-
-    record_fail(r, stage, code, message);
-    free(code);
-    free(message);
-}
-
 static void prepare(struct record *r)
 {
     r->work = xalloc(1, sizeof(struct work));
     if (tasks[task].read(r, r->work))
-        not_usable(r, "read");
+        record_fail_last(r, "read");
 }
 
 static enum run batch(struct record *records[], enum outcome outcomes[], int count)
@@ -342,7 +333,7 @@ static enum run batch(struct record *records[], enum outcome outcomes[], int cou
     for (int i = 0; i < count; i++) {
         outcomes[i] = COMPUTED;
         if (tasks[task].add(records[i]->work)) {
-            not_usable(records[i], "measure");
+            record_fail_last(records[i], "measure");
         } else {
             records[i]->dropped = true;
             all.records++;

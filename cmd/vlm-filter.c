@@ -193,7 +193,7 @@ static void examine(struct record *r)
     while (i < keeps.count && (holds = expression_holds(conditions[i], r)) > 0)
         i++;
     if (holds < 0)
-        record_fail(r, "filter", error_code(), error_text());
+        record_fail_last(r, "filter");
     else if (i < keeps.count)
         r->work = &conditions[i];
 }

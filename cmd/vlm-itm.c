@@ -101,7 +101,7 @@ static void read_texts(struct record *r, struct work *w, const struct texts *t, 
         bool cut = false;
 
         if (vlm_read_text(model, t->list[i], t->sizes[i], &s->ids[i], &s->counts[i], &cut))
-            record_fail(r, "text", vlm_error_code(), vlm_error());
+            record_fail_last(r, "text");
         s->texts[i] = heatmap ? xstrdup(t->list[i]) : NULL;
         s->truncated |= cut;
         s->count++;
@@ -116,7 +116,7 @@ static void read_field(struct record *r, struct work *w, const char *name)
     int found = record_texts_named(r, name, &t);
 
     if (found < 0)
-        record_fail(r, "read", error_code(), error_text());
+        record_fail_last(r, "read");
     if (found <= 0)
         return;
     read_texts(r, w, &t, name);
@@ -134,7 +134,7 @@ static void read_usual(struct record *r, struct work *w)
     int found = record_texts(r, &settings.fields, &t);
 
     if (found < 0)
-        record_fail(r, "read", error_code(), error_text());
+        record_fail_last(r, "read");
     if (found <= 0)
         return;
     read_texts(r, w, &t, NULL);
@@ -276,13 +276,8 @@ static void draw_field(struct record *r, const struct scored *s, const float *fe
         record_set_json(r, name, list.data + 1, list.size - 2);
     buffer_free(&list);
     free(name);
-    if (!drawn && !r->failed) {
-        char *code = xstrdup(error_code()), *message = xstrdup(error_text());
-
-        record_fail(r, "heatmap", code, message);
-        free(code);
-        free(message);
-    }
+    if (!drawn && !r->failed)
+        record_fail_last(r, "heatmap");
 }
 
 static void draw_all(struct record *r, const struct work *w, const float *features)

@@ -91,12 +91,8 @@ static enum run compute_each(struct loop *l, int count)
         if (l->outcomes[i] == NOT_COMPUTED && count > 1)
             run = compute_some(l, i, 1);
         if (l->outcomes[i] == NOT_COMPUTED && run == RUN_GOES_ON) {
-            char *code = xstrdup(error_code()), *message = xstrdup(error_text());
-
-            record_fail(l->records[i], "compute", code, message);
+            record_fail_last(l->records[i], "compute");
             l->outcomes[i] = COMPUTED;
-            free(code);
-            free(message);
         }
     }
     return run;

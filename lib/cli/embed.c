@@ -11,14 +11,9 @@
 
 enum { TEXTS_AT_ONCE = 64 };
 
-/* The message is copied: record_fail() may need the place where it stands. */
 static int failed(struct record *r, const char *stage)
 {
-    char *message = xstrdup(error_text()), *code = xstrdup(error_code());
-
-    record_fail(r, stage, code, message);
-    free(message);
-    free(code);
+    record_fail_last(r, stage);
     return -1;
 }
 

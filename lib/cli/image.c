@@ -68,7 +68,7 @@ static void read_pictures(struct record *r, const struct vlm *m, struct image_wo
     record_image(r, &settings.fields, &value, &name);
     found = record_texts_named(r, name, &list);
     if (found < 0) {
-        record_fail(r, "read", error_code(), error_text());
+        record_fail_last(r, "read");
     } else if (!found || list.count != vlm_images(m)) {
         record_fail(r, "read", "no_image",
                     "the model compares two images: a list of two is needed");

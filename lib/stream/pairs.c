@@ -192,7 +192,7 @@ static void add_text(struct record *r, const char *path, const char *field)
             record_set_text(r, field, text, b.size);
     }
     if (*error_text())
-        record_fail(r, "read", error_code(), error_text());
+        record_fail_last(r, "read");
     buffer_free(&b);
 }
 
@@ -228,7 +228,7 @@ static struct record *enter_or_trouble(struct pairs *p, char *path)
         return NULL;
     }
     r = record_of_path(name, strlen(name));
-    record_fail(r, "read", error_code(), error_text());
+    record_fail_last(r, "read");
     free(name);
     return r;
 }

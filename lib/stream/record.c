@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/random.h"
@@ -378,6 +379,11 @@ void record_fail(struct record *r, const char *stage, const char *code, const ch
     record_set_json(r, "error", b.data, b.size);
     buffer_free(&b);
     r->failed = true;
+}
+
+void record_fail_last(struct record *r, const char *stage)
+{
+    record_fail(r, stage, error_code(), error_text());
 }
 
 char *record_error_code(const struct record *r)

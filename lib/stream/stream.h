@@ -138,6 +138,7 @@ void record_remove_all(struct record *r, bool (*is_one)(struct span name, const 
                        const void *what);
 /* error: {"stage":..,"code":..,"message":..}; sets failed. */
 void record_fail(struct record *r, const char *stage, const char *code, const char *message);
+void record_fail_last(struct record *r, const char *stage); /* as the thread's last fail() said */
 char *record_error_code(const struct record *r); /* to free; "unknown" where it says none */
 /* Of the JSON bytes and binary members as they came in, whatever was added since: --shard, --seed.
  * A filter further down the pipe sees more fields and so another hash: --shard belongs to the
