@@ -138,8 +138,7 @@ static const char *row_end(struct stream_source *s, struct table *t, char separa
 }
 
 /* An empty cell is null, a number stays the number that it is; a column of texts keeps even numbers
- * as texts. */
-/* Returns whether it is a text that is not UTF-8. */
+ * as texts.  Returns whether it is a text that is not UTF-8. */
 static bool add_cell(struct buffer *b, const struct table *t, int column, const struct buffer *cell)
 {
     const char *text = cell->data, *end = text + cell->size;
