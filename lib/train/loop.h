@@ -63,7 +63,7 @@ struct training_steps {
 };
 /* options.c has the options' defaults and bounds. */
 struct training {
-    const char *model;                 /* to go on from; or, with init set, */
+    const char *model;                 /* to go on from; NULL: as vlm_open(); or, with init set, */
     const char *init;                  /* a folder with config.json and the tokenizer's files */
     struct training_list init_from;    /* files that a new model takes weights from */
     const char *folder;                /* the model's folder that is written */

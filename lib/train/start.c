@@ -119,7 +119,7 @@ static int open_model(struct run *r)
                        ? new_model(t)
                        : (fail("--init=%s: there is no config.json", t->init), NULL);
     else
-        r->model = model_load(t->model, t->options);
+        r->model = model_named(t->model, t->options);
     free(config);
     return r->model ? 0 : -1;
 }

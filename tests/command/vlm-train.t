@@ -32,6 +32,12 @@ ok 'vlm-caption takes it' vlm-caption -m whole p1.ppm
 ok 'and vlm-embed' vlm-embed -m whole web.jsonl
 like "$(train -o said 2>&1 >/dev/null)" 'broken7.jpg' 'broken pictures are named'
 
+# a model that is named as filters name theirs
+ok 'without -m, the model of VLM_MODEL learns' env VLM_MODEL="$blip/hf-itm" vlm-train -q --steps 1 --batch 2 -o of_variable web.jsonl
+mkdir models
+cp -R "$blip/hf-itm" models/named
+ok 'with -m NAME, one of VLM_MODELS' env VLM_MODELS="$work/models" vlm-train -q -m named --steps 1 --batch 2 -o of_name web.jsonl
+
 # judged by pairs that are not learnt from
 ok '--held-out' train -q --save-every 20 --held-out web.jsonl -o judged
 is "$(jq -c 'select(has("held_out_loss")) | keys_unsorted' .out | sort | uniq -c | tr -s ' ')" \
