@@ -70,21 +70,26 @@ static void *watch(void *nothing)
 }
 
 /* Blocks those of the signals that the parent had not ignored, as nohup does, and starts a thread
- * that awaits them. */
+ * that awaits them.  In that thread all others are blocked, too: a signal that another thread of
+ * the command awaits would end the process there. */
 static void await(const int *signals, int count, void *(*thread)(void *))
 {
     struct sigaction old;
+    sigset_t all, before;
     pthread_t watcher;
 
     sigemptyset(&awaited);
     for (int i = 0; i < count; i++)
         if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaddset(&awaited, signals[i]);
-    pthread_sigmask(SIG_BLOCK, &awaited, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&watcher, NULL, thread, NULL)) {
         warn("cannot start a thread");
         exit(1);
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_BLOCK, &awaited, NULL);
     pthread_detach(watcher);
 }
 

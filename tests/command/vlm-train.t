@@ -115,7 +115,7 @@ like "$(cat .err)" 'stopped; --resume=unread goes on' 'what it says'
 ok 'the folder is whole' vlm-embed -m unread p1.ppm
 rm -f pid
 mkfifo slow
-sh train -q -o never slow >/dev/null 2>.err & # web.jsonl behind it
+env --default-signal=HUP sh train -q -o never slow >/dev/null 2>.err & # web.jsonl behind it
 for i in $(seq 200); do [ -s pid ] || sleep 0.05; done
 sleep 0.3
 kill -TERM "$(cat pid)"
