@@ -8,6 +8,7 @@ whether hostile text stays inert, what an accessibility checker finds, and how i
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from playwright.sync_api import sync_playwright
 
 import speed
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD, CHROMIUM = os.path.abspath(sys.argv[1]), sys.argv[2]
 MANY = int(sys.argv[3]) if len(sys.argv) > 3 else 20000
 HOSTILE = ['<script>window.hacked = 1</script>', '"><img src=x onerror="window.hacked = 1">', "'\"&<>", '\u202eright to left\u202c',
@@ -284,26 +286,50 @@ def long_texts(browser):
 def where_to_look(browser):
     """Each list against a plain computation."""
     draw = random.Random(3)
-    all = [{'id': i, 'image': f'{i}.jpg', 'text': f'text {i % 35}' if i % 3 else f'own {i}', 'itm': round(draw.random(), 4), 'itc': round(draw.random(), 4), 'cluster': i * 7 % 4}
+    made = [{'id': i, 'image': f'{i}.jpg', 'text': f'text {i % 35}' if i % 3 else f'own {i}', 'itm': round(draw.random(), 4), 'itc': round(draw.random(), 4), 'cluster': i * 7 % 4}
            for i in range(90)]
-    all[5]['cluster'] = 'b'
-    all[6]['cluster'] = 'a'
-    dropped = {i for i in range(90) if all[i]['itm'] < 0.5 or i % 10 == 0}
+    made[5]['cluster'] = 'b'
+    made[6]['cluster'] = 'a'
+    dropped = {i for i in range(90) if made[i]['itm'] < 0.5 or i % 10 == 0}
     for name, want in (('k.jsonl', False), ('d.jsonl', True)):
         with open(name, 'w') as f:
-            f.writelines(json.dumps(r) + '\n' for r in all if (r['id'] in dropped) == want)
-    run('vlm-page', '--dropped', 'd.jsonl', '-o', 'look.html', 'k.jsonl')
+            f.writelines(json.dumps(r) + '\n' for r in made if (r['id'] in dropped) == want)
+    with open('d.jsonl', 'a') as f:
+        f.write(json.dumps({'id': 'r', 'text': 'fell', 'reason': 'not: itc > 0.2', 'provenance': [{'command': 'vlm-itm', 'vlm': '0.1.0', 'model': 'abc'}]}) + '\n')
+        for name in ('a.jpg', 'b\u001b[31m.jpg'):
+            f.write(json.dumps({'image': name, 'error': {'stage': 'read', 'code': 'not_found', 'message': 'gone'}}) + '\n')
+    run('vlm-page', '-q', '--dropped', 'd.jsonl', '-o', 'look.html', 'k.jsonl')
     page = opened(browser, 'look.html')
+    ok(page.inner_text('#counts') == f'93 records: {90 - len(dropped)} kept, {len(dropped) + 1} dropped, 2 with errors', 'the head counts', page.inner_text('#counts'))
+    lists = page.evaluate('document.getElementById("about-lists").textContent')
+    ok(all(line in lists for line in ('1 × not: itc > 0.2', '2 × not_found', '1 × vlm-itm 0.1.0 model abc')), 'reasons, errors and provenance', lists)
+    bars = page.evaluate("""[...document.querySelectorAll('.histogram[data-field=itm] path')].map(p => [p.getAttribute('class'), getComputedStyle(p).fill,
+        [...p.getAttribute('d').matchAll(/v-([0-9.]+)/g)].reduce((sum, m) => sum + Number(m[1]), 0)])""")
+    share = bars[0][2] / (bars[0][2] + bars[1][2])
+    ok(bars[0][0] == 'bar-kept' and bars[1][0] == 'bar-dropped' and bars[0][1] != bars[1][1] and abs(share - (90 - len(dropped)) / 90) < 1e-6,
+       'a histogram has kept and dropped in two colours, as many as there are', bars)
+    page.fill('#search', 'fell')
+    page.wait_for_function('() => order.length === 1')
+    card = page.locator('.card').first
+    ok(card.locator('s').inner_text() == 'fell' and card.locator('.why').inner_text() == 'not: itc > 0.2' and 'no picture' in card.inner_text(),
+       'what fell is struck through, with its reason; no picture', card.inner_text())
+    page.fill('#search', '')
+    page.wait_for_function('() => order.length > 1')
+    page.select_option('#view', 'errors')
+    page.evaluate('void (copy = (text) => { window.copied = text })')
+    page.click('#copy-names')
+    ok(page.evaluate('copied') == 'a.jpg\nb\\u001b[31m.jpg\n', 'names of the errors are copied, without control characters', page.evaluate('copied'))
+    page.select_option('#view', 'all')
     page.evaluate('vlmPage.setLimit(0.6)')
 
     def shown(view):
         page.select_option('#view', view)
-        return page.evaluate('order.map(r => r.record.id)')
+        return page.evaluate('order.map(r => r.record.id).filter(id => Number.isInteger(id))')
 
     def in_turn(a, b):
         return [x for i in range(max(len(a), len(b))) for x in (a[i:i + 1] + b[i:i + 1])]
 
-    seen = [r for r in all if r['id'] not in dropped] + [r for r in all if r['id'] in dropped]  # the order of the page
+    seen = [r for r in made if r['id'] not in dropped] + [r for r in made if r['id'] in dropped]  # the order of the page
     near = [sorted((r for r in seen if (r['itm'] >= 0.6) == above), key=lambda r: abs(r['itm'] - 0.6)) for above in (False, True)]
     ok(shown('near') == [r['id'] for r in in_turn(*near)], 'nearest to the threshold, from both sides in turn', shown('near')[:6])
     best = sorted((r for r in seen if r['id'] in dropped), key=lambda r: -r['itm'])
@@ -314,27 +340,27 @@ def where_to_look(browser):
     found = shown('disagree')
     ok([abs(ranks['itm'][i] - ranks['itc'][i]) for i in found] == [abs(ranks['itm'][r['id']] - ranks['itc'][r['id']]) for r in apart] and sorted(found) == list(range(90)),
        'scores that disagree most in rank')
-    texts = [all[i]['text'] for i in shown('same')]
+    texts = [made[i]['text'] for i in shown('same')]
     many = [text for text in texts if texts.count(text) > 1]
     counts = [texts.count(text) for text in texts]
-    ok(texts and texts == many and counts == sorted(counts, reverse=True) and len(texts) == sum([r['text'] for r in all].count(r['text']) > 1 for r in all),
+    ok(texts and texts == many and counts == sorted(counts, reverse=True) and len(texts) == sum([r['text'] for r in made].count(r['text']) > 1 for r in made),
        'one text on many pictures, the most first')
-    clusters = [all[i]['cluster'] for i in shown('clusters')]
+    clusters = [made[i]['cluster'] for i in shown('clusters')]
     ok(clusters == sorted((c for c in clusters if c not in ('a', 'b'))) + ['a', 'b'], 'clusters in order', clusters[-4:])
     page.select_option('#view', 'all')
     page.select_option('#sort', 'itc')
-    ok(page.evaluate('order.map(r => r.record.itc)') == sorted((r['itc'] for r in all), reverse=True), 'sorted by a score')
+    ok(page.evaluate('order.map(r => r.record.itc).filter(x => x !== undefined)') == sorted((r['itc'] for r in made), reverse=True), 'sorted by a score')
     page.fill('#search', 'itm>0.5 text:"text 1" cluster:2')
     page.wait_for_function('() => order.length < 90')
-    ok(page.evaluate('order.map(r => r.record.id)') == [r['id'] for r in sorted(all, key=lambda r: -r['itc']) if r['itm'] > 0.5 and 'text 1' in r['text'] and r['cluster'] == 2],
+    ok(page.evaluate('order.map(r => r.record.id)') == [r['id'] for r in sorted(made, key=lambda r: -r['itc']) if r['itm'] > 0.5 and 'text 1' in r['text'] and r['cluster'] == 2],
        'filtered by fields and a text')
     page.fill('#search', '')
-    page.wait_for_function('() => order.length === 90')
+    page.wait_for_function('() => order.length === 93')
     page.evaluate('limits.clear(), vlmPage.choose("itm")')
     says = page.inner_text('#limit-filter')
     limit = float(says.split('>= ')[1].rstrip("'"))
-    right = lambda limit: sum((r['itm'] >= limit) == (r['id'] not in dropped) for r in all)
-    ok(right(limit) == max(right(r['itm']) for r in all), 'the threshold begins where it parts the kept from the dropped best', says)
+    right = lambda limit: sum((r['itm'] >= limit) == (r['id'] not in dropped) for r in made)
+    ok(right(limit) == max(right(r['itm']) for r in made), 'the threshold begins where it parts the kept from the dropped best', says)
 
 
 def many_names(browser):
@@ -411,6 +437,17 @@ def accessible(browser):
         page.context.close()
 
 
+def demo(browser):
+    """The page that `make demo` ends with."""
+    said = subprocess.run(['sh', os.path.join(HERE, '..', 'demo')], env={**os.environ, 'BUILD': BUILD}, check=True, stdout=subprocess.PIPE).stdout.decode()
+    where = re.search(r'^It lies in (.*): open it in a browser', said, re.M)
+    page = opened(browser, where.group(1))
+    page.wait_for_function('() => [...document.images].every(i => i.complete && i.naturalWidth > 0)')
+    counts = [int(n) for n in re.findall(r'\d+', page.inner_text('#counts'))]
+    ok(counts[1] == int(re.search(r'wc -l < clean.jsonl\n(\d+)', said).group(1)) and counts[2] > 0 and counts[3] == 0 and page.locator('.card img').count() > 0,
+       'make demo ends with a page of what it kept and dropped', (said[-2000:], counts))
+
+
 def large(browser):
     speed.write(BUILD, MANY)
     page = opened(browser, 'many.html')
@@ -438,6 +475,7 @@ with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
     by_keys(browser)
     hostile(browser)
     accessible(browser)
+    demo(browser)
     large(browser)
     browser.close()
 print(f'1..{count}')
