@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """speed.py BUILD CHROMIUM [RECORDS [TIMES [IN_TAR]]] - how fast vlm-page's page opens and scrolls in a browser, and
-what a page of many records (100000) out of a tar takes.
+what a page of many records (100000; 0: none) out of a tar takes, for which it needs 3 GiB in TMPDIR.
 
 Times of a task are processor time of the page's main thread, and beside it what a clock says: others who compute at
 the same time make the second longer, not the first.
