@@ -80,7 +80,10 @@ signalled() {
     "$@" <pipe >out 2>err &
     pid=$!
     exec 9>pipe
-    sleep 0.2 # so that it awaits signals
+    awaits() { # it has blocked SIGUSR1, for a thread that takes it
+        [ $((0x0$(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/$pid/status) & 0x200)) -ne 0 ]
+    }
+    wait_for awaits
     asked() {
         kill -USR1 $pid 2>/dev/null
         sleep 0.05
