@@ -93,6 +93,11 @@ void block_params(struct block *b, struct params *p, long width, long mlp,
     norm_params(&b->norm2, p, width);
     params_out(p);
     params_in(p, "mlp");
+    if (b->twice) {
+        params_in(p, "again");
+        norm_params(&b->again, p, width);
+        params_out(p);
+    }
     if (b->gated)
         linear_params(&b->fc1, p, "gate", mlp, width, initial->fc1);
     linear_params(&b->fc1, p, "fc1", mlp, width, initial->fc1);
@@ -230,6 +235,8 @@ static struct tensor *feed_forward(struct tape *t, struct block *b, struct tenso
 {
     struct tensor *h = b->after ? x : norm_forward(t, &b->norm2, x);
 
+    if (b->twice)
+        h = norm_forward(t, &b->again, h);
     if (b->gated)
         h = gate(t, linear(t, &b->fc1, h, ACTIVATION_NONE), b->activation);
     else
@@ -275,7 +282,7 @@ struct tensor *block_across(struct tape *t, struct block *b, struct tensor *x,
     struct attention_plan some = plan(b, wide, false, a->queries, a->keys);
     struct tensor *q;
 
-    assert(!b->after && !b->has_inner && !b->rotary);
+    assert(!b->after && !b->has_inner && !b->rotary && !b->twice);
     some.key_of = a->key_of;
     split(b);
     q = linear(t, &b->query, norm_forward(t, &b->norm1, x), ACTIVATION_NONE);

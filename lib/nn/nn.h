@@ -23,7 +23,7 @@ struct pick { /* the rows that are wanted after a last layer, one or more a sequ
  *
  * EVA's layers have more: queries and keys turn by their place, a norm before `out` and one before
  * `fc2`, a gate activation(gate(x)) fc1(x), or norm1 and norm2 behind `out` and `fc2`.  LayerScale
- * multiplies what is added by a number a column.
+ * multiplies what is added by a number a column.  ViTamin's have one more norm behind norm2.
  */
 struct norm {
     struct tensor *gain, *shift; /* [width] */
@@ -32,6 +32,7 @@ struct norm {
 struct block {
     struct norm norm1, norm2;
     struct norm inner, mlp_norm;    /* before out and fc2, where has_inner */
+    struct norm again;              /* behind norm2, where twice */
     struct linear qkv;              /* [width, width] x 3 */
     struct linear out;              /* [width, width] */
     struct linear fc1;              /* [mlp, width]; before it the gate's, where gated */
@@ -42,7 +43,8 @@ struct block {
     const struct rotary *rotary;    /* of queries and keys; NULL: they do not turn */
     struct tensor *scale1, *scale2; /* [width] LayerScale; NULL unless scaled */
     bool no_key_bias;               /* may be absent; set before block_params, as are the next */
-    bool no_qkv_bias, has_inner, gated, after, scaled; /* after: norm1, norm2 behind, not before */
+    bool no_qkv_bias, has_inner, gated, scaled, twice;
+    bool after;  /* norm1, norm2 behind, not before */
     float drops; /* share of t->drop_path that this layer has: 0 in the first, 1 in the last */
 };
 /* What a new layer's numbers are. */

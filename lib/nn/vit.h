@@ -20,8 +20,8 @@ struct vit_config {
     float after_eps;  /* of that; 0: as the others */
     bool corners;     /* for another image size, positions of the corners stay */
     bool no_key_bias; /* EVA: files may lack it; it changes nothing, softmax does not see it */
-    bool no_qkv_bias, has_inner, gated, after, scaled; /* see struct block */
-    struct vit_turns {                                 /* squares turn by their place */
+    bool no_qkv_bias, has_inner, gated, after, scaled, twice; /* see struct block */
+    struct vit_turns {                                        /* squares turn by their place */
         bool on;
         bool across_first; /* the first half of the angles is the column's, not the row's */
         int reference;     /* squares a side of the grid whose places count */
@@ -29,7 +29,6 @@ struct vit_config {
     } turns;
     bool no_patches;     /* squares come from elsewhere: vit_forward_squares() */
     bool class_unplaced; /* the class token has no position */
-    bool no_position;    /* nor has anything else */
 };
 struct vit {
     struct vit_config config;

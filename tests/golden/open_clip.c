@@ -271,6 +271,7 @@ int main(int count, char **arguments)
         "mobileclip2-s0",
         "mobileclip2-s0-folded",
         "mobileclip2-s3",
+        "vitamin",
         "coca",
         "roberta",
         "clipa",

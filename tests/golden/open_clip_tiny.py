@@ -90,9 +90,12 @@ def thin_swin(k):
 def thin_vitamin(k):
     from dataclasses import replace
 
-    k["embed_dim"] //= WIDTH
+    k["embed_dim"] = TRUNK.get("width", k["embed_dim"] // WIDTH)
     cfg = k["embed_cfg"]
-    k["embed_cfg"] = replace(cfg, embed_dim=tuple(d // WIDTH for d in cfg.embed_dim), depths=(1, 1), stem_width=cfg.stem_width // WIDTH)
+    dims = tuple(d // WIDTH for d in cfg.embed_dim[:2]) + (k["embed_dim"],)
+    if TRUNK:
+        k["img_size"] = TRUNK["size"]
+    k["embed_cfg"] = replace(cfg, embed_dim=dims, depths=(1, 1), stem_width=cfg.stem_width // WIDTH)
     k["depth"] = LAYERS
 
 

@@ -249,6 +249,11 @@ static int check_image(const struct image_config *i)
         return fail("pictures of %d pixels are not possible", i->size);
     if (image_trunks[i->kind]->transforms && sizes_check_vit("open_clip", &i->vit))
         return -1;
+    for (int k = 0; k < MBCONV_STAGES && i->kind == IMAGE_MBCONV; k++)
+        if (i->mbconv.stem < 1 || i->mbconv.stage[k].blocks < 1 || i->mbconv.stage[k].width < 1 ||
+            i->mbconv.stage[k].middle < 1 || i->size % MBCONV_PATCH)
+            return fail("ViTamin with %d blocks of width %ld for %d pixels is not possible",
+                        i->mbconv.stage[k].blocks, i->mbconv.stage[k].width, i->size);
     for (int k = 0; k < CONVNEXT_STAGES && i->kind == IMAGE_CONVNEXT; k++)
         if (n->blocks[k] < 1 || n->blocks[k] > 1000 || n->width[k] < 1 || n->width[k] > 1 << 16 ||
             n->image < 32 || n->image % 32)

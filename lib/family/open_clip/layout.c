@@ -180,6 +180,23 @@ static const struct rename eva02_block[] = {
     { 0 },
 };
 
+static const struct rename vitamin_block[] = {
+    RENAME_QKV("attn.qkv."),
+    PLAIN("mlp.again.", "mlp.norm."),
+    PLAIN("mlp.gate.", "mlp.w0."),
+    TRUNK_LAYER,
+    PLAIN("mlp.fc1.", "mlp.w1."),
+    PLAIN("mlp.fc2.", "mlp.w2."),
+    { 0 },
+};
+
+static const struct rename vitamin[] = {
+    PLAIN("stem.", "patch_embed.backbone."),
+    { .ours = "position", .theirs = "pos_embed", .axes = 3 },
+    PLAIN("norm_after.", "fc_norm."),
+    { 0 },
+};
+
 #define TRUNK(name, block)                                                                         \
     { "vision." name ".block.*.", "visual.trunk.blocks.*.", block },                               \
         { "vision." name ".pool.", "visual.trunk.attn_pool.", pool },                              \
@@ -190,6 +207,8 @@ static const struct rename eva02_block[] = {
     { "vision.own.block.*.", "visual.transformer.resblocks.*.", own_block },                       \
         { "vision.own.pooler.", "visual.", own_pooler }, { "vision.own.", "visual.", own_vit },    \
         TRUNK("trunk", trunk_block), TRUNK("eva", eva_block), TRUNK("eva02", eva02_block),         \
+        { "vision.vitamin.block.*.", "visual.trunk.blocks.*.", vitamin_block },                    \
+        { "vision.vitamin.", "visual.trunk.", vitamin },                                           \
         { "vision.convnext.stage.*.block.*.", "visual.trunk.stages.*.blocks.*.", convnext_block }, \
         { "vision.convnext.stage.*.", "visual.trunk.stages.*.", convnext_stage },                  \
         { "vision.convnext.", "visual.trunk.", convnext },                                         \

@@ -16,6 +16,7 @@
 #include "nn/coca.h"
 #include "nn/convnext.h"
 #include "nn/fastvit.h"
+#include "nn/mbconv.h"
 #include "nn/pool_head.h"
 #include "nn/pooler.h"
 #include "nn/stem.h"
@@ -23,7 +24,7 @@
 #include "nn/vit.h"
 
 /* rows of trunk.c */
-enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_CONVNEXT, IMAGE_FASTVIT };
+enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_MBCONV, IMAGE_CONVNEXT, IMAGE_FASTVIT };
 enum image_pooling { IMAGE_CLASS, IMAGE_MEAN, IMAGE_QUERY, IMAGE_QUERIES };
 enum projection { PROJECTION_NONE, PROJECTION_LINEAR, PROJECTION_MLP };
 
@@ -31,8 +32,9 @@ struct image_config {
     enum image_kind kind;
     const char *spelling;  /* how the trunk's tensors are called: a word of layout.c */
     int size;              /* pixels a side */
-    struct vit_config vit; /* of IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM */
+    struct vit_config vit; /* of IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_MBCONV */
     long stem;             /* of IMAGE_STEM: channels before its last convolution */
+    struct mbconv_config mbconv;
     struct convnext_config convnext;
     struct fastvit_config fastvit;
     enum image_pooling pooling;
@@ -67,6 +69,7 @@ struct image_tower {
     struct image_config config;
     struct vit vit;
     struct stem stem;
+    struct mbconv mbconv;
     struct convnext convnext;
     struct fastvit fastvit;
     struct pool_head pool;

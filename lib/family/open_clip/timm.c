@@ -2,7 +2,7 @@
  * timm.c - image towers by timm's names
  *
  * Source: huggingface/pytorch-image-models 1.0.31, timm/models/vision_transformer.py, eva.py,
- * convnext.py, fastvit.py: the arguments of each name.
+ * convnext.py, fastvit.py, vitamin.py: the arguments of each name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +21,7 @@ enum kind {
     CONVNEXT,
     FASTVIT,
     STEM,
+    VITAMIN,
     UNKNOWN
 };
 
@@ -69,6 +70,10 @@ static const struct known {
     { "convnext_xxlarge", CONVNEXT, 0, ACTIVATION_GELU, 0 },
     { "fastvit_mci", FASTVIT, 0, ACTIVATION_GELU, 0 },
     { "vit_base_mci_224", STEM, 12, ACTIVATION_GELU, 0 },
+    { "vitamin_small_", VITAMIN, 6, ACTIVATION_GELU, 0 },
+    { "vitamin_base_", VITAMIN, 12, ACTIVATION_GELU, 0 },
+    { "vitamin_large", VITAMIN, 16, ACTIVATION_GELU, 0 },
+    { "vitamin_xlarge_", VITAMIN, 16, ACTIVATION_GELU, 0 },
 };
 
 long open_clip_axis(const struct weights *w, const char *name, int which)
@@ -142,6 +147,33 @@ static void describe_stem(const struct known *k, const struct weights *w, struct
     c->vit.no_patches = c->vit.class_unplaced = true;
 }
 
+#define BACKBONE TRUNK "patch_embed.backbone."
+
+static void describe_vitamin(const struct known *k, const struct weights *w, struct image_config *c)
+{
+    struct mbconv_config *m = &c->mbconv;
+    struct vit_config *v = &c->vit;
+
+    describe_vit(k, w, c);
+    c->kind = IMAGE_MBCONV;
+    c->spelling = "vitamin";
+    c->norm_after_pool = true;
+    m->stem = open_clip_axis(w, BACKBONE "stem.conv1.weight", 0);
+    m->out = v->width = open_clip_axis(w, BACKBONE "pool.proj.weight", 0);
+    v->mlp = open_clip_axis(w, TRUNK "blocks.0.mlp.w0.weight", 0);
+    v->patch = MBCONV_PATCH;
+    v->no_patches = v->no_class = v->gated = v->twice = true;
+    for (int i = 0; i < MBCONV_STAGES; i++) {
+        char before[64], name[96];
+
+        snprintf(before, sizeof before, BACKBONE "stages.%d.", i);
+        m->stage[i].blocks = open_clip_count(w, before, ".conv3_1x1.weight");
+        snprintf(name, sizeof name, "%s0.conv3_1x1.weight", before);
+        m->stage[i].width = open_clip_axis(w, name, 0);
+        m->stage[i].middle = open_clip_axis(w, name, 1);
+    }
+}
+
 static void describe_convnext(const char *name, const struct weights *w, struct image_config *c)
 {
     struct convnext_config *n = &c->convnext;
@@ -210,6 +242,8 @@ int open_clip_timm(const char *name, const struct weights *w, struct image_confi
                 describe_fastvit(w, c);
             else if (names[i].kind == STEM)
                 describe_stem(&names[i], w, c);
+            else if (names[i].kind == VITAMIN)
+                describe_vitamin(&names[i], w, c);
             else
                 describe_vit(&names[i], w, c);
             return 0;

@@ -61,6 +61,29 @@ static void stem_end(struct image_tower *v)
     vit_end(v);
 }
 
+static void mbconv_begin(struct image_tower *v)
+{
+    mbconv_init(&v->mbconv, &v->config.mbconv);
+    vit_begin(v);
+}
+
+static void mbconv_list(struct image_tower *v, struct params *p)
+{
+    mbconv_params(&v->mbconv, p);
+    vit_list(v, p);
+}
+
+static struct tensor *mbconv_run(struct tape *t, struct image_tower *v, struct tensor *pixels)
+{
+    return vit_forward_squares(t, &v->vit, mbconv_forward(t, &v->mbconv, pixels), false);
+}
+
+static void mbconv_end(struct image_tower *v)
+{
+    mbconv_close(&v->mbconv);
+    vit_end(v);
+}
+
 /* --- ConvNeXt --- */
 
 static void convnext_begin(struct image_tower *v)
@@ -139,14 +162,15 @@ static const struct trunk vit = { vit_begin, vit_list, vit_places, vit_width,
                                   vit_run,   vit_like, vit_end,    true };
 static const struct trunk stem = { vit_begin, stem_list, vit_places, vit_width,
                                    stem_run,  vit_like,  stem_end,   true };
+static const struct trunk mbconv = { mbconv_begin, mbconv_list, vit_places, vit_width,
+                                     mbconv_run,   vit_like,    mbconv_end, true };
 static const struct trunk convnext = { convnext_begin, convnext_list, convnext_places,
                                        convnext_width, convnext_run,  convnext_like,
                                        convnext_end,   false };
 static const struct trunk fastvit = { fastvit_begin, fastvit_list, fastvit_places, fastvit_width,
                                       fastvit_run,   fastvit_like, fastvit_end,    false };
 
-const struct trunk *const image_trunks[] = { [IMAGE_OWN] = &vit,
-                                             [IMAGE_TIMM] = &vit,
-                                             [IMAGE_STEM] = &stem,
-                                             [IMAGE_CONVNEXT] = &convnext,
-                                             [IMAGE_FASTVIT] = &fastvit };
+const struct trunk *const image_trunks[] = {
+    [IMAGE_OWN] = &vit,       [IMAGE_TIMM] = &vit,          [IMAGE_STEM] = &stem,
+    [IMAGE_MBCONV] = &mbconv, [IMAGE_CONVNEXT] = &convnext, [IMAGE_FASTVIT] = &fastvit
+};
