@@ -95,8 +95,9 @@ void vit_params(struct vit *v, struct params *p, const struct vit_initial *initi
         param(p, &v->patches.bias[0], initial->patch.bias, "patch.bias", c->width);
     if (!c->no_class)
         param(p, &v->class_token, initial->class_token, "class", c->width);
-    param(p, &v->position, initial->position, "position", vit_tokens(c) - c->class_unplaced,
-          c->width);
+    if (!c->no_position)
+        param(p, &v->position, initial->position, "position", vit_tokens(c) - c->class_unplaced,
+              c->width);
     if (c->norm_before) {
         params_in(p, "norm_before");
         norm_params(&v->before, p, c->width);
@@ -120,10 +121,10 @@ static struct tensor *place(struct tape *t, struct vit *v, struct tensor *x)
 {
     bool before = v->config.class_unplaced;
 
-    if (before)
+    if (before && v->position)
         x = add(t, x, v->position);
     x = v->class_token ? prepend(t, x, v->class_token) : x;
-    if (!before)
+    if (!before && v->position)
         x = add(t, x, v->position);
     return v->config.norm_before ? norm_forward(t, &v->before, x) : x;
 }

@@ -29,6 +29,7 @@ struct vit_config {
     } turns;
     bool no_patches;     /* squares come from elsewhere: vit_forward_squares() */
     bool class_unplaced; /* the class token has no position */
+    bool no_position;    /* nor have squares */
 };
 struct vit {
     struct vit_config config;

@@ -163,6 +163,7 @@ static void describe_vitamin(const struct known *k, const struct weights *w, str
     v->mlp = open_clip_axis(w, TRUNK "blocks.0.mlp.w0.weight", 0);
     v->patch = MBCONV_PATCH;
     v->no_patches = v->no_class = v->gated = v->twice = true;
+    v->no_position = !weights_find(w, TRUNK "pos_embed"); /* XL has none */
     for (int i = 0; i < MBCONV_STAGES; i++) {
         char before[64], name[96];
 
