@@ -415,8 +415,9 @@ static int close_sink(struct sink *s, bool keep)
     return result;
 }
 
-/* What was dropped appears first, the records next, and the side file last: a file that is there is
- * never ahead of what it depends on. */
+/* What was dropped appears first, and the records last, so that a new OUT is never there without its
+ * side file, which --reuse asks for.  A side file that is ahead does no harm: its hashes are those
+ * of OUT's bytes or it is not believed. */
 int output_close(struct output *o, bool keep)
 {
     int result = 0;
@@ -437,9 +438,9 @@ int output_close(struct output *o, bool keep)
     keep = keep && !result;
     if (close_sink(&o->dropped, keep) && !result)
         result = -1;
-    if (close_sink(&o->records, keep && !result && !o->in_parts) && !result)
-        result = -1;
     if (close_sink(&o->side, keep && !result && !o->in_parts) && !result)
+        result = -1;
+    if (close_sink(&o->records, keep && !result && !o->in_parts) && !result)
         result = -1;
     free(o->reason);
     return result;
