@@ -343,9 +343,9 @@ static void make_inputs(void)
 #define __has_feature(name) 0 /* clang's; gcc defines the other */
 #endif
 #if defined __SANITIZE_ADDRESS__ || __has_feature(address_sanitizer)
-static const bool sanitized = true;
+const bool faults_sanitized = true;
 #else
-static const bool sanitized = false;
+const bool faults_sanitized = false;
 #endif
 
 static bool skip(const char *why)
@@ -369,7 +369,7 @@ bool faults_begin(bool alone)
     free(self);
     snprintf(work, sizeof work, "%s/vlm-faults.XXXXXX",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (alone && sanitized)
+    if (alone && faults_sanitized)
         return skip("not under sanitizers");
     if (!mkdtemp(work))
         return skip("no scratch folder");

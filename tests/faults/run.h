@@ -51,6 +51,8 @@ extern char faults_golden[], faults_commands[]; /* tests/golden; the folder of t
 /* Makes the inputs; false after saying why all is skipped.  alone: the test replaces malloc by
  * shim.c's or counts memory, which cannot be done beside the sanitizers'. */
 bool faults_begin(bool alone);
+/* Built with the sanitizers, beside which shim.c counts and disturbs no call. */
+extern const bool faults_sanitized;
 int faults_end(void); /* to return from main */
 /* Places of `total` to disturb: all with FAULTS=all, else `usual` of them, chosen by the seed. */
 long faults_places(long total, long usual, long *list);
