@@ -415,9 +415,9 @@ static int close_sink(struct sink *s, bool keep)
     return result;
 }
 
-/* What was dropped appears first, and the records last, so that a new OUT is never there without its
- * side file, which --reuse asks for.  A side file that is ahead does no harm: its hashes are those
- * of OUT's bytes or it is not believed. */
+/* What was dropped appears first, and the records last, so that a new OUT is never there without
+ * its side file, which --reuse asks for.  A side file that is ahead does no harm: its hashes are
+ * those of OUT's bytes or it is not believed. */
 int output_close(struct output *o, bool keep)
 {
     int result = 0;
