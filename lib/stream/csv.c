@@ -178,6 +178,7 @@ static struct record *row_record(struct stream_source *s, const struct table *t,
     snprintf(why, sizeof why, "a row of %d cells under a header of %d", column + 1, t->columns);
     r = column + 1 == t->columns ? record_new(b.data, b.size)
                                  : record_of_trouble("invalid", why, s->line, row.data, row.size);
+    r->had_bytes |= bytes;
     buffer_free(&b);
     buffer_free(&cell);
     return r;
