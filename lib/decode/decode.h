@@ -48,6 +48,11 @@ struct decoding {
     void *draw_from;
 };
 
+/* What all originals take where a caller says nothing, transformers' and the authors' own. */
+#define DECODING_USUAL                                                                             \
+    .sequences = 1, .top_p = 0.9, .top_k = 50, .temperature = 1, .repetition_penalty = 1,          \
+    .length_penalty = 1
+
 struct prompt {
     const int *ids;
     int count;

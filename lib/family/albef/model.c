@@ -56,12 +56,7 @@ static void set_writing(struct model *m, const struct albef_config *c)
 {
     m->writing.rules = (struct decoding){
         .beams = 3,
-        .sequences = 1,
-        .top_p = 0.9,
-        .top_k = 50,
-        .temperature = 1,
-        .repetition_penalty = 1,
-        .length_penalty = 1,
+        DECODING_USUAL,
         .max_length = 10,
         .min_length = 1,
         .version = BEAM_4_26,

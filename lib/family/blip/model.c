@@ -61,12 +61,7 @@ static void set_writing(struct model *m, const struct blip_config *c, bool origi
 {
     m->writing.rules = (struct decoding){
         .beams = 3,
-        .sequences = 1,
-        .top_p = 0.9,
-        .top_k = 50,
-        .temperature = 1,
-        .repetition_penalty = 1,
-        .length_penalty = 1,
+        DECODING_USUAL,
         .max_length = c->answers && original ? 10 : 20,
         .min_length = !original    ? 0
                       : c->answers ? 1

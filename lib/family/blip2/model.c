@@ -53,12 +53,7 @@ static void set_writing(struct model *m, const struct blip2_config *c, bool orig
 {
     m->writing.rules = (struct decoding){
         .beams = c->language ? 5 : 3,
-        .sequences = 1,
-        .top_p = 0.9,
-        .top_k = 50,
-        .temperature = 1,
-        .repetition_penalty = 1,
-        .length_penalty = 1,
+        DECODING_USUAL,
         .max_length = c->language && !original ? 21 : 30,
         .min_length = !c->language ? 10
                       : tuned      ? 8

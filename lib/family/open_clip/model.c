@@ -139,12 +139,7 @@ static void set_writing(struct model *m, const struct open_clip_config *c)
     m->abilities |= VLM_CAPTION;
     m->writing.rules = (struct decoding){
         .beams = 2,
-        .sequences = 1,
-        .top_p = 0.9,
-        .top_k = 50,
-        .temperature = 1,
-        .repetition_penalty = 1,
-        .length_penalty = 1,
+        DECODING_USUAL,
         .min_length = 5,
         .max_length = 30,
         .end = vocabulary - 1,
