@@ -87,8 +87,8 @@ bool vlm_uses_sigmoid(const struct vlm *m, float *bias);
 /* --- embed.c: images and texts become features and embeddings --- */
 
 /* Encoded bytes (JPEG, PNG, ...) become the pixels that the image tower takes: resized, cropped and
- * normalised, [3, size, size].  max_pixels: larger pictures fail with "too_large"; 0: no limit.
- * pixels: vlm_pixels(m) floats.  Any thread. */
+ * normalised, [3, size, size], or of a model that keeps pictures' shapes squares.  max_pixels:
+ * larger pictures fail with "too_large"; 0: no limit. pixels: vlm_pixels(m) floats.  Any thread. */
 size_t vlm_pixels(const struct vlm *m);
 int vlm_read_image(const struct vlm *m, const void *bytes, size_t size, long max_pixels,
                    float *pixels);

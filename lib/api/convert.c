@@ -154,7 +154,8 @@ static void inform(const struct model *m, int batch, struct buffer *out)
     add_abilities(out, m);
     add_text(out, "tokenizer", words);
     add_parameters(out, m);
-    add_number(out, "image_size", m->image.size);
+    add_number(out, "image_size", /* those that keep their shape have no size */
+               m->image.preprocess.geometry == GEOMETRY_PATCHES ? 0 : m->image.size);
     add_number(out, "embedding", m->embedding.width);
     add_number(out, "vocabulary", m->reading.vocabulary);
     add_number(out, "context", m->reading.context);

@@ -14,7 +14,7 @@ static const float length_floor = 1e-12f;
 
 size_t vlm_pixels(const struct vlm *v)
 {
-    return 3 * (size_t)v->model->image.size * (size_t)v->model->image.size;
+    return preprocess_numbers(&v->model->image.preprocess);
 }
 
 int vlm_read_image(const struct vlm *v, const void *bytes, size_t size, long max_pixels,
@@ -48,10 +48,7 @@ size_t vlm_image_memory(const void *bytes, size_t size, long max_pixels)
 /* The caller's pixels as a tensor, not copied. */
 static struct tensor *pixels_at(struct vlm *v, const float *pixels, int first, int count)
 {
-    long size = v->model->image.size;
-    const float *at = pixels + (size_t)first * vlm_pixels(v);
-
-    return tensor_from(&v->tape, (float *)(uintptr_t)at, 4, (long[]){ count, 3, size, size });
+    return model_pixels(&v->tape, v->model, pixels + (size_t)first * vlm_pixels(v), count);
 }
 
 void vlm_copy_rows(struct vlm *v, struct tensor *x, bool normalized, float *out)

@@ -100,7 +100,7 @@ double vlm_memory_of(const struct model *m, unsigned ability, int batch)
 {
     int together = batch < VLM_IMAGES_AT_ONCE ? batch : VLM_IMAGES_AT_ONCE;
     double row = (double)sizeof(float) * m->image.tokens * (double)m->image.width;
-    double pixels = 3.0 * sizeof(float) * m->image.size * m->image.size;
+    double pixels = (double)sizeof(float) * (double)preprocess_numbers(&m->image.preprocess);
     const struct decoding *rules = &m->writing.rules;
     double image, text, all = program + weights_of(m, ability);
 

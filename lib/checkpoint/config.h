@@ -82,9 +82,10 @@ void config_put(cJSON *o, const char *name, cJSON *value);                /* tak
 void config_words(cJSON *o, const char *name, const char *const *values); /* NULL last */
 
 /* preprocess.c - how images are prepared; size: what the image tower takes */
-void preprocess_clip(struct preprocess *p, int size);   /* as openai/CLIP does */
-void preprocess_squash(struct preprocess *p, int size); /* as ALBEF and BLIP do */
-void preprocess_as_stored(struct preprocess *p);        /* neither turned nor laid on a ground */
+void preprocess_clip(struct preprocess *p, int size);    /* as openai/CLIP does */
+void preprocess_squash(struct preprocess *p, int size);  /* as ALBEF and BLIP do */
+void preprocess_shapes(struct preprocess *p, int patch); /* in squares, as SigLIP 2's NaFlex does */
+void preprocess_as_stored(struct preprocess *p);         /* neither turned nor laid on a ground */
 /* As transformers' processor of that name; root NULL: as it does where nothing is said, for a model
  * of this size. */
 struct preprocess_source {

@@ -22,6 +22,8 @@ static uint64_t hash_preprocess(const struct preprocess *p, uint64_t seed)
     buffer_printf(&b, "%d %d %d %d %d %d %d %d %d", p->resize, p->width, p->height,
                   (int)p->geometry, (int)p->rounding, (int)p->filter, p->convert_first,
                   p->center_crop, p->fill);
+    if (p->geometry == GEOMETRY_PATCHES)
+        buffer_printf(&b, " %d %d", p->patch, p->most);
     buffer_add(&b, &p->scale, sizeof p->scale);
     buffer_add(&b, p->mean, sizeof p->mean);
     buffer_add(&b, p->std, sizeof p->std);

@@ -73,6 +73,16 @@ bool model_is_original(const struct model *m)
     return !strcmp(compat, "original");
 }
 
+struct tensor *model_pixels(struct tape *t, const struct model *m, const float *pixels, int count)
+{
+    const struct preprocess *p = &m->image.preprocess;
+    float *at = (float *)(uintptr_t)pixels;
+
+    if (p->geometry == GEOMETRY_PATCHES)
+        return tensor_from(t, at, 2, (long[]){ count, (long)preprocess_numbers(p) });
+    return tensor_from(t, at, 4, (long[]){ count, 3, p->height, p->width });
+}
+
 void model_free(struct model *m)
 {
     if (!m)

@@ -35,7 +35,7 @@ struct family {
     bool (*alone)(const struct weights *w);
     int (*open)(struct model *m); /* 0, or -1 after fail(); close() is called in any case */
     void (*close)(struct model *m);
-    /* Any may be NULL: the family cannot.  pixels: [n, 3, size, size]. */
+    /* Any may be NULL: the family cannot.  pixels: of model_pixels(). */
     struct tensor *(*features)(struct tape *t, struct model *m,
                                struct tensor *pixels); /* [n, feature_tokens, feature_width] */
     /* Embeddings short of all features, [n * image_vectors, e]; NULL: image_of the features. */
@@ -181,6 +181,9 @@ int model_read_description(struct model *m); /* config.json alone, of a new mode
 void model_free(struct model *m);            /* NULL is nothing */
 /* Whether one with a config.json computes in the originals' way: --compat, else "vlm_compat". */
 bool model_is_original(const struct model *m);
+/* Prepared pictures as towers take them, not copied: [count, 3, size, size], or of those that keep
+ * their shape [count, preprocess_numbers()]. */
+struct tensor *model_pixels(struct tape *t, const struct model *m, const float *pixels, int count);
 
 /* folder.c - a folder as one thing.  Where in it the model is: sentence-transformers' first module,
  * a snapshot of Hugging Face's cache, a trainer's last checkpoint; else the path itself.  To free;

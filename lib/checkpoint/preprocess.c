@@ -43,6 +43,19 @@ void preprocess_squash(struct preprocess *p, int size)
     p->convert_first = true;
 }
 
+/* huggingface/transformers models/siglip2/image_processing_siglip2.py: a picture keeps its shape.
+ */
+void preprocess_shapes(struct preprocess *p, int patch)
+{
+    preprocess_clip(p, 0);
+    p->geometry = GEOMETRY_PATCHES;
+    p->filter = FILTER_BILINEAR;
+    p->center_crop = false;
+    p->convert_first = true;
+    p->patch = patch;
+    p->most = 256;
+}
+
 static void read_three(struct reader *r, const char *name, float out[3])
 {
     const cJSON *list = r->object ? json_get(r->object, name) : NULL;
@@ -135,13 +148,15 @@ static const struct processor {
     bool crop, halves;   /* halves: mean and deviation are 0.5, not CLIP's */
     bool convert;
     long filter;
+    bool shapes; /* pictures keep theirs */
 } processors[] = {
-    { "CLIP", 224, false, false, true, false, true, 3 },
-    { "ChineseCLIP", 224, false, false, true, false, true, 3 },
-    { "Bit", 224, false, false, true, false, true, 3 },
-    { "Blip", 384, true, true, false, false, true, 3 },
-    { "Siglip", 224, true, false, false, true, true, 3 },
-    { "ViT", 224, true, true, false, true, false, 2 },
+    { "CLIP", 224, false, false, true, false, true, 3, false },
+    { "ChineseCLIP", 224, false, false, true, false, true, 3, false },
+    { "Bit", 224, false, false, true, false, true, 3, false },
+    { "Blip", 384, true, true, false, false, true, 3, false },
+    { "Siglip", 224, true, false, false, true, true, 3, false },
+    { "Siglip2", 0, false, false, false, true, true, 2, true },
+    { "ViT", 224, true, true, false, true, false, 2, false },
 };
 
 /* "CLIPImageProcessorFast", "CLIPFeatureExtractor" of older releases; NULL after fail(). */
@@ -196,6 +211,22 @@ static void read_padding(struct reader *r, const struct preprocess *p)
     }
 }
 
+static int read_shapes(struct preprocess *p, struct reader *r, long filter)
+{
+    enum { SIDE = 1 << 10, MOST = 1 << 14, PIXELS = 1 << 24 };
+
+    p->patch = (int)read_whole(r, "patch_size", 16);
+    p->most = (int)read_whole(r, "max_num_patches", 256);
+    p->filter = filter_of(r, read_whole(r, "resample", filter));
+    read_normalisation(r, p);
+    if (!r->bad && !read_flag(r, "do_resize", true))
+        return fail_as("unsupported", "%s: do_resize false is not known here", r->where);
+    if (!r->bad && (p->patch < 1 || p->patch > SIDE || p->most < 1 || p->most > MOST ||
+                    (long)p->most * p->patch * p->patch > PIXELS))
+        return fail("%s: %d squares of %d pixels are not possible", r->where, p->most, p->patch);
+    return finish(p, r, p->width);
+}
+
 /* Missing fields have the defaults of the processor's class.  do_resize false means that pictures
  * come in the right size. */
 int preprocess_hf(struct preprocess *p, const struct preprocess_source *from, int size)
@@ -207,12 +238,17 @@ int preprocess_hf(struct preprocess *p, const struct preprocess_source *from, in
 
     if (!usual)
         return -1;
-    preprocess_clip(p, size);
+    if (usual->shapes)
+        preprocess_shapes(p, 0);
+    else
+        preprocess_clip(p, size);
     for (int i = 0; usual->halves && i < 3; i++)
         p->mean[i] = p->std[i] = 0.5f;
     p->rounding = CROP_FLOOR;
     p->convert_first = read_flag(&r, "do_convert_rgb", usual->convert);
     look_as_hf(p);
+    if (usual->shapes)
+        return read_shapes(p, &r, usual->filter);
     squash =
         from->root && cJSON_IsNumber(json_get(from->root, "size")) ? usual->square : usual->squash;
     p->resize = (int)read_size(&r, "size", from->root ? usual->size : size, &squash);
@@ -317,12 +353,18 @@ cJSON *preprocess_config(const struct preprocess *p, const char *processor)
     }
     o = xcheck(cJSON_CreateObject());
     config_word(o, "image_processor_type", processor);
-    config_flag(o, "do_resize", p->resize > 0);
-    set_side(o, "size", p->resize ? p->resize : p->width, squash);
+    if (p->geometry == GEOMETRY_PATCHES) {
+        config_flag(o, "do_resize", true);
+        config_whole(o, "patch_size", p->patch);
+        config_whole(o, "max_num_patches", p->most);
+    } else {
+        config_flag(o, "do_resize", p->resize > 0);
+        set_side(o, "size", p->resize ? p->resize : p->width, squash);
+        config_flag(o, "do_center_crop", p->center_crop);
+        if (p->center_crop)
+            set_side(o, "crop_size", p->width, true);
+    }
     config_whole(o, "resample", codes[p->filter]);
-    config_flag(o, "do_center_crop", p->center_crop);
-    if (p->center_crop)
-        set_side(o, "crop_size", p->width, true);
     config_flag(o, "do_rescale", true);
     config_put(o, "rescale_factor", cJSON_CreateNumber(p->scale));
     config_flag(o, "do_normalize", true);

@@ -129,6 +129,11 @@ static int save_processor(const struct model *m, const char *folder)
     return status;
 }
 
+static bool cleans_as_hf(enum text_clean clean)
+{
+    return clean == CLEAN_HF || clean == CLEAN_CANONICAL_HF || clean == CLEAN_LOWER;
+}
+
 static const char *config_name(const struct model *m)
 {
     return m->family->config_name ? m->family->config_name : "config.json";
@@ -150,7 +155,7 @@ static int save_settings(const struct model *m, const struct tokenizer *t, const
         return status;
     }
     config_word(root, "dtype", torch_name(type_of(m, o)));
-    config_word(root, "vlm_compat", m->reading.clean == CLEAN_HF ? "hf" : "original");
+    config_word(root, "vlm_compat", cleans_as_hf(m->reading.clean) ? "hf" : "original");
     if (m->image.size)
         images = preprocess_config(&m->image.preprocess, m->family->image_processor);
     if (!m->image.size || images)

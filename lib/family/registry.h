@@ -8,8 +8,9 @@
 #include "learn/learn.h"
 
 /* One row a family, in the order in which they are asked whether they know a checkpoint.
- * NAME/model.c has family_NAME, NAME/learn.c NAME_learner. */
-#define FAMILIES(row) row(open_clip) row(clip) row(albef) row(blip) row(blip2) row(siglip)
+ * NAME/model.c has family_NAME, NAME/learn.c NAME_learner; siglip/ has both of its own. */
+#define FAMILIES(row)                                                                              \
+    row(open_clip) row(clip) row(albef) row(blip) row(blip2) row(siglip) row(siglip2)
 
 #define DECLARE(name)                                                                              \
     extern const struct family family_##name;                                                      \

@@ -138,6 +138,8 @@ static int fit(const struct augment *a, const struct preprocess *p, struct image
     if (p->convert_first)
         image_to_rgb(image);
     cut(image, augment_crop(a, image->width, image->height, r));
+    if (p->geometry == GEOMETRY_PATCHES)
+        return preprocess_fit(p, image, fitted);
     resize(image, fitted, p->filter,
            &(struct window){ p->width, p->height, 0, 0, p->width, p->height });
     image_to_rgb(fitted);

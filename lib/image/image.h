@@ -82,6 +82,7 @@ enum geometry {
     GEOMETRY_SHORTEST, /* short side to size, centre crop */
     GEOMETRY_SQUASH,   /* width and height to size */
     GEOMETRY_LONGEST,  /* long side to size, centred on fill */
+    GEOMETRY_PATCHES,  /* its own shape, as large as `most` squares of `patch` pixels allow */
 };
 enum crop_rounding {
     CROP_HALF_EVEN, /* torchvision: round((n - size) / 2) */
@@ -100,15 +101,19 @@ struct preprocess {
     bool center_crop;
     double scale; /* 1.0 / 255 */
     float mean[3], std[3];
-    int fill; /* GEOMETRY_LONGEST; a crop larger than the image is padded with 0 */
+    int fill;        /* GEOMETRY_LONGEST; a crop larger than the image is padded with 0 */
+    int patch, most; /* GEOMETRY_PATCHES */
 };
+/* Floats that a picture becomes: [3, height, width]; of GEOMETRY_PATCHES its squares, [most, patch,
+ * patch, 3], in reading order, 0 behind the last, and then how many there are down and across. */
+size_t preprocess_numbers(const struct preprocess *p);
 /* The picture as it is looked at: turned upright and laid on the ground, as far as p says. */
 void preprocess_begin(const struct preprocess *p, struct image *image);
 /* Resized, cropped or padded: RGB bytes, to be freed.  `image` may be converted to RGB.  -1 after
  * fail(), then *fitted is as it was. */
 int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted);
 void preprocess_normalise(const struct preprocess *p, const struct image *fitted, float *pixels);
-/* Both.  pixels: [3, height, width] */
+/* Both.  pixels: preprocess_numbers() */
 int preprocess_image(const struct preprocess *p, struct image *image, float *pixels);
 int preprocess_bytes(const struct preprocess *p, const void *bytes, size_t size, long max_pixels,
                      float *pixels);

@@ -28,6 +28,37 @@ static long rounded(double x, double ratio)
     return size < 1 ? 1 : (long)size;
 }
 
+/* A side at a scale, in whole squares, one at least. */
+static long whole_squares(double scale, long side, int patch)
+{
+    long squares = (long)ceil((double)side * scale / patch);
+
+    return patch * (squares < 1 ? 1 : squares);
+}
+
+/* The largest scale at which both sides have `most` squares together, found by halving.
+ * Source: huggingface/transformers models/siglip2/image_processing_siglip2.py,
+ * get_image_size_for_max_num_patches. */
+static void keep_shape(const struct preprocess *p, const struct image *image, long *width,
+                       long *height)
+{
+    const double eps = 1e-5;
+    double low = eps / 10, high = 100;
+
+    while (high - low >= eps) {
+        double scale = (low + high) / 2;
+        double down = (double)whole_squares(scale, image->height, p->patch) / p->patch;
+        double across = (double)whole_squares(scale, image->width, p->patch) / p->patch;
+
+        if (down * across <= p->most)
+            low = scale;
+        else
+            high = scale;
+    }
+    *width = whole_squares(low, image->width, p->patch);
+    *height = whole_squares(low, image->height, p->patch);
+}
+
 static void resized(const struct preprocess *p, const struct image *image, long *width,
                     long *height)
 {
@@ -103,11 +134,26 @@ void preprocess_begin(const struct preprocess *p, struct image *image)
         image_lay_on(image, p->ground);
 }
 
+static void fit_shape(const struct preprocess *p, struct image *image, struct image *fitted)
+{
+    long width, height;
+
+    image_to_rgb(image);
+    keep_shape(p, image, &width, &height);
+    resize(image, fitted, p->filter,
+           &(struct window){ width, height, 0, 0, (int)width, (int)height });
+}
+
 int preprocess_fit(const struct preprocess *p, struct image *image, struct image *fitted)
 {
     struct placing x, y;
     long width, height;
 
+    if (p->geometry == GEOMETRY_PATCHES) {
+        preprocess_begin(p, image);
+        fit_shape(p, image, fitted);
+        return 0;
+    }
     assert(p->width > 0 && p->height > 0 && image->width > 0 && image->height > 0);
     preprocess_begin(p, image);
     if (p->convert_first)
@@ -126,12 +172,44 @@ int preprocess_fit(const struct preprocess *p, struct image *image, struct image
     return 0;
 }
 
+size_t preprocess_numbers(const struct preprocess *p)
+{
+    if (p->geometry == GEOMETRY_PATCHES)
+        return 3 * (size_t)p->patch * (size_t)p->patch * (size_t)p->most + 2;
+    return 3 * (size_t)p->width * (size_t)p->height;
+}
+
+/* A square's pixels one after the other, the three colours of each side by side. */
+static void cut_squares(const struct preprocess *p, const struct image *fitted, float *pixels)
+{
+    size_t patch = (size_t)p->patch, line = 3 * patch, row = 3 * (size_t)fitted->width;
+    size_t down = (size_t)fitted->height / patch, across = (size_t)fitted->width / patch;
+    float *last = pixels + preprocess_numbers(p) - 2, values[3][256];
+
+    assert(fitted->channels == 3 && down * across <= (size_t)p->most);
+    table(p, values);
+    for (size_t i = 0; i < down * across; i++)
+        for (size_t y = 0; y < patch; y++) {
+            const unsigned char *in = fitted->pixels + (i / across * patch + y) * row;
+
+            for (size_t x = 0; x < line; x++)
+                *pixels++ = values[x % 3][in[i % across * line + x]];
+        }
+    memset(pixels, 0, (size_t)(last - pixels) * sizeof *pixels);
+    last[0] = (float)down;
+    last[1] = (float)across;
+}
+
 void preprocess_normalise(const struct preprocess *p, const struct image *fitted, float *pixels)
 {
     size_t plane = (size_t)p->width * (size_t)p->height;
     const unsigned char *in = fitted->pixels;
     float values[3][256];
 
+    if (p->geometry == GEOMETRY_PATCHES) {
+        cut_squares(p, fitted, pixels);
+        return;
+    }
     assert(fitted->channels == 3 && fitted->width == p->width && fitted->height == p->height);
     table(p, values);
     for (size_t i = 0; i < plane; i++, in += 3, pixels++) {

@@ -58,8 +58,7 @@ bool decays_unless_bias(const struct param *p)
 
 struct tensor *pairs_pixels(struct tape *t, const struct model *m, const struct pairs *b)
 {
-    return tensor_from(t, (float *)(uintptr_t)b->pixels, 4,
-                       (long[]){ b->count, 3, m->image.size, m->image.size });
+    return model_pixels(t, m, b->pixels, b->count);
 }
 
 /* [count * tokens, width]: computed by the tower, or read where --features gave them. */

@@ -34,19 +34,24 @@ void pool_head_params(struct pool_head *h, struct params *p, long width, long ml
 
 struct tensor *pool_head_forward(struct tape *t, struct pool_head *h, struct tensor *x)
 {
-    int images = (int)x->shape[0], tokens = (int)x->shape[1];
-    int *same = tape_alloc(t, (size_t)images * sizeof *same);
-    long wide = x->shape[2];
+    return pool_head_rows(t, h, tensor_as_rows(t, x),
+                          spans_even(t, (int)x->shape[0], (int)x->shape[1]));
+}
+
+struct tensor *pool_head_rows(struct tape *t, struct pool_head *h, struct tensor *x,
+                              const struct spans *pictures)
+{
+    int images = pictures->count, *same = tape_alloc(t, (size_t)images * sizeof *same);
+    long wide = width(x);
     struct attention_plan plan = {
         .heads = h->heads,
         .scale = 1 / sqrtf((float)wide / (float)h->heads),
         .queries = spans_even(t, images, 1),
-        .keys = spans_even(t, images, tokens),
+        .keys = pictures,
     };
     struct tensor *q, *kv, *y;
 
     memset(same, 0, (size_t)images * sizeof *same);
-    x = tensor_reshape(t, x, 2, (long[]){ (long)images * tokens, wide });
     q = linear(t, &h->query, embed(t, h->probe, same, images), ACTIVATION_NONE);
     kv = linear(t, &h->key_value, x, ACTIVATION_NONE);
     y = attention(t, &plan, q, tensor_columns(t, kv, 0, wide), tensor_columns(t, kv, wide, wide));

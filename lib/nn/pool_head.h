@@ -21,6 +21,9 @@ struct pool_head {
 void pool_head_params(struct pool_head *h, struct params *p, long width, long mlp);
 /* x: [n, tokens, width] -> [n, width] */
 struct tensor *pool_head_forward(struct tape *t, struct pool_head *h, struct tensor *x);
+/* The same of pictures of several lengths: [rows, width] -> [pictures, width] */
+struct tensor *pool_head_rows(struct tape *t, struct pool_head *h, struct tensor *x,
+                              const struct spans *pictures);
 void pool_head_close(struct pool_head *h);
 
 #endif

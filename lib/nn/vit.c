@@ -88,10 +88,13 @@ void vit_params(struct vit *v, struct params *p, const struct vit_initial *initi
     const struct vit_config *c = &v->config;
 
     v->patches.parts = 1;
-    if (!c->no_patches)
+    if (c->squares == SQUARES_IN_SHAPES)
+        param(p, &v->patches.weight[0], initial->patch.weight, "patch.weight", c->width,
+              3 * c->patch * c->patch);
+    else if (c->squares == SQUARES_OF_PIXELS)
         param(p, &v->patches.weight[0], initial->patch.weight, "patch.weight", c->width, 3,
               c->patch, c->patch);
-    if (c->patch_bias && !c->no_patches)
+    if (c->patch_bias && c->squares != SQUARES_GIVEN)
         param(p, &v->patches.bias[0], initial->patch.bias, "patch.bias", c->width);
     if (!c->no_class)
         param(p, &v->class_token, initial->class_token, "class", c->width);

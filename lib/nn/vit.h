@@ -27,13 +27,18 @@ struct vit_config {
         int reference;     /* squares a side of the grid whose places count */
         float offset;      /* added to places */
     } turns;
-    bool no_patches;     /* squares come from elsewhere: vit_forward_squares() */
+    enum vit_squares {
+        SQUARES_OF_PIXELS,
+        SQUARES_GIVEN,    /* by something else: vit_forward_squares() */
+        SQUARES_IN_SHAPES /* pictures keep theirs: vit_forward_shapes() */
+    } squares;
     bool class_unplaced; /* the class token has no position */
     bool no_position;    /* nor have squares */
 };
 struct vit {
     struct vit_config config;
-    struct linear patches;      /* [width, 3, patch, patch]; none with no_patches */
+    struct linear patches;      /* [width, 3, patch, patch], [width, 3 patch^2] with
+                                   SQUARES_IN_SHAPES; none with SQUARES_GIVEN */
     struct tensor *class_token; /* [width]; NULL with no_class */
     struct tensor *position;    /* [tokens, width], [tokens - 1, width] with class_unplaced */
     struct norm before, after;
@@ -58,6 +63,10 @@ struct tensor *vit_forward(struct tape *t, struct vit *v, struct tensor *pixels,
 /* The same, of squares that something else made of the pixels: [n, squares, width] */
 struct tensor *vit_forward_squares(struct tape *t, struct vit *v, struct tensor *squares,
                                    bool first_only);
+/* vit_shapes.c - of pictures that keep their shape: [n, preprocess_numbers()], see image.h -> all
+ * squares behind the last layer, [rows, width]; which rows are a picture's is said by *spans */
+struct tensor *vit_forward_shapes(struct tape *t, struct vit *v, struct tensor *pixels,
+                                  const struct spans **spans);
 struct tensor *vit_finish(struct tape *t, struct vit *v, struct tensor *x); /* norm_after, if any */
 const struct tensor *vit_matrix(const struct vit *v); /* one that is like most of its numbers */
 void vit_close(struct vit *v);

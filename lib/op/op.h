@@ -125,6 +125,14 @@ struct tensor *divided_by(struct tape *t, struct tensor *x, struct tensor *s);
 struct tensor *embed(struct tape *t, struct tensor *table, const int *ids, long count);
 struct tensor *take_rows(struct tape *t, struct tensor *x, const int *index, long count);
 
+/* blend.c - weighted sums of rows: y[i] is the sum of weight[k] table[index[k]] for the k from
+ * start[i] to start[i + 1]; the lists live as long as the pass.     table: [n, d]  y: [count, d] */
+struct blend {
+    const int *start, *index;
+    const float *weight;
+};
+struct tensor *blend(struct tape *t, struct tensor *table, const struct blend *b, long count);
+
 /* sequence.c - a token before every sequence, means over sequences, rows of two tensors */
 struct tensor *prepend(struct tape *t, struct tensor *x,
                        struct tensor *token); /* [n,k,d] [d] -> [n,k+1,d] */

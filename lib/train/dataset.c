@@ -293,7 +293,7 @@ static uint64_t hash_of(const struct dataset *d)
 /* What a batch holds of an image. */
 static void set_image(struct dataset *d, const struct model *m)
 {
-    d->image = 3 * (size_t)m->image.preprocess.width * (size_t)m->image.preprocess.height;
+    d->image = preprocess_numbers(&m->image.preprocess);
     if (!d->options.features)
         return;
     d->tokens = m->image.tokens;

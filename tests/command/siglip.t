@@ -18,4 +18,23 @@ is "$(echo '{"text":"a, cat!"}' | vlm-embed --compat original | jq -c .text_embe
 status 3 'it writes no captions' vlm-caption a.png
 vlm-convert "$VLM_MODEL" copy
 is "$(vlm-embed -m copy a.png)" "$(vlm-embed a.png)" 'written and read again'
+text='{"text":"a_b, C!"}'
+is "$(echo "$text" | vlm-embed -m copy)" "$(echo "$text" | vlm-embed)" 'texts are cleaned as before'
+
+# NaFlex: pictures keep their shape
+cp "$top"/tests/golden/images/*.png .
+cp -r "$top/tests/golden/siglip/naflex" naflex
+cp "$VLM_MODEL/tokenizer.json" naflex
+like "$(vlm-convert --info naflex | jq -r .about)" 'SigLIP 2 NaFlex ViT of 2 layers, width 32, 14 squares of 4' 'NaFlex is named'
+is "$(vlm-embed -m naflex --batch 8 *.png)" "$(vlm-embed -m naflex --batch 1 *.png)" 'pictures beside it change nothing'
+vlm-convert naflex again
+is "$(vlm-embed -m again *.png)" "$(vlm-embed -m naflex *.png)" 'NaFlex is written and read again'
+status 3 'it has no features of one shape' vlm-embed -m naflex --features a.png
+status 3 'pictures have no size' vlm-embed -m naflex --image-size 32 a.png
+for m in "$VLM_MODEL" naflex; do
+    for p in a.png bits.png grey-16.png; do
+        printf '{"image":"%s","text":"a photo of %s"}\n' $p $p
+    done | vlm-train -m "$m" --objective itc --steps 3 --batch 3 --crop 0.5 -o learned-"${m##*/}"
+    is "$(vlm-embed -m learned-"${m##*/}" a.png | jq '.image_embedding | length')" 32 "${m##*/} learns"
+done
 finish

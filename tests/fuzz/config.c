@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * config.c - fuzz target: any JSON as the configuration of a CLIP, ALBEF or BLIP-2, its
+ * config.c - fuzz target: any JSON as the configuration of a CLIP, ALBEF, BLIP-2 or SigLIP, its
  * parameters listed
  */
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "family/albef/files.h"
 #include "family/blip2/files.h"
 #include "family/clip/clip.h"
+#include "family/siglip/siglip.h"
 #include "checkpoint/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,6 +36,27 @@ static void list_params(const struct clip_config *c)
     if (c->has_vision && (clip_image_size(c) <= 0 || clip_feature_tokens(c) <= 0))
         abort();
     clip_close(&m);
+    params_free(&p);
+}
+
+static void siglip(const cJSON *json)
+{
+    struct siglip_config c;
+    struct siglip m;
+    struct params p = { 0 };
+
+    error_clear();
+    if (siglip_config_hf(json, &c)) {
+        if (!*error_text())
+            abort();
+        return;
+    }
+    siglip_init(&m, &c);
+    siglip_params(&m, &p);
+    check_sizes(&p);
+    if (c.has_vision && (c.vit.width % c.vit.heads || vit_tokens(&c.vit) <= 0))
+        abort();
+    siglip_close(&m);
     params_free(&p);
 }
 
@@ -104,6 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     judge(clip_config_own(json, &c), &c);
     error_clear();
     judge(clip_config_open_clip(json_get(json, "model_cfg"), &c), &c);
+    siglip(json);
     blip2(json);
     albef(json);
     error_clear();

@@ -10,6 +10,9 @@ torch, transformers, tokenizers and sentencepiece are needed.  For each model NA
     pixels [n,3,r,r] i8, a pixel is value / 32      ids [n,context] i32, padded as the processor does
     image, text [n,e] f32, not normalised           logits [n,n], logits_per_text
     loss [1]                                        SiglipModel's loss
+                                                    naflex, where pictures keep their shape, has instead of pixels
+    picture.I [bytes] i8                            a PPM file
+    squares [n,most,3 p p] f32, shapes [n,2] i32    what Siglip2ImageProcessorPil makes of them
     grad/NAME                                       its gradient, thinned: every k-th element, k = ceil(elements / 256)
     step [20]                                       losses of twenty AdamW steps
 """
@@ -17,9 +20,12 @@ import os
 import shutil
 import sys
 
+import numpy
 import torch
+from PIL import Image
 from safetensors.torch import save_file
-from transformers import SiglipConfig, SiglipModel
+from transformers import Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 here = os.path.dirname(os.path.abspath(__file__))
 folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "siglip")
@@ -48,27 +54,52 @@ def disturb(model, seed):
     return model
 
 
-def make(name, vocabulary, pad, end):
-    config = SiglipConfig(
-        text_config=dict(vocab_size=vocabulary, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-                         max_position_embeddings=12, projection_size=32),
-        vision_config=dict(hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=2, image_size=24, patch_size=8))
-    model = disturb(SiglipModel(config), 11).eval()
-    target = os.path.join(folder, name)
+WORDS = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=12,
+             projection_size=32)
+VISION = dict(hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=2)
+
+
+def squares(target, out):
+    """Squares of pictures that are tall, wide, tiny, large and square, and one line; more squares than the table has
+    places along one side, and fewer."""
+    processor = Siglip2ImageProcessorPil(patch_size=4, max_num_patches=14, do_convert_rgb=True)
+    processor.save_pretrained(target)
+    random, pictures = numpy.random.RandomState(3), []
+    for i, (width, height) in enumerate([(7, 30), (41, 9), (3, 2), (24, 24), (30, 1), (16, 11)]):
+        pixels = random.randint(0, 256, (height, width, 3), dtype=numpy.uint8)
+        ppm = b"P6 %d %d 255\n" % (width, height) + pixels.tobytes()
+        out[f"picture.{i}"] = torch.frombuffer(bytearray(ppm), dtype=torch.int8)
+        pictures.append(Image.fromarray(pixels))
+    given = processor(pictures, return_tensors="pt")
+    out["squares"], out["shapes"] = given["pixel_values"].float(), given["spatial_shapes"].to(torch.int32)
+    return dict(given)
+
+
+def make(name, vocabulary, pad, end, shapes=False):
+    words = dict(WORDS, vocab_size=vocabulary)
+    target, out, n = os.path.join(folder, name), {}, 6 if shapes else 4
     shutil.rmtree(target, ignore_errors=True)
+    torch.manual_seed(11)
+    if shapes:
+        config = Siglip2Config(text_config=words, vision_config=dict(VISION, patch_size=4, num_patches=9))
+        model = disturb(Siglip2Model(config), 11).eval()
+        seen = squares(target, out)
+    else:
+        config = SiglipConfig(text_config=words, vision_config=dict(VISION, image_size=24, patch_size=8))
+        model = disturb(SiglipModel(config), 11).eval()
     model.save_pretrained(target)
     torch.manual_seed(5)
-    n = 4
-    pixels = torch.randint(-64, 64, (n, 3, 24, 24), dtype=torch.int8)
+    if not shapes:
+        out["pixels"] = torch.randint(-64, 64, (n, 3, 24, 24), dtype=torch.int8)
+        seen = dict(pixel_values=out["pixels"].float() / 32)
     ids = torch.full((n, 12), pad)
-    for i, length in enumerate([12, 3, 7, 1]):
+    for i, length in enumerate([12, 3, 7, 1, 9, 5][:n]):
         ids[i, :length] = torch.randint(3, vocabulary, (length,))
         ids[i, length - 1] = end
-    given = dict(pixel_values=pixels.float() / 32, input_ids=ids)
-    out = {"pixels": pixels, "ids": ids.to(torch.int32)}
+    given = dict(seen, input_ids=ids)
+    out["ids"] = ids.to(torch.int32)
     answer = model(**given, return_loss=True)
-    vision, text = model.vision_model(given["pixel_values"]), model.text_model(ids)
-    out["image"], out["text"] = vision.pooler_output, text.pooler_output
+    out["image"], out["text"] = answer.vision_model_output.pooler_output, answer.text_model_output.pooler_output
     out["logits"] = answer.logits_per_text
     out["loss"] = answer.loss.reshape(1)
     model.zero_grad()
@@ -88,6 +119,7 @@ def make(name, vocabulary, pad, end):
 
 os.makedirs(folder, exist_ok=True)
 make("hf", 340, 1, 1)
+make("naflex", 340, 1, 1, shapes=True)
 
 
 # A tokenizer of Gemma's kind, as SigLIP 2 has it: tokenizer.json, and texts with the ids that tokenizers gives

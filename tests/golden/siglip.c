@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * siglip.c - a tiny SigLIP against transformers: vectors, logits, loss, gradients, twenty steps
+ * siglip.c - a tiny SigLIP against transformers: vectors, logits, loss, gradients, twenty steps;
+ * and a NaFlex, of pictures that are tall, wide, tiny and square in one batch, prepared to the last
+ * bit
  *
  * Vectors of length 1 may differ by 2e-6: sums of some dozens of f32 products, each rounded by
  * 6e-8, in another order.  A gradient is compared with 1e-4 of its tensor's largest element, or of
@@ -31,16 +33,49 @@ static const float *wanted(const char *name, long *size)
     return s ? s->data : NULL;
 }
 
-static void read_inputs(void)
+/* Pictures that keep their shape, from their files. */
+static void read_pictures(void)
+{
+    const struct preprocess *p = &model->image.preprocess;
+    size_t each = preprocess_numbers(p);
+    long all, size;
+    const float *theirs = wanted("squares", &all);
+    const int *shapes = (const void *)wanted("shapes", &size);
+
+    pixels = xalloc((size_t)count * each, sizeof *pixels);
+    is_long(all, count * ((long)each - 2), "as many numbers");
+    for (int i = 0; i < count; i++) {
+        char *name = xprintf("picture.%d", i);
+        const void *bytes = wanted(name, &size);
+        float *at = pixels + (size_t)i * each, *last = at + each - 2;
+
+        ok(preprocess_bytes(p, bytes, (size_t)size, 0, at) == 0, "%s is read", name);
+        ok((int)last[0] == shapes[2 * i] && (int)last[1] == shapes[2 * i + 1],
+           "%s has %g squares down, %g across", name, (double)last[0], (double)last[1]);
+        is_close(at, theirs + (size_t)i * (each - 2), (long)each - 2, 0, 0, name);
+        free(name);
+    }
+}
+
+static void read_pixels(void)
 {
     long size;
     const signed char *bytes = (const void *)wanted("pixels", &size);
-    const struct stored *s = weights_find(expect, "ids");
 
     pixels = xalloc((size_t)size, sizeof *pixels);
     for (long i = 0; i < size; i++)
         pixels[i] = (float)bytes[i] / 32;
+}
+
+static void read_inputs(void)
+{
+    const struct stored *s = weights_find(expect, "ids");
+
     count = (int)s->shape[0];
+    if (model->image.preprocess.geometry == GEOMETRY_PATCHES)
+        read_pictures();
+    else
+        read_pixels();
     for (int i = 0; i < count; i++)
         counts[i] = (int)s->shape[1];
     ids = xalloc((size_t)count * (size_t)s->shape[1], sizeof *ids);
@@ -60,9 +95,8 @@ static void test_vectors(void)
 {
     struct siglip *s = model->self;
     struct tape t = { 0 };
-    long size = model->image.size, logits;
-    struct tensor *x = tensor_from(&t, pixels, 4, (long[]){ count, 3, size, size });
-    struct tensor *image = siglip_image_of(&t, s, siglip_features(&t, s, x));
+    long logits;
+    struct tensor *x = model_pixels(&t, model, pixels, count), *image = siglip_image(&t, s, x);
     struct tensor *text = siglip_text(&t, s, ids, counts, count), *u, *v;
     const float *w = wanted("logits", &logits);
 
@@ -80,6 +114,14 @@ static void test_vectors(void)
     ok(!memcmp(u->data, text->data + width(text), (size_t)width(text) * sizeof(float)),
        "a text is padded by the model's own token");
     counts[1] = counts[0];
+    for (int i = 0; i < count; i++) {
+        size_t each = preprocess_numbers(&model->image.preprocess);
+
+        x = model_pixels(&t, model, pixels + (size_t)i * each, 1);
+        u = siglip_image(&t, s, x);
+        ok(!memcmp(u->data, image->data + i * width(image), (size_t)width(image) * sizeof(float)),
+           "picture %d alone has the same bytes", i);
+    }
     tape_free(&t);
 }
 
@@ -155,10 +197,11 @@ static void test_learning(void)
     learning_free(l);
 }
 
-int main(void)
+static void test(const char *folder, const char *file)
 {
-    model = model_load(FOLDER "hf", NULL);
-    expect = weights_open(FOLDER "hf.expect.safetensors");
+    note("%s", folder);
+    model = model_load(folder, NULL);
+    expect = weights_open(file);
     if (ok(model && expect, "opens")) {
         read_inputs();
         test_vectors();
@@ -170,5 +213,11 @@ int main(void)
     model_free(model);
     free(pixels);
     free(ids);
+}
+
+int main(void)
+{
+    test(FOLDER "hf", FOLDER "hf.expect.safetensors");
+    test(FOLDER "naflex", FOLDER "naflex.expect.safetensors");
     return done();
 }

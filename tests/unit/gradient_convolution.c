@@ -147,7 +147,16 @@ static struct tensor *run_rotate(struct tape *t, struct tensor *const *in)
     return rotate(t, &r, tensor_columns(t, in[0], 1, 12));
 }
 
+static struct tensor *run_blend(struct tape *t, struct tensor *const *in)
+{
+    static const int start[] = { 0, 2, 5 }, index[] = { 6, 0, 6, 3, 3 };
+    static const float weight[] = { 0.25f, -1.5f, 2, 0.5f, 0.125f };
+
+    return blend(t, in[0], &(struct blend){ start, index, weight }, 2);
+}
+
 static const struct row table[] = {
+    { "blend", run_blend, { S2(7, 5) }, 1, false },
     { "to_channels_last", run_channels_last, { S4(2, 3, 4, 5) }, 1, false },
     { "convolve", run_convolve, { S4(2, 5, 4, 3), S4(6, 3, 3, 3), S1(6) }, 3, false },
     { "convolve, stride 2",

@@ -144,7 +144,8 @@ static void describe_stem(const struct known *k, const struct weights *w, struct
     c->stem = open_clip_axis(w, TRUNK "patch_embed.backbone.0.conv.weight", 0);
     c->vit.width = open_clip_axis(w, TRUNK "patch_embed.backbone.2.conv.weight", 0);
     c->vit.patch = STEM_PATCH;
-    c->vit.no_patches = c->vit.class_unplaced = true;
+    c->vit.squares = SQUARES_GIVEN;
+    c->vit.class_unplaced = true;
 }
 
 #define BACKBONE TRUNK "patch_embed.backbone."
@@ -162,7 +163,8 @@ static void describe_vitamin(const struct known *k, const struct weights *w, str
     m->out = v->width = open_clip_axis(w, BACKBONE "pool.proj.weight", 0);
     v->mlp = open_clip_axis(w, TRUNK "blocks.0.mlp.w0.weight", 0);
     v->patch = MBCONV_PATCH;
-    v->no_patches = v->no_class = v->gated = v->twice = true;
+    v->squares = SQUARES_GIVEN;
+    v->no_class = v->gated = v->twice = true;
     v->no_position = !weights_find(w, TRUNK "pos_embed"); /* XL has none */
     for (int i = 0; i < MBCONV_STAGES; i++) {
         char before[64], name[96];

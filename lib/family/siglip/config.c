@@ -52,6 +52,10 @@ static const struct field hf_head[] = {
     FIELD("vision_use_head", IS_FLAG, .otherwise = true),
     { 0 },
 };
+static const struct field hf_shapes[] = {
+    FIELD("num_patches", INT, AT(squares), .otherwise = 256),
+    { 0 },
+};
 static const struct field hf_projection[] = {
     FIELD("projection_size", LONG, AT(embedding)),
     { 0 },
@@ -85,12 +89,50 @@ static void read_text(struct reader *r, struct siglip_config *c)
         c->embedding = c->text.width;
 }
 
+/* The kinds of folders: what "model_type" and "architectures" are.  Where pictures keep their shape
+ * transformers calls the model Siglip2; SigLIP 2 of fixed resolution is a Siglip there. */
+static const struct kind {
+    const char *types[3]; /* of both towers, images alone, texts alone */
+    const char *classes[3];
+} kinds[] = {
+    { { "siglip", "siglip_vision_model", "siglip_text_model" },
+      { "SiglipModel", "SiglipVisionModel", "SiglipTextModel" } },
+    { { "siglip2", "siglip2_vision_model", "siglip2_text_model" },
+      { "Siglip2Model", "Siglip2VisionModel", "Siglip2TextModel" } },
+};
+
+bool siglip_is_hf(const char *type, bool shapes)
+{
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(type, kinds[shapes].types[i]))
+            return true;
+    return false;
+}
+
+/* The grid of a table of that many places is as a picture of so many pixels would have it. */
+static void read_shapes(struct reader *r, struct siglip_config *c)
+{
+    struct vit_config *v = &c->vit;
+    int grid = 0;
+
+    config_read(r, hf_shapes, c);
+    while (grid < 1024 && grid * grid < c->squares)
+        grid++;
+    if (grid * grid != c->squares && !r->bad) {
+        fail("%s: %d patches make no square", r->where, c->squares);
+        r->bad = true;
+    }
+    v->squares = SQUARES_IN_SHAPES;
+    v->image = v->patch > 0 && v->patch < 1 << 10 ? grid * v->patch : 0;
+}
+
 /* A folder of one tower has that tower's fields at the top. */
 int siglip_config_hf(const cJSON *root, struct siglip_config *c)
 {
     const char *type = json_string(root, "model_type", "siglip");
-    bool vision_alone = !strcmp(type, "siglip_vision_model");
-    bool text_alone = !strcmp(type, "siglip_text_model");
+    bool shapes = siglip_is_hf(type, true);
+    bool vision_alone = !strcmp(type, kinds[shapes].types[1]);
+    bool text_alone = !strcmp(type, kinds[shapes].types[2]);
     struct reader vision = { root, "config.json: vision_config", false };
     struct reader text = { root, "config.json: text_config", false };
 
@@ -106,6 +148,8 @@ int siglip_config_hf(const cJSON *root, struct siglip_config *c)
         config_read(&vision, fields_vit, &c->vit);
         config_read(&vision, fields_vit_kind, &c->vit);
         config_read(&vision, hf_head, c);
+        if (shapes)
+            read_shapes(&vision, c);
     }
     if (!vision_alone)
         read_text(&text, c);
@@ -191,30 +235,30 @@ int siglip_config_big_vision(const struct weights *w, struct siglip_config *c)
 cJSON *siglip_save_config(const struct model *m, const struct tokenizer *t,
                           const struct layout **layout)
 {
-    static const char *const whole[] = { "SiglipModel", NULL };
-    static const char *const vision[] = { "SiglipVisionModel", NULL };
-    static const char *const text[] = { "SiglipTextModel", NULL };
     const struct siglip_config *c = &((const struct siglip *)m->self)->config;
+    const struct kind *k = &kinds[siglip_is_hf(json_string(m->config, "model_type", ""), true)];
     bool both = c->has_vision && c->has_text;
-    const char *type = both            ? "siglip"
-                       : c->has_vision ? "siglip_vision_model"
-                                       : "siglip_text_model";
-    cJSON *root = config_begin(type), *part;
+    int which = both ? 0 : c->has_vision ? 1 : 2;
+    cJSON *root = config_begin(k->types[which]), *part;
 
     (void)t;
     *layout = &siglip_layout_hf;
-    config_words(root, "architectures", both ? whole : c->has_vision ? vision : text);
+    config_words(root, "architectures", (const char *const[]){ k->classes[which], NULL });
     if (c->has_vision) {
         part = both ? config_object(root, "vision_config") : root;
-        config_word(part, "model_type", "siglip_vision_model");
+        config_word(part, "model_type", k->types[1]);
         config_write(part, hf_channels, c);
         config_write(part, fields_vit, &c->vit);
         config_write(part, fields_vit_kind, &c->vit);
         config_write(part, hf_head, c);
+        if (c->squares) {
+            cJSON_DeleteItemFromObjectCaseSensitive(part, "image_size");
+            config_write(part, hf_shapes, c);
+        }
     }
     if (c->has_text) {
         part = both ? config_object(root, "text_config") : root;
-        config_word(part, "model_type", "siglip_text_model");
+        config_word(part, "model_type", k->types[2]);
         config_write(part, fields_text, &c->text);
         config_write(part, hf_projection, c);
         config_whole(part, "pad_token_id", c->text.pad_id);

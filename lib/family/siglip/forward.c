@@ -75,6 +75,17 @@ struct tensor *siglip_image_of(struct tape *t, struct siglip *m, struct tensor *
     return pool_head_forward(t, &m->pool, vit_finish(t, &m->vit, features));
 }
 
+struct tensor *siglip_image(struct tape *t, struct siglip *m, struct tensor *pixels)
+{
+    const struct spans *pictures;
+    struct tensor *x;
+
+    if (m->config.vit.squares != SQUARES_IN_SHAPES)
+        return siglip_image_of(t, m, siglip_features(t, m, pixels));
+    x = vit_finish(t, &m->vit, vit_forward_shapes(t, &m->vit, pixels, &pictures));
+    return pool_head_rows(t, &m->pool, x, pictures);
+}
+
 struct tensor *siglip_text(struct tape *t, struct siglip *m, const int *ids, const int *counts,
                            int texts)
 {

@@ -29,7 +29,7 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
     struct tensor *u, *v, *logits;
 
     (void)l;
-    u = siglip_image_of(t, s, siglip_features(t, s, pairs_pixels(t, m, p)));
+    u = siglip_image(t, s, pairs_pixels(t, m, p));
     v = siglip_text(t, s, p->ids, p->counts, p->count);
     logits = matmul_transposed(t, normalize(t, v, length_floor), normalize(t, u, length_floor));
     logits = scale_exp(t, logits, s->logit_scale);
@@ -50,6 +50,8 @@ static void build(struct model *copy, const struct model *m)
 const struct learner siglip_learner = {
     .objectives = objectives,
     .reads = reads,
+    .decays = decays_matrices,
+    .texts = texts_of_pairs,
     .learn = learn,
     .build = build,
 };
