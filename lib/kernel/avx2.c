@@ -146,6 +146,16 @@ INLINE void store_byte(uint8_t *p, vec v)
     _mm_storel_epi64((void *)p, _mm_packus_epi16(x, x));
 }
 
+/* Of each four whole numbers 0 2 1 3, as words. */
+INLINE void store_words(int16_t *p, vec v)
+{
+    __m256i x = _mm256_cvtps_epi32(v);
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+    words = _mm_shufflehi_epi16(_mm_shufflelo_epi16(words, 0xd8), 0xd8);
+    _mm_storeu_si128((void *)p, words);
+}
+
 #define CASES                                                                                      \
     CASE(1, 1)                                                                                     \
     CASE(1, 2)                                                                                     \
@@ -153,6 +163,7 @@ INLINE void store_byte(uint8_t *p, vec v)
     CASE(2, 2)                                                                                     \
     CASE(3, 1) CASE(3, 2) CASE(4, 1) CASE(4, 2) CASE(5, 1) CASE(5, 2) CASE(6, 1) CASE(6, 2)
 
+#define SPLITS_WORDS_ALONE
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
@@ -214,77 +225,146 @@ TARGET void duplicates_avx2(const struct duplicate_tile *t)
     ROWS_OF_SIX(duplicate_rows, t);
 }
 
-/* --- int8.c's tiles, some rows and a panel at a time --- */
+/* --- int8.c's tiles: words times words --- */
 
-enum { SOME_ROWS = 4 };
+/* Two products of bytes do not fit into the 16 bits in which maddubs adds them.  madd adds two
+ * products of 16 bits in 32, and with all that belongs to it takes no more instructions than
+ * maddubs and what would mend it.  So rows come as words (see split_words in vector.h), and a
+ * stretch of a panel is widened to words once for all rows of the tile:
+ *
+ *     a column's four bytes b0 b1 b2 b3  ->  (b0, b2) (b1, b3)        as the rows' numbers lie
+ */
+enum { PASS_ROWS = 6, STRETCH = 512, WORDS = 2 * BYTE_COLUMNS };
 
-INLINE void store_bytes_sum(const struct byte_tile *t, int piece, int row, long column, __m256i sum)
+static TARGET void widen_panel(int16_t *to, const int8_t *from, long depth)
 {
-    float *to = t->sums + row * t->sums_stride + column;
-    vec v = _mm256_cvtepi32_ps(
-        _mm256_sub_epi32(sum, _mm256_loadu_si256((const void *)(t->offset + column))));
+    for (long k = 0; k < depth; k += BYTE_STEP, to += 2 * WORDS, from += BYTE_STEP * BYTE_COLUMNS)
+        UNROLL(2)
+    for (int j = 0; j < 2; j++) {
+        __m256i four = _mm256_loadu_si256((const void *)(from + 32 * j));
 
-    if (piece)
-        v = muladd(load(to), set(256), v); /* 256 times is exact */
-    if (piece + 1 == t->pieces)
-        v *= set(t->scale[row]);
-    store(to, v);
-}
-
-/* x has at most 7 bits, so that the two products that maddubs adds fit into 16. */
-/* Two products of 8 bits by 7 and a sign do not fit into the 16 that maddubs adds them in: so x is
- * 2 high + low. */
-INLINE __m256i add_bytes(__m256i sum, __m256i high, __m256i low, __m256i w)
-{
-    __m256i twice = _mm256_madd_epi16(_mm256_maddubs_epi16(high, w), _mm256_set1_epi16(2));
-    __m256i once = _mm256_madd_epi16(_mm256_maddubs_epi16(low, w), _mm256_set1_epi16(1));
-
-    return _mm256_add_epi32(sum, _mm256_add_epi32(twice, once));
-}
-
-INLINE void byte_rows(const struct byte_tile *t, int piece, int row, int which, const int rows)
-{
-    const uint8_t *x = t->x + row * t->row_stride + piece * t->piece_stride;
-    const int8_t *at = t->panel + which * BYTE_COLUMNS * t->depth;
-    __m256i sum[SOME_ROWS][2];
-
-    UNROLL(4)
-    for (int i = 0; i < rows; i++)
-        sum[i][0] = sum[i][1] = _mm256_setzero_si256();
-    for (long k = 0; k < t->depth; k += BYTE_STEP, at += BYTE_STEP * BYTE_COLUMNS) {
-        __m256i w[2] = { _mm256_loadu_si256((const void *)at),
-                         _mm256_loadu_si256((const void *)(at + 32)) };
-
-        UNROLL(4)
-        for (int i = 0; i < rows; i++) {
-            __m256i four = four_bytes(x + i * t->row_stride + k);
-            __m256i high = _mm256_and_si256(_mm256_srli_epi16(four, 1), _mm256_set1_epi8(127));
-            __m256i low = _mm256_and_si256(four, _mm256_set1_epi8(1));
-
-            sum[i][0] = add_bytes(sum[i][0], high, low, w[0]);
-            sum[i][1] = add_bytes(sum[i][1], high, low, w[1]);
-        }
+        _mm256_storeu_si256((void *)(to + 16 * j),
+                            _mm256_srai_epi16(_mm256_slli_epi16(four, 8), 8));
+        _mm256_storeu_si256((void *)(to + WORDS + 16 * j), _mm256_srai_epi16(four, 8));
     }
-    UNROLL(4)
+}
+
+/* Two words of a row times 16 columns.  The compiler's own would keep more in registers than there
+ * are. */
+INLINE void add_words(__m256i *sum, const int16_t *x, __m256i even, __m256i odd)
+{
+    __m256i two, product;
+
+    __asm__(
+        "vpbroadcastd %[x], %[two]\n\t"
+        "vpmaddwd %[even], %[two], %[product]\n\t"
+        "vpaddd %[product], %[first], %[first]\n\t"
+        "vpmaddwd %[odd], %[two], %[two]\n\t"
+        "vpaddd %[two], %[second], %[second]"
+        : [first] "+x"(sum[0]), [second] "+x"(sum[1]), [two] "=&x"(two), [product] "=&x"(product)
+        : [even] "x"(even), [odd] "x"(odd), [x] "m"(*(const int16_t(*)[2])(const void *)x));
+}
+
+/* rows x 16 sums in 12 of 16 registers. */
+INLINE void word_rows(int32_t *sums, const int16_t *x, long stride, const int16_t *w, long depth,
+                      const int rows)
+{
+    __m256i sum[PASS_ROWS][2];
+
+    UNROLL(6)
     for (int i = 0; i < rows; i++)
         UNROLL(2)
     for (int j = 0; j < 2; j++)
-        store_bytes_sum(t, piece, row + i, (long)which * BYTE_COLUMNS + j * LANES, sum[i][j]);
+        sum[i][j] = _mm256_loadu_si256((const void *)(sums + i * BYTE_COLUMNS + j * LANES));
+    for (long k = 0; k < depth; k += 2, w += WORDS) {
+        __m256i even = _mm256_loadu_si256((const void *)w);
+        __m256i odd = _mm256_loadu_si256((const void *)(w + 16));
+
+        UNROLL(6)
+        for (int i = 0; i < rows; i++)
+            add_words(sum[i], x + i * stride + k, even, odd);
+    }
+    UNROLL(6)
+    for (int i = 0; i < rows; i++)
+        UNROLL(2)
+    for (int j = 0; j < 2; j++)
+        _mm256_storeu_si256((void *)(sums + i * BYTE_COLUMNS + j * LANES), sum[i][j]);
 }
 
-TARGET void byte_tile_avx2(const struct byte_tile *t)
+static TARGET void word_pass(int32_t *sums, const int16_t *x, long stride, const int16_t *w,
+                             long depth, int rows)
 {
-    for (int which = 0; which < t->panels; which++)
-        for (int piece = 0; piece < t->pieces; piece++) {
-            int row = 0;
+    switch (rows) {
+    case 1:
+        word_rows(sums, x, stride, w, depth, 1);
+        break;
+    case 2:
+        word_rows(sums, x, stride, w, depth, 2);
+        break;
+    case 3:
+        word_rows(sums, x, stride, w, depth, 3);
+        break;
+    case 4:
+        word_rows(sums, x, stride, w, depth, 4);
+        break;
+    case 5:
+        word_rows(sums, x, stride, w, depth, 5);
+        break;
+    default:
+        word_rows(sums, x, stride, w, depth, 6);
+    }
+}
 
-            for (; row + SOME_ROWS <= t->rows; row += SOME_ROWS)
-                byte_rows(t, piece, row, which, SOME_ROWS);
-            for (; row < t->rows; row++)
-                byte_rows(t, piece, row, which, 1);
+/* Words have no 128 more: there is no offset to take off. */
+static TARGET void store_words_sum(const struct byte_tile *t, int row, int which,
+                                   const int32_t *sums, long piece_step)
+{
+    float *to = t->sums + row * t->sums_stride + (long)which * BYTE_COLUMNS;
+
+    for (int j = 0; j < BYTE_COLUMNS; j += LANES) {
+        vec v = set(0);
+
+        for (int piece = 0; piece < t->pieces; piece++) {
+            vec s = _mm256_cvtepi32_ps(
+                _mm256_loadu_si256((const void *)(sums + piece * piece_step + j)));
+
+            v = piece ? muladd(v, set(256), s) : s; /* 256 times is exact */
         }
+        store(to + j, v * set(t->scale[row]));
+    }
+}
+
+TARGET void word_tile_avx2(const struct byte_tile *t)
+{
+    enum { PIECES = 3, ALL = BYTE_MOST_ROWS * BYTE_COLUMNS };
+    int32_t sums[PIECES * ALL] __attribute__((aligned(64)));
+    int16_t words[STRETCH / 2 * WORDS] __attribute__((aligned(64)));
+    long stride = t->row_stride / (long)sizeof *words;
+    int passes = (t->rows + PASS_ROWS - 1) / PASS_ROWS;
+
+    for (int which = 0; which < t->panels; which++) {
+        const int8_t *bytes = t->panel + which * BYTE_COLUMNS * t->depth;
+
+        memset(sums, 0, (size_t)t->pieces * ALL * sizeof *sums);
+        for (long k = 0; k < t->depth; k += STRETCH) {
+            long depth = t->depth - k < STRETCH ? t->depth - k : STRETCH;
+
+            widen_panel(words, bytes + k * BYTE_COLUMNS, depth);
+            for (int piece = 0; piece < t->pieces; piece++)
+                for (int pass = 0; pass < passes; pass++) {
+                    int row = t->rows * pass / passes, end = t->rows * (pass + 1) / passes;
+                    const uint8_t *x = t->x + row * t->row_stride + piece * t->piece_stride;
+
+                    word_pass(sums + piece * ALL + row * BYTE_COLUMNS,
+                              (const int16_t *)(const void *)x + k, stride, words, depth,
+                              end - row);
+                }
+        }
+        for (int row = 0; row < t->rows; row++)
+            store_words_sum(t, row, which, sums + row * BYTE_COLUMNS, ALL);
+    }
 }
 
 const struct kernels kernels_avx2 =
-    VECTOR_TABLE("avx2", &panel, &panel, duplicates_avx2, byte_tile_avx2, NULL);
+    VECTOR_TABLE("avx2", &panel, &panel, duplicates_avx2, WORDS(word_tile_avx2), NULL);
 #endif

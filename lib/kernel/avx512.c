@@ -23,7 +23,7 @@ enum { ROWS = 8, VECTORS = 3 };
 #include "kernel/vector_tile.h"
 
 const struct kernels kernels_avx512 =
-    VECTOR_TABLE("avx512", &panel, &panel, duplicates_avx2, byte_tile_avx2, NULL);
+    VECTOR_TABLE("avx512", &panel, &panel, duplicates_avx2, WORDS(word_tile_avx2), NULL);
 
 /* Where there is VNNI, integers multiply memory-bound i8; where there is AMX, it multiplies the
  * other packed weights. */
@@ -35,9 +35,9 @@ const struct kernels kernels_avx512 =
 static const struct panel_kernel int8_panel = PANEL(VECTORS * LANES, .int8_rows = &int8_vnni);
 static const struct panel_kernel unit_panel = PANEL(UNIT_COLUMNS, .unit = &unit_amx);
 const struct kernels kernels_vnni =
-    VECTOR_TABLE("vnni", &int8_panel, &panel, duplicates_vnni, byte_tile_vnni, NULL);
-const struct kernels kernels_bf16 =
-    VECTOR_TABLE("bf16", &int8_panel, &panel, duplicates_vnni, byte_tile_vnni, pair_tile_avx512);
+    VECTOR_TABLE("vnni", &int8_panel, &panel, duplicates_vnni, BYTES(byte_tile_vnni), NULL);
+const struct kernels kernels_bf16 = VECTOR_TABLE("bf16", &int8_panel, &panel, duplicates_vnni,
+                                                 BYTES(byte_tile_vnni), pair_tile_avx512);
 const struct kernels kernels_amx =
-    VECTOR_TABLE("amx", &int8_panel, &unit_panel, duplicates_vnni, byte_tile_vnni, NULL);
+    VECTOR_TABLE("amx", &int8_panel, &unit_panel, duplicates_vnni, BYTES(byte_tile_vnni), NULL);
 #endif

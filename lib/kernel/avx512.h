@@ -112,6 +112,15 @@ INLINE void store_bfloat(uint16_t *p, vec v)
     _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(up));
 }
 
+/* Of each four whole numbers 0 2 1 3, as words. */
+INLINE void store_words(int16_t *p, vec v)
+{
+    __m256i words = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v));
+
+    words = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
+    _mm256_storeu_si256((void *)p, words);
+}
+
 INLINE void store_byte(uint8_t *p, vec v)
 {
     _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));

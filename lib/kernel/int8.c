@@ -9,8 +9,9 @@
  *     x w = scale (256 (t_1 w) + (t_2 w))
  *
  * Pieces lie in memory 128 larger, without a sign: processors multiply such bytes by the weights'
- * signed ones, and the 128 times a column's sum that are too much are taken off.  All sums are
- * whole numbers: the same everywhere, whatever the batch.
+ * signed ones, and the 128 times a column's sum that are too much are taken off.  Processors
+ * without that instruction take pieces as words (kernels.words).  All sums are whole numbers: the
+ * same everywhere, whatever the batch.
  *
  * A panel is 16 columns of the weights: [depth / 4][16][4] bytes, the same for every processor.
  */
@@ -64,7 +65,8 @@ static void place_panels(struct byte_place *p, const struct product *product, lo
         p->columns += panel.columns;
     }
     for (int j = 0; j < p->panels * BYTE_COLUMNS; j++)
-        p->offset[j] = j < p->columns ? 128 * pack->column_sum[p->first + j] : 0;
+        p->offset[j] =
+            pack->column_sum && j < p->columns ? 128 * pack->column_sum[p->first + j] : 0;
     gather_bias(p->bias, product, p->first, p->columns);
 }
 
@@ -95,7 +97,7 @@ static void some_rows(const struct bytes_work *w, long row, int rows, const stru
 {
     const struct product *product = w->product;
     const struct pack *pack = product->weights;
-    float sums[BYTE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
+    float sums[BYTE_MOST_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
 
     kernels.byte_tile(&(struct byte_tile){
         .x = w->bytes + row * product->pieces * w->stride,
@@ -137,7 +139,8 @@ static void split_rows(void *argument, long index, int worker)
 static void multiply_group(void *argument, long index, int worker)
 {
     const struct bytes_work *w = argument;
-    long panels = w->product->weights->panels, blocks = (w->rows + BYTE_ROWS - 1) / BYTE_ROWS;
+    long panels = w->product->weights->panels,
+         blocks = (w->rows + kernels.byte_rows - 1) / kernels.byte_rows;
     long end = (index + 1) * w->group < panels ? (index + 1) * w->group : panels;
     struct byte_coming coming;
     struct byte_place place;
@@ -157,8 +160,10 @@ static void multiply_group(void *argument, long index, int worker)
 void multiply_bytes(const struct product *p)
 {
     const struct pack *pack = p->weights;
-    long panels = pack->panels, most = even_chunk(p->rows, CHUNK, BYTE_ROWS);
-    struct bytes_work w = { .product = p, .stride = round_up(pack->depth, LINE) + LINE };
+    long panels = pack->panels, most = even_chunk(p->rows, CHUNK, kernels.byte_rows);
+    struct bytes_work w = { .product = p,
+                            .stride = (round_up(pack->depth, LINE) + LINE) *
+                                      (kernels.words ? (long)sizeof(int16_t) : 1) };
     long floats = round_up(most, LINE);
 
     assert(p->pieces >= 1 && p->pieces <= 3);

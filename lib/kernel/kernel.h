@@ -45,15 +45,21 @@ struct duplicate_tile {
 };
 
 /* Sums of products of bytes, see int8.c. */
-enum { BYTE_ROWS = 8, BYTE_COLUMNS = 16, BYTE_PANELS = 3, BYTE_STEP = 4 };
+enum {
+    BYTE_ROWS = 8,
+    BYTE_MOST_ROWS = 24, /* no variant's tile is higher */
+    BYTE_COLUMNS = 16,
+    BYTE_PANELS = 3,
+    BYTE_STEP = 4
+};
 struct byte_tile {
-    const uint8_t *x; /* [rows, pieces, depth]: 0 .. 255 */
-    long row_stride, piece_stride;
-    int rows, pieces;      /* BYTE_ROWS, 3 at most */
-    const int8_t *panel;   /* [panels][depth / 4][BYTE_COLUMNS][4] */
-    int panels;            /* BYTE_PANELS at most */
-    long depth;            /* a multiple of BYTE_STEP */
-    const int32_t *offset; /* [panels, BYTE_COLUMNS]: what a piece's sums are too large */
+    const uint8_t *x;              /* [rows, pieces, depth]: as split_bytes leaves them */
+    long row_stride, piece_stride; /* in bytes */
+    int rows, pieces;              /* kernels.byte_rows, 3 at most */
+    const int8_t *panel;           /* [panels][depth / 4][BYTE_COLUMNS][4] */
+    int panels;                    /* BYTE_PANELS at most */
+    long depth;                    /* a multiple of BYTE_STEP */
+    const int32_t *offset; /* [panels, BYTE_COLUMNS]: what a piece's sums are too large; of bytes */
     const float *scale;    /* [rows] */
     float *sums;           /* [rows, panels, BYTE_COLUMNS], written: scale (256 (..) + sum) */
     long sums_stride;
@@ -99,9 +105,12 @@ struct kernels {
     float (*dot_in_order)(const float *a, const float *b, long count);
     void (*duplicates)(const struct duplicate_tile *t);
     void (*byte_tile)(const struct byte_tile *t);
+    int byte_rows;                                /* of a tile, at most */
     void (*pair_tile)(const struct pair_tile *t); /* NULL: f32 are multiplied as f32 */
     /* One row of numbers as `pieces` rows of bytes, `stride` apart, and the row's scale; see
-     * int8.c. A row of numbers below 2^-103 is 0; one that is not finite has the scale NaN. */
+     * int8.c. A row of numbers below 2^-103 is 0; one that is not finite has the scale NaN.
+     * With `words` they are words, in the order 0 2 1 3 of each four, and not 128 more. */
+    bool words;
     void (*split_bytes)(uint8_t *to, long stride, int pieces, float *scale, const float *x,
                         long count);
     void (*widen)(float *y, const void *x, enum dtype type, long count);  /* f32 f16 bf16 i8 */

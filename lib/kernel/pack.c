@@ -119,7 +119,7 @@ struct pack *pack_weights(const struct matrix *parts, int count, long inputs, bo
     }
     p->outputs = p->first[count];
     copy_scales(p, parts);
-    if (p->order->kind == ORDER_BYTES) {
+    if (p->order->kind == ORDER_BYTES && !kernels.words) {
         p->column_sum = xalloc((size_t)p->outputs, sizeof *p->column_sum);
         scratch_reserve((size_t)p->depth / sizeof(float) + 1);
         pool_run(sum_columns, p, p->panels);

@@ -324,7 +324,7 @@ struct pack {
     long panels;         /* in all parts */
     size_t size;         /* of what is its own */
     float *scale;        /* [outputs], of i8; else NULL */
-    int32_t *column_sum; /* [outputs], of ORDER_BYTES; else NULL */
+    int32_t *column_sum; /* [outputs], of ORDER_BYTES where rows come as bytes; else NULL */
 };
 struct pack_panel {
     const char *data;
@@ -381,7 +381,7 @@ extern const struct unit unit_amx;
 extern const struct int8_kernel int8_vnni;
 void duplicates_avx2(const struct duplicate_tile *t);
 void duplicates_vnni(const struct duplicate_tile *t);
-void byte_tile_avx2(const struct byte_tile *t);
+void word_tile_avx2(const struct byte_tile *t);
 void byte_tile_vnni(const struct byte_tile *t);
 void pair_tile_avx512(const struct pair_tile *t);
 bool have_amx(void);

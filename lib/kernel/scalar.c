@@ -314,8 +314,8 @@ static const struct panel_kernel panel = {
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
         .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .duplicates = duplicates,          \
-        .byte_tile = byte_tile, .split_bytes = split_bytes, .widen = widen, .narrow = narrow,      \
-        .panel = &panel, .packed_engine = &panel, __VA_ARGS__                                      \
+        .byte_tile = byte_tile, .byte_rows = BYTE_ROWS, .split_bytes = split_bytes,                \
+        .widen = widen, .narrow = narrow, .panel = &panel, .packed_engine = &panel, __VA_ARGS__    \
     }
 const struct kernels kernels_scalar = TABLE("scalar", .pair_tile = NULL);
 /* What "bf16" computes, for tests where there is no such processor. */

@@ -151,51 +151,75 @@ INLINE float row_largest(const float *x, long count, float *odd)
     return lanes_largest(larger(most[0], most[1]));
 }
 
+INLINE void store_piece(uint8_t *to, const bool words, vec t)
+{
+    if (words)
+        store_words((int16_t *)(void *)to, t);
+    else
+        store_byte(to, t + set(128));
+}
+
 /* In f32: a whole number t below 2^23, and (t + 128) / 256 rounded down, which is (t + 0.5) / 256
  * rounded to nearest. */
-INLINE void split_some(uint8_t *to, long stride, const int pieces, vec x)
+INLINE void split_some(uint8_t *to, long stride, const int pieces, const bool words, vec x)
 {
     vec t = nearest(x);
 
     for (int p = pieces - 1; p > 0; p--) {
         vec rest = nearest((t + set(0.5f)) * set(0x1p-8f));
 
-        store_byte(to + p * stride, t - rest * set(256) + set(128));
+        store_piece(to + p * stride, words, t - rest * set(256));
         t = rest;
     }
-    store_byte(to, t + set(128));
+    store_piece(to, words, t);
 }
 
-INLINE void split_row(uint8_t *to, long stride, const int pieces, float *scale, const float *x,
-                      long count)
+INLINE void split_row(uint8_t *to, long stride, const int pieces, const bool words, float *scale,
+                      const float *x, long count)
 {
+    const long size = words ? sizeof(int16_t) : 1;
     float odd, most = row_largest(x, count, &odd);
     float by = split_scale(pieces, most, odd, scale);
-    uint8_t last[3 * LANES];
+    uint8_t last[3 * LANES * sizeof(int16_t)] __attribute__((aligned(64)));
     long i = 0;
 
     if (!(by > 0)) {
         for (int p = 0; p < pieces; p++)
-            memset(to + p * stride, 128, (size_t)round_up(count, BYTE_STEP));
+            memset(to + p * stride, words ? 0 : 128, (size_t)(round_up(count, BYTE_STEP) * size));
         return;
     }
     for (; i + LANES <= count; i += LANES)
-        split_some(to + i, stride, pieces, load(x + i) * set(by));
+        split_some(to + i * size, stride, pieces, words, load(x + i) * set(by));
     if (i < count)
-        split_some(last, LANES, pieces, load_some(x + i, (int)(count - i)) * set(by));
+        split_some(last, LANES * size, pieces, words, load_some(x + i, (int)(count - i)) * set(by));
     for (int p = 0; p < pieces && i < count; p++)
-        memcpy(to + p * stride + i, last + p * LANES, (size_t)round_up(count - i, BYTE_STEP));
+        memcpy(to + p * stride + i * size, last + p * LANES * size,
+               (size_t)(round_up(count - i, BYTE_STEP) * size));
 }
 
+INLINE void split_into(uint8_t *to, long stride, int pieces, const bool words, float *scale,
+                       const float *x, long count)
+{
+    if (pieces == 1)
+        split_row(to, stride, 1, words, scale, x, count);
+    else if (pieces == 2)
+        split_row(to, stride, 2, words, scale, x, count);
+    else
+        split_row(to, stride, 3, words, scale, x, count);
+}
+
+#ifndef SPLITS_WORDS_ALONE
 static TARGET void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,
                                long count)
 {
-    if (pieces == 1)
-        split_row(to, stride, 1, scale, x, count);
-    else if (pieces == 2)
-        split_row(to, stride, 2, scale, x, count);
-    else
-        split_row(to, stride, 3, scale, x, count);
+    split_into(to, stride, pieces, false, scale, x, count);
+}
+#endif
+
+static TARGET void split_words(uint8_t *to, long stride, int pieces, float *scale, const float *x,
+                               long count)
+{
+    split_into(to, stride, pieces, true, scale, x, count);
 }
 
 static TARGET float row_sum(const float *x, long count)

@@ -267,6 +267,10 @@ static const struct panel_kernel panel = {
         .name = text, .layernorm = layernorm, .softmax = softmax, .activate = activate,            \
         .activate_backward = activate_backward, .add = add, .add_scaled = add_scaled,              \
         .taps = taps, .dot = dot, .dot_in_order = dot_in_order, .duplicates = duplicate_tile_of,   \
-        .byte_tile = byte_tile_of, .split_bytes = split_bytes, .widen = widen, .narrow = narrow,   \
-        .panel = plain_panel, .packed_engine = engine, .pair_tile = pair_tile_of                   \
+        byte_tile_of, .widen = widen, .narrow = narrow, .panel = plain_panel,                      \
+        .packed_engine = engine, .pair_tile = pair_tile_of                                         \
     }
+/* int8.c's tile and what makes its rows. */
+#define BYTES(tile_) .byte_tile = (tile_), .byte_rows = BYTE_ROWS, .split_bytes = split_bytes
+#define WORDS(tile_)                                                                               \
+    .byte_tile = (tile_), .byte_rows = BYTE_MOST_ROWS, .split_bytes = split_words, .words = true

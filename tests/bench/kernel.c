@@ -119,14 +119,40 @@ static void run_peak(void *argument)
 PEAK(peak_pairs, "avx512f", "vdpbf16ps")
 PEAK(peak_bytes, "avx512f", "vpdpbusd")
 
+/* Without VNNI: 32 products by maddubs, which may overflow, then two additions. */
+__attribute__((target("avx2"))) static void peak_maddubs(void *argument, long index, int worker)
+{
+    __m256i a[CHAINS], x = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1), some;
+
+    (void)argument, (void)index, (void)worker;
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; i++)
+        a[i] = x;
+    for (long k = 0; k < STEPS; k++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            __asm__ volatile("vpmaddubsw %2, %2, %1\n\tvpmaddwd %3, %1, %1\n\tvpaddd %1, %0, %0"
+                             : "+x"(a[i]), "=&x"(some)
+                             : "x"(x), "x"(ones));
+    }
+}
+
 static void run_narrow_peak(void *argument)
 {
     pool_run(argument ? peak_pairs : peak_bytes, NULL, 8L * pool_threads());
 }
 
+static void run_maddubs_peak(void *argument)
+{
+    (void)argument;
+    pool_run(peak_maddubs, NULL, 8L * pool_threads());
+}
+
 /* Of bf16, or of bytes; 0 where there is no such instruction. */
 static double narrow_peak(bool pairs)
 {
+    if (!pairs && !kernels_supported("vnni") && kernels_supported("avx2"))
+        return 8e-9 * pool_threads() * CHAINS * STEPS * 2 * 32 / seconds(run_maddubs_peak, NULL);
     if (!kernels_supported(pairs ? "bf16" : "vnni"))
         return 0;
     return 8e-9 * pool_threads() * CHAINS * STEPS * 2 * 16 * (pairs ? 2 : 4) /
