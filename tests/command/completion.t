@@ -11,7 +11,7 @@ zpty -w z "PS1= PS2=; stty rows 200 cols 120; fpath=($1 \$fpath); path=($2 \$pat
 autoload -Uz compinit; compinit -u -D; LISTMAX=9999; cd $3; print REA''DY"
 while zpty -r z line; do [[ $line == *READY* ]] && break; done
 zpty -w -n z "$4"$'\t\t\t'
-for i in {1..100}; do
+for i in {1..1200}; do
     sleep 0.1
     zpty -r -t z line && all+=$line
     [[ $all == *$~5* ]] && break
@@ -21,7 +21,7 @@ END
 
 # zsh_completes LINE PATTERN NAME: the pattern, of the shell, appears behind the line
 zsh_completes() {
-    timeout 30 zsh -f complete.zsh "$top/completions" "$build" "$work" "$1" "$2" >out 2>&1
+    timeout 150 zsh -f complete.zsh "$top/completions" "$build" "$work" "$1" "$2" >out 2>&1
     case $(cat out) in
     *$2*) report 0 "zsh: $3" ;;
     *)

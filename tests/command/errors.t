@@ -77,6 +77,6 @@ tar cf one.tar 0.json
 is "$(vlm-embed -q --image one.tar | jq -r .error.code)" outside 'a record of a tar names no file'
 is "$(vlm-embed -q --image --root . one.tar | jq -r '.error.code // "good"')" good '... but with --root'
 mkfifo waits
-is "$(echo '{"image":"waits"}' | timeout 20 vlm-embed -q --image | jq -r .error.code)" unsupported \
+is "$(echo '{"image":"waits"}' | timeout 120 vlm-embed -q --image | jq -r .error.code)" unsupported \
     'a pipe is not waited for'
 finish

@@ -33,8 +33,7 @@ mkfifo pipe
 vlm-sim --line-buffered <pipe >slow &
 exec 9>pipe
 printf '{%s}\n' "$v" >&9
-tries=0
-while [ ! -s slow ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+wait_for [ -s slow ]
 is "$(cat slow)" "{$v,\"sim\":0.6}" 'a record leaves while the input stays open'
 exec 9>&-
 wait

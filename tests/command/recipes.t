@@ -89,8 +89,9 @@ is "$(cat mail)" '' '... which is not repeated'
 (cd pictures && find . -name '*.jpg' | LC_ALL=C sort | vlm-caption -q) >fresh
 same captions.jsonl fresh '... the bytes of a run from nothing'
 like "$(cat captions.prom)" 'vlm_records_total\{command="vlm-caption"\} 4' '... and a monitor may look'
-flock .lock sleep 5 &
-sleep 0.3
+flock -F .lock sleep 120 &
+locked() { ! flock -n .lock true; }
+wait_for locked
 cron
 is "$?" 1 '... a slow night: the next leaves it alone'
 kill $!

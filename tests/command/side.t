@@ -60,8 +60,7 @@ mkfifo pipe
 vlm-filter --resume both <pipe &
 exec 9>pipe
 echo '{"a":1}' >&9
-tries=0
-until [ -s both ] || [ $tries = 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+wait_for [ -s both ]
 status 1 'a second writer is refused' vlm-filter --resume both /dev/null
 status 1 'also with --retry-errors' vlm-filter --resume both --retry-errors /dev/null
 exec 9>&-

@@ -14,20 +14,15 @@ start() {
     pid=$!
     exec 9>pipe
 }
-# until FILE LINES: it has that many, within some seconds
-until_lines() {
-    tries=0
-    while [ "$(wc -l <"$1" 2>/dev/null || echo 0)" -lt "$2" ] && [ $tries -lt 100 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    [ $tries -lt 100 ]
-}
+# has FILE LINES: it has that many
+has() { [ "$(wc -l <"$1" 2>/dev/null || echo 0)" -ge "$2" ]; }
+# begun: the temporary file has a name, or is a file without one that is open
+begun() { ls file.*.tmp || ls -l /proc/$pid/fd | grep -q deleted; } >/dev/null 2>&1
 
 for signal in INT TERM HUP; do
     start out
     printf '{"id":1,%s}\n{"id":2,%s}\n{"id":3' "$v" "$v" >&9
-    ok "records leave at once ($signal)" until_lines out 2
+    ok "records leave at once ($signal)" wait_for has out 2
     kill -$signal $pid
     wait $pid
     got=$?
@@ -40,9 +35,7 @@ done
 
 start /dev/null -o file
 printf '{"id":1,%s}\n' "$v" >&9
-tries=0
-# it has a name, or is a file without one that is open
-until ls file.*.tmp >/dev/null 2>&1 || ls -l /proc/$pid/fd 2>/dev/null | grep -q deleted || [ $tries = 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+wait_for begun
 sleep 0.1
 kill -TERM $pid
 wait $pid
@@ -51,7 +44,7 @@ is "$(ls | grep -c '^file')" 0 'SIGTERM: the temporary file is removed'
 
 start out --resume kept
 printf '{"id":1,%s}\n' "$v" >&9
-ok 'a record is kept' until_lines kept 1
+ok 'a record is kept' wait_for has kept 1
 kill -TERM $pid
 wait $pid
 exec 9>&-
@@ -66,7 +59,7 @@ ASAN_OPTIONS=$ASAN_OPTIONS:handle_sigbus=0 vlm-embed --text -m cut <pipe >out 2>
 pid=$!
 exec 9>pipe
 echo '{"text":"a red cup"}' >&9
-ok 'a record leaves before the model is cut off' until_lines out 1
+ok 'a record leaves before the model is cut off' wait_for has out 1
 truncate -s 100000 cut/model.safetensors
 echo '{"text":"two green apples"}' >&9
 exec 9>&-

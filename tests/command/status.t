@@ -3,15 +3,6 @@
 . "$(dirname "$0")/tap.sh"
 v='"image_embedding":[1,0],"text_embedding":[0.6,0.8]'
 good="{\"id\":1,$v}"
-# wait_for COMMAND...: it succeeds within some seconds
-wait_for() {
-    tries=0
-    until "$@" || [ $tries = 200 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    "$@"
-}
 value() { # METRIC FILE: its value, labels beside the command as they stand
     awk -v m="$1" '$1 == m { print $2 }' "$2"
 }

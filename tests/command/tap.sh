@@ -36,6 +36,16 @@ place() {
 # sanitized: these commands are built with SAN=1, whose shadow memory no ulimit -v has room for
 sanitized() { grep -q __asan_init "$build/vlm-filter"; }
 
+# wait_for COMMAND...: until it succeeds; it may take two minutes, for a machine with much else to do
+wait_for() {
+    local tries=0
+    until "$@" || [ $tries = 2400 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 2400 ]
+}
+
 # report STATUS NAME: one TAP line
 report() {
     count=$((count + 1))

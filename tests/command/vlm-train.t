@@ -89,7 +89,7 @@ is "$(ls -a | grep -c 'part\..*')" 0 'no temporary folder is left' || ls -a | se
 
 rm -f lines pid
 sh train -q --epochs 2000 --resume stopped >lines 2>.err &
-for i in $(seq 200); do [ -s lines ] || sleep 0.05; done
+wait_for [ -s lines ]
 pid=$(cat pid)
 for option in --resume --output; do
     status 1 "a second training with $option" train -q --epochs 2000 $option stopped
@@ -104,7 +104,7 @@ ok 'the folder is whole' vlm-embed -m stopped p1.ppm
 # the terminal is gone, or who read the reports is: the folder is written first
 rm -f lines pid
 env --default-signal=HUP sh train -q --epochs 2000 --save-every 0 --resume hung-up >lines 2>.err &
-for i in $(seq 200); do [ -s lines ] || sleep 0.05; done
+wait_for [ -s lines ]
 kill -HUP "$(cat pid)"
 wait $!
 is $? 129 'SIGHUP: the status'
@@ -116,7 +116,7 @@ ok 'the folder is whole' vlm-embed -m unread p1.ppm
 rm -f pid
 mkfifo slow
 env --default-signal=HUP sh train -q -o never slow >/dev/null 2>.err & # web.jsonl behind it
-for i in $(seq 200); do [ -s pid ] || sleep 0.05; done
+wait_for [ -s pid ]
 sleep 0.3
 kill -TERM "$(cat pid)"
 wait $!
@@ -124,7 +124,7 @@ is $? 143 'SIGTERM while pairs are awaited: the status'
 is "$(ls -d never* 2>/dev/null)" '' 'and nothing is left'
 rm -f pid
 sh train -q --held-out slow -o never >/dev/null 2>.err &
-for i in $(seq 200); do [ -s pid ] || sleep 0.05; done
+wait_for [ -s pid ]
 sleep 0.3
 kill -HUP "$(cat pid)"
 wait $!

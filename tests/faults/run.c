@@ -51,7 +51,7 @@ const struct job jobs[] = {
     { "convert back", "vlm-convert --to original @/blip/hf-itm out", NULL, NULL, true, NULL },
 };
 const int job_count = COUNT(jobs);
-enum { PATIENCE = 60, MOST_WORDS = 32 };
+enum { PATIENCE = 300, MOST_WORDS = 32 };
 
 struct random faults_dice = { 20 };
 char faults_golden[PATH_MAX], faults_commands[PATH_MAX];

@@ -14,7 +14,7 @@
  *
  * Its corpus, small files that reach much of the code, is tests/fuzz/corpus/NAME/.  `make check`
  * replays it and mutates it for a second (corpus.t); `make fuzz` mutates for a minute (run).  An
- * input that kills the target or keeps it for ten seconds is written to ./crash-NAME-N.
+ * input that kills the target or keeps it for ninety seconds is written to ./crash-NAME-N.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* There when the sanitizers are. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
-enum { LARGEST = 1 << 20, PATIENCE = 10 };
+enum { LARGEST = 1 << 20, PATIENCE = 90 };
 
 static struct input {
     uint8_t *data;
