@@ -6,39 +6,32 @@
 #include "base/core.h"
 #include "base/picture.h"
 
+#define BEGINS(text)                                                                               \
+    {                                                                                              \
+        text, sizeof text - 1                                                                      \
+    }
+
 const struct picture_format picture_formats[PICTURE_COUNT] = {
-#define ROW(constant, codec, name, media_type, endings)                                            \
-    [PICTURE_##constant] = { name, media_type, endings, true },
+#define ROW(constant, codec, name, media_type, endings, ...)                                       \
+    [PICTURE_##constant] = { name, media_type, endings, true, { __VA_ARGS__ } },
     PICTURES(ROW)
 #undef ROW
-#define ROW(constant, codec, name, media_type, endings)                                            \
-    [PICTURE_##constant] = { name, media_type, endings, false },
+#define ROW(constant, codec, name, media_type, endings, ...)                                       \
+    [PICTURE_##constant] = { name, media_type, endings, false, { __VA_ARGS__ } },
         PICTURES_NOT_READ(ROW)
 #undef ROW
 };
 
-/* Formats that begin with bytes of their own. */
-static const struct {
-    enum picture_type picture;
-    size_t at, size;
-    const char *bytes;
-} signatures[] = {
-    { PICTURE_JPEG, 0, 3, "\xff\xd8\xff" },
-    { PICTURE_PNG, 0, 8, "\x89PNG\r\n\x1a\n" },
-    { PICTURE_GIF, 0, 6, "GIF87a" },
-    { PICTURE_GIF, 0, 6, "GIF89a" },
-    { PICTURE_PSD, 0, 4, "8BPS" },
-    { PICTURE_TIFF, 0, 4, "II*\0" },
-    { PICTURE_TIFF, 0, 4, "MM\0*" },
-    { PICTURE_TIFF, 0, 8, "II+\0\10\0\0\0" }, /* BigTIFF: offsets of 8 bytes */
-    { PICTURE_TIFF, 0, 8, "MM\0+\0\10\0\0" },
-    { PICTURE_JXL, 0, 2, "\xff\x0a" },
-    { PICTURE_JXL, 0, 8, "\0\0\0\x0cJXL " },
-    { PICTURE_JP2, 0, 8, "\0\0\0\x0cjP  " },
-    { PICTURE_JP2, 0, 4, "\xff\x4f\xff\x51" },
-    { PICTURE_PAM, 0, 3, "P7\n" },
-    { PICTURE_ICO, 0, 4, "\0\0\x01\0" },
-};
+static enum picture_type by_beginning(const unsigned char *p, size_t size)
+{
+    for (int i = 0; i < PICTURE_COUNT; i++)
+        for (int k = 0; k < PICTURE_BEGINNINGS && picture_formats[i].beginnings[k].size; k++)
+            if (size >= picture_formats[i].beginnings[k].size &&
+                !memcmp(p, picture_formats[i].beginnings[k].bytes,
+                        picture_formats[i].beginnings[k].size))
+                return (enum picture_type)i;
+    return PICTURE_NONE;
+}
 
 static unsigned little16(const unsigned char *p)
 {
@@ -135,13 +128,12 @@ static bool is_tga(const unsigned char *p, size_t size)
 enum picture_type picture_of(const void *head, size_t size)
 {
     const unsigned char *p = head;
+    enum picture_type known = by_beginning(p, size);
 
-    for (int i = 0; i < COUNT(signatures); i++)
-        if (size >= signatures[i].at + signatures[i].size &&
-            !memcmp(p + signatures[i].at, signatures[i].bytes, signatures[i].size))
-            return signatures[i].picture;
-    if (brand_of(p, size) != PICTURE_NONE)
-        return brand_of(p, size);
+    if (known == PICTURE_NONE)
+        known = brand_of(p, size);
+    if (known != PICTURE_NONE)
+        return known;
     return is_webp(p, size)  ? PICTURE_WEBP
            : is_bmp(p, size) ? PICTURE_BMP
            : is_pnm(p, size) ? PICTURE_PNM

@@ -94,9 +94,6 @@ const struct option_spec model_options[] = {
     OPTIONS_END,
 };
 
-/* --from names what lib/stream/stream.h has a row for. */
-#define NAMED(constant, name) #name ", "
-
 const struct option_spec stream_options[] = {
     OPTION_CHOICE(0, "to", "FORM", &settings.to, forms,
                   "write json (lines), cbor (a sequence) or tar (a WebDataset shard)",
@@ -114,8 +111,7 @@ const struct option_spec stream_options[] = {
                 .standard = "16", .neutral = true),
     OPTION_FLAG('0', "null", &settings.input.null, "read names that end in NUL", .neutral = true),
     OPTION_CHOICE(0, "from", "FORMAT", &settings.input.from, stream_formats,
-                  "read any, " FORMATS(NAMED) "or list", .standard = "any, by the first bytes",
-                  .neutral = true),
+                  "read " FORMATS_FOR_HELP, .standard = "any, by the first bytes", .neutral = true),
     OPTION_FOLDER(0, "pairs", "FOLDER", &settings.input.pairs,
                   "read the pictures of FOLDER, with the text files beside them",
                   .without = "from null", .neutral = true),

@@ -312,7 +312,9 @@ static bool csv_waits(struct stream_source *s)
     return row_waits(s, ',');
 }
 
-const struct format format_csv = { knows_csv, next_csv, csv_waits, close_table };
+const struct format format_csv = {
+    .knows = knows_csv, .next = next_csv, .waits = csv_waits, .close = close_table
+};
 
 static enum answer knows_tsv(const struct stream_source *s)
 {
@@ -329,4 +331,6 @@ static bool tsv_waits(struct stream_source *s)
     return row_waits(s, '\t');
 }
 
-const struct format format_tsv = { knows_tsv, next_tsv, tsv_waits, close_table };
+const struct format format_tsv = {
+    .knows = knows_tsv, .next = next_tsv, .waits = tsv_waits, .close = close_table
+};

@@ -48,17 +48,27 @@ bool source_want(struct stream_source *s,
 bool source_ready(const struct stream_source *s); /* a read would not wait */
 void source_take(struct stream_source *s, size_t size); /* moves past unread bytes */
 
-/* A format is a name in reader.c's list, which asks them in its order, and `format_NAME`. */
+/* A format is a row of FORMATS in stream.h, and `format_NAME`. */
+struct named_files { /* zeroed: none */
+    struct buffer bytes;
+    char **names; /* into `bytes` */
+    int count;
+};
 enum answer { NO, YES, MORE /* bytes are needed to say */ };
 struct format {
-    enum answer (*knows)(const struct stream_source *s); /* by the first bytes alone */
-    struct record *(*next)(struct stream_source *s);     /* NULL: the end, or s->failed */
+    /* By the first bytes alone; NULL: only --from says so. */
+    enum answer (*knows)(const struct stream_source *s);
+    struct record *(*next)(struct stream_source *s); /* NULL: the end, or s->failed */
     bool (*waits)(
         struct stream_source *s); /* the next record is not all here, and a read might block */
     void (*close)(struct stream_source *s); /* frees s->state; NULL: there is none */
+    /* In place of these: the operands name files, which are read in their place, whatever format
+     * each has; -1 after fail(). */
+    int (*files)(struct named_files *f, char *const *operands, int count, bool null);
 };
-extern const struct format format_tar, format_cbor, format_jsonl, format_csv, format_tsv,
-    format_image, format_names;
+#define ROW(constant, name) extern const struct format format_##name;
+FORMATS(ROW)
+#undef ROW
 
 /* sniff.c - the first bytes of a source */
 enum { HEAD = 4096 }; /* no more is looked at */

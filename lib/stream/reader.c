@@ -17,14 +17,13 @@
 #define NAME(constant, name) #name,
 
 static const struct format *const formats[] = { FORMATS(ROW) };
-const char *const stream_formats[] = { "any", FORMATS(NAME) "list", NULL };
+const char *const stream_formats[] = { "any", FORMATS(NAME) NULL };
 
 struct reader {
     struct reader_options options;
     char *const *operands;
-    int count, next;    /* operands; the first that was not opened */
-    struct buffer list; /* of a list's names, and where they begin */
-    char **named;
+    int count, next; /* operands; the first that was not opened */
+    struct named_files named;
     struct pairs *pairs; /* NULL: none, or its end has come */
     struct stream_source source;
     const struct format *format; /* of the source; NULL: none is open */
@@ -77,28 +76,18 @@ static long long length(const char *operand)
     return S_ISREG(status.st_mode) && at >= 0 && at <= status.st_size ? status.st_size - at : -1;
 }
 
-/* The lines of the operands, in memory: what they name is read in their place. */
-static int read_list(struct reader *r)
+/* Of a format that names files: these take the operands' place. */
+static int read_names(struct reader *r)
 {
-    char separator = r->options.null ? 0 : '\n', *at, *end, *next;
-    int count = 0;
+    int from = r->options.from;
 
-    for (int i = 0; i < r->count; i++)
-        if (file_read(&r->list, is_standard_input(r->operands[i]) ? "/dev/stdin" : r->operands[i]))
-            return -1;
-        else if (r->list.size && r->list.data[r->list.size - 1] != separator)
-            buffer_byte(&r->list, separator);
-    for (at = r->list.data, end = at + r->list.size; at < end; at = next + 1) {
-        next = memchr(at, separator, (size_t)(end - at));
-        *next = 0;
-        if (!*at)
-            continue;
-        if ((count & (count - 1)) == 0) /* room for 1, 2, 4, 8 .. */
-            r->named = xresize(r->named, 2 * (size_t)count + 1, sizeof *r->named);
-        r->named[count++] = at;
-    }
-    r->operands = r->named;
-    r->count = count;
+    if (!from || !formats[from - 1]->files)
+        return 0;
+    r->options.from = FORMAT_ANY;
+    if (formats[from - 1]->files(&r->named, r->operands, r->count, r->options.null))
+        return -1;
+    r->operands = r->named.names;
+    r->count = r->named.count;
     return 0;
 }
 
@@ -114,13 +103,10 @@ struct reader *reader_open(char *const *operands, int count, const struct reader
         r->options.max_record = (size_t)1 << 30;
     r->operands = count ? operands : standard_input;
     r->count = count ? count : 1;
-    if (r->options.from == FORMAT_LIST) {
-        r->options.from = FORMAT_ANY;
-        if (read_list(r)) {
-            r->failed = 1;
-            r->message = xstrdup(error_text());
-            r->count = 0;
-        }
+    if (read_names(r)) {
+        r->failed = 1;
+        r->message = xstrdup(error_text());
+        r->count = 0;
     }
     if (r->options.pairs) {
         r->count = 0;
@@ -371,7 +357,7 @@ void reader_close(struct reader *r)
     pairs_close(r->pairs);
     free(r->source.window);
     free(r->message);
-    free(r->named);
-    buffer_free(&r->list);
+    free(r->named.names);
+    buffer_free(&r->named.bytes);
     free(r);
 }

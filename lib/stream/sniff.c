@@ -214,7 +214,7 @@ const struct format *sniff(struct stream_source *s, const struct format *const *
         bool more = !s->size;
 
         for (int i = 0; i < count && s->size; i++) {
-            enum answer a = formats[i]->knows(s);
+            enum answer a = formats[i]->knows ? formats[i]->knows(s) : NO;
 
             if (a == YES)
                 return formats[i];

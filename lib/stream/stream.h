@@ -210,8 +210,8 @@ char *record_key(const struct record *r, bool *hashed);
  * cannot be opened, is a record with an error.  (A list of names as an operand needs `from`.)  An
  * image that comes through a pipe travels in the record, as a binary member "image".
  */
-/* One list: a new format is a row here and a file that defines format_NAME.  They are asked in this
- * order. */
+/* A new format is a row here and a file that defines format_NAME; --from, its help and the list of
+ * formats that are asked, in this order, come from the rows. */
 #define FORMATS(ROW)                                                                               \
     ROW(JSONL, jsonl)                                                                              \
     ROW(CBOR, cbor)                                                                                \
@@ -219,15 +219,17 @@ char *record_key(const struct record *r, bool *hashed);
     ROW(CSV, csv)                                                                                  \
     ROW(TSV, tsv)                                                                                  \
     ROW(IMAGE, image)                                                                              \
-    ROW(NAMES, names)
+    ROW(NAMES, names)                                                                              \
+    ROW(LIST, list)
 
 enum stream_format {
     FORMAT_ANY,
 #define ROW(constant, name) FORMAT_##constant,
     FORMATS(ROW)
 #undef ROW
-        FORMAT_LIST, /* names of files to be read as operands are, one a line */
 };
+#define FORMAT_AND_NAME(constant, name) ", " #name
+#define FORMATS_FOR_HELP                "any" FORMATS(FORMAT_AND_NAME) /* for --help */
 extern const char *const stream_formats[]; /* by enum stream_format; NULL last */
 int format_named(const char *name);        /* its place among them; -1: no such format */
 struct reader;

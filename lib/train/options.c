@@ -26,11 +26,6 @@ static const char *const precision_names[] = {
     [PRECISION_HIGHEST] = "highest", [PRECISION_HIGH] = "high", [PRECISION_MEDIUM] = "medium", NULL
 };
 static const char *const positives_names[] = { "original", "alike", "pair", NULL };
-static const char *const format_names[] = { [FORMAT_ANY] = "any",
-                                            [FORMAT_JSONL] = "jsonl",
-                                            [FORMAT_CBOR] = "cbor",
-                                            [FORMAT_TAR] = "tar",
-                                            NULL };
 
 static void print_from(struct buffer *b, const struct training_facts *f)
 {
@@ -208,8 +203,8 @@ static const struct training_option table[] = {
     { "freeze", "PREFIX", LIST(learn.freeze), IN_LEARN, .key = "freeze",
       .help = "keep parameters whose names begin with PREFIX as they are (repeatable)" },
 
-    { "from", "FORMAT", CHOICE(data.from, format_names), IN_RECORDS,
-      .help = "read any, jsonl, cbor or tar", .standard = "any, by the first bytes" },
+    { "from", "FORMAT", CHOICE(data.from, stream_formats), IN_RECORDS,
+      .help = "read " FORMATS_FOR_HELP, .standard = "any, by the first bytes" },
     { "root", "FOLDER", FOLDER(data.root), IN_RECORDS,
       .help = "take image paths as relative to FOLDER" },
     { "image-field", "NAME", STRING(data.image_field), IN_RECORDS,

@@ -38,6 +38,16 @@ mkdir models
 cp -R "$blip/hf-itm" models/named
 ok 'with -m NAME, one of VLM_MODELS' env VLM_MODELS="$work/models" vlm-train -q -m named --steps 1 --batch 2 -o of_name web.jsonl
 
+# every format that filters read
+small="--init $both --objective itc --epochs 1 --batch 10"
+{ echo image,text; jq -r '[.image, .text] | @csv' web.jsonl; } >web.csv
+echo web.csv >files
+ok 'pairs of lines' vlm-train -q $small -o of_lines web.jsonl
+ok 'pairs of a table' vlm-train -q $small --from csv -o of_table web.csv
+same of_lines/model.safetensors of_table/model.safetensors '... the same model'
+ok 'pairs of what a list names' vlm-train -q $small --from list -o of_list files
+same of_lines/model.safetensors of_list/model.safetensors '... the same model'
+
 # judged by pairs that are not learnt from
 ok '--held-out' train -q --save-every 20 --held-out web.jsonl -o judged
 is "$(jq -c 'select(has("held_out_loss")) | keys_unsorted' .out | sort | uniq -c | tr -s ' ')" \
