@@ -72,7 +72,9 @@ enum vlm_ability {
     VLM_FILL = 128,    /* vlm_fill */
 };
 unsigned vlm_abilities(const struct vlm *m); /* without a tokenizer, none that reads texts */
-char *vlm_list_abilities(unsigned set);      /* "embed images, caption images"; to free */
+/* Those that `compat` of struct vlm_options changes; 0: the model is computed in one way. */
+unsigned vlm_compat_abilities(const struct vlm *m);
+char *vlm_list_abilities(unsigned set); /* "embed images, caption images"; to free */
 /* Matrices that are packed lie in another processor's order: using them packs them anew. */
 bool vlm_repacks(const struct vlm *m);
 const char *vlm_describe(const struct vlm *m); /* "CLIP ViT-B/32, Hugging Face layout, f32" */

@@ -64,6 +64,11 @@ unsigned vlm_abilities(const struct vlm *v)
     return all;
 }
 
+unsigned vlm_compat_abilities(const struct vlm *v)
+{
+    return v->model->abilities & v->model->compat;
+}
+
 char *vlm_list_abilities(unsigned set)
 {
     struct buffer b = { 0 };

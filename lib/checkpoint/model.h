@@ -141,10 +141,9 @@ struct answering {    /* how answers of a list are ranked by their loss */
     float smoothing;  /* of its labels */
     bool first_twice; /* the first token counts twice */
 };
-struct model_wanted {    /* what the caller asked for when it was opened; NULL and 0: nothing */
-    const char *compat;  /* "original", "hf" */
-    bool has_traditions; /* the model may be computed as Hugging Face does; set by open() */
-    int image_size;      /* pixels a side */
+struct model_wanted {   /* what the caller asked for when it was opened; NULL and 0: nothing */
+    const char *compat; /* "original", "hf" */
+    int image_size;     /* pixels a side */
     const char *orient, *background; /* only while it is opened, as are the next */
     const char *vision, *language;   /* BLIP-2's towers; until their files are read */
 };
@@ -165,6 +164,7 @@ struct model {
     struct arena memory; /* the tensors' headers, and copies where the mapping does not do */
     /* set by the family's open() */
     unsigned abilities; /* the tokenizer left aside */
+    unsigned compat;    /* .. that --compat changes; 0: there is one way */
     char *about;        /* "CLIP ViT-B/32, Hugging Face layout, f32" */
     struct image_side image;
     struct embedding embedding;

@@ -28,6 +28,18 @@ static int try_tokenizer(const struct vlm *m)
     return 0;
 }
 
+/* --compat that could change nothing.  wanted: 0 is all that the model can do, as in vlm-embed. */
+static int check_compat(const struct vlm *m, unsigned wanted)
+{
+    unsigned changed = vlm_compat_abilities(m), used = wanted ? wanted : vlm_abilities(m);
+
+    used = options_uses() & USES_TOKENIZER ? used | VLM_EMBED_TEXT : used & ~VLM_EMBED_TEXT;
+    if (!settings.opened.compat || !changed || changed & used)
+        return 0;
+    return fail_as("unsupported", "--compat=%s: %s looks at images in one way",
+                   settings.opened.compat, vlm_describe(m));
+}
+
 static const struct vlm *opened;
 
 uint64_t model_hash(void)
@@ -52,7 +64,7 @@ struct vlm *model_open(unsigned wanted)
              settings.opened.precision ? settings.opened.precision : "highest",
              vlm_repacks(m) ? "; packed for another processor, packed anew here" : "");
     if (!(wanted & ~vlm_abilities(m))) {
-        if (try_tokenizer(m) == 0) {
+        if (check_compat(m, wanted) == 0 && try_tokenizer(m) == 0) {
             opened = m;
             return m;
         }

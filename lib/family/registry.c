@@ -43,7 +43,7 @@ static int check_wanted(const struct model *m)
     if (m->wanted.language)
         return fail_as("unsupported", "--language=%s: %s has no place for a language model",
                        m->wanted.language, m->path);
-    if (m->wanted.compat && !strcmp(m->wanted.compat, "hf") && !m->wanted.has_traditions)
+    if (m->wanted.compat && !strcmp(m->wanted.compat, "hf") && !m->compat)
         return fail_as("unsupported", "--compat=hf: %s is computed as its authors do alone",
                        m->path);
     return 0;

@@ -79,6 +79,21 @@ void model_freeze_tower(struct model *m)
             m->params.list[i].frozen = false;
 }
 
+/* Of two names of one tensor one is enough: that is how params_learn() has it. */
+bool model_learns(const struct model *m, const char *prefix)
+{
+    const struct param *list = m->params.list;
+
+    for (int i = 0; i < m->params.count; i++) {
+        if (list[i].buffer || strncmp(list[i].name, prefix, strlen(prefix)))
+            continue;
+        for (int k = 0; k < m->params.count; k++)
+            if (*list[k].slot == *list[i].slot && !list[k].frozen && !list[k].buffer)
+                return true;
+    }
+    return false;
+}
+
 /* Before the first sum, so that a batch either fails with a sentence or counts. */
 static int check(const struct model *m, const struct pairs *b, const struct loss_options *l)
 {

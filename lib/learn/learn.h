@@ -105,6 +105,8 @@ void model_begin_learning(struct model *m, const char *tokenizer);
 int model_learn(struct tape *t, struct model *m, const struct pairs *b,
                 const struct loss_options *l, struct losses *out);
 void model_clamp(struct model *m); /* the temperature's limits; before each step */
+/* Does a parameter learn whose name begins so?  After what is frozen is frozen. */
+bool model_learns(const struct model *m, const char *prefix);
 /* Only what comes behind the features learns: the image tower does not.  After
  * model_begin_learning(). */
 void model_freeze_tower(struct model *m);
@@ -119,14 +121,17 @@ void momentum_model_update(struct model *copy, const struct model *m, float mome
 
 /* --- for families --- */
 
-enum { /* what a learner may read of struct loss_options, beyond the objectives */
-       READS_MOMENTUM = 1,   /* teacher, alpha */
-       READS_QUEUE = 2,      /* queue */
-       READS_NEGATIVES = 4,  /* easy */
-       READS_SMOOTHING = 8,  /* smoothing */
-       READS_DROPOUT = 16,   /* dropout */
-       READS_DROP_PATH = 32, /* drop_path */
-       READS_POSITIVES = 64  /* positives */
+/* What a learner may read of struct loss_options, beyond the objectives.  Dropout and drop path act
+ * where a gradient flows back through them: not in a part that is frozen, with nothing before it
+ * that learns. */
+enum {
+    READS_MOMENTUM = 1,   /* teacher, alpha */
+    READS_QUEUE = 2,      /* queue */
+    READS_NEGATIVES = 4,  /* easy */
+    READS_SMOOTHING = 8,  /* smoothing */
+    READS_DROPOUT = 16,   /* dropout */
+    READS_DROP_PATH = 32, /* drop_path */
+    READS_POSITIVES = 64  /* positives */
 };
 struct learning_texts {
     int context;        /* most ids of a text; 0: as when the model is used */

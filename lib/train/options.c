@@ -330,8 +330,9 @@ int training_check_reads(const struct training *t, unsigned reads, const char *a
         const struct training_option *o = &table[i];
 
         if (o->reads && !(o->reads & reads) && is_given(t, o))
-            return fail("--%s: %s does not use it with --objective=%s", o->name, about,
-                        t->learn.objective);
+            return fail("--%s: %s does not use it with --objective=%s%s%s", o->name, about,
+                        t->learn.objective, t->learn.freeze.count ? " and --freeze=" : "",
+                        t->learn.freeze.count ? t->learn.freeze.items[0] : "");
     }
     return 0;
 }

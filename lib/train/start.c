@@ -142,7 +142,7 @@ static int check_objectives(struct run *r)
     return lacking ? -1 : 0;
 }
 
-/* Nothing is asked for that would do nothing. */
+/* Nothing is asked for that would do nothing.  Behind freeze(). */
 static int check_reads(const struct run *r)
 {
     const struct learner *l = r->model->family->learn;
@@ -286,5 +286,5 @@ int run_open_data(struct run *r)
 
 int run_open_model(struct run *r)
 {
-    return open_model(r) || check_objectives(r) || check_reads(r) || freeze(r) ? -1 : 0;
+    return open_model(r) || check_objectives(r) || freeze(r) || check_reads(r) ? -1 : 0;
 }

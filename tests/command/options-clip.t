@@ -11,7 +11,7 @@ for VLM_MODEL in "$golden/clip/hf-vit" "$golden/siglip/hf"; do
     mode vlm-embed --features
     mode vlm-embed --npy made
     mode vlm-sim
-    mode vlm-sim --query 'A red;dog!'
+    mode vlm-sim --query 'A red;dog_&amp;!'
     mode vlm-sim --labels lines
     mode vlm-sim --near-duplicates 0.5
     refuses vlm-itm

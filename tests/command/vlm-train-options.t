@@ -84,6 +84,7 @@ verbose
 model none
 END_OF_VALUES
 cat own common >values
+echo dropout 0.3 >through # the image tower learns through it
 mkdir there
 
 # Not seen in what is written: what needs a picture with EXIF, speed and memory, a processor's AMX, and what ends before the first pair.
@@ -129,6 +130,16 @@ every own "-m $golden/albef/pretrain.pth --objective itc,itm,mlm"
 every own '-m blip --objective itc,itm,lm'
 every own "-m $golden/blip2/stage1/blip2_pretrained.pth --objective itc,itm,itg"
 every own "-m $golden/blip2/hf-opt --objective lm"
+
+# what is left out by chance is left out where a gradient passes
+refused() { # OPTION VALUE FAMILY'S OPTIONS
+    family=$3
+    is "$(outcome "$1=$2" | cut -c 1) $(grep -c -e "$1: .* does not use it" .err)" '3 1' "$1 is refused with $3"
+}
+refused --dropout 0.3 "-m $golden/albef/pretrain.pth --objective itc --freeze encoder."
+refused --dropout 0.3 "-m $golden/blip2/hf-opt --objective lm --freeze qformer."
+refused --drop-path 0.9 "-m $golden/clip/hf-vit --objective itc --freeze vision."
+every through "-m $golden/albef/pretrain.pth --objective itm --freeze encoder."
 
 is "$(vlm-train --list-options | cut -f 1 | sed 's/--//' | while read -r option; do
     grep -q "^$option\( \|\$\)" values || case " $exempt " in *" $option "*) ;; *) echo "$option" ;; esac

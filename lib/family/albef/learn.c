@@ -31,8 +31,10 @@ static unsigned objectives(const struct model *m)
 
 static unsigned reads(const struct model *m, unsigned what)
 {
-    (void)m;
-    return READS_DROPOUT | READS_DROP_PATH |
+    bool image = model_learns(m, "vision."), fused = what & ~(unsigned)OBJECTIVE_ITC;
+
+    return (model_learns(m, "encoder.") || (fused && image) ? READS_DROPOUT : 0) |
+           (image ? READS_DROP_PATH : 0) |
            (what & OBJECTIVE_ITC ? READS_POSITIVES | READS_MOMENTUM | READS_QUEUE : 0) |
            (what & OBJECTIVE_MLM ? READS_MOMENTUM : 0) |
            (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0);

@@ -30,8 +30,12 @@ static unsigned objectives(const struct model *m)
 
 static unsigned reads(const struct model *m, unsigned what)
 {
-    (void)m;
-    return READS_DROPOUT | READS_DROP_PATH |
+    bool image = model_learns(m, "vision."), fused = what & ~(unsigned)OBJECTIVE_ITC;
+    bool encoder = what & (OBJECTIVE_ITC | OBJECTIVE_ITM) && model_learns(m, "encoder.");
+    bool decoder = what & OBJECTIVE_LM && model_learns(m, "decoder.");
+
+    return (encoder || decoder || (fused && image) ? READS_DROPOUT : 0) |
+           (image ? READS_DROP_PATH : 0) |
            (what & OBJECTIVE_ITC ? READS_POSITIVES | READS_MOMENTUM | READS_QUEUE : 0) |
            (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
            (what & OBJECTIVE_LM ? READS_SMOOTHING : 0);

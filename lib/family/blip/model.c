@@ -141,7 +141,7 @@ static int open(struct model *m)
         is_hf(m) ? model_is_original(m) : !m->wanted.compat || strcmp(m->wanted.compat, "hf");
 
     m->self = b;
-    m->wanted.has_traditions = true;
+    m->compat = ~0u;
     if (configure(m, &c))
         return fail_in(m->path);
     if (m->wanted.compat && (original || !is_hf(m)))

@@ -33,8 +33,8 @@ static unsigned objectives(const struct model *m)
 /* The image tower does not learn, so none of its layers are passed by. */
 static unsigned reads(const struct model *m, unsigned what)
 {
-    (void)m;
-    return READS_DROPOUT | (what & OBJECTIVE_ITC ? READS_POSITIVES : 0) |
+    return (model_learns(m, "qformer.") ? READS_DROPOUT : 0) |
+           (what & OBJECTIVE_ITC ? READS_POSITIVES : 0) |
            (what & OBJECTIVE_ITM ? READS_NEGATIVES : 0) |
            (what & OBJECTIVE_ITG ? READS_SMOOTHING : 0);
 }

@@ -148,7 +148,7 @@ static int open(struct model *m)
     bool original, tuned;
 
     m->self = b;
-    m->wanted.has_traditions = true;
+    m->compat = is_hf(m) ? ~0u : ~(unsigned)VLM_FEATURES; /* of a file neither looks another way */
     if (configure(m, &c))
         return fail_in(m->path);
     original =

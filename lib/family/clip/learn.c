@@ -20,7 +20,8 @@ static unsigned reads(const struct model *m, unsigned what)
     bool resnet = ((const struct clip *)m->self)->config.is_resnet;
 
     (void)what;
-    return READS_POSITIVES | (resnet ? 0 : READS_MOMENTUM | READS_QUEUE | READS_DROP_PATH);
+    return READS_POSITIVES | (resnet ? 0 : READS_MOMENTUM | READS_QUEUE) |
+           (!resnet && model_learns(m, "vision.") ? READS_DROP_PATH : 0);
 }
 
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)

@@ -185,7 +185,7 @@ static int open(struct model *m)
     struct clip_config c;
 
     m->self = clip;
-    m->wanted.has_traditions = m->config && !m->open_clip;
+    m->compat = m->config && !m->open_clip ? ~0u : 0;
     if (configure(m, &c))
         return fail_in(m->path);
     leave_out_absent(m, &c);

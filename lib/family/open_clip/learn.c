@@ -23,7 +23,8 @@ static unsigned reads(const struct model *m, unsigned what)
 
     (void)what;
     return (c->sigmoid ? 0 : READS_POSITIVES) |
-           (image_trunks[c->image.kind]->transforms ? READS_DROP_PATH : 0);
+           (image_trunks[c->image.kind]->transforms && model_learns(m, "vision.") ? READS_DROP_PATH
+                                                                                  : 0);
 }
 
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)

@@ -17,9 +17,8 @@ static unsigned objectives(const struct model *m)
 
 static unsigned reads(const struct model *m, unsigned what)
 {
-    (void)m;
     (void)what;
-    return READS_DROP_PATH;
+    return model_learns(m, "vision.") ? READS_DROP_PATH : 0;
 }
 
 static int learn(struct tape *t, struct model *m, const struct pairs *p,

@@ -89,7 +89,7 @@ static int open(struct model *m)
 
     m->self = s;
     m->layout = m->config ? &siglip_layout_hf : &siglip_layout_big_vision;
-    m->wanted.has_traditions = m->config;
+    m->compat = m->config ? VLM_EMBED_TEXT : 0;
     m->reading.kind = &tokenizer_kind_siglip;
     if ((m->config ? siglip_config_hf(m->config, &c) : siglip_config_big_vision(m->weights, &c)) ||
         (c.has_vision && prepare_images(m, &c)))
