@@ -13,7 +13,7 @@ for VLM_MODEL in "$golden/clip/hf-vit" "$golden/siglip/hf"; do
     mode vlm-sim
     mode vlm-sim --query 'A red;dog_&amp;!'
     mode vlm-sim --labels lines
-    mode vlm-sim --near-duplicates 0.5
+    mode vlm-sim --near-duplicates -0.9
     refuses vlm-itm
     refuses vlm-caption
 done

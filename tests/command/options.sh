@@ -19,11 +19,11 @@ printf '%s\n' 'A red;dog_&amp;!' 'two cats' 'a blue tree' 'dog' >lines
 printf '%s\n' 'blue cats' 'a red car' >more
 printf '%s\n' '{"id":2,"keep":false}' '{"id":3,"keep":true}' >decided
 sed 's/^[a-z][a-z]*$/&q/' "$golden/blip/vocab.txt" >vocab.txt
-printf '%s\n' '{"id":1,"image":"a.ppm","text":"A red_pet, dog&amp;cat! [MASK]","alt":"two cats","also":"b.ppm","x":1,"itm":0.4,"itm.alt":0.1,"caption":"cats","itm.caption":0.6}' \
+printf '%s\n' '{"id":1,"image":"a.ppm","text":"A red_pet, dog&amp;cat𫠠! [MASK]","alt":"two cats","also":"b.ppm","x":1,"itm":0.4,"itm.alt":0.1,"caption":"cats","itm.caption":0.6}' \
     '{"id":2,"image":"b.ppm","text":"a blue tree [MASK]","alt":"A dog!","also":"a.ppm","x":2,"itm":0.9,"caption":"cats","itm.caption":0.8}' \
     '{"id":3,"image":"none.ppm","text":"a dog [MASK]","alt":"a dog","also":"a.ppm","x":3,"itm":0.8}' \
     '{"id":4,"error":{"stage":"read","code":"io","message":"m"},"image":"a.ppm","text":"a dog [MASK]","alt":"a dog","also":"a.ppm","x":4,"itm":0.7}' \
-    '{"id":5,"text":"Cats;TREES_&amp;! [MASK]","alt":"a blue dog","also":"b.ppm","x":5,"itm":0.2}' \
+    '{"id":5,"text":"Cats;TREES𫠠_&amp;! [MASK]","alt":"a blue dog","also":"b.ppm","x":5,"itm":0.2}' \
     '{"id":6,"image":"../other/b.ppm","text":"a;tree [MASK]","alt":"cats","also":"b.ppm","x":6,"itm":0.6}' \
     '{"id":7,"image":"rgba.png","text":"a dog and [MASK]","alt":"cats","also":"b.ppm","x":7,"itm":0.3}' \
     '{"id":8,"image":"turned.png","text":"[MASK] cats","alt":"cats","also":"a.ppm","x":8,"itm":0.5}' \
