@@ -34,8 +34,8 @@ static struct option_list answer_list;
 static const struct option_spec options[] = {
     OPTION_LONG('n', "number", "N", &sequences, 1, 1000, "write N captions, as `captions`",
                 .standard = "1"),
-    OPTION_LONG(0, "beam", "N", &beams, 1, 100, "search with N beams; 1 is greedy",
-                .standard = "3, BLIP-2's language models 5", .without = "sample fill-mask answers"),
+    OPTION_LONG(0, "beam", "N", &beams, 1, 100, "search with N beams, or draw among theirs",
+                .standard = "3, BLIP-2's language models 5", .without = "fill-mask answers"),
     OPTION_FLAG('s', "sample", &sample, "draw words by chance instead of searching",
                 .without = "fill-mask answers"),
     OPTION_FLOAT(0, "top-p", "P", &top_p, 0, 1, "draw from the likeliest P of the words",
@@ -51,7 +51,7 @@ static const struct option_spec options[] = {
                 "write at most N tokens, the prompt's among them", .without = "fill-mask answers"),
     OPTION_FLOAT(0, "length-penalty", "X", &length_penalty, -100, 100,
                  "favour long captions above 0 when searching with beams", .standard = "1",
-                 .without = "sample fill-mask answers"),
+                 .without = "fill-mask answers"),
     OPTION_FLOAT(0, "repetition-penalty", "X", &repetition_penalty, 0.01, 100,
                  "discourage words that were written, above 1", .without = "fill-mask answers"),
     OPTION_STRING('p', "prompt", "TEXT", &prompt, "continue TEXT, which is cut off the caption",
@@ -159,8 +159,8 @@ static int begin(void)
     if (vlm_abilities(model) & VLM_ANSWER && !prompt && !prompt_field)
         options_mistake("%s answers questions: --prompt or --prompt-field asks one",
                         vlm_describe(model));
-    if (!sample && sequences > (beams ? beams : 3) && beams)
-        options_mistake("-n %ld needs at least as many --beam, or --sample", sequences);
+    if (beams && sequences > beams && !(sample && beams == 1))
+        options_mistake("-n %ld needs at least as many --beam, or --sample with one", sequences);
     return answers_path ? read_answers() : vlm_check_writing(model, &how);
 }
 

@@ -179,9 +179,9 @@ int vlm_sprites(const struct vlm_bytes *thumbnails, int count, int across, int s
 /* --- write.c: captions and answers --- */
 
 struct vlm_writing {            /* 0: the model's own value, except where said */
-    int beams;                  /* 1: greedy */
+    int beams;                  /* 1: greedy, or each sample by itself */
     int sequences;              /* texts an image; 0: 1 */
-    bool sample;                /* draw words instead of searching for the best text */
+    bool sample;                /* draw words; of more beams than one, among all that go on */
     double top_p;               /* 1: off */
     int top_k;                  /* 0: off; -1: the model's own */
     double temperature;         /* logits are divided by it */

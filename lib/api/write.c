@@ -23,8 +23,11 @@ static struct decoding rules_of(const struct model *m, const struct vlm_writing 
 
     d.sample = how->sample;
     d.sequences = how->sequences > 0 ? how->sequences : 1;
-    d.beams = how->beams > 0 ? how->beams : d.beams;
-    if (!d.sample && d.sequences > d.beams)
+    if (d.sample)
+        d.beams = m->writing.sampling_beams > 0 ? m->writing.sampling_beams : 1;
+    if (how->beams > 0)
+        d.beams = how->beams;
+    if ((!d.sample || d.beams > 1) && d.sequences > d.beams)
         d.beams = d.sequences;
     d.top_p = how->top_p > 0 ? how->top_p : d.top_p;
     d.top_k = how->top_k >= 0 ? how->top_k : d.top_k;
@@ -108,6 +111,8 @@ int vlm_check_writing(const struct vlm *v, const struct vlm_writing *how)
 
     if (vlm_require(v, VLM_CAPTION))
         return -1;
+    if (d.beams == 1 && !isnan(how->length_penalty))
+        return fail_as("unsupported", "a length penalty acts between beams, and there is one");
     if (d.min_length > d.max_length)
         return fail("at least %d tokens, and at most %d", d.min_length, d.max_length);
     if (w->positions && d.max_length > w->positions)

@@ -123,6 +123,7 @@ struct text_side { /* how texts come in */
 struct writing {             /* how texts are written */
     struct decoding rules;   /* unless the user says otherwise */
     double sampling_penalty; /* repetition penalty when sampling */
+    int sampling_beams;      /* whose continuations a sample is drawn from; 0: 1 */
     const char *prompt;      /* that captions begin with; it is cut off */
     bool answers;            /* a prompt is a question, and what is written its answer */
     bool prompt_apart;       /* a prompt is read whole, and what is written begins anew */

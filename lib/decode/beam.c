@@ -11,6 +11,10 @@
  *     4.36      new ids and the end              best candidate / (new ids)^lp
  *     4.50      the same                         best running beam / (new ids)^lp
  *
+ * When beams are drawn, the 2 x beams are: one after the other, by the chances that their sums
+ * have, and then ranked by those.  To 4.29 temperature, top-k and top-p see the sums and the first
+ * step has `beams` equal rows; later versions warp a row's own scores and begin with one row.
+ *
  * Source: huggingface/transformers generation/beam_search.py (4.15, 4.33, 4.40) and
  * generation/utils.py (4.57).
  */
@@ -18,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "base/random.h"
 #include "decode/decode.h"
 
 enum { BLOCK = 128 };                     /* scores looked over at once */
@@ -47,6 +52,7 @@ struct beam_search {
     struct row *rows, *next;
     struct finished *held; /* best first; at most `beams`, one more while one is let in */
     bool improving;        /* 4.50 */
+    struct random random;
 };
 
 static void row_set(struct row *to, const struct row *from, int token)
@@ -58,16 +64,17 @@ static void row_set(struct row *to, const struct row *from, int token)
 }
 
 /* It starts with one beam, the prompt: the first step fills the others from its continuations. */
-struct beam_search *beam_new(const struct decoding *d, const int *prompt, int count)
+struct beam_search *beam_new(const struct decoding *d, const struct prompt *p)
 {
     struct beam_search *b = xalloc(1, sizeof *b);
     size_t room = (size_t)d->max_length + 1, beams = (size_t)d->beams;
 
     *b = (struct beam_search){ .rules = d,
-                               .prompt = count,
-                               .uncounted = d->counts_prompt ? 0 : count,
+                               .prompt = p->count,
+                               .uncounted = d->counts_prompt ? 0 : p->count,
                                .running = 1,
-                               .improving = true };
+                               .improving = true,
+                               .random = { .state = p->seed } };
     b->rows = xalloc(beams, sizeof *b->rows);
     b->next = xalloc(beams, sizeof *b->next);
     b->held = xalloc(beams + 1, sizeof *b->held);
@@ -78,8 +85,8 @@ struct beam_search *beam_new(const struct decoding *d, const int *prompt, int co
             b->next[i].ids = xalloc(room, sizeof(int));
         }
     }
-    memcpy(b->rows[0].ids, prompt, (size_t)count * sizeof *prompt);
-    b->rows[0].count = count;
+    memcpy(b->rows[0].ids, p->ids, (size_t)p->count * sizeof *p->ids);
+    b->rows[0].count = p->count;
     return b;
 }
 
@@ -134,6 +141,94 @@ static int candidates(const struct beam_search *b, const float *scores, int voca
             }
         }
     }
+    return count;
+}
+
+static double uniform(struct beam_search *b)
+{
+    const struct decoding *d = b->rules;
+
+    return d->draw ? d->draw(d->draw_from) : random_uniform(&b->random);
+}
+
+/* What the running beams may go on with, each with its sum; of a row at least two stay, so that
+ * one does not end the text.  The first step of old versions has the prompt `beams` times.  Returns
+ * how many there are; *out is to be freed. */
+static int warped(const struct beam_search *b, float *scores, int vocabulary,
+                  struct candidate **out)
+{
+    const struct decoding *d = b->rules;
+    bool sums = d->version <= BEAM_4_29; /* what is warped */
+    int copies = sums && b->rows[0].count == b->prompt ? d->beams : 1, count = 0, once;
+    struct candidate *list = NULL;
+
+    for (int beam = 0; beam < b->running; beam++, scores += vocabulary) {
+        const struct scoring s = { .rules = d, .vocabulary = vocabulary, .scores = scores };
+        float sum = (float)b->rows[beam].score;
+
+        for (int i = 0; sums && i < vocabulary; i++)
+            scores[i] += sum;
+        scores_warp(&s, 2);
+        for (int i = 0; i < vocabulary; i++) {
+            if (scores[i] == -INFINITY)
+                continue;
+            if (!(count & (count - 1)))
+                list = xresize(list, count ? 2 * (size_t)count : 1, sizeof *list);
+            list[count++] = (struct candidate){ scores[i] + (sums ? 0 : sum), beam, i };
+        }
+    }
+    once = count;
+    list = xresize(list, (size_t)once * (size_t)copies, sizeof *list);
+    for (; count < once * copies; count++)
+        list[count] = list[count - once];
+    *out = list;
+    return count;
+}
+
+/* Where a share of [0, 1) falls among what is left, or the best that is left if no chance is. */
+static int draw(const struct candidate *from, const double *chance, int count, double u)
+{
+    double sum = 0;
+    int last = -1;
+
+    for (int i = 0; i < count; i++)
+        sum += chance[i] > 0 ? chance[i] : 0;
+    u *= sum;
+    for (int i = 0; i < count; i++) {
+        if (chance[i] > 0) {
+            last = i;
+            if (u < chance[i])
+                break;
+            u -= chance[i];
+        }
+    }
+    for (int i = 0; sum <= 0 && i < count; i++)
+        if (chance[i] == 0 && (last < 0 || from[i].score > from[last].score))
+            last = i;
+    return last;
+}
+
+/* Draws `wanted` of the continuations, none twice; ranked by their sums. */
+static int drawn(struct beam_search *b, float *scores, int vocabulary, struct candidate *list,
+                 int wanted)
+{
+    struct candidate *from;
+    int left = warped(b, scores, vocabulary, &from), count = 0;
+    double *chance = xresize(NULL, (size_t)left, sizeof *chance);
+    float largest = -INFINITY;
+
+    for (int i = 0; i < left; i++)
+        largest = from[i].score > largest ? from[i].score : largest;
+    for (int i = 0; i < left; i++)
+        chance[i] = exp((double)from[i].score - largest);
+    while (count < wanted && count < left) {
+        int one = draw(from, chance, left, uniform(b));
+
+        chance[one] = -1; /* gone */
+        count = let_in(list, count, wanted, from[one]);
+    }
+    free(chance);
+    free(from);
     return count;
 }
 
@@ -283,14 +378,15 @@ static bool advance_vectorised(struct beam_search *b, const struct candidate *li
     return b->improving && !(b->full == d->beams && d->early == EARLY_TRUE);
 }
 
-bool beam_advance(struct beam_search *b, const float *scores, const float *raw, int vocabulary,
+bool beam_advance(struct beam_search *b, float *scores, const float *raw, int vocabulary,
                   struct beam_step *next)
 {
     int wanted = 2 * b->rules->beams, count;
     struct candidate *list = xalloc((size_t)wanted, sizeof *list);
     bool more;
 
-    count = candidates(b, scores, vocabulary, list, wanted);
+    count = b->rules->sample ? drawn(b, scores, vocabulary, list, wanted)
+                             : candidates(b, scores, vocabulary, list, wanted);
     if (b->rules->version == BEAM_4_50)
         more = advance_vectorised(b, list, count, raw, vocabulary, next);
     else

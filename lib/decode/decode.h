@@ -30,11 +30,11 @@ enum beam_version {            /* the transformers versions that a beam search f
 enum early_stopping { EARLY_FALSE, EARLY_TRUE, EARLY_NEVER };
 
 struct decoding {
-    int beams;     /* 1: greedy, or sampling */
-    int sequences; /* results an item: at most `beams`, or any number when sampling */
-    bool sample;
-    double top_p; /* 1: off */
-    int top_k;    /* 0: off */
+    int beams;     /* 1: greedy, or each text drawn by itself */
+    int sequences; /* results an item: at most `beams` if those are more than 1 */
+    bool sample;   /* draw; with more beams than one, among the continuations of all of them */
+    double top_p;  /* 1: off */
+    int top_k;     /* 0: off */
     double temperature, repetition_penalty, length_penalty;
     int min_length, max_length; /* of all ids, the prompt's among them */
     int positions;              /* places that the model has; 0: no limit */
@@ -72,8 +72,8 @@ struct hypothesis {
     double logprob; /* mean log-probability of the model's tokens, the end token's among them */
 };
 
-/* Fills out[item * sequences + k], best first.  Item i uses the cache rows from i * max(beams,
- * sequences when sampling) on.  -1 after fail() for a prompt that leaves no room. */
+/* Fills out[item * sequences + k], best first.  Item i uses the cache rows from i * decode_rows on.
+ * -1 after fail() for a prompt that leaves no room. */
 int decode(const struct language_model *m, const struct decoding *d, const struct prompt *prompts,
            int items, struct hypothesis *out);
 int decode_rows(const struct decoding *d); /* cache rows an item */
@@ -93,7 +93,9 @@ void scores_log_softmax(float *scores, int count);
 float scores_largest(const float *scores, int count); /* -INFINITY of none */
 int scores_best(const float *scores, int count);      /* of equals the first */
 void scores_process(const struct scoring *s);         /* repetition penalty, minimum length */
-/* Draws an id by temperature, top-k, top-p and the uniform number u; scores are used up. */
+/* Temperature, then top-k, then top-p: what falls out scores -INFINITY; the best `least` stay. */
+void scores_warp(const struct scoring *s, int least);
+/* Draws an id so, by the uniform number u; scores are used up. */
 int scores_draw(const struct scoring *s, double u);
 
 /* beam.c - one item's beams */
@@ -101,10 +103,10 @@ struct beam_search;
 struct beam_step { /* how the running beams of an item go on */
     int parent, token;
 };
-struct beam_search *beam_new(const struct decoding *d, const int *prompt, int count);
-/* scores, raw: [running, vocabulary] processed and plain log-probabilities of the running beams.
- * Fills next[beams]; false when the item is done. */
-bool beam_advance(struct beam_search *b, const float *scores, const float *raw, int vocabulary,
+struct beam_search *beam_new(const struct decoding *d, const struct prompt *p);
+/* scores, raw: [running, vocabulary] processed and plain log-probabilities of the running beams;
+ * the scores are used up when beams are drawn.  Fills next[beams]; false when the item is done. */
+bool beam_advance(struct beam_search *b, float *scores, const float *raw, int vocabulary,
                   struct beam_step *next);
 const int *beam_ids(const struct beam_search *b, int beam, int *count);
 int beam_running(const struct beam_search *b); /* 1 before the first step, then `beams` */

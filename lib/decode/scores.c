@@ -107,14 +107,15 @@ static void keep_top_k(float *scores, const struct ranked *order, int count, int
             scores[order[i].id] = -INFINITY;
 }
 
-/* Drops the least likely ids whose probabilities sum to no more than 1 - p; one always stays. */
-static void keep_top_p(float *scores, const struct ranked *order, int count, double top_p)
+/* Drops the least likely ids whose probabilities sum to no more than 1 - p; `least` always stay. */
+static void keep_top_p(float *scores, const struct ranked *order, int count, double top_p,
+                       int least)
 {
     double sum = 0, low = 0;
 
     for (int i = 0; i < count; i++)
         sum += exp((double)scores[order[i].id] - order[0].score);
-    for (int i = count - 1; i > 0; i--) {
+    for (int i = count - 1; i >= least; i--) {
         low += exp((double)scores[order[i].id] - order[0].score);
         if (low > (1 - top_p) * sum)
             break;
@@ -122,29 +123,40 @@ static void keep_top_p(float *scores, const struct ranked *order, int count, dou
     }
 }
 
-/* Inverts the distribution's sum at u: ids in order of their number, so equal u and scores give one
- * id on every machine. Temperature comes before top-k and top-p, as in transformers. */
-int scores_draw(const struct scoring *s, double u)
+/* Temperature comes before top-k and top-p, as in transformers. */
+void scores_warp(const struct scoring *s, int least)
 {
     const struct decoding *d = s->rules;
-    int n = s->vocabulary, id = 0, last = 0;
+    int n = s->vocabulary, k = d->top_k > least ? d->top_k : least;
     struct ranked *order = xalloc((size_t)n, sizeof *order);
-    double sum = 0;
 
-    for (id = 0; id < n; id++) {
+    for (int id = 0; id < n; id++) {
         s->scores[id] = s->scores[id] / (float)d->temperature;
         order[id] = (struct ranked){ s->scores[id], id };
     }
     qsort(order, (size_t)n, sizeof *order, by_score);
-    if (d->top_k > 0 && d->top_k < n)
-        keep_top_k(s->scores, order, n, d->top_k);
+    if (d->top_k > 0 && k < n)
+        keep_top_k(s->scores, order, n, k);
     if (d->top_p < 1)
-        keep_top_p(s->scores, order, n, d->top_p);
-    for (id = 0; id < n; id++)
-        sum += exp((double)s->scores[id] - order[0].score);
+        keep_top_p(s->scores, order, n, d->top_p, least);
+    free(order);
+}
+
+/* Inverts the distribution's sum at u: ids in order of their number, so equal u and scores give one
+ * id on every machine. */
+int scores_draw(const struct scoring *s, double u)
+{
+    int n = s->vocabulary, last = 0;
+    double sum = 0;
+    float largest;
+
+    scores_warp(s, 1);
+    largest = scores_largest(s->scores, n);
+    for (int id = 0; id < n; id++)
+        sum += exp((double)s->scores[id] - largest);
     u *= sum;
-    for (id = 0; id < n; id++) { /* the id in whose share of [0, sum) u falls */
-        double p = exp((double)s->scores[id] - order[0].score);
+    for (int id = 0; id < n; id++) { /* the id in whose share of [0, sum) u falls */
+        double p = exp((double)s->scores[id] - largest);
 
         if (p > 0)
             last = id;
@@ -152,6 +164,5 @@ int scores_draw(const struct scoring *s, double u)
             break;
         u -= p;
     }
-    free(order);
     return last;
 }

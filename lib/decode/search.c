@@ -47,7 +47,7 @@ struct pass {
 
 static bool searching(const struct decoding *d)
 {
-    return d->beams > 1 && !d->sample;
+    return d->beams > 1;
 }
 
 int decode_rows(const struct decoding *d)
@@ -66,7 +66,7 @@ static void item_start(struct item *item, const struct decoding *d, const struct
     for (int i = 0; i < rows; i++)
         item->lines[i].cache = row + i;
     if (searching(d)) {
-        item->beam = beam_new(d, p->ids, p->count);
+        item->beam = beam_new(d, p);
         return;
     }
     item->texts = xalloc((size_t)rows, sizeof *item->texts);
@@ -110,7 +110,7 @@ static void reorder(const struct language_model *m, struct line *lines,
 }
 
 /* Leaves plain log-probabilities in raw, and processed log-probabilities (beam search) or logits
- * (sampling) in scores. */
+ * (else) in scores. */
 static void score_row(const struct pass *p, const struct item *item, float *scores, float *raw,
                       const int *ids, int count)
 {
@@ -138,8 +138,7 @@ static void beam_score(void *pass, long row, int worker)
 }
 
 /* One step of beam search: choose, then give each surviving beam its parent's keys. */
-static void item_search(const struct pass *p, struct item *item, const float *scores,
-                        const float *raw)
+static void item_search(const struct pass *p, struct item *item, float *scores, const float *raw)
 {
     struct beam_step *next = xalloc((size_t)p->rows, sizeof *next);
     int before = beam_running(item->beam);

@@ -70,6 +70,12 @@ for kind in opt t5; do
     ok "$kind: a prompt changes it" test "$(vlm-caption -m "$speaker" --prompt 'Question: what is it? Answer:' q?.ppm | jq .logprob)" != \
         "$(vlm-caption -m "$speaker" q?.ppm | jq .logprob)"
     is "$(vlm-caption -m "$speaker" --beam 1 --max-length 4 q?.ppm | jq -s 'map(.caption|split(" ")|length <= 3)|all')" true "$kind: --max-length"
+    is "$(vlm-caption -m "$speaker" --sample --seed 3 q?.ppm)" "$(vlm-caption -m "$speaker" --sample --seed 3 --beam 5 q?.ppm)" \
+        "$kind: LAVIS samples with five beams"
+    ok "$kind: one beam draws otherwise" test "$(vlm-caption -m "$speaker" --sample --seed 3 q?.ppm)" != \
+        "$(vlm-caption -m "$speaker" --sample --seed 3 --beam 1 q?.ppm)"
+    is "$(vlm-caption -m "$blip2/hf-$kind" --sample --seed 3 q?.ppm)" \
+        "$(vlm-caption -m "$blip2/hf-$kind" --sample --seed 3 --beam 1 q?.ppm)" "$kind: Hugging Face samples with one"
     is "$(printf '%s\n' '{"image":"q1.ppm","p":"a photo of"}' '{"image":"q2.ppm","p":"Question: how many? Answer:"}' |
         vlm-caption -m "$speaker" --prompt-field p | jq .logprob)" \
         "$(vlm-caption -m "$speaker" --prompt 'a photo of' q1.ppm | jq .logprob; vlm-caption -m "$speaker" --prompt 'Question: how many? Answer:' q2.ppm | jq .logprob)" \

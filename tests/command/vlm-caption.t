@@ -20,6 +20,13 @@ caption -n 3 a.ppm >out
 is "$(jq -c '[(.captions|length),(.logprob|length),has("caption")]' out)" '[3,3,false]' '-n 3'
 is "$(jq -c '.captions|unique|length' out)" 3 '... three different ones'
 is "$(caption --beam 5 -n 2 a.ppm | jq '.captions|length')" 2 'two of five beams'
+is "$(vlm-caption -m "$blip/hf-caption" --sample --beam 4 -n 3 --seed 1 a.ppm | jq -c '[(.captions | length), (.logprob | . == (sort | reverse))]')" \
+    '[3,true]' '--sample with beams: the best first'
+ok 'another --seed draws others' test "$(vlm-caption -m "$blip/hf-caption" --sample --beam 4 --seed 1 a.ppm)" != \
+    "$(vlm-caption -m "$blip/hf-caption" --sample --beam 4 --seed 2 a.ppm)"
+status 2 '-n above the beams that are drawn' vlm-caption -m "$blip/hf-caption" --sample --beam 2 -n 3 a.ppm
+status 3 'a length penalty with one text drawn by itself' vlm-caption -m "$blip/hf-caption" --sample --length-penalty 2 a.ppm
+like "$(cat .err)" 'a length penalty acts between beams' '... says why'
 is "$(vlm-caption -m "$blip/hf-caption" --beam 4 -n 2 --length-penalty -40 a.ppm | jq -c .captions)" '["",""]' \
     'a length penalty that no text can bear leaves the prompt alone'
 status 2 'more captions than beams' vlm-caption -m "$blip/caption.pth" --beam 2 -n 3 a.ppm

@@ -3,6 +3,7 @@
  *
  * The toy's logits after a row are first[last id] + second[the one before]; see make_decode.py.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
@@ -53,7 +54,33 @@ static int read_ids(const cJSON *list, int *ids)
     return n;
 }
 
-/* One case: all prompts in one call; how many results differ. */
+/* Numbers spread over [0, 1) by the golden ratio, as make_decode.py has them. */
+static double spread_number(void *from)
+{
+    int *i = from;
+
+    return fmod(++*i * 0.6180339887498949, 1);
+}
+
+/* Prompts that search go in one call, those that draw one by one: each with numbers of its own. */
+static int decode_all(const struct language_model *m, struct decoding *d,
+                      const struct prompt *prompts, int items, struct hypothesis *out)
+{
+    int at, status = 0;
+
+    if (!d->sample)
+        return decode(m, d, prompts, items, out);
+    d->draw = spread_number;
+    d->draw_from = &at;
+    for (int i = 0; i < items && !status; i++) {
+        at = 0;
+        memset(toy.count, 0, sizeof toy.count);
+        status = decode(m, d, &prompts[i], 1, out + (size_t)i * (size_t)d->sequences);
+    }
+    return status;
+}
+
+/* One case; how many results differ. */
 static int differing(const cJSON *file, const cJSON *one, enum beam_version version)
 {
     static const struct language_model plain = { &toy, 40, feed, copy };
@@ -63,8 +90,10 @@ static int differing(const cJSON *file, const cJSON *one, enum beam_version vers
     struct decoding d = {
         .beams = (int)json_number(one, "beams", 1),
         .sequences = (int)json_number(one, "sequences", 1),
-        .top_p = 1,
-        .temperature = 1,
+        .sample = json_get(one, "top_p") != NULL,
+        .top_p = json_number(one, "top_p", 1),
+        .top_k = (int)json_number(one, "top_k", 0),
+        .temperature = json_number(one, "temperature", 1),
         .repetition_penalty = json_number(one, "repetition_penalty", 1),
         .length_penalty = json_number(one, "length_penalty", 1),
         .min_length = (int)json_number(one, "min_length", 0),
@@ -79,7 +108,7 @@ static int differing(const cJSON *file, const cJSON *one, enum beam_version vers
     for (int i = 0; i < items; i++)
         list[i] = (struct prompt){ .ids = ids[i],
                                    .count = read_ids(cJSON_GetArrayItem(prompts, i), ids[i]) };
-    if (decode(&plain, &d, list, items, out))
+    if (decode_all(&plain, &d, list, items, out))
         return -1;
     for (int i = 0; i < items * d.sequences; i++) {
         int n = read_ids(cJSON_GetArrayItem(results, i), wanted);
@@ -100,11 +129,12 @@ static void version_is(const char *path, enum beam_version version)
     cJSON_ArrayForEach(one, json_get(file, "cases"))
     {
         ok(differing(file, one, version) == 0,
-           "%s: %g beams, %g results, length penalty %g, %g to %g ids, repetition %g, early %d",
-           path + strlen("tests/golden/decode/"), json_number(one, "beams", 0),
-           json_number(one, "sequences", 0), json_number(one, "length_penalty", 0),
-           json_number(one, "min_length", 0), json_number(one, "max_length", 0),
-           json_number(one, "repetition_penalty", 0), json_bool(one, "early", false));
+           "%s: %s%g beams, %g results, length penalty %g, %g to %g ids, repetition %g, early %d",
+           path + strlen("tests/golden/decode/"), json_get(one, "top_p") ? "drawn from " : "",
+           json_number(one, "beams", 0), json_number(one, "sequences", 0),
+           json_number(one, "length_penalty", 0), json_number(one, "min_length", 0),
+           json_number(one, "max_length", 0), json_number(one, "repetition_penalty", 0),
+           json_bool(one, "early", false));
     }
     cJSON_Delete(file);
 }

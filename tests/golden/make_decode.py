@@ -100,7 +100,39 @@ CASES = [dict(beams=b, length_penalty=lp, min_length=mi, max_length=ma, repetiti
              (3, 1.0, 0, 20, 1.0, False), (3, 1.0, 5, 20, 1.0, False), (3, 1.0, 10, 30, 1.1, False),
              (2, 0.0, 0, 12, 1.0, False), (5, 2.0, 0, 16, 1.0, False), (4, -1.0, 6, 16, 1.5, False),
              (3, 1.0, 0, 20, 1.0, True), (5, 0.6, 4, 9, 1.0, True), (4, 1.0, 0, 7, 1.0, False)]]
+# beams that are drawn: the numbers behind torch.multinomial are DRAWS, from the start for each prompt
+SAMPLED = [dict(beams=b, top_p=p, top_k=k, temperature=t, length_penalty=lp, min_length=mi, max_length=ma,
+                repetition_penalty=rp, early=e)
+           for b, p, k, t, lp, mi, ma, rp, e in [
+               (5, 0.9, 50, 1.0, 1.0, 1, 20, 1.0, False), (3, 1.0, 0, 1.0, 1.0, 0, 12, 1.0, False),
+               (2, 0.5, 5, 0.7, 2.0, 6, 14, 1.2, False), (4, 0.9, 1, 1.5, -1.0, 0, 9, 1.0, True),
+               (5, 0.01, 50, 0.3, 1.0, 8, 16, 1.0, False)]]
+DRAWS = [(i * 0.6180339887498949) % 1 for i in range(1, 401)]
 PROMPTS = [[1, a, b] for a, b in [(4, 5), (6, 7), (8, 9), (10, 31), (12, 13), (14, 35), (39, 17), (18, 19)]]
+
+
+def numbers_behind_multinomial():
+    """Draws without replacement by inverse distribution over the ids in their order.  When no chance
+    is left, ids of none follow, as torch has it, and use up no number."""
+    import torch
+    at = [0]
+    def multinomial(p, num_samples=1, **k):
+        out = []
+        for row in p:
+            row, ids = row.double().clone(), []
+            for _ in range(num_samples):
+                c = torch.cumsum(row, 0)
+                if not c[-1] > 0:
+                    ids.append(next(i for i in range(len(row)) if i not in ids))
+                    continue
+                u = torch.tensor(DRAWS[at[0]] * float(c[-1]), dtype=torch.double)
+                at[0] += 1
+                ids.append(int(torch.searchsorted(c, u, right=True)))
+                row[ids[-1]] = 0
+            out.append(ids)
+        return torch.tensor(out)
+    torch.multinomial = multinomial
+    return at
 
 
 def main():
@@ -114,24 +146,28 @@ def main():
         unpacked(sys.argv[2])
     import torch, transformers
     model, out = toy(), []
-    for case in CASES:
-        for returned in sorted({1, min(2, case["beams"])}):
-            rows = []
+    at = numbers_behind_multinomial()
+    for case in CASES + SAMPLED:
+        drawn = "top_p" in case
+        for returned in sorted({1, min(2, case["beams"])} if not drawn or era != "A" else {1}):
+            rows, used = [], []
             for prompt in PROMPTS:
+                at[0] = 0
                 with torch.no_grad():
                     y = model.generate(
-                        torch.tensor([prompt]), num_beams=case["beams"], do_sample=False,
+                        torch.tensor([prompt]), num_beams=case["beams"], do_sample=drawn,
                         num_return_sequences=returned, length_penalty=case["length_penalty"],
                         min_length=case["min_length"], max_length=case["max_length"],
                         repetition_penalty=case["repetition_penalty"], early_stopping=case["early"],
                         pad_token_id=PAD, eos_token_id=END,
+                        **{k: case[k] for k in ("top_p", "top_k", "temperature") if drawn},
                         **({"use_cache": False} if era != "A" else {}))
+                used.append(at[0])
                 for row in y.tolist():
                     text = row[len(prompt):]
                     cut = [i for i, t in enumerate(text) if t in (END, PAD)]
-                    ended = bool(cut) and text[cut[0]] == END
                     rows.append(row[:len(prompt) + (cut[0] if cut else len(text))])
-            out.append(dict(case, sequences=returned, results=rows))
+            out.append(dict(case, sequences=returned, results=rows, **({"draws": max(used)} if drawn else {})))
     json.dump({"transformers": transformers.__version__, "prompts": PROMPTS, "end": END, "cases": out},
               open(os.path.join(HERE, "decode", f"era_{era}.json"), "w"), separators=(",", ":"))
     print(era, transformers.__version__, sum(len(c["results"]) for c in out), "results")

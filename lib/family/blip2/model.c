@@ -65,6 +65,7 @@ static void set_writing(struct model *m, const struct blip2_config *c, bool orig
     if (original && c->language == LANGUAGE_T5)
         m->writing.rules.max_length++; /* new ones, behind <pad> */
     m->writing.sampling_penalty = 1;
+    m->writing.sampling_beams = original && c->language ? 5 : 1;
     m->writing.prompt = tuned ? "a photo of" : "";
     m->writing.begin = c->begin;
     m->writing.positions = c->language == LANGUAGE_OPT ? (int)c->opt.positions - c->qformer.queries
