@@ -76,36 +76,40 @@ static void free_names(char **names, int columns)
 }
 
 /* The names in a header; 0: it is none, such as one of several lines that a carriage return alone
- * ends.  twice: a name is. */
-static int read_header(struct span line, char separator, char ***names, bool *twice)
+ * ends.  *why: what is wrong with it, or NULL. */
+static int read_header(struct span line, char separator, char ***names, const char **why)
 {
     const char *at = line.data, *end = at + line.size;
     struct buffer cell = { 0 };
-    bool good = true;
+    const char *bad = NULL;
     int count = 0;
 
     *names = NULL;
-    *twice = false;
+    *why = NULL;
     if (line.size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
         at += 3; /* a byte order mark, as Excel writes it */
     for (;; at++) {
         at = take_cell(&cell, at, end, separator);
         if (!cell.size)
             buffer_printf(&cell, "Unnamed: %d", count);
-        good = count < COLUMNS && !memchr(cell.data, 0, cell.size) &&
-               !memchr(cell.data, '\r', cell.size);
-        if (!good)
+        if (memchr(cell.data, 0, cell.size) || memchr(cell.data, '\r', cell.size))
+            bad = "its first row is not one line of names";
+        else if (count == COLUMNS)
+            *why = "it has more columns than a thousand";
+        if (bad || count == COLUMNS)
             break;
-        for (int i = 0; i < count; i++)
-            *twice |= !strcmp((*names)[i], cell.data);
+        for (int i = 0; i < count && !*why; i++)
+            if (!strcmp((*names)[i], cell.data))
+                *why = "two columns have the same name";
         *names = xresize(*names, (size_t)count + 1, sizeof **names);
         (*names)[count++] = xmemdup(cell.data, cell.size);
         if (at == end)
             break;
     }
     buffer_free(&cell);
-    if (good)
+    if (!bad)
         return count;
+    *why = bad;
     free_names(*names, count);
     *names = NULL;
     return 0;
@@ -185,9 +189,9 @@ static struct record *row_record(struct stream_source *s, const struct table *t,
 }
 
 /* In columns such as text and caption a cell "42" is a text. */
-static void set_header(struct table *t, struct span row, char separator, bool *twice)
+static void set_header(struct table *t, struct span row, char separator, const char **why)
 {
-    t->columns = read_header(row, separator, &t->names, twice);
+    t->columns = read_header(row, separator, &t->names, why);
     t->spelt = xalloc((size_t)t->columns + 1, sizeof *t->spelt);
     for (int i = 0; i < t->columns; i++)
         t->spelt[i] = field_is_text(t->names[i]);
@@ -195,15 +199,9 @@ static void set_header(struct table *t, struct span row, char separator, bool *t
 
 /* -1 after fail(): the row that was read is no header. */
 static int header_fails(const struct stream_source *s, const struct table *t, char separator,
-                        bool twice)
+                        const char *why)
 {
-    const char *why = NULL;
-
-    if (!t->columns)
-        why = "its first row is not one line of names, a thousand at most";
-    else if (twice)
-        why = "two columns have the same name";
-    else if (t->columns == 1 && strpbrk(t->names[0], ",;|\t"))
+    if (!why && t->columns == 1 && strpbrk(t->names[0], ",;|\t"))
         why = separator == ',' ? "commas do not part its columns" : "tabs do not part its columns";
     return why ? fail_as("unknown_format", "%s: no table: %s", s->name, why) : 0;
 }
@@ -213,7 +211,7 @@ static int header_fails(const struct stream_source *s, const struct table *t, ch
 static struct record *next_row(struct stream_source *s, char separator)
 {
     struct table *t = s->state = s->state ? s->state : xalloc(1, sizeof *t);
-    bool twice = false;
+    const char *wrong = NULL; /* with the header */
 
     for (;;) {
         const char *end = row_end(s, t, separator);
@@ -241,10 +239,10 @@ static struct record *next_row(struct stream_source *s, char separator)
         if (t->columns && row.size)
             r = row_record(s, t, row, separator);
         else if (!t->columns && row.size)
-            set_header(t, row, separator, &twice);
+            set_header(t, row, separator, &wrong);
         if (r)
             return r;
-        if (row.size && header_fails(s, t, separator, twice)) {
+        if (row.size && header_fails(s, t, separator, wrong)) {
             s->failed = 4;
             return NULL;
         }
@@ -281,8 +279,8 @@ static void close_table(struct stream_source *s)
 bool head_is_table(const struct stream_source *s, char separator)
 {
     char **names;
-    bool twice;
-    int columns = head_is_text(s, false) ? read_header(head_line(s), separator, &names, &twice) : 0;
+    const char *why;
+    int columns = head_is_text(s, false) ? read_header(head_line(s), separator, &names, &why) : 0;
     bool is_one = columns > 1 && count_known(names, columns);
 
     if (columns)

@@ -183,6 +183,18 @@ static struct record *no_file(struct reader *r, const char *path, int error)
     return record;
 }
 
+/* What a text is told whose format its first bytes do not tell; its name may. */
+static const char *unknown_text(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+
+    if (ending && !strcasecmp(ending, ".csv"))
+        return "a table without a column that vlm-stream(5) names; it needs --from=csv";
+    if (ending && !strcasecmp(ending, ".tsv"))
+        return "a table without a column that vlm-stream(5) names; it needs --from=tsv";
+    return "a text without records; as a list of names it needs --from=names";
+}
+
 /* An operand that is neither records nor a picture that is known. */
 static struct record *unknown(struct reader *r, struct stream_source *s)
 {
@@ -190,9 +202,8 @@ static struct record *unknown(struct reader *r, struct stream_source *s)
 
     r->was_refused = true;
     if (!kind)
-        kind = head_is_text(s, false)
-                   ? "a text without records; as a list of names it needs --from=names"
-                   : "neither records nor an image in a known format";
+        kind = head_is_text(s, false) ? unknown_text(s->path)
+                                      : "neither records nor an image in a known format";
     return unreadable(s->path, s->size ? "unknown_format" : "empty", kind);
 }
 

@@ -71,6 +71,10 @@ single() { # FILE WORDS CODE
 }
 printf 'some words\n' >note.txt
 single note.txt '--from=names' unknown_format
+printf 'a,b\n1,2\n' >table.csv
+printf 'a\tb\n1\t2\n' >table.tsv
+single table.csv 'it needs --from=csv' unknown_format
+single table.tsv 'it needs --from=tsv' unknown_format
 printf '\001\002\377' >rubbish
 single rubbish 'neither records nor an image' unknown_format
 printf '%%PDF-1.7\n' >a.pdf

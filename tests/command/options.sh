@@ -41,7 +41,7 @@ values_of() {
     --background) printf '%s\n' black none ;;
     --threads) echo '3 -v' ;;
     --batch) echo '3 -v' ;;
-    --beam) echo 1 ;;
+    --beam) case $* in *--sample*) echo 3 ;; *) echo 1 ;; esac ;;
     --by) case $command in vlm-sim) echo text ;; *) echo x ;; esac ;;
     --compat) printf '%s\n' original hf ;;
     --dropped | --npy | --output | --resume | --uids | --status) echo made ;;

@@ -130,6 +130,21 @@ static void not_numbers(void)
           0, "... not as a part of a word");
 }
 
+/* A header of many columns, the first of which is the picture's. */
+static void wide_table(int columns, int status)
+{
+    struct buffer text = { 0 };
+    char name[40];
+
+    buffer_add(&text, "image", 5);
+    for (int i = 1; i < columns; i++)
+        buffer_printf(&text, ",%d", i);
+    buffer_byte(&text, '\n');
+    snprintf(name, sizeof name, "%d columns", columns);
+    reads(text.data, text.size, &(struct reader_options){ .is_image = is_image }, "", status, name);
+    buffer_free(&text);
+}
+
 static void tables(void)
 {
     struct reader_options csv = { .from = format_named("csv") };
@@ -152,7 +167,13 @@ static void tables(void)
           "names with a comma are no table");
     reads("a,b\n1,x\n", 8, &csv, "2 {\"a\":1,\"b\":\"x\"}\n", 0, "--from=csv");
     reads("a,a\n1,x\n", 8, &csv, "", 4, "a name twice");
+    ok(strstr(error_text(), "two columns have the same name") != NULL, "... says why: %s",
+       error_text());
     READS("image,text,text\na.jpg,b,c\n", "", 4, "... is no list of names either");
+    wide_table(1000, 0);
+    wide_table(1001, 4);
+    ok(strstr(error_text(), "more columns than a thousand") != NULL, "... says why: %s",
+       error_text());
     reads("image;text\na.jpg;b\n", 19, &csv, "", 4, "--from=csv: commas that part nothing");
     READS(",image,text\n0,a.jpg,a dog\n",
           "2 {\"Unnamed: 0\":0,\"image\":\"a.jpg\",\"text\":\"a dog\"}\n", 0,
