@@ -2,18 +2,18 @@
  * duplicates.c - near duplicates among unit vectors: exact, at the speed of bytes
  *
  * A vector is kept unless its dot product with one kept before reaches the threshold.  Few pairs
- * come near it, so most are passed by for a bound.  With x = s q + e, q whole numbers of some bits,
- * over the first `depth` of the width, and x' the rest:
+ * come near it.  Where vectors lie in clusters most are left out with a whole group of kept ones,
+ * by the angle to a reference point (duplicates_groups.c).  Most others are passed by for a bound.
+ * With x = s q + e, q whole numbers of some bits, over the first `depth` of the width, and x' the
+ * rest:
  *
  *     x y  <=  s_x s_y (q_x q_y) + |e_x| |y| + |e_y| (|x| + |e_x|) + |x'| |y'| (Cauchy-Schwarz)
  *
  * q_x q_y is exact.  q is 6 bits of a vector that comes and 7 of one that is kept, so that
  * processors that add pairs of products of bytes in 16 bits can add four such pairs.  Pairs whose
  * bound reaches the threshold are looked at as f32: first by the fastest sum, with room for its
- * roundings; then by dot_in_order(), which decides.  So neither the depth, which follows what the
- * bound lets through, nor the processor has an influence on what is found.
- *
- * A panel is 16 kept vectors: [depth / 4][16][4] bytes.
+ * roundings; then by dot_in_order(), which decides.  So neither groups, nor the depth, which
+ * follows what the bound lets through, nor the processor has an influence on what is found.
  */
 #include <assert.h>
 #include <limits.h>
@@ -23,30 +23,40 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/thread.h"
-#include "kernel/panel.h"
+#include "kernel/duplicates.h"
 
 enum {
-    ARRIVALS = 48,     /* vectors that pass by the kept ones together */
-    PIECE = 64,        /* panels in a piece of the work */
-    LINE = 64,         /* bytes */
-    LEAST = 64,        /* of depth */
-    FIRST_LOOK = 2048, /* kept vectors before the depth is chosen anew; then at each doubling */
-    ARRIVING = 31,
-    KEPT = 63,        /* largest whole numbers */
-    EXACT_COST = 600, /* of a pair that is looked at, in products of bytes */
+    ARRIVALS = 48, /* vectors that pass by the kept ones together */
+    PIECE = 64,    /* panels in a piece of the work, at most */
+    LINE = 64,     /* bytes */
+    LEAST = 64,    /* of depth */
+    FIRST_LOOK =
+        2048, /* kept vectors before depth and groups are chosen anew; then at each doubling */
+    EXACT_COST =
+        6000, /* of a pair that is looked at, in products of bytes: its vector comes from memory */
+    A_GROUP = 32, /* kept vectors for each group, at least */
+    MOST_GROUPS = 4096,
 };
 
 struct duplicate_set {
-    long width, padded,
-        depth; /* padded: to a multiple of DUPLICATE_DEPTH; depth: that the bound reads */
+    long width;
     float threshold;
     long count, room;
-    float *vectors;              /* [room, width] */
-    int8_t *panels;              /* [room / 16][padded / 4][16][4] */
-    float *scale;                /* [room] */
-    float *begin, *rest, *error; /* [room]: of the present depth; see struct duplicate_tile */
+    float *vectors; /* [room, width] */
+    int *group_of;  /* [room] */
+    struct duplicate_panels panels;
+    struct duplicate_groups groups;
+    bool by_groups; /* they have left out enough */
     long next_look;
+    long asked, left_out;    /* pairs of vectors and panels, since they were renewed */
     atomic_long hits, pairs; /* since the depth was chosen */
+};
+
+/* Panels of one group, and who passes by them. */
+struct piece {
+    int group;
+    long first, end;
+    uint64_t who; /* a bit for each arrival */
 };
 
 /* Vectors that came. */
@@ -54,141 +64,78 @@ struct arrivals {
     struct duplicate_set *set;
     const float *vectors;
     int count;
-    uint8_t *bytes; /* [count, stride] */
+    uint8_t *bytes; /* [ARRIVALS, stride] */
     long stride;    /* rows lie in different sets of the cache */
     float scale[ARRIVALS], rest[ARRIVALS], error[ARRIVALS];
+    bool unit[ARRIVALS];
+    float *products;             /* [count, points] */
     atomic_long first[ARRIVALS]; /* the first kept vector that is near; LONG_MAX: none */
+    struct piece *pieces;
+    long piece_count, piece_room;
 };
-
-static float largest_of(const float *x, long count)
-{
-    float most = 0;
-
-    for (long i = 0; i < count; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    return most;
-}
-
-/* A little more than the root: sums of squares are rounded too. */
-static float length_above(double squares)
-{
-    return (float)(sqrt(squares) * (1 + 1e-6) + 1e-9);
-}
-
-static long whole(float x, float scale, long limit)
-{
-    long q = scale > 0 ? lrintf(x / scale) : 0;
-
-    return q > limit ? limit : q < -limit ? -limit : q;
-}
-
-/* What the bound needs of a vector's first `depth` and the rest. */
-static void measure(const struct duplicate_set *s, const float *x, float scale, long limit,
-                    float *rest, float *error)
-{
-    double squares = 0, lost = 0;
-
-    for (long i = 0; i < s->width; i++) {
-        double e = x[i] - (double)scale * (double)whole(x[i], scale, limit);
-
-        if (i < s->depth)
-            lost += e * e;
-        else
-            squares += (double)x[i] * (double)x[i];
-    }
-    *rest = length_above(squares);
-    *error = length_above(lost);
-}
 
 /* --- the kept vectors --- */
 
-static int8_t *byte_at(const struct duplicate_set *s, long vector, long i)
-{
-    return s->panels + vector / DUPLICATE_COLUMNS * DUPLICATE_COLUMNS * s->padded +
-           (i / DUPLICATE_STEP * DUPLICATE_COLUMNS + vector % DUPLICATE_COLUMNS) * DUPLICATE_STEP +
-           i % DUPLICATE_STEP;
-}
-
-/* Sums of arriving bytes are 31 q_y too large. */
-static void describe(const struct duplicate_set *s, long vector)
-{
-    long sum = 0;
-
-    for (long i = 0; i < s->depth; i++)
-        sum += *byte_at(s, vector, i);
-    s->begin[vector] = s->scale[vector] * (float)(ARRIVING * sum);
-    measure(s, s->vectors + vector * s->width, s->scale[vector], KEPT, &s->rest[vector],
-            &s->error[vector]);
-}
-
-static void describe_panel(void *argument, long index, int worker)
-{
-    const struct duplicate_set *s = argument;
-
-    (void)worker;
-    for (long i = index * DUPLICATE_COLUMNS; i < (index + 1) * DUPLICATE_COLUMNS && i < s->count;
-         i++)
-        describe(s, i);
-}
-
 static void grow(struct duplicate_set *s)
 {
-    long old = s->room, room = old ? 2 * old : 1024;
-    size_t n = (size_t)room;
-
-    s->vectors = xresize(s->vectors, n * (size_t)s->width, sizeof *s->vectors);
-    s->panels = xresize(s->panels, n, (size_t)s->padded);
-    memset(s->panels + old * s->padded, 0, (size_t)((room - old) * s->padded));
-    s->scale = xresize(s->scale, n, sizeof *s->scale);
-    s->begin = xresize(s->begin, n, sizeof *s->begin);
-    s->rest = xresize(s->rest, n, sizeof *s->rest);
-    s->error = xresize(s->error, n, sizeof *s->error);
-    for (long i = old; i < room; i++) { /* columns of no vector have no hits */
-        s->scale[i] = s->begin[i] = s->rest[i] = 0;
-        s->error[i] = -1e30f;
-    }
-    s->room = room;
+    s->room = s->room ? 2 * s->room : 1024;
+    s->vectors = xresize(s->vectors, (size_t)s->room * (size_t)s->width, sizeof *s->vectors);
+    s->group_of = xresize(s->group_of, (size_t)s->room, sizeof *s->group_of);
 }
 
-static void keep(struct duplicate_set *s, const float *x)
+/* `products`: with the points; or NULL, and it is in no group. */
+static void keep(struct duplicate_set *s, const float *x, const float *products)
 {
-    long at = s->count;
+    int group = products ? duplicate_groups_nearest(&s->groups, products) : 0;
+    long at = s->count, place;
 
     if (at == s->room)
         grow(s);
     memcpy(s->vectors + at * s->width, x, (size_t)s->width * sizeof *x);
-    s->scale[at] = largest_of(x, s->width) / KEPT;
-    for (long i = 0; i < s->width; i++)
-        *byte_at(s, at, i) = (int8_t)whole(x[i], s->scale[at], KEPT);
+    s->group_of[at] = group;
+    place = duplicate_groups_join(&s->groups, &s->panels, group, group ? products[group - 1] : 0);
+    duplicate_panels_put(&s->panels, place, x, at);
     s->count++;
-    describe(s, at);
 }
 
-/* --- the depth --- */
+/* --- the depth, and the groups --- */
 
 static long depth_within(const struct duplicate_set *s, double depth)
 {
-    long d = round_up((long)depth, DUPLICATE_DEPTH);
+    long padded = s->panels.padded, d = round_up((long)depth, DUPLICATE_DEPTH);
 
-    return d < LEAST ? (LEAST < s->padded ? LEAST : s->padded) : d < s->padded ? d : s->padded;
+    return d < LEAST ? (LEAST < padded ? LEAST : padded) : d < padded ? d : padded;
 }
 
 /* A deeper bound lets fewer pairs through.  What they cost should be some of what it costs. */
-static void choose_depth(struct duplicate_set *s)
+static long better_depth(struct duplicate_set *s)
 {
     double pairs = (double)atomic_load(&s->pairs), hits = (double)atomic_load(&s->hits);
-    double ratio = pairs > 0 ? hits / pairs * EXACT_COST / (double)s->depth : 0.1;
-    long depth = depth_within(s, ratio > 0.3    ? 1.5 * (double)s->depth
-                                 : ratio < 0.02 ? 0.8 * (double)s->depth
-                                                : (double)s->depth);
+    double depth = (double)s->panels.depth;
+    double ratio = pairs > 0 ? hits / pairs * EXACT_COST / depth : 0.1;
 
-    s->next_look = 2 * s->count;
     atomic_store(&s->pairs, 0);
     atomic_store(&s->hits, 0);
-    if (depth == s->depth)
-        return;
-    s->depth = depth;
-    pool_run(describe_panel, s, (s->count + DUPLICATE_COLUMNS - 1) / DUPLICATE_COLUMNS);
+    return depth_within(s, ratio > 1      ? 2 * depth
+                           : ratio > 0.3  ? 1.5 * depth
+                           : ratio < 0.02 ? 0.8 * depth
+                                          : depth);
+}
+
+static void look_anew(struct duplicate_set *s)
+{
+    long depth = better_depth(s), most = s->count / A_GROUP;
+
+    s->next_look = 2 * s->count;
+    s->asked = s->left_out = 0;
+    s->by_groups = true;
+    if (s->groups.join < 1) {
+        s->panels.depth = depth;
+        duplicate_groups_renew(&s->groups, &s->panels, s->vectors, s->group_of, s->count,
+                               (int)(most < MOST_GROUPS ? most : MOST_GROUPS));
+    } else if (depth != s->panels.depth) {
+        duplicate_panels_deepen(&s->panels, s->vectors, depth);
+    }
 }
 
 /* --- those that come --- */
@@ -201,9 +148,7 @@ static float product_of(const struct duplicate_set *s, const float *a, const flo
 /* What two orders of a sum of unit vectors' products may differ by: 2^-24 for each addition. */
 static bool is_duplicate(const struct duplicate_set *s, const float *a, const float *b)
 {
-    float room = 1.2e-7f * (float)s->width + 1e-6f;
-
-    return kernels.dot(a, b, s->width) >= s->threshold - room &&
+    return kernels.dot(a, b, s->width) >= s->threshold - duplicate_room(s->width) &&
            product_of(s, a, b) >= s->threshold;
 }
 
@@ -215,11 +160,46 @@ static void arrive(void *argument, long i, int worker)
     uint8_t *to = a->bytes + i * a->stride;
 
     (void)worker;
-    a->scale[i] = largest_of(x, s->width) / ARRIVING;
-    for (long k = 0; k < s->padded; k++)
-        to[k] = (uint8_t)(ARRIVING + (k < s->width ? whole(x[k], a->scale[i], ARRIVING) : 0));
-    measure(s, x, a->scale[i], ARRIVING, &a->rest[i], &a->error[i]);
+    a->scale[i] = duplicate_scale(x, s->width, ARRIVING);
+    for (long k = 0; k < s->panels.padded; k++)
+        to[k] =
+            (uint8_t)(ARRIVING + (k < s->width ? duplicate_whole(x[k], a->scale[i], ARRIVING) : 0));
+    duplicate_measure(&s->panels, x, a->scale[i], ARRIVING, &a->rest[i], &a->error[i]);
+    a->unit[i] = duplicate_is_unit(x, s->width);
     atomic_store(&a->first[i], LONG_MAX);
+}
+
+/* Who may be near one of a group. */
+static uint64_t who_looks(const struct arrivals *a, int group)
+{
+    const struct duplicate_set *s = a->set;
+    float least = s->groups.group[group].least;
+    long points = s->groups.count - 1;
+    uint64_t who = 0;
+
+    for (int i = 0; i < a->count; i++)
+        if (!group || !s->by_groups || !a->unit[i] ||
+            !(a->products[i * points + group - 1] < least))
+            who |= 1ULL << i;
+    return who;
+}
+
+static void add_pieces(struct arrivals *a, int group)
+{
+    struct duplicate_set *s = a->set;
+    long panels = s->groups.group[group].count;
+    uint64_t who = panels ? who_looks(a, group) : 0;
+
+    s->asked += panels * a->count;
+    s->left_out += panels * (a->count - __builtin_popcountll(who));
+    for (long first = 0; who && first < panels; first += PIECE) {
+        if (a->piece_count == a->piece_room) {
+            a->piece_room = a->piece_room ? 2 * a->piece_room : 64;
+            a->pieces = xresize(a->pieces, (size_t)a->piece_room, sizeof *a->pieces);
+        }
+        a->pieces[a->piece_count++] =
+            (struct piece){ group, first, first + PIECE < panels ? first + PIECE : panels, who };
+    }
 }
 
 static void lower(atomic_long *to, long value)
@@ -235,66 +215,134 @@ static void look(struct arrivals *a, int i, long panel, unsigned hits)
     const struct duplicate_set *s = a->set;
     const float *x = a->vectors + i * s->width;
 
-    for (long j = panel * DUPLICATE_COLUMNS; hits; hits >>= 1, j++)
+    for (long at = panel * DUPLICATE_COLUMNS; hits; hits >>= 1, at++) {
+        long j = s->panels.of[at];
+
         if (hits & 1 && j < atomic_load(&a->first[i]) &&
             is_duplicate(s, x, s->vectors + j * s->width))
             lower(&a->first[i], j);
+    }
+}
+
+/* Arrivals that pass by together: their bytes one after the other. */
+struct passing {
+    int count, number[ARRIVALS];
+    float scale[ARRIVALS], rest[ARRIVALS], error[ARRIVALS];
+    const uint8_t *bytes;
+};
+
+static void gather(struct passing *w, const struct arrivals *a, uint64_t who, uint8_t *room)
+{
+    bool all = __builtin_popcountll(who) == a->count;
+
+    w->count = 0;
+    w->bytes = all ? a->bytes : room;
+    for (int i = 0; i < a->count; i++) {
+        if (!(who >> i & 1))
+            continue;
+        if (!all)
+            memcpy(room + w->count * a->stride, a->bytes + i * a->stride,
+                   (size_t)a->set->panels.depth);
+        w->scale[w->count] = a->scale[i];
+        w->rest[w->count] = a->rest[i];
+        w->error[w->count] = a->error[i];
+        w->number[w->count++] = i;
+    }
+}
+
+static long pass_panel(struct arrivals *a, const struct passing *w, long panel)
+{
+    const struct duplicate_set *s = a->set;
+    const struct duplicate_panels *p = &s->panels;
+    long at = panel * DUPLICATE_COLUMNS, found = 0;
+    uint16_t hits[DUPLICATE_ROWS];
+
+    for (int i = 0; i < w->count; i += DUPLICATE_ROWS) {
+        int rows = w->count - i < DUPLICATE_ROWS ? w->count - i : DUPLICATE_ROWS;
+
+        kernels.duplicates(&(struct duplicate_tile){
+            .x = w->bytes + i * a->stride,
+            .x_stride = a->stride,
+            .x_scale = w->scale + i,
+            .x_rest = w->rest + i,
+            .x_error = w->error + i,
+            .rows = rows,
+            .panel = p->bytes + at * p->padded,
+            .scale = p->scale + at,
+            .begin = p->begin + at,
+            .rest = p->rest + at,
+            .error = p->error + at,
+            .depth = p->depth,
+            .threshold = s->threshold - 1e-5f, /* room for the bound's roundings */
+            .hits = hits,
+        });
+        for (int r = 0; r < rows; r++)
+            if (hits[r]) {
+                found += __builtin_popcount(hits[r]);
+                look(a, w->number[i + r], panel, hits[r]);
+            }
+    }
+    return found;
 }
 
 static void pass_by(void *argument, long index, int worker)
 {
     struct arrivals *a = argument;
     struct duplicate_set *s = a->set;
-    long panels = (s->count + DUPLICATE_COLUMNS - 1) / DUPLICATE_COLUMNS, found = 0;
-    long first = index * PIECE, end = first + PIECE < panels ? first + PIECE : panels;
-    uint16_t hits[DUPLICATE_ROWS];
+    const struct piece *piece = &a->pieces[index];
+    const long *panels = s->groups.group[piece->group].panels;
+    struct passing w;
+    long found = 0;
 
-    (void)worker;
-    for (long p = first; p < end; p++) {
-        const int8_t *next = s->panels + (p + 1) * DUPLICATE_COLUMNS * s->padded;
+    gather(&w, a, piece->who, (uint8_t *)scratch_of(worker));
+    for (long i = piece->first; i < piece->end; i++) {
+        if (i + 1 < piece->end) { /* panels lie apart where the depth is short */
+            const int8_t *next =
+                s->panels.bytes + panels[i + 1] * DUPLICATE_COLUMNS * s->panels.padded;
 
-        for (int i = 0; i < a->count; i += DUPLICATE_ROWS) {
-            long at = p * DUPLICATE_COLUMNS;
-            int rows = a->count - i < DUPLICATE_ROWS ? a->count - i : DUPLICATE_ROWS;
-
-            kernels.duplicates(&(struct duplicate_tile){
-                .x = a->bytes + i * a->stride,
-                .x_stride = a->stride,
-                .x_scale = a->scale + i,
-                .x_rest = a->rest + i,
-                .x_error = a->error + i,
-                .rows = rows,
-                .panel = s->panels + at * s->padded,
-                .scale = s->scale + at,
-                .begin = s->begin + at,
-                .rest = s->rest + at,
-                .error = s->error + at,
-                .depth = s->depth,
-                .threshold = s->threshold - 1e-5f, /* room for the bound's roundings */
-                .hits = hits,
-            });
-            for (int r = 0; r < rows; r++) {
-                if (!hits[r])
-                    continue;
-                found += __builtin_popcount(hits[r]);
-                look(a, i + r, p, hits[r]);
-            }
-            if (i == 0 && p + 1 < end) /* panels lie apart where the depth is short */
-                for (long line = 0; line < s->depth * DUPLICATE_COLUMNS; line += LINE)
-                    __builtin_prefetch(next + line);
+            for (long line = 0; line < s->panels.depth * DUPLICATE_COLUMNS; line += LINE)
+                __builtin_prefetch(next + line);
         }
+        found += pass_panel(a, &w, panels[i]);
     }
     atomic_fetch_add(&s->hits, found);
-    atomic_fetch_add(&s->pairs, (end - first) * DUPLICATE_COLUMNS * a->count);
+    atomic_fetch_add(&s->pairs, (piece->end - piece->first) * DUPLICATE_COLUMNS * w.count);
+}
+
+/* Groups that leave out little cost more than they bring. */
+static void judge_groups(struct duplicate_set *s)
+{
+    enum { ENOUGH = 1 << 22 };
+
+    if (s->asked > ENOUGH && s->left_out < s->asked / 8)
+        s->by_groups = false;
+}
+
+static void compare(struct arrivals *a)
+{
+    struct duplicate_set *s = a->set;
+    long points = s->by_groups ? s->groups.count - 1 : 0;
+
+    pool_run(arrive, a, a->count);
+    if (points) {
+        a->products = xresize(a->products, (size_t)(ARRIVALS * points), sizeof *a->products);
+        dots(a->vectors, a->count, s->groups.points, points, s->width, a->products);
+    }
+    a->piece_count = 0;
+    for (int group = 0; group < s->groups.count; group++)
+        add_pieces(a, group);
+    scratch_reserve((size_t)(ARRIVALS * a->stride) / sizeof(float));
+    pool_run(pass_by, a, a->piece_count);
+    judge_groups(s);
 }
 
 static void take_some(struct arrivals *a, long *of, float *sim)
 {
     struct duplicate_set *s = a->set;
-    long before = s->count, panels = (s->count + DUPLICATE_COLUMNS - 1) / DUPLICATE_COLUMNS;
+    long before = s->count, points = s->groups.count - 1;
+    bool grouped = s->by_groups;
 
-    pool_run(arrive, a, a->count);
-    pool_run(pass_by, a, (panels + PIECE - 1) / PIECE);
+    compare(a);
     for (int i = 0; i < a->count; i++) {
         const float *x = a->vectors + i * s->width;
         long first = atomic_load(&a->first[i]);
@@ -304,12 +352,12 @@ static void take_some(struct arrivals *a, long *of, float *sim)
                 first = j;
         of[i] = first == LONG_MAX ? -1 : first;
         if (of[i] < 0)
-            keep(s, x);
+            keep(s, x, grouped && points && a->unit[i] ? a->products + i * points : NULL);
         else
             sim[i] = product_of(s, x, s->vectors + first * s->width);
     }
     if (s->count >= s->next_look)
-        choose_depth(s);
+        look_anew(s);
 }
 
 void duplicate_set_take(struct duplicate_set *s, const float *vectors, long count, long *of,
@@ -318,7 +366,7 @@ void duplicate_set_take(struct duplicate_set *s, const float *vectors, long coun
     struct arrivals *a = xalloc(1, sizeof *a);
 
     a->set = s;
-    a->stride = s->padded + LINE;
+    a->stride = s->panels.padded + LINE;
     a->bytes = xalloc(ARRIVALS, (size_t)a->stride);
     for (long at = 0; at < count; at += ARRIVALS) {
         a->vectors = vectors + at * s->width;
@@ -326,6 +374,8 @@ void duplicate_set_take(struct duplicate_set *s, const float *vectors, long coun
         take_some(a, of + at, sim + at);
     }
     free(a->bytes);
+    free(a->products);
+    free(a->pieces);
     free(a);
 }
 
@@ -342,10 +392,11 @@ struct duplicate_set *duplicate_set_new(long width, float threshold)
     struct duplicate_set *s = xalloc(1, sizeof *s);
 
     assert(width > 0);
-    s->width = width;
-    s->padded = round_up(width, DUPLICATE_DEPTH);
+    s->width = s->panels.width = width;
+    s->panels.padded = round_up(width, DUPLICATE_DEPTH);
     s->threshold = reachable(threshold, width);
-    s->depth = depth_within(s, (1.1 - (double)s->threshold) * (double)width);
+    s->panels.depth = depth_within(s, (1.1 - (double)s->threshold) * (double)width);
+    duplicate_groups_open(&s->groups, width, s->threshold);
     s->next_look = FIRST_LOOK;
     return s;
 }
@@ -355,10 +406,8 @@ void duplicate_set_free(struct duplicate_set *s)
     if (!s)
         return;
     free(s->vectors);
-    free(s->panels);
-    free(s->scale);
-    free(s->begin);
-    free(s->rest);
-    free(s->error);
+    free(s->group_of);
+    duplicate_panels_drop(&s->panels);
+    duplicate_groups_close(&s->groups);
     free(s);
 }
