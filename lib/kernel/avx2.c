@@ -163,7 +163,6 @@ INLINE void store_words(int16_t *p, vec v)
     CASE(2, 2)                                                                                     \
     CASE(3, 1) CASE(3, 2) CASE(4, 1) CASE(4, 2) CASE(5, 1) CASE(5, 2) CASE(6, 1) CASE(6, 2)
 
-#define SPLITS_WORDS_ALONE
 #include "kernel/vector.h"
 #include "kernel/vector_tile.h"
 
@@ -367,4 +366,7 @@ TARGET void word_tile_avx2(const struct byte_tile *t)
 
 const struct kernels kernels_avx2 =
     VECTOR_TABLE("avx2", &panel, &panel, duplicates_avx2, WORDS(word_tile_avx2), NULL);
+/* Where VNNI works on 256 bits, products of bytes are its; see avxvnni.h. */
+const struct kernels kernels_avxvnni =
+    VECTOR_TABLE("avxvnni", &panel, &panel, duplicates_avxvnni, BYTES(byte_tile_avxvnni, 12), NULL);
 #endif

@@ -34,10 +34,11 @@ const struct kernels kernels_avx512 =
     }
 static const struct panel_kernel int8_panel = PANEL(VECTORS * LANES, .int8_rows = &int8_vnni);
 static const struct panel_kernel unit_panel = PANEL(UNIT_COLUMNS, .unit = &unit_amx);
-const struct kernels kernels_vnni =
-    VECTOR_TABLE("vnni", &int8_panel, &panel, duplicates_vnni, BYTES(byte_tile_vnni), NULL);
-const struct kernels kernels_bf16 = VECTOR_TABLE("bf16", &int8_panel, &panel, duplicates_vnni,
-                                                 BYTES(byte_tile_vnni), pair_tile_avx512);
-const struct kernels kernels_amx =
-    VECTOR_TABLE("amx", &int8_panel, &unit_panel, duplicates_vnni, BYTES(byte_tile_vnni), NULL);
+const struct kernels kernels_vnni = VECTOR_TABLE("vnni", &int8_panel, &panel, duplicates_vnni,
+                                                 BYTES(byte_tile_vnni, BYTE_ROWS), NULL);
+const struct kernels kernels_bf16 =
+    VECTOR_TABLE("bf16", &int8_panel, &panel, duplicates_vnni, BYTES(byte_tile_vnni, BYTE_ROWS),
+                 pair_tile_avx512);
+const struct kernels kernels_amx = VECTOR_TABLE("amx", &int8_panel, &unit_panel, duplicates_vnni,
+                                                BYTES(byte_tile_vnni, BYTE_ROWS), NULL);
 #endif

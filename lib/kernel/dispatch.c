@@ -26,6 +26,14 @@ static bool have_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && have_f16c();
 }
 
+/* The compilers' names for it differ with their age. */
+static bool have_avxvnni(void)
+{
+    unsigned a, b, c, d;
+
+    return have_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4;
+}
+
 static bool have_avx512(void)
 {
     return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -37,7 +45,6 @@ static bool have_vnni(void)
     return have_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
-/* The compilers' names for it differ with their age. */
 static bool have_bf16(void)
 {
     unsigned a, b, c, d;
@@ -62,11 +69,11 @@ static const struct variant {
     bool (*runs)(void);
 } variants[] = {
 #ifdef KERNEL_X86
-    { &kernels_amx, have_amx512 }, { &kernels_bf16, have_bf16 },
-    { &kernels_vnni, have_vnni },  { &kernels_avx512, have_avx512 },
-    { &kernels_avx2, have_avx2 },
+    { &kernels_amx, have_amx512 },      { &kernels_bf16, have_bf16 },
+    { &kernels_vnni, have_vnni },       { &kernels_avx512, have_avx512 },
+    { &kernels_avxvnni, have_avxvnni }, { &kernels_avx2, have_avx2 },
 #endif
-    { &kernels_scalar, always },   { &kernels_scalar_bf16, always }, /* by its name alone */
+    { &kernels_scalar, always },        { &kernels_scalar_bf16, always }, /* by its name alone */
 };
 
 static const struct kernels *find(const char *name)

@@ -4,7 +4,7 @@
  * scalar.c is plain C and says what is right; avx2.c and avx512.c fill in the entries that they
  * improve; where there is VNNI, products of few rows with bytes are its (vnni.c), and where there
  * is AMX, the other products with packed weights (amx.c); AVX512_BF16 multiplies bf16 where that is
- * asked for (pairs.c). VLM_CPU=scalar|avx2|avx512|vnni|bf16|amx overrides the choice;
+ * asked for (pairs.c). VLM_CPU=scalar|avx2|avxvnni|avx512|vnni|bf16|amx overrides the choice;
  * scalar-bf16 is plain C that rounds as bf16 does.
  *
  * Sums run in an order that depends on the row alone (its width, its count of keys), never on how
@@ -81,7 +81,7 @@ struct pair_tile {
 
 /* dispatch.c - the table; kernels_start() runs once, by itself, before main */
 struct kernels {
-    const char *name; /* "scalar" "avx2" "avx512" "vnni" "bf16" "amx" "scalar-bf16" */
+    const char *name; /* "scalar" "avx2" "avxvnni" "avx512" "vnni" "bf16" "amx" "scalar-bf16" */
 
     /* y = (x - mean) * rstd * gain + shift; x, y: [rows, width] with row strides; mean and rstd:
      * [rows], or NULL where nobody needs them */

@@ -376,12 +376,15 @@ long row_room(long columns); /* floats from row to row, lest rows share a set of
 extern const struct kernels kernels_scalar, kernels_scalar_bf16;
 #if defined(__x86_64__)
 #define KERNEL_X86 1
-extern const struct kernels kernels_avx2, kernels_avx512, kernels_vnni, kernels_bf16, kernels_amx;
+extern const struct kernels kernels_avx2, kernels_avxvnni, kernels_avx512, kernels_vnni,
+    kernels_bf16, kernels_amx;
 extern const struct unit unit_amx;
 extern const struct int8_kernel int8_vnni;
 void duplicates_avx2(const struct duplicate_tile *t);
 void duplicates_vnni(const struct duplicate_tile *t);
 void word_tile_avx2(const struct byte_tile *t);
+void byte_tile_avxvnni(const struct byte_tile *t);
+void duplicates_avxvnni(const struct duplicate_tile *t);
 void byte_tile_vnni(const struct byte_tile *t);
 void pair_tile_avx512(const struct pair_tile *t);
 bool have_amx(void);

@@ -208,13 +208,11 @@ INLINE void split_into(uint8_t *to, long stride, int pieces, const bool words, f
         split_row(to, stride, 3, words, scale, x, count);
 }
 
-#ifndef SPLITS_WORDS_ALONE
 static TARGET void split_bytes(uint8_t *to, long stride, int pieces, float *scale, const float *x,
                                long count)
 {
     split_into(to, stride, pieces, false, scale, x, count);
 }
-#endif
 
 static TARGET void split_words(uint8_t *to, long stride, int pieces, float *scale, const float *x,
                                long count)

@@ -271,6 +271,6 @@ static const struct panel_kernel panel = {
         .packed_engine = engine, .pair_tile = pair_tile_of                                         \
     }
 /* int8.c's tile and what makes its rows. */
-#define BYTES(tile_) .byte_tile = (tile_), .byte_rows = BYTE_ROWS, .split_bytes = split_bytes
+#define BYTES(tile_, rows_) .byte_tile = (tile_), .byte_rows = (rows_), .split_bytes = split_bytes
 #define WORDS(tile_)                                                                               \
     .byte_tile = (tile_), .byte_rows = BYTE_MOST_ROWS, .split_bytes = split_words, .words = true

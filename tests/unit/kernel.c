@@ -246,7 +246,8 @@ static void test_choice(const char *self, const char *wanted, const char *chosen
 
 int main(int argc, char **argv)
 {
-    static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
+    static const char *const variants[] = { "scalar", "avx2", "avxvnni", "avx512",
+                                            "vnni",   "bf16", "amx" };
     const char *best = "scalar";
 
     if (argc > 1) {

@@ -300,7 +300,8 @@ static void same_together(const char *variant, bool wide)
 
 int main(void)
 {
-    static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
+    static const char *const variants[] = { "scalar", "avx2", "avxvnni", "avx512",
+                                            "vnni",   "bf16", "amx" };
 
     pool_start(2);
     for (int i = 0; i < COUNT(variants); i++) {

@@ -13,7 +13,9 @@
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 
-static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
+static const char *const variants[] = {
+    "scalar", "avx2", "avxvnni", "avx512", "vnni", "bf16", "amx"
+};
 static const double levels[] = { 127, 127 * 257, 127 * 65793 };
 
 struct data {

@@ -293,7 +293,7 @@ static void extremes(const char *variant)
 
 int main(void)
 {
-    static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "amx" };
+    static const char *const variants[] = { "scalar", "avx2", "avxvnni", "avx512", "vnni", "amx" };
 
     pool_start(2);
     for (int i = 0; i < COUNT(variants); i++) {

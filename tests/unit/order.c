@@ -9,7 +9,9 @@
 #include "kernel/kernel.h"
 #include "tests/unit/tap.h"
 
-static const char *const variants[] = { "scalar", "avx2", "avx512", "vnni", "bf16", "amx" };
+static const char *const variants[] = {
+    "scalar", "avx2", "avxvnni", "avx512", "vnni", "bf16", "amx"
+};
 static const enum dtype types[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I8 };
 static const struct shape {
     long rows, inputs;
