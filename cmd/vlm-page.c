@@ -19,7 +19,7 @@ static const struct option_spec options[] = {
                   "show the threshold of the field NAME first, and sample by its ranges",
                   .standard = "itm"),
     OPTION_STRING(0, "title", "TEXT", &title, "give the page the heading TEXT",
-                  .standard = "Pictures and texts"),
+                  .standard = "Pictures and texts", .utf8 = true),
     OPTION_LONG(0, "sample", "N", &sample, 1, 10000000,
                 "show N records, as many of each range of the score", .standard = "all"),
     OPTION_LONG(0, "side", "PIXELS", &side, 16, 512, "make pictures at most PIXELS a side",

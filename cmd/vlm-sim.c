@@ -30,7 +30,7 @@ static const char *const by_names[] = { "any", "image", "text", NULL };
 
 static const struct option_spec options[] = {
     OPTION_LIST(0, "query", "TEXT", &queries, "write the records closest to TEXT (repeatable)",
-                .without = "labels near-duplicates"),
+                .without = "labels near-duplicates", .utf8 = true),
     OPTION_FILE(0, "queries", "FILE", &queries_path,
                 "write the records closest to each line of FILE",
                 .without = "labels near-duplicates"),
@@ -41,7 +41,7 @@ static const struct option_spec options[] = {
                 .without = "near-duplicates"),
     OPTION_LIST(0, "template", "TEXT", &templates,
                 "put each label into TEXT, such as 'a photo of a {}'; if repeated, take their mean",
-                .standard = "{}", .with = "labels"),
+                .standard = "{}", .with = "labels", .utf8 = true),
     OPTION_FLOAT(0, "scale", "X", &scale, 0, 1e6, "multiply cosines by X",
                  .standard = "the model's", .with = "labels"),
     OPTION_FLOAT(0, "near-duplicates", "T", &threshold, -1, 1,

@@ -58,6 +58,7 @@ struct option_spec {
     const char *with;     /* names, separated by blanks: acts only beside one of these */
     const char *without;  /* names: does not act beside any of these */
     enum option_use needs;
+    bool utf8;    /* the value is a text that a model or a person reads */
     bool neutral; /* does not change what is written for a record: --threads */
     bool carries; /* says which records come and how they leave, not what is computed: --shard */
 };

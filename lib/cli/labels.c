@@ -17,33 +17,54 @@
 
 enum { AT_ONCE = 64 }; /* texts computed at once */
 
-int lines_read(const char *path, struct option_list *list)
+/* What keeps a line from being a text; NULL: nothing. */
+static const char *no_text(const char *line, size_t size)
 {
-    struct buffer b = { 0 };
-    char *at, *end;
+    if (size >= 2 && (!memcmp(line, "\xff\xfe", 2) || !memcmp(line, "\xfe\xff", 2)))
+        return "UTF-16; iconv -f UTF-16 -t UTF-8 makes texts of it";
+    if (memchr(line, 0, size))
+        return "a NUL among its letters";
+    if (memchr(line, '\r', size))
+        return "carriage returns part its lines; tr '\\r' '\\n' makes lines of them";
+    return utf8_is_valid(line, size) ? NULL : "not UTF-8";
+}
 
-    if (file_read(&b, path)) {
-        buffer_free(&b);
-        return -1;
-    }
-    at = b.data;
-    end = at + b.size;
-    if (b.size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
+/* The lines of a file that is in memory. */
+static int add_lines(const char *path, const struct buffer *file, struct option_list *list)
+{
+    const char *at = file->data, *end = at + file->size, *wrong;
+    long number = 0;
+
+    if (file->size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
         at += 3; /* a byte order mark, as Windows' editors write it */
     while (at < end) {
-        char *stop = memchr(at, '\n', (size_t)(end - at)), *next;
+        const char *stop = memchr(at, '\n', (size_t)(end - at)), *next;
         size_t n = (size_t)((stop ? stop : end) - at);
 
+        number++;
         next = at + n + (stop != NULL);
         n -= n && at[n - 1] == '\r';
+        wrong = no_text(at, n);
+        if (wrong)
+            return fail("%s:%ld: %s", path, number, wrong);
         if (n) {
             list->items = xresize(list->items, (size_t)list->count + 1, sizeof *list->items);
             list->items[list->count++] = xmemdup(at, n);
         }
         at = next;
     }
-    buffer_free(&b);
     return list->count ? 0 : fail("%s: no lines", path);
+}
+
+int lines_read(const char *path, struct option_list *list)
+{
+    struct buffer file = { 0 };
+    int status = file_read(&file, path);
+
+    if (!status)
+        status = add_lines(path, &file, list);
+    buffer_free(&file);
+    return status;
 }
 
 static char *filled(const char *template, const char *label)

@@ -139,6 +139,8 @@ static void take(const struct option_spec *o, const char *text)
 {
     struct option_list *list = o->value;
 
+    if (o->utf8 && !utf8_is_valid(text, strlen(text)))
+        options_mistake("--%s: its text is not UTF-8", o->name);
     switch (o->kind) {
     case OPTION_KIND_FLAG:
         *(bool *)o->value = true;

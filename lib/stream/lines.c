@@ -72,6 +72,10 @@ static struct record *next_line(struct stream_source *s, bool names, int separat
         source_take(s, taken); /* its bytes stay where they are until the next read */
         if (size && separator == '\n' && line[size - 1] == '\r')
             size--;
+        if (names && s->line == 1 && size >= 3 && !memcmp(line, "\xef\xbb\xbf", 3)) {
+            line += 3; /* a byte order mark is no part of the first name */
+            size -= 3;
+        }
         if (!blank(line, size, names))
             return names ? record_of_path(line, size)
                          : object_or_trouble(line, size, s->line, s->position - (long long)taken);

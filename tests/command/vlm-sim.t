@@ -93,6 +93,18 @@ is "$(jq -r 'select(.label | IN("dog", "cat", "bicycle")) | .id' out | wc -l | t
 { printf '\357\273\277'; cat labels; } >marked
 vlm-sim --labels marked in >again
 same again out 'labels behind a byte order mark'
+# refused BYTES WORDS: a file of labels that are no texts, and where
+refused() {
+    printf "$1" >marked
+    status 1 "labels: $2" vlm-sim --labels marked in
+    like "$(cat .err)" "marked:$3" '... is told, with its line'
+}
+refused '\377\376d\000o\000g\000\n\000' 'UTF-16' '1: UTF-16; iconv'
+refused 'dog\nc\000t\n' 'a NUL' '2: a NUL'
+refused 'dog\rcat\r' 'carriage returns' '1: carriage returns'
+refused 'dog\ncat\nl\351gume\n' 'Latin 1' '3: not UTF-8'
+status 2 'a query that is not UTF-8' vlm-sim --query "$(printf 'l\351gume')" in
+like "$(cat .err)" 'query: its text is not UTF-8' '... says so'
 vlm-sim --labels labels --top 3 in >top
 is "$(jq -c '[.label, .prob]' top)" "$(jq -c '[.label, .prob]' out)" 'the likeliest'
 is "$(jq -s 'all((.probs | add - 1 | fabs) < 1e-6 and .probs[0] == .prob and .labels[0] == .label)' top)" true \

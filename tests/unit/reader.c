@@ -221,6 +221,11 @@ static void names(void)
           "-0 does not hide JSONL");
     reads("{\"a\":1}\n", 8, &(struct reader_options){ .from = format_named("names") },
           "1 {\"image\":\"{\\\"a\\\":1}\"}\n", 0, "--from=names");
+    reads("\xef\xbb\xbf"
+          "a.png\r\nb.png\n",
+          17, &(struct reader_options){ .from = format_named("names") },
+          "1 {\"image\":\"a.png\"}\n2 {\"image\":\"b.png\"}\n", 0,
+          "names behind a byte order mark");
 }
 
 static void bad_bytes_in_names(void)
