@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include "base/buffer.h"
 #include "base/error.h"
@@ -142,7 +143,7 @@ static bool is_bare_base64(const char *reference)
 
 static bool is_uri(const char *reference)
 {
-    return !strncmp(reference, "data:", 5);
+    return !strncasecmp(reference, "data:", 5);
 }
 
 /* RFC 2397 allows text too; pictures come in base64 alone. */
@@ -150,7 +151,7 @@ static int check_uri(const char *uri)
 {
     const char *comma = strchr(uri, ',');
 
-    if (!comma || comma - uri < 7 || memcmp(comma - 7, ";base64", 7))
+    if (!comma || comma - uri < 7 || strncasecmp(comma - 7, ";base64", 7))
         return fail_as("unsupported", "data: URI: not base64");
     return 0;
 }
@@ -199,6 +200,38 @@ static int read_path(struct buffer *b, const struct fields *f, const char *name)
     return result;
 }
 
+/* RFC 8089: file:///PATH, with %XX for bytes, becomes PATH where no other machine is named; a
+ * scheme in capitals, which RFC 3986 allows, becomes small.  Anything else stays. */
+static char *plain_reference(char *text)
+{
+    char *to = text, *from;
+
+    if (!text)
+        return NULL;
+    if (is_uri(text))
+        memcpy(text, "data", 4);
+    if (strncasecmp(text, "file://", strlen("file://")))
+        return text;
+    from = text + strlen("file://");
+    if (!strncasecmp(from, "localhost/", strlen("localhost/")))
+        from += strlen("localhost");
+    if (*from != '/')
+        return text;
+    while (*from) {
+        int high = *from == '%' ? hex_digit(from[1]) : -1;
+        int low = high < 0 ? -1 : hex_digit(from[2]);
+
+        if (low >= 0 && high + low > 0) {
+            *to++ = (char)(high * 16 + low);
+            from += 3;
+        } else {
+            *to++ = *from++;
+        }
+    }
+    *to = 0;
+    return text;
+}
+
 /* A string, or Hugging Face's object {"bytes":BASE64,"path":NAME}, of which the bytes go first; to
  * free; NULL: neither. */
 static char *reference_of(struct span value)
@@ -207,10 +240,12 @@ static char *reference_of(struct span value)
     char *bytes, *uri;
 
     if (value.data[0] != '{')
-        return json_path(value);
+        return plain_reference(json_path(value));
     bytes = json_find(value.data, value.size, "bytes", &inner) ? json_text(inner) : NULL;
+    if (!bytes && json_find(value.data, value.size, "path", &inner))
+        return plain_reference(json_path(inner));
     if (!bytes)
-        return json_find(value.data, value.size, "path", &inner) ? json_path(inner) : NULL;
+        return NULL;
     uri = xprintf("data:application/octet-stream;base64,%s", bytes);
     free(bytes);
     return uri;

@@ -52,6 +52,7 @@ static inline const char *json_space(const char *at, const char *end) /* past wh
     return at;
 }
 const char *json_number_end(const char *at, const char *end); /* NULL: no number */
+int hex_digit(char c);                                        /* -1: it is none */
 int json_escape_size(const char *at, const char *end); /* at a backslash; 0: no such escape */
 void json_add_floats(struct buffer *b, const float *list, long count);
 bool json_floats(struct span value, float **list, long *count); /* array of numbers; to free */

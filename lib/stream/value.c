@@ -9,8 +9,7 @@
 #include "base/json.h"
 #include "stream/stream.h"
 
-/* The value of a hexadecimal digit; -1: it is none. */
-static int hex(char c)
+int hex_digit(char c)
 {
     return c >= '0' && c <= '9'   ? c - '0'
            : c >= 'a' && c <= 'f' ? c - 'a' + 10
@@ -28,7 +27,7 @@ int json_escape_size(const char *at, const char *end)
     if (end - at < 6)
         return 0;
     for (int i = 2; i < 6; i++)
-        if (hex(at[i]) < 0)
+        if (hex_digit(at[i]) < 0)
             return 0;
     return 6;
 }
@@ -41,7 +40,7 @@ static uint32_t unicode(const char **at, const char *end)
 
     for (int n = 0; n < 2 && json_escape_size(s, end) == 6; n++, s += 6) {
         for (int i = 2; i < 6; i++)
-            code[n] = code[n] << 4 | (uint32_t)hex(s[i]);
+            code[n] = code[n] << 4 | (uint32_t)hex_digit(s[i]);
     }
     *at += 6;
     if (code[0] < 0xd800 || code[0] > 0xdfff)
@@ -59,7 +58,7 @@ static bool add_byte(struct buffer *b, const char **at, const char *end)
 
     if (json_escape_size(*at, end) != 6 || ((*at)[2] | 32) != 'd' || ((*at)[3] | 32) != 'c')
         return false;
-    value = hex((*at)[4]) << 4 | hex((*at)[5]);
+    value = hex_digit((*at)[4]) << 4 | hex_digit((*at)[5]);
     if (value < 0x80)
         return false;
     buffer_byte(b, value);

@@ -134,14 +134,12 @@ static void not_numbers(void)
 static void wide_table(int columns, int status)
 {
     struct buffer text = { 0 };
-    char name[40];
 
-    buffer_add(&text, "image", 5);
-    for (int i = 1; i < columns; i++)
-        buffer_printf(&text, ",%d", i);
+    for (int i = 0; i < columns; i++)
+        buffer_printf(&text, "%s%d", i ? "," : "image,", i);
     buffer_byte(&text, '\n');
-    snprintf(name, sizeof name, "%d columns", columns);
-    reads(text.data, text.size, &(struct reader_options){ .is_image = is_image }, "", status, name);
+    reads(text.data, text.size, &(struct reader_options){ .is_image = is_image }, "", status,
+          "a wide table");
     buffer_free(&text);
 }
 
@@ -170,8 +168,8 @@ static void tables(void)
     ok(strstr(error_text(), "two columns have the same name") != NULL, "... says why: %s",
        error_text());
     READS("image,text,text\na.jpg,b,c\n", "", 4, "... is no list of names either");
-    wide_table(1000, 0);
-    wide_table(1001, 4);
+    wide_table(999, 0);
+    wide_table(1000, 4);
     ok(strstr(error_text(), "more columns than a thousand") != NULL, "... says why: %s",
        error_text());
     reads("image;text\na.jpg;b\n", 19, &csv, "", 4, "--from=csv: commas that part nothing");
@@ -210,6 +208,8 @@ static void packed(void)
 
 static void names(void)
 {
+    struct reader_options list = { .from = format_named("names") };
+
     READS("a.jpg\n\nb c.png \r\n[x] \"y\".jpg",
           "1 {\"image\":\"a.jpg\"}\n3 {\"image\":\"b c.png \"}\n"
           "4 {\"image\":\"[x] \\\"y\\\".jpg\"}\n",
@@ -219,11 +219,8 @@ static void names(void)
           "1 {\"image\":\"a\\nb.jpg\"}\n2 {\"image\":\"b.jpg\"}\n", 0, "-0");
     reads("{\"a\":1}\n", 8, &(struct reader_options){ .null = true }, "1 {\"a\":1}\n", 0,
           "-0 does not hide JSONL");
-    reads("{\"a\":1}\n", 8, &(struct reader_options){ .from = format_named("names") },
-          "1 {\"image\":\"{\\\"a\\\":1}\"}\n", 0, "--from=names");
-    reads("\xef\xbb\xbf"
-          "a.png\r\nb.png\n",
-          17, &(struct reader_options){ .from = format_named("names") },
+    reads("{\"a\":1}\n", 8, &list, "1 {\"image\":\"{\\\"a\\\":1}\"}\n", 0, "--from=names");
+    reads("\357\273\277a.png\r\nb.png\n", 16, &list,
           "1 {\"image\":\"a.png\"}\n2 {\"image\":\"b.png\"}\n", 0,
           "names behind a byte order mark");
 }

@@ -192,6 +192,35 @@ static void hashing(void)
     record_free(c);
 }
 
+/* How a picture may be named, and the path or URI that it comes to. */
+static void references(void)
+{
+    static const char *const cases[][2] = {
+        { "\"a.png\"", "a.png" },
+        { "\"file:///x/a.png\"", "/x/a.png" },
+        { "\"FILE://localhost/x/%61%2Epng\"", "/x/a.png" },
+        { "\"file:///100%\"", "/100%" },
+        { "\"file:///a%00\"", "/a%00" },
+        { "\"file://host/a.png\"", "file://host/a.png" },
+        { "\"DATA:image/png;BASE64,AAAA\"", "data:image/png;BASE64,AAAA" },
+        { "{\"path\":\"file:///x/a.png\"}", "/x/a.png" },
+        { "{\"bytes\":\"AAAA\",\"path\":\"a\"}", "data:application/octet-stream;base64,AAAA" },
+        { "{\"bytes\":null}", NULL },
+        { "7", NULL },
+    };
+
+    for (int i = 0; i < COUNT(cases); i++) {
+        char *line = xprintf("{\"image\":%s}", cases[i][0]);
+        struct record *r = record_parse(line, strlen(line));
+        char *name = record_image_reference(r, &(struct fields){ 0 });
+
+        is_text(name, cases[i][1], line);
+        free(name);
+        free(line);
+        record_free(r);
+    }
+}
+
 int main(void)
 {
     splicing();
@@ -201,5 +230,6 @@ int main(void)
     base64();
     failing();
     hashing();
+    references();
     return done();
 }
