@@ -160,27 +160,21 @@ static void stop(int number)
     stopped_by = number;
 }
 
-static sigset_t awaited;
-
 /* Before the first step there is nothing to save, and a signal ends the process as usual.  Later
  * the first one saves, and the second ends. */
-static void *watch(void *nothing)
+static void take(int number, const sigset_t *awaited)
 {
-    int number;
+    static bool asked;
 
-    (void)nothing;
-    if (sigwait(&awaited, &number))
-        return NULL;
-    if (learns) {
+    if (learns && !asked) {
+        asked = true;
         stop(number);
-        if (sigwait(&awaited, &number))
-            return NULL;
+        return;
     }
     temporary_remove_all();
     signal(number, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
+    pthread_sigmask(SIG_UNBLOCK, awaited, NULL);
     raise(number);
-    return NULL;
 }
 
 /* Before there are other threads.  What is ignored, as by nohup, stays so.  A reader that left
@@ -189,20 +183,10 @@ static void watch_signals(void)
 {
     static const int numbers[] = { SIGHUP, SIGINT, SIGTERM };
     struct sigaction before;
-    pthread_t watcher;
 
-    sigemptyset(&awaited);
-    for (int i = 0; i < COUNT(numbers); i++)
-        if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
-            sigaddset(&awaited, numbers[i]);
-    pthread_sigmask(SIG_BLOCK, &awaited, NULL);
     if (!sigaction(SIGPIPE, NULL, &before) && before.sa_handler != SIG_IGN)
         sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = stop }, NULL);
-    if (pthread_create(&watcher, NULL, watch, NULL)) {
-        warn("cannot start a thread");
-        exit(1);
-    }
-    pthread_detach(watcher);
+    signals_await(numbers, COUNT(numbers), take);
 }
 
 static void check_options(void)

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/memory.h"
 #include "cli/loop.h"
 
-static sigset_t awaited;
 static _Atomic(struct output *) output;
 static _Atomic(struct report *) report;
 
@@ -39,27 +39,23 @@ void die_of_pipe(void)
     die_of(SIGPIPE);
 }
 
-static void *watch(void *nothing)
+/* SIGUSR1 may come many times, the others once. */
+static void take(int number, const sigset_t *awaited)
 {
     struct output *o;
-    struct report *p;
-    int number;
+    struct report *p = atomic_load(&report);
 
-    (void)nothing;
-    do {
-        if (sigwait(&awaited, &number))
-            return NULL;
-        p = atomic_load(&report);
-        if (number == SIGUSR1 && p)
+    if (number == SIGUSR1) {
+        if (p)
             report_now(p);
-        else if (number == SIGUSR1)
+        else
             warn("no records yet");
-    } while (number == SIGUSR1);
+        return;
+    }
     signal(SIGUSR1, SIG_IGN); /* on the way out too */
     signal(number, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
+    pthread_sigmask(SIG_UNBLOCK, awaited, NULL);
     o = atomic_load(&output);
-    p = atomic_load(&report);
     if (o)
         output_drain(o);
     status_write(p, 128 + number);
@@ -69,27 +65,43 @@ static void *watch(void *nothing)
     die_of(number);
 }
 
-/* Blocks those of the signals that the parent had not ignored, as nohup does, and starts a thread
- * that awaits them.  In that thread all others are blocked, too: a signal that another thread of
- * the command awaits would end the process there. */
-static void await(const int *signals, int count, void *(*thread)(void *))
+struct awaited {
+    sigset_t set;
+    void (*take)(int number, const sigset_t *awaited);
+};
+
+static void *await(void *what)
 {
+    struct awaited *a = what;
+    int number;
+
+    while (!sigwait(&a->set, &number))
+        a->take(number, &a->set);
+    return NULL;
+}
+
+/* In the thread that awaits some signals all others are blocked, too: one that another thread of
+ * the command awaits would end the process there. */
+void signals_await(const int *signals, int count, void (*taken)(int, const sigset_t *))
+{
+    struct awaited *a = xalloc(1, sizeof *a); /* as long as the process */
     struct sigaction old;
     sigset_t all, before;
     pthread_t watcher;
 
-    sigemptyset(&awaited);
+    a->take = taken;
+    sigemptyset(&a->set);
     for (int i = 0; i < count; i++)
         if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaddset(&awaited, signals[i]);
+            sigaddset(&a->set, signals[i]);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&watcher, NULL, thread, NULL)) {
+    if (pthread_create(&watcher, NULL, await, a)) {
         warn("cannot start a thread");
         exit(1);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_sigmask(SIG_BLOCK, &awaited, NULL);
+    pthread_sigmask(SIG_BLOCK, &a->set, NULL);
     pthread_detach(watcher);
 }
 
@@ -98,7 +110,7 @@ void signals_start(void)
     static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
 
     signal(SIGPIPE, SIG_IGN);
-    await(wanted, COUNT(wanted), watch);
+    signals_await(wanted, COUNT(wanted), take);
 }
 
 static void (*print_progress)(void);
@@ -114,17 +126,13 @@ void progress_unlock(void)
     pthread_mutex_unlock(&progress);
 }
 
-static void *watch_progress(void *nothing)
+static void take_progress(int number, const sigset_t *awaited)
 {
-    int number;
-
-    (void)nothing;
-    while (!sigwait(&awaited, &number)) {
-        progress_lock();
-        print_progress();
-        progress_unlock();
-    }
-    return NULL;
+    (void)number;
+    (void)awaited;
+    progress_lock();
+    print_progress();
+    progress_unlock();
 }
 
 void signals_progress(void (*print)(void))
@@ -132,7 +140,7 @@ void signals_progress(void (*print)(void))
     static const int wanted[] = { SIGUSR1 };
 
     print_progress = print;
-    await(wanted, COUNT(wanted), watch_progress);
+    signals_await(wanted, COUNT(wanted), take_progress);
 }
 
 void signals_watch(struct output *o, struct report *p)

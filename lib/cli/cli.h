@@ -4,6 +4,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <signal.h>
 #include "base/core.h"
 #include "stream/stream.h"
 #include "vlm.h"
@@ -181,6 +182,10 @@ long records_seen(void); /* how many came in, failed ones among them; from finis
 
 /* cleanup.c - for commands that are no filters: SIGUSR1 calls print, in a thread of its own and
  * under the lock.  Before the first other thread starts. */
+/* Those that the parent has not ignored, as nohup does, are blocked from now on, and a thread takes
+ * each as it comes.  Before other threads are started. */
+void signals_await(const int *signals, int count,
+                   void (*take)(int number, const sigset_t *awaited));
 void signals_progress(void (*print)(void));
 void progress_lock(void);
 void progress_unlock(void);
