@@ -198,8 +198,6 @@ static const struct training_option table[] = {
     { "init-from", "FILE", LIST(init_from), .key = "adopt", .with = "init",
       .help = "take the weights of BERT or of a vision transformer from FILE, with --init "
               "(repeatable)" },
-    { "adopt", "FILE", LIST(init_from), .with = "init",
-      .help = "do the same as --init-from, its new name" },
     { "freeze", "PREFIX", LIST(learn.freeze), IN_LEARN, .key = "freeze",
       .help = "keep parameters whose names begin with PREFIX as they are (repeatable)" },
 

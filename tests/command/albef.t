@@ -168,7 +168,7 @@ ok 'vlm-train --clean-text' vlm-train -q -m "$albef/pretrain.pth" --objective it
 ok 'cleaned by hand' vlm-train -q -m "$albef/pretrain.pth" --objective itc,itm,mlm --batch 2 -o by-hand clean.jsonl
 same cleaned/model.safetensors by-hand/model.safetensors 'as ALBEF cleans'
 status 3 'the classifiers are not taught' vlm-train -m "$albef/ve.pth" --objective itc -q -o no web.jsonl
-status 3 '--adopt needs what fits' teach --adopt "$top/tests/golden/clip/hf-vit" -o no
+status 3 '--init-from needs what fits' teach --init-from "$top/tests/golden/clip/hf-vit" -o no
 like "$(cat .err)" 'neither BERT nor an image tower' '... and says so'
 
 # taught, and killed anywhere

@@ -69,7 +69,6 @@ randaugment 4,9
 random-background
 background black
 init-from web.jsonl
-adopt web.jsonl
 from cbor
 root none
 image-field none
