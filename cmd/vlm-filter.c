@@ -96,9 +96,9 @@ static void note_fields(const struct record *r)
             field_seen[i] = expression_has_field(conditions[i], r);
 }
 
-static void say_what_was_missing(void)
+static void warn_of_missing(void)
 {
-    bool told = false, part = settings.input.shard || settings.resume || settings.reuse;
+    bool warned = false, part = settings.input.shard || settings.resume || settings.reuse;
     long unused, all;
 
     if (!looked_at || settings.quiet)
@@ -109,14 +109,14 @@ static void say_what_was_missing(void)
     for (int i = 0; i < keeps.count; i++)
         if (!field_seen[i]) {
             warn("--keep '%s': no record has a field that it names", keeps.items[i]);
-            told = true;
+            warned = true;
         }
     if (top && !ranked)
         warn("--top: no record has a number for --by '%s'%s", by,
              strcmp(by, "itm") ? "" : "; vlm-itm adds itm");
     else if (capfilt && !scored)
         warn("--capfilt: no text has a score; vlm-itm adds it");
-    else if (!left && !told && !settings.resume && !settings.reuse)
+    else if (!left && !warned && !settings.resume && !settings.reuse)
         warn("nothing was kept of %" PRIu64 " records", looked_at);
 }
 
@@ -318,7 +318,7 @@ static int finish(void)
         most = (uint64_t)ceil((double)count * share / 100 - 1e-9);
     if (selection && selection_choose(selection, most, lowest, stays, falls))
         return -1;
-    say_what_was_missing();
+    warn_of_missing();
     if (histogram)
         histogram_print(&seen, by, stderr);
     return uids ? npy_close(uids) : 0;

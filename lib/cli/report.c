@@ -15,7 +15,7 @@
 
 enum {
     PERCENT_EVERY = 1000, /* records between looks at --max-errors=P% */
-    FEW = 3,              /* fewer failures are told one by one, though they are alike */
+    FEW = 3,              /* fewer failures have a line each, though they are alike */
     MOST_HELD = 1 << 20   /* bytes of lines that may not be needed */
 };
 
@@ -97,9 +97,9 @@ static void print_held(struct report *p)
     p->alike = NULL;
 }
 
-/* As long as all fail alike, the first line tells it, and report_close how many they were.  Whoever
- * looks on as records leave sees each at once. */
-static void tell_failure(struct report *p, const struct record *r)
+/* As long as all failures are alike, the first has a line, and report_close prints how many there
+ * were.  On a terminal, and with --line-buffered, each has its line at once. */
+static void report_failure(struct report *p, const struct record *r)
 {
     bool holds = !settings.line_buffered && !isatty(STDOUT_FILENO);
     char *line = failure_line(r), *code = member_text(r, "code");
@@ -146,7 +146,7 @@ static void count_failure(struct report *p, const struct record *r)
     p->errors++;
     note_code(r);
     if (!settings.quiet)
-        tell_failure(p, r);
+        report_failure(p, r);
     if (settings.errors.action == ON_ERROR_FAIL)
         p->stopped = true;
 }
@@ -242,7 +242,7 @@ void report_progress(struct report *p)
     print_progress(p, false, !p->terminal);
 }
 
-static void tell_count(struct report *p)
+static void report_count(struct report *p)
 {
     const char *many = p->stopped && settings.errors.action != ON_ERROR_FAIL ? ": too many" : "";
 
@@ -271,5 +271,5 @@ void report_close(struct report *p, bool finished)
              settings.dropped ? settings.dropped : "",
              settings.dropped ? ""
                               : ": --dropped=FILE keeps them, --errors=pass lets them through");
-    tell_count(p);
+    report_count(p);
 }

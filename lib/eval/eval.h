@@ -45,7 +45,7 @@ void caption_close(struct caption_set *s);
 
 /* coco.c - references and results in the files of the COCO data sets */
 struct references;
-/* COCO's annotations, Karpathy's data set or BLIP's list, told apart by what they hold.  split:
+/* COCO's annotations, Karpathy's data set or BLIP's list, recognised by what they hold.  split:
  * only images of that split, NULL: all.  NULL after fail(). */
 struct references *references_read(const char *path, const char *split);
 long references_count(const struct references *r); /* images */

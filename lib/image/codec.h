@@ -37,7 +37,7 @@ void image_new(struct image *image, int width, int height, int channels, enum im
 void alpha_multiply(struct image *image);
 void alpha_divide(struct image *image);
 
-/* orient.c - 1 .. 8, or 0 where nothing is told */
+/* orient.c - 1 .. 8, or 0 where none is given */
 int exif_orientation(struct bytes b); /* a TIFF header and its first directory */
 int xmp_orientation(struct bytes b);
 

@@ -10,7 +10,7 @@
  *                            such pictures without interpolation
  *     CMYK                   four channels, 0 is no ink; image_to_rgb multiplies them out
  *     transparency           a last channel; image_to_rgb drops it, image_lay_on uses it
- *     EXIF orientation       told in image.orientation; image_orient turns the picture
+ *     EXIF orientation       given in image.orientation; image_orient turns the picture
  *
  * What decoding takes is bounded by the header, the header by max_pixels and by the file's size:
  * vlm-formats(7) lists all of it for users.

@@ -30,7 +30,7 @@ struct image_info {
     enum image_mode mode;
     bool animated, alpha;
     int channels;    /* of the decoded pixels */
-    int orientation; /* of EXIF, 1 .. 8; 0: not told */
+    int orientation; /* of EXIF, 1 .. 8; 0: not given */
     size_t scratch;  /* most bytes that decoding takes besides the pixels */
     int shrink;      /* asked of decode: pixels a side that may become one, 1 2 4 8; 0: 1 */
 };

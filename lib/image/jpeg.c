@@ -31,7 +31,7 @@ long jpeg_scan_limit(struct bytes b, const struct image_info *info)
 }
 
 /* The frame header.  Where the scans come one after the other, decoders keep the coefficients of
- * the whole picture, two bytes each; `interleaved` is told by the first scan. */
+ * the whole picture, two bytes each; the first scan says whether they are `interleaved`. */
 static int read_frame(const unsigned char *p, size_t length, struct image_info *info)
 {
     if (length < 8)

@@ -5,7 +5,7 @@
  * takes memory that no header tells.  Nor is stb_image_resize: its filters, its edges and its
  * rounding are others than Pillow's.
  *
- * stb_image takes what is missing at the end for zeros, and tables that were never told for
+ * stb_image takes what is missing at the end for zeros, and tables that the file never gave for
  * whatever its memory holds.  So the segments are walked first: the end marker must be there, and
  * what a frame or scan refers to must stand before it.
  *

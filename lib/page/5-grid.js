@@ -294,7 +294,7 @@ function go(place, focus) {
         cards.get(current).focus({ preventScroll: true });
 }
 
-function judge(keep) {
+function decideCurrent(keep) {
     if (!order.length)
         return;
     if (judged(order[current]))
@@ -314,9 +314,9 @@ const moves = {
     PageUp: () => -pageRows(), PageDown: pageRows, Home: () => -order.length, End: () => order.length,
 };
 const acts = {
-    p: () => judge(true),
-    x: () => judge(false),
-    u: () => judge(null),
+    p: () => decideCurrent(true),
+    x: () => decideCurrent(false),
+    u: () => decideCurrent(null),
     h: () => cards.has(current) && cards.get(current).nextHeatmap && cards.get(current).nextHeatmap(),
 };
 

@@ -18,7 +18,7 @@
 #include "base/memory.h"
 #include "text/vocabulary.h"
 
-/* The kinds of mojibake_table.c, then those that are told without it. */
+/* The kinds of mojibake_table.c, then those that are recognised without it. */
 enum {
     COMMON = 1 << 0,
     C1 = 1 << 1,

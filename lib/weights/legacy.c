@@ -41,7 +41,7 @@ static int read_head(struct pickle *p, bool *big)
     return 0;
 }
 
-/* The count is of elements, whose size the pickle told. */
+/* The count is of elements, whose size the pickle gave. */
 static bool count_fits(const unsigned char *at, size_t bytes, bool big)
 {
     uint64_t count = 0;

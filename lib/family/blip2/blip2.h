@@ -4,7 +4,7 @@
  *     tower     image -> tokens
  *     Q-Former  32 learned queries look at the tokens -> 32 vectors
  *     stage 1   queries alone     32 image vectors; the text's is that of [CLS]      itc
- *               queries and text  each query judges, the mean of logits counts       itm
+ *               queries and text  a logit for each query, and their mean           itm
  *               text after queries  [DEC] text                                        captions
  *     stage 2   the vectors, projected, stand before a language model's words: OPT's prompt, or
  *               what T5's encoder reads                                   captions, answers

@@ -19,7 +19,7 @@
 #include "family/registry.h"
 #include "checkpoint/position.h"
 
-enum { TEXT_LIMIT = 32, PROMPT_LIMIT = 512 }; /* ids of a text; of what a language model is told */
+enum { TEXT_LIMIT = 32, PROMPT_LIMIT = 512 }; /* ids of a text; of a language model's prompt */
 
 static bool is_hf(const struct model *m)
 {
