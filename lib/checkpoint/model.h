@@ -93,7 +93,8 @@ struct tokenizer_kind {
     bool needs_settings; /* beside copied files too: transformers cannot guess the class */
 };
 extern const struct tokenizer_kind tokenizer_kind_clip, tokenizer_kind_bert, tokenizer_kind_opt,
-    tokenizer_kind_t5, tokenizer_kind_siglip, tokenizer_kind_xlm, tokenizer_kind_roberta;
+    tokenizer_kind_t5, tokenizer_kind_siglip, tokenizer_kind_xlm, tokenizer_kind_roberta,
+    tokenizer_kind_nllb;
 
 enum { ALSO = 2 };  /* files of towers beside the checkpoint's: image, language */
 struct image_side { /* how pictures come in; all 0 without an image tower */

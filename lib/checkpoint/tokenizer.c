@@ -79,6 +79,11 @@ static struct tokenizer *open_xlm(const struct model *m, const char *path)
     return tokenizer_xlm(path, m->reading.clean);
 }
 
+static struct tokenizer *open_nllb(const struct model *m, const char *path)
+{
+    return tokenizer_nllb(path, m->reading.clean);
+}
+
 /* GPT-2's pieces in BERT's frame. */
 static struct tokenizer *open_roberta(const struct model *m, const char *path)
 {
@@ -342,6 +347,11 @@ const struct tokenizer_kind tokenizer_kind_siglip = {
 const struct tokenizer_kind tokenizer_kind_xlm = {
     .files = "tokenizer.json",
     .open = open_xlm,
+    .one_json = true,
+};
+const struct tokenizer_kind tokenizer_kind_nllb = {
+    .files = "tokenizer.json",
+    .open = open_nllb,
     .one_json = true,
 };
 const struct tokenizer_kind tokenizer_kind_roberta = {

@@ -37,7 +37,8 @@ void t5_init(struct t5 *m, const struct t5_config *config)
 {
     *m = (struct t5){ .config = *config };
     stack_init(&m->encoder, config->layers, false);
-    stack_init(&m->decoder, config->decoder_layers, true);
+    if (config->decoder_layers)
+        stack_init(&m->decoder, config->decoder_layers, true);
     m->head.memory_bound = true;
 }
 
@@ -108,6 +109,8 @@ void t5_params(struct t5 *m, struct params *p)
     params_in(p, "encoder");
     stack_params(m, &m->encoder, p);
     params_out(p);
+    if (!c->decoder_layers)
+        return;
     params_in(p, "decoder");
     stack_params(m, &m->decoder, p);
     params_out(p);

@@ -12,8 +12,8 @@
 
 struct t5_config {
     long vocabulary, width, mlp, head_width;
-    int layers, decoder_layers, heads;
-    int buckets, distance; /* of relative positions: 32, 128 */
+    int layers, decoder_layers, heads; /* decoder_layers 0: the encoder alone */
+    int buckets, distance;             /* of relative positions: 32, 128 */
     float eps;
     enum activation activation;
 };

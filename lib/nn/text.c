@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * text.c - CLIP's text towers: token ids in, one vector a text out
  *
- *     x = token[ids] + position[0..]
+ *     x = token[ids] + position[0..]                  NLLB: token[ids] sqrt(width) + sinusoids
  *     x = block(x) for every layer, causal
  *     y = norm(x)[the pooled row]
  *
@@ -17,9 +17,29 @@
 #include "base/memory.h"
 #include "nn/text.h"
 
+/* sin and cos of (place + 2) 10000^(-i / (width / 2 - 1)), for padding has the places before.
+ * Source: huggingface/transformers models/m2m_100/modeling_m2m_100.py,
+ * M2M100SinusoidalPositionalEmbedding. */
+static void make_waves(struct text *x)
+{
+    long wide = x->config.width, half = wide / 2;
+    float ratio = logf(10000) / (float)(half - 1);
+
+    x->waves = xalloc((size_t)x->config.context * (size_t)wide, sizeof *x->waves);
+    for (int place = 0; place < x->config.context; place++)
+        for (long i = 0; i < half; i++) {
+            float angle = (float)(place + 2) * expf((float)i * -ratio);
+
+            x->waves[place * wide + i] = sinf(angle);
+            x->waves[place * wide + half + i] = cosf(angle);
+        }
+}
+
 void text_init(struct text *x, const struct text_config *config)
 {
     *x = (struct text){ .config = *config };
+    if (config->sinusoids)
+        make_waves(x);
     x->norm.eps = config->eps;
     x->blocks = xalloc((size_t)config->layers, sizeof *x->blocks);
     for (int i = 0; i < config->layers; i++) {
@@ -51,7 +71,8 @@ void text_params(struct text *x, struct params *p)
     param(p, &x->token, INIT_NORMAL(0.02f), "token", c->vocabulary, c->width);
     if (c->bag)
         return;
-    param(p, &x->position, INIT_NORMAL(0.01f), "position", c->context + c->has_class, c->width);
+    if (!c->sinusoids)
+        param(p, &x->position, INIT_NORMAL(0.01f), "position", c->context + c->has_class, c->width);
     if (c->has_class)
         param(p, &x->class_token, INIT_NORMAL(0.01f), "class", c->width);
     for (int i = 0; i < c->layers; i++) {
@@ -126,6 +147,19 @@ static struct layout lay_out(struct tape *t, const struct text_config *c, const 
     return l;
 }
 
+static struct tensor *place_words(struct tape *t, struct text *m, const struct layout *l,
+                                  struct tensor *x)
+{
+    const struct text_config *c = &m->config;
+    struct tensor *places = m->position;
+
+    if (c->sinusoids) {
+        places = tensor_from(t, m->waves, 2, (long[]){ c->context, c->width });
+        x = scale(t, x, sqrtf((float)c->width));
+    }
+    return add(t, x, embed(t, places, l->place, l->rows));
+}
+
 struct tensor *text_forward(struct tape *t, struct text *m, const int *ids, const int *counts,
                             int texts)
 {
@@ -141,7 +175,7 @@ struct tensor *text_forward(struct tape *t, struct text *m, const int *ids, cons
     x = embed(t, m->token, l.ids, l.rows);
     if (c->bag)
         return mean_rows(t, x, spans);
-    x = add(t, x, embed(t, m->position, l.place, l.rows));
+    x = place_words(t, m, &l, x);
     for (int i = 0; i < c->layers; i++)
         x = block_forward(t, &m->blocks[i], x, spans, c->causal,
                           i + 1 == c->layers && !mean ? &pick : NULL);
@@ -157,5 +191,6 @@ void text_close(struct text *x)
     for (int i = 0; i < x->config.layers; i++)
         block_close(&x->blocks[i]);
     free(x->blocks);
+    free(x->waves);
     *x = (struct text){ 0 };
 }

@@ -29,11 +29,13 @@ struct text_config {
     bool norm_after_pool; /* same result but for POOL_MEAN */
     bool scaled;          /* LayerScale; see struct block */
     bool bag;             /* no positions, no layers, no norm: the mean of token vectors */
+    bool sinusoids;       /* positions are computed, and words times the root of the width */
     bool has_class;       /* a token behind the text is what is pooled; see text_class.c */
 };
 struct text {
     struct text_config config;
     struct tensor *token, *position; /* [vocabulary, width] [context, width] */
+    float *waves;                    /* [context, width], the positions of sinusoids */
     struct tensor *class_token;      /* [width], with has_class; it has the last position */
     struct block *blocks;
     struct norm norm;

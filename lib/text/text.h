@@ -47,6 +47,9 @@ struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean);
 /* XLM-RoBERTa's pieces, from a folder or file: tokenizer.json; framed by <s> and </s>.  NULL after
  * fail(). */
 struct tokenizer *tokenizer_xlm(const char *path, enum text_clean clean);
+/* NLLB's pieces, likewise, which merges make of characters; framed by the language, English, and
+ * </s>. */
+struct tokenizer *tokenizer_nllb(const char *path, enum text_clean clean);
 /* SigLIP's, from a folder or file: spiece.model as T5's pieces, or a tokenizer.json of Gemma's byte
  * pair encoding, whose unknown characters are spelt in bytes; framed by the end alone.  `clean` is
  * one of the last three.  NULL after fail(). */

@@ -41,6 +41,8 @@ struct work {
     const uint32_t *text; /* where the whole text begins */
     bool first;           /* what is cut into words begins there */
     struct buffer word;
+    struct id_list symbols; /* NLLB: what merges begin with */
+    struct bpe_work joining;
 };
 
 /* The library sums in f32, huggingface/tokenizers in f64: at near ties they cut differently, and
@@ -113,6 +115,26 @@ static void best_pieces(struct work *w, const char *text, size_t bytes)
     }
 }
 
+/* NLLB: a symbol for each character, unknown neighbours being one; then merges.
+ * Source: huggingface/tokenizers models/bpe with fuse_unk. */
+static void merged_pieces(struct work *w, const char *text, size_t bytes)
+{
+    const struct tokenizer *t = w->t;
+    struct id_list *s = &w->symbols;
+
+    s->count = 0;
+    for (size_t i = 0, end; i < bytes; i = end) {
+        int id;
+
+        for (end = i + 1; end < bytes && ((unsigned char)text[end] & 0xc0) == 0x80;)
+            end++;
+        id = vocabulary_find(&t->vocabulary, text + i, end - i);
+        if (id >= 0 || !s->count || s->ids[s->count - 1] != t->unknown)
+            id_add(s, id >= 0 ? id : t->unknown);
+    }
+    bpe_join(&t->bpe, &w->joining, s->ids, s->count, w->out);
+}
+
 /* A word with its spaces marked; cut before every mark, if the settings say so. */
 static void encode_word(struct work *w, const uint32_t *at, size_t count)
 {
@@ -130,7 +152,10 @@ static void encode_word(struct work *w, const uint32_t *at, size_t count)
         while (end < w->word.size &&
                (end + mark > w->word.size || memcmp(w->word.data + end, "\xe2\x96\x81", mark)))
             end++;
-        best_pieces(w, w->word.data + start, end - start);
+        if (u->merges)
+            merged_pieces(w, w->word.data + start, end - start);
+        else
+            best_pieces(w, w->word.data + start, end - start);
     }
 }
 
@@ -250,6 +275,8 @@ static void encode(const struct tokenizer *t, const char *text, size_t size, siz
         cut_specials(&cut, codes.at, codes.count);
     codes_free(&codes);
     buffer_free(&w.word);
+    bpe_work_free(&w.joining);
+    free(w.symbols.ids);
     free(w.nodes);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * unigram_file.c - T5's pieces from a tokenizer.json
  *
- *     "model"            {"type": "Unigram", "unk_id": 2, "vocab": [["piece", score], ...]}
+ *     "model"            {"type": "Unigram", "unk_id": 2, "vocab": [["piece", score], ...]},
+ *                        or NLLB's {"type": "BPE", "vocab": {"piece": id, ...}, "merges": [...]}
  *     "normalizer"       Precompiled, Strip and Replace of / {2,}/, one or a Sequence
  *     "pre_tokenizer"    WhitespaceSplit and Metaspace, likewise
  *     "added_tokens"     special tokens
@@ -142,44 +143,69 @@ static int read_pieces(struct tokenizer *t, const cJSON *vocab, const cJSON *add
 
 /* Whatever these settings could say besides T5's way is refused: a text cut in another way gives
  * ids that mean something else. */
-static int read_root(struct tokenizer *t, const cJSON *root)
+static int read_merged(struct tokenizer *t, const cJSON *model, const cJSON *added)
 {
-    const cJSON *model = json_get(root, "model"), *vocab = json_get(model, "vocab");
-    double unknown = json_number(model, "unk_id", -1);
-    bool marked = false;
+    if (json_string(model, "continuing_subword_prefix", NULL) ||
+        json_string(model, "end_of_word_suffix", NULL) ||
+        json_bool(model, "ignore_merges", false) || !json_bool(model, "fuse_unk", false))
+        return fail("merges are not used as in NLLB");
+    t->unigram->merges = true;
+    if (read_ids(t, json_get(model, "vocab"), added) ||
+        read_merge_list(t, json_get(model, "merges")))
+        return -1;
+    t->unknown = tokenizer_id(t, json_string(model, "unk_token", ""));
+    return t->unknown < 0 ? fail("no piece stands for what is unknown") : 0;
+}
 
-    if (strcmp(json_string(model, "type", "Unigram"), "Unigram") != 0 || !cJSON_IsArray(vocab))
-        return fail("not a unigram model (it is \"%s\")", json_string(model, "type", "no model"));
-    if (json_bool(model, "byte_fallback", false))
-        return fail("unknown characters as bytes are not known");
+static int read_scored(struct tokenizer *t, const cJSON *model, const cJSON *added)
+{
+    const cJSON *vocab = json_get(model, "vocab");
+    double unknown = json_number(model, "unk_id", -1);
+
+    if (!cJSON_IsArray(vocab))
+        return fail("not a unigram model");
     if (!(unknown >= 0 && unknown < cJSON_GetArraySize(vocab) && unknown == (int)unknown))
         return fail("no piece stands for what is unknown");
     t->unknown = (int)unknown;
+    return read_pieces(t, vocab, added);
+}
+
+static int read_root(struct tokenizer *t, const cJSON *root, bool merges)
+{
+    const cJSON *model = json_get(root, "model"), *added = json_get(root, "added_tokens");
+    const char *type = json_string(model, "type", "Unigram");
+    bool marked = false;
+
+    if (strcmp(type, merges ? "BPE" : "Unigram") != 0)
+        return fail("not a %s model (it is \"%s\")", merges ? "BPE" : "unigram", type);
+    if (json_bool(model, "byte_fallback", false))
+        return fail("unknown characters as bytes are not known");
     if (read_normalizer(t->unigram, json_get(root, "normalizer"), 0) < 0 ||
         read_cutter(t->unigram, json_get(root, "pre_tokenizer"), 0, &marked) < 0)
         return -1;
-    return marked ? read_pieces(t, vocab, json_get(root, "added_tokens"))
-                  : fail("texts are not cut as in T5");
+    if (!marked)
+        return fail("texts are not cut as in T5");
+    return merges ? read_merged(t, model, added) : read_scored(t, model, added);
 }
 
-int read_unigram_json(struct tokenizer *t, const struct buffer *b)
+int read_unigram_json(struct tokenizer *t, const struct buffer *b, bool merges)
 {
     cJSON *root = json_parse(b->data, b->size);
-    int status = root ? read_root(t, root) : -1;
+    int status = root ? read_root(t, root, merges) : -1;
 
     cJSON_Delete(root);
     return status;
 }
 
 /* A .json of huggingface/tokenizers, or sentencepiece's own file: by the first byte. */
-static int read_t5(struct tokenizer *t, const char *path)
+static int read_file(struct tokenizer *t, const char *path, bool merges)
 {
     struct buffer b = { 0 };
     int status = read_unzipped(&b, path);
 
     t->unigram = xalloc(1, sizeof *t->unigram);
     if (status == 0) {
-        status = b.size && b.data[0] == '{' ? read_unigram_json(t, &b) : read_spiece(t, &b);
+        status = b.size && b.data[0] == '{' ? read_unigram_json(t, &b, merges) : read_spiece(t, &b);
         t->begin = -1;
         t->end = status == 0 ? tokenizer_id(t, "</s>") : -1;
         if (status == 0 && t->end < 0)
@@ -194,6 +220,11 @@ static int read_t5(struct tokenizer *t, const char *path)
     }
     buffer_free(&b);
     return status;
+}
+
+static int read_t5(struct tokenizer *t, const char *path)
+{
+    return read_file(t, path, false);
 }
 
 struct tokenizer *tokenizer_t5(const char *path, enum text_clean clean)
@@ -218,4 +249,19 @@ struct tokenizer *tokenizer_xlm(const char *path, enum text_clean clean)
     static const char *const names[] = { "tokenizer.json", NULL };
 
     return tokenizer_open(path, names, &unigram_kind, clean, read_xlm);
+}
+
+static int read_nllb(struct tokenizer *t, const char *path)
+{
+    if (read_file(t, path, true) < 0)
+        return -1;
+    t->begin = tokenizer_id(t, "eng_Latn");
+    return t->begin < 0 ? fail("%s: the language eng_Latn is missing", path) : 0;
+}
+
+struct tokenizer *tokenizer_nllb(const char *path, enum text_clean clean)
+{
+    static const char *const names[] = { "tokenizer.json", NULL };
+
+    return tokenizer_open(path, names, &unigram_kind, clean, read_nllb);
 }

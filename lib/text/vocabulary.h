@@ -234,6 +234,7 @@ struct unigram {
     int pieces;
     double unknown_score; /* of one character */
     struct charsmap map;
+    bool merges;        /* NLLB: pieces come of t->bpe, not of scores */
     bool sentencepiece; /* as the library of that name; otherwise as Hugging Face's tokenizers: */
     struct spacing spacing;
     /* what is done to a text, in order, and how it is cut into words */
@@ -246,7 +247,7 @@ struct unigram {
 void unigram_free(struct unigram *u); /* NULL is nothing */
 
 /* unigram_file.c, spiece_file.c - into t->unigram and t->vocabulary; -1 after fail() */
-int read_unigram_json(struct tokenizer *t, const struct buffer *b);
+int read_unigram_json(struct tokenizer *t, const struct buffer *b, bool merges); /* NLLB's */
 int read_spiece(struct tokenizer *t, const struct buffer *b);
 
 /* vocabulary_file.c - files that hold vocabularies */

@@ -110,6 +110,15 @@ def canonical(text):
     return " ".join(text.lower().split()).strip()
 
 
+def classes(only_ids, model, folder):
+    """The classes of transformers that folders of SigLIP and MetaCLIP 2 name."""
+    xlm, siglip, gemma = originals.classes(model, folder + "/gemma.json")
+    only_ids("XLMRobertaTokenizer", "xlm", folder + "/xlm.json", "hf", str, encoder(xlm))
+    only_ids("SiglipTokenizer", "siglip", model, "letters", str, lambda t: siglip(t)["input_ids"])
+    eos = gemma.token_to_id("<eos>")
+    only_ids("Siglip2Tokenizer", "siglip", folder + "/gemma.json", "lower", str, lambda t: gemma.encode(t).ids + [eos])
+
+
 def check_open_clip(program, model, folder, lines, sample):
     """The tokenizers of open_clip's other towers: XLM-V's and XLM-RoBERTa's, SigLIP's, Gemma's."""
     def only_ids(name, kind, vocabulary, style, clean, encode):
@@ -118,12 +127,18 @@ def check_open_clip(program, model, folder, lines, sample):
     xlm, siglip = originals.xlm(model), originals.t5_hub(model)
     xlm.save(folder + "/xlm.json")
     siglip.save(folder + "/siglip.json")
+    nllb = originals.nllb(sample, 30000, originals.spiece(model)[1])
+    nllb.save(folder + "/nllb.json")
+    only_ids("NLLB's", "nllb", folder + "/nllb.json", "hf", str, encoder(nllb))
+    only_ids("NLLB's, as open_clip cleans", "nllb", folder + "/nllb.json", "spaces", spaces, encoder(nllb))
+    only_ids("mT5's, as open_clip cleans", "t5", folder + "/newer.json", "spaces", spaces, encoder(originals.t5_newer(model)))
     only_ids("XLM's", "xlm", folder + "/xlm.json", "hf", str, encoder(xlm))
     only_ids("XLM's, as open_clip cleans", "xlm", folder + "/xlm.json", "spaces", spaces, encoder(xlm))
     only_ids("SigLIP's, as open_clip cleans", "siglip", folder + "/siglip.json", "canonical", canonical, encoder(siglip))
     gemma = originals.train_gemma(sample, 30000)
     gemma.save(folder + "/gemma.json")
     eos = gemma.token_to_id("<eos>")
+    classes(only_ids, model, folder)
     only_ids("Gemma's, as open_clip cleans", "siglip", folder + "/gemma.json", "canonical", canonical, lambda t: gemma.encode(t).ids + [eos])
 
 

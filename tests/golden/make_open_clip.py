@@ -78,6 +78,8 @@ make("mobileclip2-s3", "MobileCLIP2-S3", (8, 8, 16, 32, 32), 96)
 make("vitamin", "ViTamin-S", 24, 64)
 make("coca", "coca_ViT-B-32", 24, 32)
 make("roberta", "xlm-roberta-base-ViT-B-32", 24, 32)
+make("mt5", "mt5-base-ViT-B-32", 24, 32)
+make("nllb", "nllb-clip-base", 32, 32)
 make("clipa", "ViT-L-14-CLIPA", 24, 32, vocab_size=120)
 make("scaled", "ViT-M-16-alt", 24, 32)
 
@@ -107,3 +109,22 @@ def metaclip2(name):
 
 
 metaclip2("metaclip2")
+
+
+def nllb_texts():
+    """NLLB's tokenizer, of 150 pieces, and texts with the ids that transformers gives them."""
+    import json
+
+    import originals
+
+    texts = ["a photo of a cat", "A PHOTO of a Dog", "", " ", "  two   cats ", "caf\u00e9", "cafe\u0301", "\u732b and \U0001f431\U0001f431", "a_b-c!",
+             "tab\tnew\nline", "\u2581mark", "x" * 40, "\uff21\uff22 \ufb01ne", "</s> in it <mask> eng_Latn"]
+    model = originals.nllb(["a photo of a cat", "a photo of a dog on a red bicycle", "two cats and three dogs", "the cat sat on the mat"] * 3, 150)
+    model.save(os.path.join(folder, "nllb", "tokenizer.json"))
+    with open(os.path.join(folder, "nllb.jsonl"), "w") as f:
+        for text in texts:
+            f.write(json.dumps({"text": text, "ids": model.encode(text).ids}) + "\n")
+
+
+if not wanted or "nllb" in wanted:
+    nllb_texts()

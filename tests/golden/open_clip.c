@@ -276,6 +276,8 @@ int main(int count, char **arguments)
         "vitamin",
         "coca",
         "roberta",
+        "mt5",
+        "nllb",
         "clipa",
         "scaled",
         "metaclip2",

@@ -121,6 +121,11 @@ _hybrid.ConvStem = lambda channels, **k: _stem(channels=tuple(c * TRUNK.get("wid
 
 
 def hugging_face(name):
+    if TRUNK and "mt5" in name:
+        return MT5Config(vocab_size=150, d_model=TRUNK["width"], d_kv=2, d_ff=32, num_layers=LAYERS, num_heads=12)
+    if TRUNK and "nllb" in name:
+        return M2M100Config(vocab_size=150, d_model=TRUNK["width"], encoder_layers=LAYERS, decoder_layers=1, encoder_attention_heads=16,
+                            encoder_ffn_dim=32, decoder_ffn_dim=8, scale_embedding=True, dropout=0, encoder_layerdrop=0)
     if TRUNK:
         return XLMRobertaConfig(vocab_size=150, hidden_size=TRUNK["width"], num_hidden_layers=LAYERS, num_attention_heads=12,
                                 intermediate_size=32, max_position_embeddings=14, type_vocab_size=1, layer_norm_eps=1e-5)

@@ -10,8 +10,8 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, BertWordPieceTokenizer, Regex, Tokenizer, decoders, models, normalizers,
                         pre_tokenizers, processors, trainers)
-from transformers import (BertTokenizerFast, CLIPTokenizerFast, GPT2Tokenizer, PreTrainedTokenizerFast,
-                          T5Tokenizer)
+from transformers import (BertTokenizerFast, CLIPTokenizerFast, GPT2Tokenizer, NllbTokenizer, PreTrainedTokenizerFast,
+                          Siglip2Tokenizer, SiglipTokenizer, T5Tokenizer, XLMRobertaTokenizer)
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
 import texts
@@ -257,6 +257,30 @@ def train_gemma(lines, size):
     state = json.loads(gemma.to_str())
     state["added_tokens"] = [t for t in state["added_tokens"] if t["content"] in special]
     return Tokenizer.from_str(json.dumps(state))
+
+
+def nllb(lines, size, table=None):
+    """NLLB's, as transformers' NllbTokenizer has it: merges of characters, five languages and <mask> behind them.  table: of
+    replacements, as sentencepiece has it."""
+    trained = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    trained.pre_tokenizer = pre_tokenizers.Metaspace()
+    trained.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=size - 7, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], limit_alphabet=1000, show_progress=False))
+    state = json.loads(trained.to_str())["model"]
+    tokenizer = NllbTokenizer(vocab=state["vocab"], merges=[tuple(m) for m in state["merges"]], _spm_precompiled_charsmap=table,
+                              extra_special_tokens=["ace_Arab", "eng_Latn", "deu_Latn", "fra_Latn", "zul_Latn"]).backend_tokenizer
+    return tokenizer
+
+
+def classes(path, gemma):
+    """transformers' own XLMRobertaTokenizer and SiglipTokenizer of a spiece.model, Siglip2Tokenizer of a tokenizer.json."""
+    vocab, table = spiece(path)
+    vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + vocab[3:] + [("<mask>", 0.0)]
+    with open(gemma) as f:
+        model = json.load(f)["model"]
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
+    return (XLMRobertaTokenizer(vocab=vocab, _spm_precompiled_charsmap=table).backend_tokenizer,
+            SiglipTokenizer(vocab_file=path), Siglip2Tokenizer(vocab=model["vocab"], merges=merges).backend_tokenizer)
 
 
 def t5_newer(path, extra=100):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * siglip_text.c - SigLIP's texts: what is done to them, and Gemma's tokenizer
+ * siglip_text.c - SigLIP's texts: what is done to them, and Gemma's tokenizer; and NLLB's
  *
  * The cleaned texts are those of open_clip's canonicalize_text and of transformers'
  * SiglipTokenizer.
@@ -57,13 +57,13 @@ static void compare(const struct tokenizer *t, const cJSON *line)
     free(got.ids);
 }
 
-static void test_gemma(void)
+/* Closes t.  `again`: what these ids are as text, the frame aside. */
+static void test(struct tokenizer *t, const char *file, const int ids[3], const char *again)
 {
-    struct tokenizer *t = tokenizer_siglip("tests/golden/siglip/hf", CLEAN_LOWER);
     struct buffer b = { 0 };
     char *text;
 
-    if (!ok(t && file_read(&b, "tests/golden/siglip/gemma.jsonl") == 0, "opens")) {
+    if (!ok(t && file_read(&b, file) == 0, "opens")) {
         note("%s", error_text());
         return;
     }
@@ -73,8 +73,8 @@ static void test_gemma(void)
         compare(t, line);
         cJSON_Delete(line);
     }
-    text = tokenizer_decode(t, (int[]){ 311, 290, 1 }, 3);
-    is_text(text, "a photo of a cat", "decodes");
+    text = tokenizer_decode(t, ids, 3);
+    is_text(text, again, "decodes");
     free(text);
     buffer_free(&b);
     tokenizer_close(t);
@@ -83,6 +83,9 @@ static void test_gemma(void)
 int main(void)
 {
     test_cleaning();
-    test_gemma();
+    test(tokenizer_siglip("tests/golden/siglip/hf", CLEAN_LOWER), "tests/golden/siglip/gemma.jsonl",
+         (int[]){ 311, 290, 1 }, "a photo of a cat");
+    test(tokenizer_nllb("tests/golden/open_clip/nllb", CLEAN_HF),
+         "tests/golden/open_clip/nllb.jsonl", (int[]){ 2, 2, 2 }, "");
     return done();
 }

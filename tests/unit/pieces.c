@@ -28,14 +28,14 @@ static struct tokenizer *open_named(const char *kind, const char *path, const ch
     } kinds[] = { { "opt", tokenizer_opt },
                   { "t5", tokenizer_t5 },
                   { "xlm", tokenizer_xlm },
+                  { "nllb", tokenizer_nllb },
                   { "siglip", tokenizer_siglip } };
     static const struct {
         const char *name;
         enum text_clean clean;
-    } cleanings[] = { { "python", CLEAN_OPENAI },
-                      { "hf", CLEAN_HF },
-                      { "spaces", CLEAN_OPEN_SPACES },
-                      { "canonical", CLEAN_OPEN_CANONICAL } };
+    } cleanings[] = { { "python", CLEAN_OPENAI },      { "hf", CLEAN_HF },
+                      { "lower", CLEAN_LOWER },        { "letters", CLEAN_CANONICAL_HF },
+                      { "spaces", CLEAN_OPEN_SPACES }, { "canonical", CLEAN_OPEN_CANONICAL } };
 
     for (int i = 0; i < COUNT(kinds); i++)
         for (int k = 0; k < COUNT(cleanings); k++)
@@ -151,6 +151,11 @@ static void *open_t5(const char *path)
     return tokenizer_t5(path, CLEAN_HF);
 }
 
+static void *open_nllb(const char *path)
+{
+    return tokenizer_nllb(path, CLEAN_HF);
+}
+
 static void close_it(void *tokenizer)
 {
     tokenizer_close(tokenizer);
@@ -176,9 +181,21 @@ static void test_refusals(void)
     is_refused(open_t5, close_it, "\x0a\x05\x0a\x01x\x18\x02\x1a\x03\x12\x01x", "is damaged");
     is_refused(open_t5, close_it, "\x0a\x05\x0a\x01x\x18\x02", "</s> is missing");
     is_refused(open_t5, close_it, "{\"model\":{\"type\":\"BPE\"}}", "it is \"BPE\"");
-    is_refused(open_t5, close_it, "{\"model\":{\"vocab\":[]}}", "what is unknown");
+    is_refused(open_t5, close_it, "{\"model\":{\"vocab\":[]}," CUT "}", "what is unknown");
     is_refused(open_t5, close_it, "{\"model\":{\"unk_id\":0,\"vocab\":[[\"a\",0]]}}",
                "not cut as in T5");
+    is_refused(open_nllb, close_it, "{\"model\":{\"unk_id\":0,\"vocab\":[]}}", "not a BPE model");
+    is_refused(open_nllb, close_it, "{\"model\":{\"type\":\"BPE\",\"vocab\":{}}," CUT "}",
+               "not used as in NLLB");
+    is_refused(open_nllb, close_it,
+               "{\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"vocab\":{},\"merges\":[]}," CUT
+               "}",
+               "what is unknown");
+    is_refused(
+        open_nllb, close_it,
+        "{\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"unk_token\":\"?\",\"vocab\":{\"?\":0,"
+        "\"</s>\":1},\"merges\":[]}," CUT "}",
+        "eng_Latn is missing");
     is_refused(open_t5, close_it, "{\"model\":{\"unk_id\":0,\"vocab\":[[\"a\"]]}," CUT "}",
                "not a string and a score");
     is_refused(open_t5, close_it,

@@ -198,19 +198,57 @@ static void read_own_text(struct reader *r, enum activation act, struct open_cli
         strcmp(read_word(r, "proj_type", "linear"), "none") ? PROJECTION_LINEAR : PROJECTION_NONE;
 }
 
-/* The configuration is in another repository, of which the name alone is here; huggingface/
- * transformers models/roberta/configuration_roberta.py has what they share. */
+/* The configuration is in another repository, of which the name alone is here; what it says besides
+ * the tensors' shapes is in huggingface/transformers models/roberta/configuration_roberta.py,
+ * models/mt5/configuration_mt5.py and models/m2m_100/configuration_m2m_100.py. */
 static const struct known {
     const char *name;
+    enum words_kind kind;
     int heads;
-} robertas[] = {
-    { "xlm-roberta-base", 12 },
-    { "xlm-roberta-large", 16 },
-    { "roberta-base", 12 },
-    { "roberta-large", 16 },
+} known[] = {
+    { "xlm-roberta-base", WORDS_BERT, 12 },
+    { "xlm-roberta-large", WORDS_BERT, 16 },
+    { "roberta-base", WORDS_BERT, 12 },
+    { "roberta-large", WORDS_BERT, 16 },
+    { "mt5-base", WORDS_T5, 12 },
+    { "mt5-large", WORDS_T5, 16 },
+    { "mt5-xl", WORDS_T5, 32 },
+    { "nllb-200-distilled-600M", WORDS_NLLB, 16 },
+    { "nllb-200-distilled-1.3B", WORDS_NLLB, 16 },
 };
 
-#define BERT "text.transformer.embeddings."
+#define TOWER "text.transformer."
+
+static void describe_t5(const struct weights *w, int heads, struct t5_config *c)
+{
+    c->vocabulary = open_clip_axis(w, TOWER "embed_tokens.weight", 0);
+    c->width = open_clip_axis(w, TOWER "embed_tokens.weight", 1);
+    c->mlp = open_clip_axis(w, TOWER "block.0.layer.1.DenseReluDense.wi_0.weight", 0);
+    c->layers = open_clip_count(w, TOWER "block.", ".layer.0.SelfAttention.q.weight");
+    c->heads = heads;
+    c->head_width = open_clip_axis(w, TOWER "block.0.layer.0.SelfAttention.q.weight", 0) / heads;
+    c->buckets = 32;
+    c->distance = 128;
+    c->eps = 1e-6f;
+    c->activation = ACTIVATION_GELU_TANH;
+}
+
+/* A text's first token is its language; that is what is looked at. */
+static void describe_nllb(const struct weights *w, int heads, struct words_config *c)
+{
+    c->text = (struct text_config){
+        .vocabulary = open_clip_axis(w, TOWER "embed_tokens.weight", 0),
+        .width = open_clip_axis(w, TOWER "embed_tokens.weight", 1),
+        .mlp = open_clip_axis(w, TOWER "layers.0.fc1.weight", 0),
+        .layers = open_clip_count(w, TOWER "layers.", ".fc1.weight"),
+        .context = c->context,
+        .heads = heads,
+        .eps = 1e-5f,
+        .activation = ACTIVATION_RELU,
+        .pooling = POOL_FIRST,
+        .sinusoids = true,
+    };
+}
 
 static int read_hugging_face(struct reader *r, const struct weights *w, struct words_config *c)
 {
@@ -218,21 +256,27 @@ static int read_hugging_face(struct reader *r, const struct weights *w, struct w
     const char *how = read_word(r, "hf_proj_type", "mlp");
     const struct known *k = NULL;
 
-    for (int i = 0; i < COUNT(robertas); i++)
-        if (!strcmp(slash ? slash + 1 : name, robertas[i].name))
-            k = &robertas[i];
+    for (int i = 0; i < COUNT(known); i++)
+        if (!strcmp(slash ? slash + 1 : name, known[i].name))
+            k = &known[i];
     if (!k)
         return fail_as("unsupported", "Hugging Face's text tower %.60s is not known here", name);
-    c->hugging_face = true;
-    sizes_bert(w, "text.transformer.", &c->bert);
-    c->bert.heads = k->heads;
-    c->bert.eps = 1e-5f;
-    c->bert.first_position = 2; /* <pad> has 1 */
+    c->kind = k->kind;
     c->context = (int)read_whole(r, "context_length", 77);
     c->projection = strcmp(how, "linear") ? PROJECTION_MLP : PROJECTION_LINEAR;
     if (c->projection == PROJECTION_MLP)
         read_refuse(r, "hf_proj_type", "mlp");
-    read_refuse(r, "hf_pooler_type", "mean_pooler");
+    read_refuse(r, "hf_pooler_type", k->kind == WORDS_NLLB ? "cls_pooler" : "mean_pooler");
+    if (k->kind == WORDS_T5)
+        describe_t5(w, k->heads, &c->t5);
+    if (k->kind == WORDS_NLLB)
+        describe_nllb(w, k->heads, c);
+    if (k->kind != WORDS_BERT)
+        return 0;
+    sizes_bert(w, TOWER, &c->bert);
+    c->bert.heads = k->heads;
+    c->bert.eps = 1e-5f;
+    c->bert.first_position = 2; /* <pad> has 1 */
     if (c->context + c->bert.first_position > c->bert.positions)
         return fail("texts of %d tokens in a tower of %ld places", c->context, c->bert.positions);
     return 0;
@@ -267,10 +311,27 @@ static int check_image(const struct image_config *i)
     return 0;
 }
 
+static int check_words(const struct words_config *c)
+{
+    struct bert_config bert = c->bert;
+    const struct t5_config *t = &c->t5;
+
+    if (c->kind == WORDS_OWN || c->kind == WORDS_NLLB)
+        return sizes_check_text("open_clip", &c->text);
+    if (c->kind == WORDS_T5) {
+        if (t->vocabulary < 1 || t->width < 1 || t->mlp < 1 || t->head_width < 1 || t->layers < 1 ||
+            t->layers > 1000 || c->context < 1)
+            return fail("an encoder of %d layers, width %ld, with heads of %ld is not possible",
+                        t->layers, t->width, t->head_width);
+        return 0;
+    }
+    bert.cross_width = 1; /* it looks at no image, which that check asks for */
+    return sizes_check_bert("open_clip", &bert);
+}
+
 static int check(const struct open_clip_config *c)
 {
     const struct image_config *i = &c->image;
-    struct bert_config bert = c->words.bert;
 
     if (c->embedding < 1 || c->embedding > 1 << 16)
         return fail("an embedding of %ld numbers is not possible", c->embedding);
@@ -289,10 +350,7 @@ static int check(const struct open_clip_config *c)
                     c->embedding);
     if (i->vit.turns.on && i->vit.width / i->vit.heads % 4)
         return fail("heads %ld wide cannot turn in two dimensions", i->vit.width / i->vit.heads);
-    if (!c->words.hugging_face)
-        return sizes_check_text("open_clip", &c->words.text);
-    bert.cross_width = 1; /* it looks at no image, which that check asks for */
-    return sizes_check_bert("open_clip", &bert);
+    return check_words(&c->words);
 }
 
 /* The decoder has four times its width inside whatever mlp_ratio says, as open_clip builds it. */
@@ -317,13 +375,12 @@ static int check_decoder(const struct open_clip_config *c)
 {
     const struct coca_config *d = &c->decoder;
     long states = c->image.pooling == IMAGE_QUERIES ? c->image.pooler.out : c->image.vit.width;
-    const struct words_config *x = &c->words;
 
     if (d->width < 1 || d->width > 1 << 16 || d->heads < 1 || d->width % d->heads ||
         d->layers < 1 || d->layers > 1000 || d->vocabulary < 1)
         return fail("a decoder of %d layers, width %ld, %d heads is not possible", d->layers,
                     d->width, d->heads);
-    if (states != d->width || (x->hugging_face ? x->bert.width : x->text.width) != d->width)
+    if (states != d->width || words_tower_width(&c->words) != d->width)
         return fail("a decoder of width %ld cannot look at pictures of %ld", d->width, states);
     return 0;
 }

@@ -144,6 +144,14 @@ static const struct rename bert_mlp[] = {
 
 static const struct rename bert_single[] = { PLAIN("projection.", "proj."), { 0 } };
 
+static const struct rename t5_encoder[] = { PLAIN("words", "embed_tokens.weight"), { 0 } };
+
+static const struct rename nllb[] = {
+    PLAIN("token", "embed_tokens.weight"),
+    PLAIN("norm.", "layer_norm."),
+    { 0 },
+};
+
 /* --- layers as timm spells them in three ways --- */
 
 #define TRUNK_LAYER                                                                                \
@@ -234,6 +242,11 @@ static const struct section custom[] = {
     { "decoder.", "text_decoder.", decoder },
     { "text.bert.layer.*.", "text.transformer.encoder.layer.*.", layout_bert_layer },
     { "text.bert.", "text.transformer.", layout_bert },
+    { "text.t5.encoder.layer.*.", "text.transformer.block.*.", layout_t5_encoder_layer },
+    { "text.t5.encoder.", "text.transformer.", layout_t5_stack },
+    { "text.t5.", "text.transformer.", t5_encoder },
+    { "text.nllb.block.*.", "text.transformer.layers.*.", layout_opt_block },
+    { "text.nllb.", "text.transformer.", nllb },
     { "text.mlp.", "text.proj.", bert_mlp },
     { "text.single.", "text.", bert_single },
     { "text.block.*.", "text.transformer.resblocks.*.", own_block },

@@ -11,7 +11,8 @@
 #include "family/registry.h"
 
 /* Buffers without data of their own. */
-static const char *const ignored[] = { "position_ids", "num_batches_tracked", "attn_mask", NULL };
+static const char *const ignored[] = { "position_ids", "num_batches_tracked", "attn_mask",
+                                       "embed_positions.weights", NULL };
 
 /* open_clip's own model_configs/NAME.json has no outer object. */
 static const cJSON *model_cfg(const struct model *m)
@@ -49,6 +50,7 @@ static int choose_tokenizer(struct model *m, const cJSON *text)
         { "SigLIP", &tokenizer_kind_siglip },   { "bert-base-uncased", &tokenizer_kind_bert },
         { "xlm-v", &tokenizer_kind_xlm },       { "xlm-roberta", &tokenizer_kind_xlm },
         { "roberta", &tokenizer_kind_roberta }, { "mt5", &tokenizer_kind_t5 },
+        { "nllb", &tokenizer_kind_nllb },
     };
     const char *name =
         json_string(text, "hf_tokenizer_name", json_string(text, "hf_model_name", ""));
@@ -65,6 +67,8 @@ static int choose_tokenizer(struct model *m, const cJSON *text)
             r->kind = names[i].kind;
     if (!r->kind)
         return fail_as("unsupported", "the tokenizer %.60s is not known here", name);
+    if (json_string(kwargs, "language", NULL))
+        return fail_as("unsupported", "tokenizer_kwargs: a language besides the tokenizer's own");
     r->clean = !strcmp(clean, "canonicalize") ? CLEAN_OPEN_CANONICAL
                : !strcmp(clean, "lower")      ? CLEAN_OPEN_LOWER
                                               : CLEAN_OPEN_SPACES;

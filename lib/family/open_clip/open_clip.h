@@ -20,6 +20,7 @@
 #include "nn/pool_head.h"
 #include "nn/pooler.h"
 #include "nn/stem.h"
+#include "nn/t5.h"
 #include "nn/text.h"
 #include "nn/vit.h"
 
@@ -47,10 +48,13 @@ struct image_config {
     bool projection_bias;
     bool inside; /* the projection is the trunk's own head */
 };
+/* rows of words.c: open_clip's own; and Hugging Face's RoBERTa, T5's encoder, NLLB's */
+enum words_kind { WORDS_OWN, WORDS_BERT, WORDS_T5, WORDS_NLLB };
 struct words_config {
-    bool hugging_face;       /* else open_clip's own */
-    struct text_config text; /* open_clip's own */
-    struct bert_config bert; /* Hugging Face's */
+    enum words_kind kind;
+    struct text_config text; /* of WORDS_OWN, WORDS_NLLB */
+    struct bert_config bert;
+    struct t5_config t5;
     int context;
     enum projection projection;
     bool projection_bias;
@@ -80,6 +84,7 @@ struct words_tower {
     struct words_config config;
     struct text text;
     struct bert bert;
+    struct t5 t5;
     struct linear projection, second;
 };
 struct open_clip {
@@ -138,6 +143,7 @@ void words_tower_close(struct words_tower *x);
 struct tensor *words_tower_embed(struct tape *t, struct words_tower *x, const int *ids,
                                  const int *counts, int texts);
 long words_tower_vocabulary(const struct words_config *c);
+long words_tower_width(const struct words_config *c);
 
 /* write.c - CoCa: texts about pictures, of which these are the features; as decode() */
 int open_clip_write(struct open_clip *o, struct tensor *features, const struct prompt *prompts,
