@@ -25,6 +25,12 @@ static int choose_family(struct model *m)
             m->family = families[i];
             return 0;
         }
+    if (m->weights && weights_find(m->weights, "text_encoder.projection_layer"))
+        return fail_as("unsupported",
+                       "%s: Apple's own layout of MobileCLIP, which is not read; fetch "
+                       "apple/MobileCLIP-S1-OpenCLIP, -S2-OpenCLIP, -B-OpenCLIP, or for S0 "
+                       "apple/MobileCLIP2-S0",
+                       m->path);
     if (m->config)
         return fail_as("unsupported", "%s: model_type \"%s\" is not supported", m->path,
                        json_string(m->config, "model_type", ""));

@@ -142,4 +142,5 @@ def check_open_clip(program, model, folder, lines, sample):
     only_ids("Gemma's, as open_clip cleans", "siglip", folder + "/gemma.json", "canonical", canonical, lambda t: gemma.encode(t).ids + [eos])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -194,7 +194,7 @@ static void test_learning(struct golden *g)
     struct pairs pairs = {
         .count = g->count, .pixels = g->pixels, .ids = g->ids, .counts = g->counts
     };
-    struct loss_options o = { .objectives = OBJECTIVE_ITC };
+    struct loss_options o = { .objectives = model_objectives(g->model) };
     struct tape t = { 0 };
     long steps;
     const float *w = wanted(g, "step", &steps);

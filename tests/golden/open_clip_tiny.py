@@ -268,7 +268,7 @@ def inputs(c, count, seed=5):
     return pixels, ids, counts
 
 
-def loss_of(model, x, ids):
+def loss_of(model, x, ids, learn=False):
     image = F.normalize(model.encode_image(x), dim=-1)
     text = F.normalize(model.encode_text(ids), dim=-1)
     logits = model.logit_scale.exp() * image @ text.t()
@@ -276,8 +276,11 @@ def loss_of(model, x, ids):
         logits = logits + model.logit_bias
         sign = 2 * torch.eye(len(logits)) - 1
         return logits, -F.logsigmoid(sign * logits).sum() / len(logits)
-    target = torch.arange(len(logits))
-    return logits, (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
+    target, caption = torch.arange(len(logits)), 0
+    if learn and hasattr(model, "text_decoder"):  # CoCaLoss, both of whose weights are 1
+        out = model(x, ids)
+        caption = F.cross_entropy(out["logits"].permute(0, 2, 1), out["labels"], ignore_index=0)
+    return logits, caption + (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
 
 
 def exact(model, x, ids, out):
@@ -315,13 +318,13 @@ def expect(model, c, file, count=2, learn=False, f64=False):
         out["image"] = model.encode_image(x, normalize=False)
         out["text"] = model.encode_text(ids, normalize=False)
         out["logits"], _ = loss_of(model, x, ids)
-    if learn and "multimodal_cfg" in c:
+    if learn and "multimodal_cfg" in c and open_clip.coca_model._has_transformers:  # of transformers 4.49
         captions(model, x, kinds(c)[0], out)
     if f64:
         exact(model, x, ids, out)
     if learn:
         model.train(any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules()))  # the batch's own statistics
-        _, loss = loss_of(model, x, ids)
+        _, loss = loss_of(model, x, ids, learn)
         out["loss"] = loss.detach().reshape(1)
         model.zero_grad()
         loss.backward()
@@ -331,7 +334,7 @@ def expect(model, c, file, count=2, learn=False, f64=False):
         learning = [p for p in model.parameters() if p.grad is not None]
         optimiser, losses = torch.optim.AdamW(learning, **ADAMW), []
         for _ in range(20):
-            _, loss = loss_of(model, x, ids)
+            _, loss = loss_of(model, x, ids, learn)
             losses.append(loss.item())
             optimiser.zero_grad()
             loss.backward()

@@ -264,7 +264,7 @@ def nllb(lines, size, table=None):
     replacements, as sentencepiece has it."""
     trained = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
     trained.pre_tokenizer = pre_tokenizers.Metaspace()
-    trained.train_from_iterator(lines, trainers.BpeTrainer(
+    trained.train_from_iterator([t.replace("\0", "") for t in lines], trainers.BpeTrainer(
         vocab_size=size - 7, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], limit_alphabet=1000, show_progress=False))
     state = json.loads(trained.to_str())["model"]
     tokenizer = NllbTokenizer(vocab=state["vocab"], merges=[tuple(m) for m in state["merges"]], _spm_precompiled_charsmap=table,

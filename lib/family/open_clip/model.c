@@ -126,11 +126,10 @@ void open_clip_params(struct open_clip *o, struct params *p)
     param_scalar(p, &o->logit_scale, INIT_VALUE(2.6592f), "logit_scale");
     if (o->config.sigmoid)
         param_scalar(p, &o->logit_bias, INIT_VALUE(-10), "logit_bias");
-    if (o->config.writes) { /* what is learned here is the contrast of pictures and texts alone */
+    if (o->config.writes) {
         params_in(p, "decoder");
         coca_params(&o->decoder, p);
         params_out(p);
-        params_freeze(p, "decoder.");
     }
 }
 
