@@ -6,7 +6,7 @@
 #   make model      the model of tests/model/train-bridge, from packages: hours
 #   make bench      speed, beside the peers that are installed
 #   make fuzz       each fuzz target for FUZZ_SECONDS (60)
-#   make coverage   lines and branches that the tests reach, a room a line
+#   make coverage   lines and branches that the tests reach, a room a line, and those of each fuzz corpus
 #   make lint       layout, include directions, manual pages, warnings
 #   make deps       installs the Debian packages that the build and the tests need
 #   make install    with PREFIX, LIBDIR and DESTDIR
@@ -30,10 +30,9 @@ CC      = gcc
 # nobody asks errno after sqrtf: loops with it fill vectors; clang, unlike gcc -std=c11, fuses a * b + c unless told
 OPT     = $(if $(DEBUG),-O0,-O3) -g -fno-math-errno -ffp-contract=off
 WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
-# clang takes NULL + 0 for an overflow; gcc, with SAN=1, does not
 SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)\
-           $(if $(FUZZ),-fsanitize=address$(,)undefined$(,)fuzzer-no-link -fno-sanitize-recover=undefined \
-           -fno-sanitize=pointer-overflow -O1)\
+           $(if $(FUZZ),-fsanitize=address$(,)undefined$(,)fuzzer-no-link -fno-sanitize-recover=undefined -O1 \
+           -DARENA_CHUNK=8192)\
            $(if $(COVERAGE),--coverage -fprofile-update=atomic -Og)
 ,       := ,
 

@@ -13,7 +13,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { ALIGN = 64, CHUNK = 2 << 20 };
+#ifndef ARENA_CHUNK /* small for fuzz targets: to poison 2 MiB takes longer than most inputs */
+#define ARENA_CHUNK (2 << 20)
+#endif
+enum { ALIGN = 64, CHUNK = ARENA_CHUNK };
 
 struct arena_chunk {
     struct arena_chunk *before, *spare; /* the chunk under this one; one kept for reuse above */

@@ -11,11 +11,12 @@
 #include "base/memory.h"
 #include "text/vocabulary.h"
 
+/* Even for none: places in a list are computed, which NULL has not. */
 void codes_reserve(struct codes *c, size_t more)
 {
     size_t capacity = c->capacity ? c->capacity : 64;
 
-    if (c->capacity - c->count >= more)
+    if (c->at && c->capacity - c->count >= more)
         return;
     while (capacity - c->count < more)
         capacity *= 2;
@@ -39,7 +40,7 @@ void codes_add_all(struct codes *c, const uint32_t *at, size_t count)
 
 void codes_from_utf8(struct codes *c, const char *text, size_t size)
 {
-    const char *end = text + size;
+    const char *end = size ? text + size : text; /* an empty text may be NULL */
 
     codes_reserve(c, size);
     while (text < end)

@@ -51,6 +51,7 @@ static void fold(const struct tokenizer *t, struct codes *out, const uint32_t *t
 {
     size_t kept = 0;
 
+    codes_reserve(out, count);
     for (size_t i = 0; i < count; i++) {
         bool alone = text[i] >= 0x3400 && is_ideograph(t, text[i]);
 
