@@ -47,5 +47,6 @@ fuzz-corpus:
 fuzz-targets: all $(fuzzers)
 
 coverage:
-	$(MAKE) COVERAGE=1 check || true
+	$(MAKE) -k COVERAGE=1 everything
+	@tests/reach build-coverage
 	@sh tests/coverage build-coverage
