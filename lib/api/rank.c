@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "api/api.h"
 #include "nn/bert.h"
 
@@ -77,18 +78,14 @@ static int by_first(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
 
-    if (a->first != b->first)
-        return a->first > b->first ? -1 : 1;
-    return (a->index > b->index) - (a->index < b->index);
+    return by_largest(a->first, b->first, a->index, b->index);
 }
 
 static int by_score(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
 
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    return (a->index > b->index) - (a->index < b->index);
+    return by_largest(a->score, b->score, a->index, b->index);
 }
 
 /* The largest is taken out first: no exponential overflows. */

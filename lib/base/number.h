@@ -7,6 +7,14 @@
 #include "base/core.h"
 
 /* number.c - numbers as text */
+/* For qsort: the largest number first; of equal ones the one with the smaller index. */
+static inline int by_largest(double a, double b, int index_a, int index_b)
+{
+    if (a != b)
+        return a > b ? -1 : 1;
+    return (index_a > index_b) - (index_a < index_b);
+}
+
 int float_format(float value, char text[static 24]); /* shortest that reads back; JSON; length */
 bool float_parse(const char **text, const char *end, float *value); /* JSON number, moves on */
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/json.h"
 #include "cli/match.h"
 
@@ -60,18 +61,14 @@ static int by_itc(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
 
-    if (a->itc != b->itc)
-        return a->itc > b->itc ? -1 : 1;
-    return (a->index > b->index) - (a->index < b->index);
+    return by_largest(a->itc, b->itc, a->index, b->index);
 }
 
 static int by_score(const void *x, const void *y)
 {
     const struct candidate *a = x, *b = y;
 
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    return (a->index > b->index) - (a->index < b->index);
+    return by_largest(a->score, b->score, a->index, b->index);
 }
 
 /* All texts by their cosine with the image. */
