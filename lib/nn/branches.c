@@ -19,15 +19,21 @@
 
 static const float batchnorm_eps = 1e-5f; /* PyTorch's own */
 
+void batchnorm_params_named(struct batchnorm *n, struct params *p, long width, const char *mean,
+                            const char *variance)
+{
+    param(p, &n->gain, INIT_VALUE(1), "weight", width);
+    param(p, &n->shift, INIT_VALUE(0), "bias", width);
+    param(p, &n->mean, INIT_VALUE(0), mean, width);
+    params_buffer(p);
+    param(p, &n->variance, INIT_VALUE(1), variance, width);
+    params_buffer(p);
+}
+
 void batchnorm_params(struct batchnorm *n, struct params *p, long width)
 {
     n->eps = batchnorm_eps;
-    param(p, &n->gain, INIT_VALUE(1), "weight", width);
-    param(p, &n->shift, INIT_VALUE(0), "bias", width);
-    param(p, &n->mean, INIT_VALUE(0), "running_mean", width);
-    params_buffer(p);
-    param(p, &n->variance, INIT_VALUE(1), "running_var", width);
-    params_buffer(p);
+    batchnorm_params_named(n, p, width, "running_mean", "running_var");
 }
 
 static struct branch *next_branch(struct branches *b)

@@ -41,7 +41,9 @@ void branch_norm_params(struct branches *b, struct params *p, const char *name);
 /* NAME.weight and NAME.bias, without a normalisation */
 void branch_plain_params(struct branches *b, struct params *p, const char *name, int size);
 /* A batch normalisation as timm's files have it: weight, bias, running_mean, running_var */
-void batchnorm_params(struct batchnorm *n, struct params *p, long width);
+void batchnorm_params(struct batchnorm *n, struct params *p, long width); /* PyTorch's names, eps */
+void batchnorm_params_named(struct batchnorm *n, struct params *p, long width, const char *mean,
+                            const char *variance); /* n->eps is the caller's */
 /* x: [n, h, w, in] -> [n, h', w', out] */
 struct tensor *branches_forward(struct tape *t, struct branches *b, struct tensor *x);
 void branches_close(struct branches *b);

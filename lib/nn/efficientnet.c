@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/memory.h"
+#include "nn/branches.h"
 #include "nn/efficientnet.h"
 
 enum { STEP = 8 }; /* channels come in steps of that */
@@ -78,12 +79,7 @@ static void layer_params(struct linear *l, struct batchnorm *n, struct params *p
     l->same = true;
     n->eps = eps;
     params_in(p, "%s_norm", name);
-    param(p, &n->gain, INIT_VALUE(1), "weight", out);
-    param(p, &n->shift, INIT_VALUE(0), "bias", out);
-    param(p, &n->mean, INIT_VALUE(0), "mean", out);
-    params_buffer(p);
-    param(p, &n->variance, INIT_VALUE(1), "variance", out);
-    params_buffer(p);
+    batchnorm_params_named(n, p, out, "mean", "variance");
     params_out(p);
 }
 
