@@ -3,6 +3,8 @@
  *
  *     blip [WORKLOAD...]         "NAME VALUE UNIT" a line, medians of 5; without names: all
  *     blip -                     one name a line from stdin; answers with the seconds of one pass
+ *     blip int8 ..               the same in int8: numbers are taken for a byte each, those of the
+ *                                decoder, which waits for memory, as they are
  *
  *     vit.N        an image, of a batch of N
  *     image.keys   the decoder's keys and values of one image
@@ -53,6 +55,22 @@ static double seconds(void)
 
 /* --- a model of random numbers --- */
 
+static bool in_int8;
+
+static void fill_int8(struct tensor *x, float size, struct random *random)
+{
+    float *scale = arena_alloc(&bench.memory, (size_t)x->shape[0] * sizeof *scale);
+    int8_t *to = arena_alloc(&bench.memory, (size_t)tensor_count(x));
+
+    x->type = DTYPE_I8;
+    x->bytes = to;
+    x->scale = scale;
+    for (long i = 0; i < x->shape[0]; i++)
+        scale[i] = size / 254;
+    for (long i = 0; i < tensor_count(x); i++)
+        to[i] = (int8_t)((int)random_below(random, 255) - 127);
+}
+
 static void fill(struct param *p, struct random *random)
 {
     struct tensor *x = arena_alloc(&bench.memory, sizeof *x);
@@ -62,11 +80,16 @@ static void fill(struct param *p, struct random *random)
     *x = (struct tensor){ .type = DTYPE_F32, .rank = p->rank };
     memcpy(x->shape, p->shape, sizeof x->shape);
     x->stride = width(x);
+    *p->slot = x;
+    if (in_int8 && p->multiplies && p->rank == 2) {
+        x->pieces = p->memory_bound ? 0 : 1;
+        fill_int8(x, size, random);
+        return;
+    }
     count = tensor_count(x);
     x->data = arena_alloc(&bench.memory, (size_t)count * sizeof(float));
     for (long i = 0; i < count; i++)
         x->data[i] = size * (float)(random_uniform(random) - 0.5);
-    *p->slot = x;
 }
 
 static void begin(void)
@@ -274,6 +297,9 @@ static void serve(void)
 int main(int argc, char **argv)
 {
     pool_start(0);
+    in_int8 = argc > 1 && !strcmp(argv[1], "int8");
+    argc -= in_int8;
+    argv += in_int8;
     begin();
     if (argc == 2 && !strcmp(argv[1], "-"))
         serve();

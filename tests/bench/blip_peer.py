@@ -6,6 +6,8 @@
 #                                           we are faster
 #     blip_peer.py - [WORKLOAD...]          alone: "NAME VALUE UNIT"
 #
+# Without names also ours in int8, beside PyTorch's f32, and its bf16 where the processor multiplies such.
+#
 # Captions are those of BlipForConditionalGeneration.  Matching is plain PyTorch around the modules
 # of BlipForImageTextRetrieval: keys and values of an image are computed once and shared, and texts
 # are folded into the query axis; which is faster than the class itself.  Image towers beside ONNX
@@ -33,6 +35,14 @@ def config():
         text_config=dict(hidden_size=WIDTH, num_attention_heads=HEADS, encoder_hidden_size=WIDTH),
         vision_config=dict(hidden_size=WIDTH, image_size=SIDE, patch_size=16),
         image_text_hidden_size=256)
+
+
+INT8 = ["image.keys", "step.3", "caption", "itm.16x8", "itm.35x8"]
+
+
+def has_bf16():
+    with open("/proc/cpuinfo") as lines:
+        return any("avx512_bf16" in line or "amx_bf16" in line for line in lines)
 
 
 class Peer:
@@ -110,13 +120,14 @@ def spell(seconds, unit):
     return f"{1e3 * seconds:.2f}" if unit == "ms" else f"{1 / seconds:.2f}"
 
 
-def beside(program, peer, names, rounds):
+def beside(command, peer, names, rounds, who="PyTorch"):
     def step(name):
         pass_, count, tokens, _ = WORKLOADS[name]
         return pass_(peer, count, tokens)
-    for name, own, their in in_turns([program, "-"], names, step, rounds):
+    kind = " int8" if "int8" in command else ""
+    for name, own, their in in_turns(command, names, step, rounds):
         unit = WORKLOADS[name][3]
-        print(f"{name}: vlm {spell(own, unit)} {unit} | PyTorch {spell(their, unit)}, "
+        print(f"BLIP{kind} {name}: vlm {spell(own, unit)} {unit} | {who} {spell(their, unit)}, "
               f"vlm {their / own:.2f}x", flush=True)
 
 
@@ -129,7 +140,14 @@ def main():
     with torch.inference_mode():
         peer = Peer()
         if build != "-":
-            return beside(os.path.join(build, "tests/bench/blip"), peer, names, rounds)
+            program = os.path.join(build, "tests/bench/blip")
+            beside([program, "-"], peer, names, rounds)
+            if len(sys.argv) == 2:
+                beside([program, "int8", "-"], peer, INT8, rounds, "PyTorch f32")
+            if len(sys.argv) == 2 and has_bf16():
+                torch.set_default_dtype(torch.bfloat16)
+                beside([program, "int8", "-"], Peer(), INT8, rounds, "PyTorch bf16")
+            return None
         for name in names:
             pass_, count, tokens, unit = WORKLOADS[name]
             pass_(peer, count, tokens)

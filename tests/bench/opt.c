@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * opt.c - how fast OPT-2.7B writes, on random weights in f16 and in int8
+ * opt.c - how fast OPT-2.7B writes, on random weights in f16, also by --precision=medium, and in
+ * int8
  *
- *     opt [TYPE...]         medians of 7: the 36 rows of a picture and its prompt, one text, five
- *                           beams; each step beside a reading of plain memory, taking turns
- *     opt - TYPE            one name a line from stdin, "picture", "one", "five" or "read"; answers
- *                           with the seconds of a pass, of a step or of reading 1 GiB
- *     opt --learn [TYPE]    two passes forward and back to the rows of four pictures with texts
+ *     opt [TYPE...]         f16, f16.medium, int8; medians of 7: the 36 rows of a picture and its
+ * prompt, one text, five beams; each step beside a reading of plain memory, taking turns opt - TYPE
+ * one name a line from stdin, "picture", "one", "five" or "read"; answers with the seconds of a
+ * pass, of a step or of reading 1 GiB opt --learn [TYPE]    two passes forward and back to the rows
+ * of four pictures with texts
  *
  * The share is of the bytes of weights that a step reads, over its time, to the bandwidth of plain
  * reading measured in turn.  opt_peer.py knows the same names.  With one thread (taskset -c 0)
@@ -285,13 +286,15 @@ static void learn(void)
     }
 }
 
+/* Also what products of them are, from now on. */
 static enum dtype type_named(const char *name)
 {
-    if (!strcmp(name, "f16"))
+    packed_precision(strcmp(name, "f16.medium") ? PRECISION_HIGHEST : PRECISION_MEDIUM);
+    if (!strcmp(name, "f16") || !strcmp(name, "f16.medium"))
         return DTYPE_F16;
     if (!strcmp(name, "int8"))
         return DTYPE_I8;
-    fprintf(stderr, "opt: weights are f16 or int8, not %s\n", name);
+    fprintf(stderr, "opt: weights are f16, f16.medium or int8, not %s\n", name);
     exit(2);
 }
 
@@ -324,7 +327,7 @@ static double available_memory(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const both[] = { "f16", "int8" };
+    static const char *const types[] = { "f16", "f16.medium", "int8" };
     double available = available_memory();
 
     pool_start(0);
@@ -340,7 +343,7 @@ int main(int argc, char **argv)
         printf("# skipped: %.1f GB of memory are free, %.1f wanted\n", 1e-9 * available,
                1e-9 * wanted);
     else
-        for (int i = 0; i < COUNT(both); i++)
-            go(both[i], run);
+        for (int i = 0; i < COUNT(types); i++)
+            go(types[i], run);
     return 0;
 }

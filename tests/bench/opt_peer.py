@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # opt_peer.py - opt.c's workloads by transformers and PyTorch, random weights
 #
-#     opt_peer.py BUILD [TYPE...]     alternates with BUILD/tests/bench/opt, TYPE f16 and int8, medians
-#                                     of 5 (PEER_ROUNDS): "TYPE PRECISION NAME OURS THEIRS ms RATIO";
+#     opt_peer.py BUILD [TYPE...]     alternates with BUILD/tests/bench/opt, TYPE f16, f16.medium, int8;
+#                                     medians of 5 (PEER_ROUNDS): "TYPE PRECISION NAME OURS THEIRS ms RATIO";
 #                                     above 1 we are faster
 #     opt_peer.py -                   alone: "PRECISION NAME VALUE ms"
 #
@@ -87,7 +87,7 @@ def beside(program, peer, precision, kind, rounds):
 def main():
     if len(sys.argv) < 2:
         sys.exit("usage: opt_peer.py BUILD|- [TYPE...]")
-    build, kinds = sys.argv[1], sys.argv[2:] or ["f16", "int8"]
+    build, kinds = sys.argv[1], sys.argv[2:] or ["f16", "f16.medium", "int8"]
     rounds = int(os.environ.get("PEER_ROUNDS", 5))
     transformers.utils.logging.set_verbosity_error()
     torch.set_num_threads(THREADS)

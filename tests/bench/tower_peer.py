@@ -10,12 +10,12 @@ and another of one piece a number, which is what peers do.  OpenVINO's is quanti
 photographs that vlm-convert gets; ONNX Runtime's dynamically, a scale for each channel of the
 weights.  All take turns, PEER_ROUNDS (3) times; medians count.  Behind each is its least cosine to
 PyTorch's f32, over the photographs (VLM_PHOTOS names their folders), which vlm-convert has seen too.
-PEER_FOLDER is where models are kept for another time.
+PEER_FOLDER is where models are kept for another time.  With one thread (taskset -c 0) processor time
+counts, so that other processes do less harm.
 """
 import json, os, statistics, subprocess, sys, tempfile, time, warnings
 
-threads = len(os.sched_getaffinity(0))
-os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+from turns import THREADS as threads, clock
 warnings.filterwarnings("ignore")
 import numpy as np
 import torch
@@ -140,9 +140,9 @@ class Peer:
         if getattr(self, "batch", None) != batch:
             self.batch = batch
             self.x = np.random.default_rng(3).standard_normal((batch, 3, self.side, self.side), np.float32)
-        start = time.perf_counter()
+        start = clock()
         self.run(self.x)
-        return time.perf_counter() - start
+        return clock() - start
 
     def embed(self, x):
         return rows(np.concatenate([self.run(x[i:i + 1]) for i in range(len(x))]))
