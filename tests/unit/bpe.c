@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "image/image.h"
 #include "text/text.h"
+#include "text/vocabulary.h"
 #include "tests/unit/texts.h"
 
 static enum text_clean clean_named(const char *name)
@@ -29,6 +30,24 @@ static void test_golden(const char *path, enum text_clean clean, const char *nam
     else
         note("%s", error_text());
     tokenizer_close(t);
+}
+
+/* GPT-2's alphabet: what prints stands for itself, the other bytes for U+0100 and on, in order. */
+static void test_alphabet(void)
+{
+    uint32_t next = 256;
+    int wrong = 0;
+
+    for (int byte = 0; byte < 256; byte++) {
+        bool prints =
+            (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+        uint32_t letter = prints ? (uint32_t)byte : next++;
+
+        wrong += bpe_letter(byte) != letter || bpe_byte(letter) != byte;
+        wrong += !prints && bpe_byte((uint32_t)byte) != -1;
+    }
+    is_long(wrong, 0, "the letters of all bytes, and back");
+    is_long(bpe_byte(next), -1, "a letter of no byte");
 }
 
 static void test_frame(void)
@@ -191,6 +210,7 @@ int main(int argc, char **argv)
     test_golden("tests/golden/tokenizer/clip.json", CLEAN_OPENAI,
                 "tokenizer.json, OpenAI's cleaning");
     test_golden("tests/golden/tokenizer/clip", CLEAN_HF, "vocab.json, Hugging Face's cleaning");
+    test_alphabet();
     test_frame();
     test_mojibake();
     test_long();

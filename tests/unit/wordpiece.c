@@ -34,14 +34,14 @@ static void test_golden(const char *path, enum text_clean clean, const char *nam
 static const char vocabulary[] =
     "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\ndog\n##s\n'\ns\n.\n#\n##\nx\n##x\n\n,\n";
 
-static struct tokenizer *open_text(const char *content)
+static struct tokenizer *open_text(const char *content, enum text_clean clean)
 {
     char path[] = "/tmp/vlm-wordpiece-XXXXXX";
     int fd = mkstemp(path);
     struct tokenizer *t = NULL;
 
     if (fd >= 0 && write(fd, content, strlen(content)) == (ssize_t)strlen(content))
-        t = tokenizer_bert(path, CLEAN_HF);
+        t = tokenizer_bert(path, clean);
     close(fd);
     unlink(path);
     return t;
@@ -49,7 +49,7 @@ static struct tokenizer *open_text(const char *content)
 
 static void test_frame(void)
 {
-    struct tokenizer *t = open_text(vocabulary);
+    struct tokenizer *t = open_text(vocabulary, CLEAN_HF);
     int ids[] = { 2, 4, 5, 6, 7, 8, 9, 15, 4, 3, 0, -1, 99, 14 };
     char *text;
 
@@ -78,12 +78,43 @@ static void test_frame(void)
     tokenizer_close(t);
 }
 
+/* Where ideographs begin and end, as far as Unicode 15 has assigned them: each is a word. */
+static void test_ideographs(void)
+{
+    static const struct {
+        uint32_t code;
+        bool alone, alone_python;
+    } edges[] = {
+        { 0x33ff, 0, 0 },  { 0x3400, 1, 1 },  { 0x4dbf, 1, 1 },  { 0x4dc0, 0, 0 },
+        { 0x4e00, 1, 1 },  { 0x9fff, 1, 1 },  { 0xa000, 0, 0 },  { 0xf900, 1, 1 },
+        { 0xfad9, 1, 1 },  { 0xfb00, 0, 0 },  { 0x20000, 1, 1 }, { 0x2a6df, 1, 1 },
+        { 0x2a700, 1, 1 }, { 0x2b739, 1, 1 }, { 0x2b740, 1, 1 }, { 0x2b81d, 1, 1 },
+        { 0x2b820, 0, 1 }, { 0x2b91f, 0, 1 }, { 0x2b920, 1, 1 }, { 0x2cea1, 1, 1 },
+        { 0x2f800, 1, 1 }, { 0x2fa1d, 1, 1 }, { 0x30000, 0, 0 },
+    };
+    struct tokenizer *t = open_text(vocabulary, CLEAN_HF);
+    struct tokenizer *python = open_text(vocabulary, CLEAN_OPENAI);
+
+    for (int i = 0; i < COUNT(edges); i++) {
+        struct buffer b = { 0 };
+
+        buffer_byte(&b, 'x');
+        buffer_utf8(&b, edges[i].code);
+        buffer_string(&b, "x");
+        is_ids(t, b.data, 9, edges[i].alone ? "2 12 1 12 3" : "2 1 3", false);
+        is_ids(python, b.data, 9, edges[i].alone_python ? "2 12 1 12 3" : "2 1 3", false);
+        buffer_free(&b);
+    }
+    tokenizer_close(t);
+    tokenizer_close(python);
+}
+
 static void test_long(void)
 {
     static const char *const parts[] = {
         "x", "[SEP", "a ", "\xcc\x96\xcc\x81", "\xe4\xb8\x80", "."
     };
-    struct tokenizer *t = open_text(vocabulary);
+    struct tokenizer *t = open_text(vocabulary, CLEAN_HF);
     char word[102];
 
     memset(word, 'x', 101);
@@ -176,6 +207,7 @@ int main(int argc, char **argv)
     test_golden("tests/golden/tokenizer/bert", CLEAN_HF, "as Hugging Face's");
     test_golden("tests/golden/tokenizer/bert.json", CLEAN_HF, "as Hugging Face's, tokenizer.json");
     test_frame();
+    test_ideographs();
     test_long();
     test_refusals();
     test_captions();
