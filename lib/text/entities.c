@@ -147,6 +147,25 @@ static const struct entity *find_capitals(char *name)
     return e && !find_legacy(name) ? e : NULL;
 }
 
+/* Of the characters that have names in small letters these become several: Unicode's
+ * SpecialCasing.txt. */
+static void add_capitals(struct codes *out, uint32_t code)
+{
+    static const uint32_t several[][4] = {
+        { 0xdf, 'S', 'S' },        { 0x149, 0x2bc, 'N' }, { 0xfb00, 'F', 'F' },
+        { 0xfb01, 'F', 'I' },      { 0xfb02, 'F', 'L' },  { 0xfb03, 'F', 'F', 'I' },
+        { 0xfb04, 'F', 'F', 'L' },
+    };
+
+    for (int i = 0; i < COUNT(several); i++)
+        if (several[i][0] == code) {
+            for (int k = 1; k < 4 && several[i][k]; k++)
+                codes_add(out, several[i][k]);
+            return;
+        }
+    codes_add(out, code_upper(code));
+}
+
 static size_t unescape_one_strict(struct codes *out, const uint32_t *text, size_t count)
 {
     bool number = count && text[0] == '#';
@@ -164,11 +183,9 @@ static size_t unescape_one_strict(struct codes *out, const uint32_t *text, size_
     } else if ((e = find(name))) {
         add_entity(out, e);
     } else if ((e = find_capitals(name))) {
-        if (e->codes[0] == 0xdf)
-            codes_add(out, 'S');
-        codes_add(out, e->codes[0] == 0xdf ? 'S' : code_upper(e->codes[0]));
+        add_capitals(out, e->codes[0]);
         if (e->codes[1])
-            codes_add(out, code_upper(e->codes[1]));
+            add_capitals(out, e->codes[1]);
     } else {
         return 0;
     }

@@ -121,8 +121,12 @@ def classes(only_ids, model, folder):
 
 def check_open_clip(program, model, folder, lines, sample):
     """The tokenizers of open_clip's other towers: XLM-V's and XLM-RoBERTa's, SigLIP's, Gemma's."""
+    cleaned = {}
+
     def only_ids(name, kind, vocabulary, style, clean, encode):
-        report(name, lines, ours(program, kind, vocabulary, style, lines)[0], [encode(clean(t)) for t in lines])
+        if clean not in cleaned:
+            cleaned[clean] = [clean(t) for t in lines]
+        report(name, lines, ours(program, kind, vocabulary, style, lines)[0], [encode(t) for t in cleaned[clean]])
 
     xlm, siglip = originals.xlm(model), originals.t5_hub(model)
     xlm.save(folder + "/xlm.json")

@@ -22,6 +22,8 @@ static const struct {
     { CLEAN_CANONICAL, "\xc3\x89t\xc3\xa9 \xe2\x80\x94 \xce\xa3\xce\x91\xce\xa3",
       "\xc3\xa9t\xc3\xa9 \xe2\x80\x94 \xcf\x83\xce\xb1\xcf\x82" },
     { CLEAN_CANONICAL, "!?", "" },
+    { CLEAN_OPEN_SPACES, "&FFLLIG; &FFLIG; &NAPOS; &SZLIG; &EACUTE; &FILIG; &filig;",
+      "FFL FF 'N SS \xc3\x89 FI fi" },
     { CLEAN_CANONICAL, "", "" },
 };
 
