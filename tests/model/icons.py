@@ -7,7 +7,7 @@ import fnmatch
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = "/usr/share/icons"
+ROOT = "usr/share/icons"     # where packages are installed, or unpacked
 # theme: package, licence
 LEARNT = {
     "Adwaita": ("adwaita-icon-theme", "CC-BY-SA or LGPL-3+"),
@@ -21,6 +21,18 @@ LEARNT = {
     "gnome": ("gnome-icon-theme", "GPL-2+"),
     "mate": ("mate-icon-theme", "CC-BY-SA or LGPL-3+"),
     "nuoveXT2": ("lxde-icon-theme", "LGPL-3+"),
+}
+MORE = {    # of the second round
+    "Numix": ("numix-icon-theme", "GPL-3+"),
+    "Numix-Circle": ("numix-icon-theme-circle", "GPL-3+"),
+    "Obsidian": ("obsidian-icon-theme", "GPL-3+"),
+    "Sea": ("deepin-icon-theme", "LGPL-3+"),
+    "Vintage": ("deepin-icon-theme", "LGPL-3+"),
+    "bloom": ("deepin-icon-theme", "LGPL-3+"),
+    "bloom-classic": ("deepin-icon-theme", "LGPL-3+"),
+    "elementary": ("elementary-icon-theme", "GPL-3+"),
+    "sugar": ("sugar-icon-theme", "LGPL-2+"),
+    "suru": ("suru-icon-theme", "CC-BY-SA-3.0"),
 }
 VALID = {"Moka": ("moka-icon-theme", "CC-BY-SA-4.0 or GPL-3+")}
 TEST = {"Papirus": ("papirus-icon-theme", "GPL-3")}
@@ -47,15 +59,16 @@ def size_of(path):
     return 1000 if "scalable" in path else 0
 
 
-def largest(theme):
+def largest(theme, unpacked):
     """{name: file} of the largest drawing of each; no symbolic ones."""
     best = {}
-    for folder, inside, names in os.walk(os.path.join(ROOT, theme)):
+    root = next((r for r in (os.path.join(unpacked, ROOT), os.path.join("/", ROOT)) if os.path.isdir(os.path.join(r, theme))), ROOT)
+    for folder, inside, names in os.walk(os.path.join(root, theme)):
         inside.sort()
         for name in sorted(names):
             stem, end = os.path.splitext(name)
             path = os.path.join(folder, name)
-            size = size_of(os.path.relpath(path, ROOT))
+            size = size_of(os.path.relpath(path, root))
             if end in (".svg", ".png") and "symbolic" not in path and size >= SMALLEST:
                 real = os.path.realpath(path)
                 if os.path.exists(real) and (stem not in best or size > best[stem][0]):
@@ -63,12 +76,12 @@ def largest(theme):
     return {stem: path for stem, (_, path) in best.items()}
 
 
-def icons(themes):
+def icons(themes, unpacked):
     rows = table()
     patterns = [(p, told) for p, told in rows.items() if "*" in p]
     for theme, (package, licence) in sorted(themes.items()):
         seen = set()
-        for stem, path in sorted(largest(theme).items()):
+        for stem, path in sorted(largest(theme, unpacked).items()):
             told = rows.get(stem) or next((t for p, t in patterns if fnmatch.fnmatch(stem, p)), None)
             if not told or path in seen:
                 continue

