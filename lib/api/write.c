@@ -35,6 +35,8 @@ static struct decoding rules_of(const struct model *m, const struct vlm_writing 
     d.min_length = how->min_length > 0 ? how->min_length : d.min_length;
     d.max_length = how->max_length > 0 ? how->max_length : d.max_length;
     bound_length(&d, how, m->writing.positions);
+    if (how->min_length <= 0 && d.min_length > d.max_length)
+        d.min_length = d.max_length; /* who asks for a short text does not ask for a long one */
     d.length_penalty = isnan(how->length_penalty) ? d.length_penalty : how->length_penalty;
     if (d.sample)
         d.repetition_penalty = m->writing.sampling_penalty;

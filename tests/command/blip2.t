@@ -36,6 +36,7 @@ is "$(for i in 1 2 3; do echo "{\"image\":\"q$i.ppm\",\"text\":\"two cats $i\"}"
 like "$(cat itm)" '"n":1.10,"itm":0\.[0-9]+,"itm_logit":-?[0-9.]+,"itc":-?0\.[0-9]+\}$' 'itm, itm_logit, itc'
 like "$(vlm-caption -m "$model" q1.ppm)" '"caption":".+","logprob":-[0-9.]+[,}]' 'the Q-Former writes'
 is "$(vlm-caption -m "$model" --min-length 1 --max-length 5 q?.ppm | jq -s 'map(.caption|split(" ")|length <= 5)|all')" true '--max-length'
+is "$(vlm-caption -m "$model" --max-length 5 q?.ppm | jq -s 'map(.caption|split(" ")|length <= 5)|all')" true '... alone lowers the least length too'
 vlm-embed -m "$model" --features -b q?.ppm >features.cbor
 is "$(vlm-caption -m "$model" features.cbor | jq -r .caption)" "$(vlm-caption -m "$model" q?.ppm | jq -r .caption)" 'features serve'
 
