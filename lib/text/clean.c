@@ -226,15 +226,18 @@ static bool separates(uint32_t code)
 
 /* Sources: mlfoundations/open_clip tokenizer.py, canonicalize_text, after
  * google-research/big_vision evaluators/proj/image_text/prompt_engineering.py;
- * huggingface/transformers models/siglip/tokenization_siglip.py, canonicalize_text. */
-static void canonicalize(struct codes *text, bool underscore_is_space)
+ * huggingface/transformers models/siglip/tokenization_siglip.py, canonicalize_text, which writes
+ * small letters first: a sigma before a mark is the last of its word there. */
+static void canonicalize(struct codes *text, bool huggingface)
 {
     size_t kept = 0;
 
+    if (huggingface)
+        codes_lower(text, true);
     for (size_t i = 0; i < text->count; i++) {
         uint32_t c = text->at[i];
 
-        if (c == '_' && underscore_is_space)
+        if (c == '_' && !huggingface)
             c = ' ';
         if (c > ' ' && c < 0x7f && !(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z'))
             continue; /* Python's string.punctuation */
@@ -244,7 +247,8 @@ static void canonicalize(struct codes *text, bool underscore_is_space)
             text->at[kept++] = ' ';
     }
     text->count = kept - (kept > 0 && text->at[kept - 1] == ' ');
-    codes_lower(text, true);
+    if (!huggingface)
+        codes_lower(text, true);
 }
 
 bool clean_is_open(enum text_clean clean)
@@ -260,7 +264,7 @@ bool clean_is_siglip(enum text_clean clean)
 void clean_text(struct codes *text, enum text_clean clean)
 {
     if (clean == CLEAN_CANONICAL || clean == CLEAN_CANONICAL_HF) {
-        canonicalize(text, clean == CLEAN_CANONICAL);
+        canonicalize(text, clean == CLEAN_CANONICAL_HF);
         return;
     }
     if (clean == CLEAN_LOWER) {
@@ -277,7 +281,7 @@ void clean_text(struct codes *text, enum text_clean clean)
         unescape_twice(text);
     }
     if (clean == CLEAN_OPEN_CANONICAL) {
-        canonicalize(text, true);
+        canonicalize(text, false);
         return;
     }
     collapse_spaces(text);

@@ -252,7 +252,7 @@ def train_gemma(lines, size):
     special = ["<pad>", "<eos>", "<bos>", "<unk>"]
     gemma = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     gemma.normalizer = normalizers.Replace(" ", "\u2581")
-    gemma.train_from_iterator(lines, trainers.BpeTrainer(
+    gemma.train_from_iterator([t.replace("\0", "") for t in lines], trainers.BpeTrainer(
         vocab_size=size, special_tokens=special + ["<0x%02X>" % i for i in range(256)], limit_alphabet=1000, show_progress=False))
     state = json.loads(gemma.to_str())
     state["added_tokens"] = [t for t in state["added_tokens"] if t["content"] in special]

@@ -16,6 +16,8 @@ static const struct {
 } cleaned[] = {
     { CLEAN_CANONICAL, "A photo_of -- a DOG!!", "a photo of a dog" },
     { CLEAN_CANONICAL_HF, "A photo_of -- a DOG!!", "a photoof a dog" },
+    { CLEAN_CANONICAL_HF, "\u039f\u0394\u039f\u03a3!\u0391", "\u03bf\u03b4\u03bf\u03c2\u03b1" },
+    { CLEAN_CANONICAL, "\u039f\u0394\u039f\u03a3!\u0391", "\u03bf\u03b4\u03bf\u03c3\u03b1" },
     { CLEAN_LOWER, "A photo_of -- a DOG!!", "a photo_of -- a dog!!" },
     { CLEAN_CANONICAL, "  tab\tnew\nline\x1c.", "tab new line" },
     { CLEAN_CANONICAL, "it's \"5\" o'clock", "its 5 oclock" },
