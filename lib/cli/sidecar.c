@@ -57,19 +57,35 @@ char *sidecar_path(const struct record *r, const char *suffix)
     return NULL;
 }
 
+static struct timespec began; /* the run: no file of its own is marked with this time or before */
+
+static bool is_after(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
 /* Two pictures may share a sidecar, a.jpg and a.png: what this run wrote for the first does not
- * hide the second, whatever the batch.  The kernel's coarse clock is the one that marks files. */
+ * hide the second, whatever the batch. */
 bool sidecar_was_there(const char *path)
 {
-    static struct timespec began;
     struct stat status;
 
     if (!began.tv_sec)
-        clock_gettime(CLOCK_REALTIME_COARSE, &began);
-    if (!path || stat(path, &status))
-        return false;
-    return status.st_mtim.tv_sec < began.tv_sec ||
-           (status.st_mtim.tv_sec == began.tv_sec && status.st_mtim.tv_nsec < began.tv_nsec);
+        clock_gettime(CLOCK_REALTIME, &began);
+    return path && !stat(path, &status) && !is_after(&status.st_mtim, &began);
+}
+
+/* The clock that marks files may be some milliseconds late: waits until it has passed the start. */
+static void await_marks(void)
+{
+    struct timespec now, moment = { .tv_nsec = 1000000 };
+
+    for (;;) {
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+        if (is_after(&now, &began) || began.tv_sec - now.tv_sec > 1) /* or the clock was set back */
+            return;
+        nanosleep(&moment, NULL);
+    }
 }
 
 static void trim(struct buffer *b)
@@ -127,6 +143,7 @@ int sidecar_write(const char *path, const char *caption, enum existing how)
         text = xstrdup(caption);
     }
     if (text) {
+        await_marks();
         line = xprintf("%s\n", text);
         result = file_write_atomic(path, line, strlen(line));
         free(line);
