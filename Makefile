@@ -103,7 +103,7 @@ $(BUILD)/share/vlm/models/default:
 
 # and the vocabularies that the authors' code carries
 $(BUILD)/share/vlm/vocabularies:
-	mkdir -p $(@D) && ln -sfn ../../../lib/share/vocabularies $@
+	mkdir -p $(@D) && ln -sfnr lib/share/vocabularies $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
