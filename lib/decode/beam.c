@@ -185,27 +185,17 @@ static int warped(const struct beam_search *b, float *scores, int vocabulary,
     return count;
 }
 
-/* Where a share of [0, 1) falls among what is left, or the best that is left if no chance is. */
+/* One of what is left by its chance, or the best that is left if no chance is above 0. */
 static int draw(const struct candidate *from, const double *chance, int count, double u)
 {
-    double sum = 0;
-    int last = -1;
+    int one = chances_draw(chance, count, u);
 
+    if (one >= 0)
+        return one;
     for (int i = 0; i < count; i++)
-        sum += chance[i] > 0 ? chance[i] : 0;
-    u *= sum;
-    for (int i = 0; i < count; i++) {
-        if (chance[i] > 0) {
-            last = i;
-            if (u < chance[i])
-                break;
-            u -= chance[i];
-        }
-    }
-    for (int i = 0; sum <= 0 && i < count; i++)
-        if (chance[i] == 0 && (last < 0 || from[i].score > from[last].score))
-            last = i;
-    return last;
+        if (chance[i] == 0 && (one < 0 || from[i].score > from[one].score))
+            one = i;
+    return one;
 }
 
 /* Draws `wanted` of the continuations, none twice; ranked by their sums. */

@@ -97,6 +97,8 @@ void scores_process(const struct scoring *s);         /* repetition penalty, min
 void scores_warp(const struct scoring *s, int least);
 /* Draws an id so, by the uniform number u; scores are used up. */
 int scores_draw(const struct scoring *s, double u);
+/* Where the share u of [0, 1) falls among chances of any sum; -1 if none is above 0. */
+int chances_draw(const double *chance, int count, double u);
 
 /* beam.c - one item's beams */
 struct beam_search;

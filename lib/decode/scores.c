@@ -142,27 +142,37 @@ void scores_warp(const struct scoring *s, int least)
     free(order);
 }
 
-/* Inverts the distribution's sum at u: ids in order of their number, so equal u and scores give one
- * id on every machine. */
+int chances_draw(const double *chance, int count, double u)
+{
+    double sum = 0;
+    int last = -1;
+
+    for (int i = 0; i < count; i++)
+        sum += chance[i] > 0 ? chance[i] : 0;
+    u *= sum;
+    for (int i = 0; i < count; i++) { /* the one in whose share of [0, sum) u falls */
+        if (!(chance[i] > 0))
+            continue;
+        last = i;
+        if (u < chance[i])
+            break;
+        u -= chance[i];
+    }
+    return last;
+}
+
+/* Ids in order of their number, so equal u and scores give one id on every machine. */
 int scores_draw(const struct scoring *s, double u)
 {
-    int n = s->vocabulary, last = 0;
-    double sum = 0;
+    int n = s->vocabulary, id;
+    double *chance = xalloc((size_t)n, sizeof *chance);
     float largest;
 
     scores_warp(s, 1);
     largest = scores_largest(s->scores, n);
-    for (int id = 0; id < n; id++)
-        sum += exp((double)s->scores[id] - largest);
-    u *= sum;
-    for (int id = 0; id < n; id++) { /* the id in whose share of [0, sum) u falls */
-        double p = exp((double)s->scores[id] - largest);
-
-        if (p > 0)
-            last = id;
-        if (p > 0 && u < p)
-            break;
-        u -= p;
-    }
-    return last;
+    for (id = 0; id < n; id++)
+        chance[id] = exp((double)s->scores[id] - largest);
+    id = chances_draw(chance, n, u);
+    free(chance);
+    return id < 0 ? 0 : id;
 }
