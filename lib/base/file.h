@@ -81,14 +81,15 @@ void folder_remove(const char *path);                          /* and the files 
 void folder_remove_open(int folder, const char *path);         /* one that is open */
 int folder_sync(const char *path); /* its names to the disk; -1: errno */
 
-/* Who replaces a folder again and again, and goes on from what is in it, holds it from before it is
- * read until the end.  A second process is refused.  What killed processes left is swept. */
-struct folder_lock {
-    char *name; /* of the file beside the folder that is locked */
+/* Who goes on with what has a name, a folder that is replaced again and again or the parts of an
+ * output, holds the name from before it is read until the end.  A second process is refused.  What
+ * killed processes left is swept. */
+struct name_lock {
+    char *name; /* of the file beside it that is locked */
     int fd;
 };
-int folder_lock(struct folder_lock *l, const char *path); /* -1 after fail() */
-void folder_unlock(struct folder_lock *l);                /* also one that was never locked */
+int name_lock(struct name_lock *l, const char *path); /* -1 after fail() */
+void name_unlock(struct name_lock *l);                /* also one that was never locked */
 
 /* temporary.c - names beside a path for what is not whole yet: NAME.RANDOM.tmp, locked */
 int temporary_create(const char *path, bool folder,

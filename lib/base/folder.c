@@ -226,19 +226,19 @@ int folder_commit(struct folder *f)
     return result;
 }
 
-int folder_lock(struct folder_lock *l, const char *path)
+int name_lock(struct name_lock *l, const char *path)
 {
     char *plain = plain_path(path);
 
-    *l = (struct folder_lock){ .fd = -1 };
+    *l = (struct name_lock){ .fd = -1 };
     l->fd = temporary_lock(plain, &l->name);
     free(plain);
     return l->fd < 0 ? -1 : 0;
 }
 
-void folder_unlock(struct folder_lock *l)
+void name_unlock(struct name_lock *l)
 {
     if (l->name)
         temporary_unlock(l->fd, l->name);
-    *l = (struct folder_lock){ .fd = -1 };
+    *l = (struct name_lock){ .fd = -1 };
 }

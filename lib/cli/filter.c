@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "cli/loop.h"
@@ -21,6 +22,7 @@ struct filter_run { /* one run of a command */
     struct report report;
     struct resume resume;
     struct reuse reuse;
+    struct name_lock lock; /* of the parts of --per-shard */
 };
 
 static struct loop *running; /* for emit() */
@@ -158,7 +160,8 @@ static int open_ends(struct filter_run *run)
         uint64_t dropped = 0;
         long first = 0;
 
-        if (settings.resume && (first = shards_pass(in, settings.resume, f, &dropped)) < 0)
+        if (settings.resume && (name_lock(&run->lock, settings.resume) ||
+                                (first = shards_pass(in, settings.resume, f, &dropped)) < 0))
             return -1;
         return output_open_shards(&run->output, f, first, dropped);
     }
@@ -267,6 +270,7 @@ int filter_main(struct filter *f, int argc, char **argv)
     input_close(in);
     resume_close(&run.resume);
     reuse_close(&run.reuse);
+    name_unlock(&run.lock);
     if (f->end)
         f->end();
     pool_stop();

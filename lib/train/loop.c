@@ -223,7 +223,7 @@ static void release(struct run *r)
     model_free(r->model);
     learning_free(r->learning);
     free(r->options);
-    folder_unlock(&r->lock);
+    name_unlock(&r->lock);
 }
 
 void training_threads(int count)
@@ -241,7 +241,7 @@ enum training_end training_run(const struct training *t,
     struct run r = { .t = t };
     enum training_end end = TRAINING_NO_MODEL;
 
-    if (folder_lock(&r.lock, t->folder))
+    if (name_lock(&r.lock, t->folder))
         return TRAINING_FAILED;
     if (!run_open_model(&r)) {
         end = TRAINING_FAILED;

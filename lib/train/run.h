@@ -15,7 +15,7 @@
 struct run {
     const struct training *t;
     struct training own; /* *t, as a run that is gone on with began */
-    struct folder_lock lock;
+    struct name_lock lock;
     struct model *model, *teacher;
     struct learning *learning;
     struct adamw adam;

@@ -78,6 +78,16 @@ is "$(ls parts | grep -c tmp)" 0 '... what a killed run left is gone'
 status 1 '... another input' sh -c "tail -n 9 in | vlm-filter --to=tar --per-shard 3 --resume '$out'"
 status 1 '... other options' vlm-filter --to=tar --per-shard 2 --resume "$out" in
 same_parts '... change nothing'
+mkfifo slow
+vlm-filter --to=tar --per-shard 3 --resume "$out" slow &
+exec 9>slow
+wait_for [ -e "$out.0000000000000000.tmp" ]
+status 1 '... while another process writes them' vlm-filter --to=tar --per-shard 3 --resume "$out" in
+cat in >&9
+exec 9>&-
+wait
+same_parts '... which ends as if alone'
+is "$(ls parts | grep -c tmp)" 0 '... and leaves no lock'
 rm parts/*.vlm
 status 1 '... without side files' vlm-filter --to=tar --per-shard 3 --resume "$out" in
 rm parts/*

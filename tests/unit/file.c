@@ -222,24 +222,24 @@ static void folders(void)
 static void one_at_a_time(void)
 {
     char *path = at("f"), *slash = at("f/");
-    struct folder_lock first, second;
+    struct name_lock first, second;
     pid_t child;
 
-    is_long(folder_lock(&first, path), 0, "a folder is held");
-    is_long(folder_lock(&second, slash), -1, "... not by a second");
+    is_long(name_lock(&first, path), 0, "a folder is held");
+    is_long(name_lock(&second, slash), -1, "... not by a second");
     ok(strstr(error_text(), "another process is writing it") != NULL, "... which is told why");
-    folder_unlock(&second);
+    name_unlock(&second);
     temporary_sweep(path);
     is_long(leftovers(), 1, "... its lock stays");
-    folder_unlock(&first);
+    name_unlock(&first);
     is_long(leftovers(), 0, "... until it lets go");
     child = fork();
     if (child == 0)
-        _exit(folder_lock(&first, path) ? 1 : 0);
+        _exit(name_lock(&first, path) ? 1 : 0);
     waitpid(child, &(int){ 0 }, 0);
     is_long(leftovers(), 1, "one that was killed");
-    is_long(folder_lock(&second, path), 0, "... holds it no more");
-    folder_unlock(&second);
+    is_long(name_lock(&second, path), 0, "... holds it no more");
+    name_unlock(&second);
     is_long(leftovers(), 0, "... nothing is left behind");
     free(slash);
     free(path);
