@@ -77,20 +77,30 @@ static bool is_token(const char *ours)
            !strcmp(ours, "qformer.queries");
 }
 
-bool layout_place(const struct layout *l, const char *ours, struct place *place)
+static bool find(const struct section *s, const char *ours, struct place *place)
 {
     struct match m;
+
+    for (; s->ours; s++)
+        for (const struct rename *r = s->renames; r->ours; r++)
+            if (matches(&m, ours, s->ours, r->ours)) {
+                translate(s, r, &m, place);
+                return true;
+            }
+    return false;
+}
+
+bool layout_place(const struct layout *l, const char *ours, struct place *place)
+{
+    bool found;
 
     *place = (struct place){ .parts = 1 };
     if (!l->sections)
         return (size_t)snprintf(place->name, sizeof place->name, "%s", ours) < sizeof place->name;
-    for (const struct section *s = l->sections; s->ours; s++)
-        for (const struct rename *r = s->renames; r->ours; r++)
-            if (matches(&m, ours, s->ours, r->ours)) {
-                translate(s, r, &m, place);
-                if (l->batched && is_token(ours))
-                    place->axes = 3;
-                return true;
-            }
-    return false;
+    found = find(l->sections, ours, place);
+    for (int i = 0; !found && l->others && l->others[i]; i++)
+        found = find(*l->others[i], ours, place);
+    if (found && l->batched && is_token(ours))
+        place->axes = 3;
+    return found;
 }

@@ -30,6 +30,7 @@ struct layout {
     /* The image tower's class token and positions, and queries, have ones in front: [1, n, width]
      */
     bool batched;
+    const struct section *const *const *others; /* further tables; ends with NULL; NULL: none */
 };
 /* Ours is rows part_/parts_ of their tensor. */
 #define RENAME_PART(ours_, theirs_, part_, parts_)                                                 \

@@ -131,6 +131,25 @@ struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *
     return contrast_loss(t, c->by_image, image_targets, c->by_text, text_targets);
 }
 
+/* Source: arXiv 2103.00020, figure 3; 2303.15343, algorithm 1. */
+void contrast_rows(struct tape *t, struct contrast *c, const struct pairs *b,
+                   const struct loss_options *l, struct losses *out)
+{
+    struct tensor **rows[] = { &c->images, &c->texts, &c->teacher_images, &c->teacher_texts };
+    const float length_floor = 1e-12f;
+
+    for (int i = 0; i < COUNT(rows); i++)
+        if (*rows[i])
+            *rows[i] = normalize(t, *rows[i], length_floor);
+    c->temperature.apply = scale_exp;
+    out->temperature = expf(-c->temperature.s->data[0]);
+    if (c->bias)
+        out->each[LOSS_ITC] =
+            sigmoid_contrastive(t, logits(t, c, c->texts, c->images), c->bias, pairs_alike(t, b));
+    else
+        out->each[LOSS_ITC] = contrast(t, c, b, l);
+}
+
 /* Source: mlfoundations/open_clip loss.py; --clean-text as BLIP's training scripts. */
 struct learning_texts texts_of_pairs(const struct model *m, unsigned objectives)
 {

@@ -158,6 +158,16 @@ struct learner { /* `learn` of struct family */
     /* copy->self and copy->params as those of m; slots stay empty. */
     void (*build)(struct model *copy, const struct model *m);
 };
+/* `build` of a family whose model is struct NAME with a `config`, NAME_init() and NAME_params() */
+#define BUILD(name)                                                                                \
+    static void build(struct model *copy, const struct model *m)                                   \
+    {                                                                                              \
+        struct name *self = xalloc(1, sizeof *self);                                               \
+                                                                                                   \
+        copy->self = self;                                                                         \
+        name##_init(self, &((const struct name *)m->self)->config);                                \
+        name##_params(self, &copy->params);                                                        \
+    }
 
 /* learn.c */
 bool decays_matrices(const struct param *p);    /* open_clip: two axes or more */
@@ -193,11 +203,17 @@ struct contrast {
     struct tensor *images, *texts;                 /* unit rows [n, e] */
     struct tensor *teacher_images, *teacher_texts; /* the teacher's; NULL: none */
     struct temperature temperature;
+    struct tensor *bias;               /* of logits; NULL: none */
     struct tensor *by_image, *by_text; /* out: logits */
 };
 /* ITC as ALBEF and BLIP do it.  Adds to the queue at last. */
 struct tensor *contrast(struct tape *t, struct contrast *c, const struct pairs *b,
                         const struct loss_options *l);
+
+/* ITC and temperature as CLIP has them, or SigLIP where there is a bias, of rows that are not
+ * normalised yet; temperature.s is the scale's logarithm. */
+void contrast_rows(struct tape *t, struct contrast *c, const struct pairs *b,
+                   const struct loss_options *l, struct losses *out);
 
 /* match.c - pieces of matching */
 /* For row i of logits a column of the batch to be its negative, drawn by softmax(logits) + floor

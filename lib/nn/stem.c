@@ -10,9 +10,15 @@
 
 static const int sizes[STEM_LAYERS] = { 4, 2, 2 };
 
-void stem_params(struct stem *s, struct params *p, long middle, long width)
+void stem_init(struct stem *s, const struct stem_config *config)
 {
-    const long channels[STEM_LAYERS + 1] = { 3, middle, middle, width };
+    *s = (struct stem){ .config = *config };
+}
+
+void stem_params(struct stem *s, struct params *p)
+{
+    const struct stem_config *c = &s->config;
+    const long channels[STEM_LAYERS + 1] = { 3, c->middle, c->middle, c->width };
 
     params_in(p, "stem");
     for (int i = 0; i < STEM_LAYERS; i++) {

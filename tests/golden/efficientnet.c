@@ -17,7 +17,7 @@
 static const struct section names[] = { { "block.*.", "_blocks.*.", layout_efficientnet_block },
                                         { "", "", layout_efficientnet },
                                         { 0 } };
-static const struct layout layout = { "released", names, NULL, false };
+static const struct layout layout = { .name = "released", .sections = names };
 static const char *const ignored[] = { "*pixels.", "*tokens.", NULL };
 
 enum { WIDE = 24 };

@@ -263,14 +263,7 @@ static void begin(struct model *m, const struct tokenizer *t)
         a->temperature = model_scalar(m, albef_first_temperature);
 }
 
-static void build(struct model *copy, const struct model *m)
-{
-    struct albef *a = xalloc(1, sizeof *a);
-
-    copy->self = a;
-    albef_init(a, &((const struct albef *)m->self)->config);
-    albef_params(a, &copy->params);
-}
+BUILD(albef)
 
 const struct learner albef_learner = {
     .objectives = objectives,

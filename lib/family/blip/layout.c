@@ -64,7 +64,7 @@ static const struct section ties[] = {
     { "decoder.", "encoder.", shared },
     { 0 },
 };
-static const struct layout blip_ties = { "shared", ties, NULL, false };
+static const struct layout blip_ties = { .name = "shared", .sections = ties };
 
 #define TEXT_SECTIONS                                                                              \
     { "encoder.layer.*.", "text_encoder.encoder.layer.*.", layout_bert_layer },                    \
@@ -82,7 +82,9 @@ static const struct section original[] = {
     TEXT_SECTIONS,
     { 0 },
 };
-const struct layout blip_layout_original = { "original", original, &blip_ties, true };
+const struct layout blip_layout_original = {
+    .name = "original", .sections = original, .ties = &blip_ties, .batched = true
+};
 
 static const struct section hf[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
@@ -92,7 +94,9 @@ static const struct section hf[] = {
     TEXT_SECTIONS,
     { 0 },
 };
-const struct layout blip_layout_hf = { "Hugging Face", hf, &blip_ties, true };
+const struct layout blip_layout_hf = {
+    .name = "Hugging Face", .sections = hf, .ties = &blip_ties, .batched = true
+};
 
 /* NLVR2: a cross-attention for each of two pictures.  Hugging Face has no such model; a folder of
  * one keeps the authors' names for the text side, as their other models' folders do. */
@@ -120,7 +124,9 @@ static const struct section original_pairs[] = {
     TEXT_SECTIONS,
     { 0 },
 };
-const struct layout blip_layout_original_pairs = { "original", original_pairs, NULL, true };
+const struct layout blip_layout_original_pairs = { .name = "original",
+                                                   .sections = original_pairs,
+                                                   .batched = true };
 
 static const struct section hf_pairs[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
@@ -129,7 +135,9 @@ static const struct section hf_pairs[] = {
     TEXT_SECTIONS,
     { 0 },
 };
-const struct layout blip_layout_hf_pairs = { "Hugging Face", hf_pairs, NULL, true };
+const struct layout blip_layout_hf_pairs = { .name = "Hugging Face",
+                                             .sections = hf_pairs,
+                                             .batched = true };
 
 static const struct section hf_pooled[] = {
     { "vision.block.*.", "vision_model.encoder.layers.*.", blip_names_hf_block },
@@ -139,4 +147,6 @@ static const struct section hf_pooled[] = {
     { "", "", pooled_heads },
     { 0 },
 };
-const struct layout blip_layout_hf_pooled = { "Hugging Face", hf_pooled, NULL, true };
+const struct layout blip_layout_hf_pooled = { .name = "Hugging Face",
+                                              .sections = hf_pooled,
+                                              .batched = true };

@@ -340,14 +340,7 @@ static void begin(struct model *m, const struct tokenizer *t)
     share_if(m, same_numbers);
 }
 
-static void build(struct model *copy, const struct model *m)
-{
-    struct blip *b = xalloc(1, sizeof *b);
-
-    copy->self = b;
-    blip_init(b, &((const struct blip *)m->self)->config);
-    blip_params(b, &copy->params);
-}
+BUILD(blip)
 
 const struct learner blip_learner = {
     .objectives = objectives,

@@ -282,14 +282,7 @@ static void begin(struct model *m, const struct tokenizer *t)
             m->params.list[i].frozen = false;
 }
 
-static void build(struct model *copy, const struct model *m)
-{
-    struct blip2 *b = xalloc(1, sizeof *b);
-
-    copy->self = b;
-    blip2_init(b, &((const struct blip2 *)m->self)->config);
-    blip2_params(b, &copy->params);
-}
+BUILD(blip2)
 
 const struct learner blip2_learner = {
     .objectives = objectives,

@@ -80,7 +80,7 @@ static const struct section openai[] = {
     { "text.", "", openai_text },
     { 0 },
 };
-const struct layout clip_layout_openai = { "OpenAI", openai, NULL, false };
+const struct layout clip_layout_openai = { .name = "OpenAI", .sections = openai };
 
 static const struct section open_clip_custom[] = {
     OPENAI_VISION,
@@ -88,7 +88,8 @@ static const struct section open_clip_custom[] = {
     { "text.", "text.", openai_text },
     { 0 },
 };
-const struct layout clip_layout_open_clip_custom = { "open_clip", open_clip_custom, NULL, false };
+const struct layout clip_layout_open_clip_custom = { .name = "open_clip",
+                                                     .sections = open_clip_custom };
 
 /* --- Hugging Face --- */
 
@@ -107,6 +108,6 @@ static const struct section hf[] = {
     { "text.", "text_model.", layout_hf_text },
     { 0 },
 };
-const struct layout clip_layout_hf = { "Hugging Face", hf, NULL, false };
+const struct layout clip_layout_hf = { .name = "Hugging Face", .sections = hf };
 
-const struct layout clip_layout_own = { "vlm", NULL, NULL, false };
+const struct layout clip_layout_own = { .name = "vlm", .sections = NULL };

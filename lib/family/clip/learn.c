@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * learn.c - CLIP's loss
  */
-#include <math.h>
 #include "base/memory.h"
 #include "family/clip/clip.h"
 #include "family/registry.h"
-
-static const float length_floor = 1e-12f;
 
 static unsigned objectives(const struct model *m)
 {
@@ -27,38 +24,32 @@ static unsigned reads(const struct model *m, unsigned what)
 static struct tensor *image(struct tape *t, struct model *m, const struct pairs *p)
 {
     long shape[] = { p->count, m->image.tokens, m->image.width };
-    struct tensor *x;
 
-    if (p->features)
-        x = clip_image_of(t, m->self, tensor_reshape(t, pairs_features(t, m, p), 3, shape));
-    else
-        x = clip_image(t, m->self, pairs_pixels(t, m, p));
-    return normalize(t, x, length_floor);
+    if (!p->features)
+        return clip_image(t, m->self, pairs_pixels(t, m, p));
+    return clip_image_of(t, m->self, tensor_reshape(t, pairs_features(t, m, p), 3, shape));
 }
 
 static struct tensor *text(struct tape *t, struct model *m, const struct pairs *p)
 {
-    return normalize(t, clip_text(t, m->self, p->ids, p->counts, p->count), length_floor);
+    return clip_text(t, m->self, p->ids, p->counts, p->count);
 }
 
 static int learn(struct tape *t, struct model *m, const struct pairs *p,
                  const struct loss_options *l, struct losses *out)
 {
-    struct clip *clip = m->self;
-    struct contrast c = { 0 };
+    struct contrast c = { .temperature.s = ((struct clip *)m->self)->logit_scale };
     struct tape_mark mark;
 
     c.images = image(t, m, p);
     c.texts = text(t, m, p);
     mark = tape_mark(t);
-    c.temperature = (struct temperature){ scale_exp, clip->logit_scale };
     if (l->teacher) {
         c.teacher_images = tape_keep(t, mark, image(t, l->teacher, p));
         mark = tape_mark(t);
         c.teacher_texts = tape_keep(t, mark, text(t, l->teacher, p));
     }
-    out->each[LOSS_ITC] = contrast(t, &c, p, l);
-    out->temperature = expf(-clip->logit_scale->data[0]);
+    contrast_rows(t, &c, p, l, out);
     return 0;
 }
 
@@ -67,14 +58,7 @@ static void clamp(struct model *m)
     clamp_scale(((struct clip *)m->self)->logit_scale);
 }
 
-static void build(struct model *copy, const struct model *m)
-{
-    struct clip *clip = xalloc(1, sizeof *clip);
-
-    copy->self = clip;
-    clip_init(clip, &((const struct clip *)m->self)->config);
-    clip_params(clip, &copy->params);
-}
+BUILD(clip)
 
 const struct learner clip_learner = {
     .objectives = objectives,

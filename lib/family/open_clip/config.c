@@ -6,7 +6,6 @@
 #include <string.h>
 #include "base/error.h"
 #include "checkpoint/config.h"
-#include "checkpoint/sizes.h"
 #include "family/open_clip/open_clip.h"
 
 #define AT(member) .at = offsetof(struct open_clip_config, member)
@@ -68,6 +67,7 @@ static void read_own_image(struct reader *r, enum activation act, struct open_cl
     struct vit_config *v = &i->vit;
     long head = read_whole(r, "head_width", 64);
 
+    i->trunk = &trunk_own;
     i->spelling = "own";
     if (cJSON_IsArray(json_get(r->object, "layers")))
         read_refuse(r, "layers", NULL);
@@ -128,16 +128,15 @@ static int read_timm(struct reader *r, const struct weights *w, struct image_con
 {
     const char *pool = word_of(r, "timm_pool", "avg");
 
+    i->size = (int)read_whole(r, "image_size", 224);
     if (open_clip_timm(read_word(r, "timm_model_name", ""), w, i))
         return -1;
-    i->size = (int)read_whole(r, "image_size", 224);
-    i->vit.image = i->convnext.image = i->fastvit.image = i->size;
     i->pooling = !strcmp(pool, "token") ? IMAGE_CLASS
                  : !strcmp(pool, "map") ? IMAGE_QUERY
                                         : IMAGE_MEAN;
     if (i->pooling == IMAGE_MEAN && *pool && strcmp(pool, "avg"))
         return fail_as("unsupported", "timm_pool \"%.40s\" is not known here", pool);
-    if (i->kind == IMAGE_TIMM && !*pool)
+    if (i->trunk == &trunk_vit && !*pool)
         i->pooling = i->vit.no_class ? IMAGE_MEAN : IMAGE_CLASS; /* the trunk's own way */
     if (i->pooling == IMAGE_CLASS && i->vit.no_class)
         return fail("timm_pool \"token\" of a tower without a class token");
@@ -185,6 +184,7 @@ static void read_own_text(struct reader *r, enum activation act, struct open_cli
 {
     struct text_config *x = &c->words.text;
 
+    c->words.words = &words_own;
     config_read(r, strange_layers, c);
     config_read(r, own_text, c);
     x->eps = norm_eps(r->object);
@@ -198,136 +198,23 @@ static void read_own_text(struct reader *r, enum activation act, struct open_cli
         strcmp(read_word(r, "proj_type", "linear"), "none") ? PROJECTION_LINEAR : PROJECTION_NONE;
 }
 
-/* The configuration is in another repository, of which the name alone is here; what it says besides
- * the tensors' shapes is in huggingface/transformers models/roberta/configuration_roberta.py,
- * models/mt5/configuration_mt5.py and models/m2m_100/configuration_m2m_100.py. */
-static const struct known {
-    const char *name;
-    enum words_kind kind;
-    int heads;
-} known[] = {
-    { "xlm-roberta-base", WORDS_BERT, 12 },
-    { "xlm-roberta-large", WORDS_BERT, 16 },
-    { "roberta-base", WORDS_BERT, 12 },
-    { "roberta-large", WORDS_BERT, 16 },
-    { "mt5-base", WORDS_T5, 12 },
-    { "mt5-large", WORDS_T5, 16 },
-    { "mt5-xl", WORDS_T5, 32 },
-    { "nllb-200-distilled-600M", WORDS_NLLB, 16 },
-    { "nllb-200-distilled-1.3B", WORDS_NLLB, 16 },
-};
-
-#define TOWER "text.transformer."
-
-static void describe_t5(const struct weights *w, int heads, struct t5_config *c)
-{
-    c->vocabulary = open_clip_axis(w, TOWER "embed_tokens.weight", 0);
-    c->width = open_clip_axis(w, TOWER "embed_tokens.weight", 1);
-    c->mlp = open_clip_axis(w, TOWER "block.0.layer.1.DenseReluDense.wi_0.weight", 0);
-    c->layers = open_clip_count(w, TOWER "block.", ".layer.0.SelfAttention.q.weight");
-    c->heads = heads;
-    c->head_width = open_clip_axis(w, TOWER "block.0.layer.0.SelfAttention.q.weight", 0) / heads;
-    c->buckets = 32;
-    c->distance = 128;
-    c->eps = 1e-6f;
-    c->activation = ACTIVATION_GELU_TANH;
-}
-
-/* A text's first token is its language; that is what is looked at. */
-static void describe_nllb(const struct weights *w, int heads, struct words_config *c)
-{
-    c->text = (struct text_config){
-        .vocabulary = open_clip_axis(w, TOWER "embed_tokens.weight", 0),
-        .width = open_clip_axis(w, TOWER "embed_tokens.weight", 1),
-        .mlp = open_clip_axis(w, TOWER "layers.0.fc1.weight", 0),
-        .layers = open_clip_count(w, TOWER "layers.", ".fc1.weight"),
-        .context = c->context,
-        .heads = heads,
-        .eps = 1e-5f,
-        .activation = ACTIVATION_RELU,
-        .pooling = POOL_FIRST,
-        .sinusoids = true,
-    };
-}
-
+/* The configuration is in another repository, of which the name alone is here; the tower's file
+ * has what it says besides the tensors' shapes. */
 static int read_hugging_face(struct reader *r, const struct weights *w, struct words_config *c)
 {
-    const char *name = read_word(r, "hf_model_name", ""), *slash = strrchr(name, '/');
     const char *how = read_word(r, "hf_proj_type", "mlp");
-    const struct known *k = NULL;
 
-    for (int i = 0; i < COUNT(known); i++)
-        if (!strcmp(slash ? slash + 1 : name, known[i].name))
-            k = &known[i];
-    if (!k)
-        return fail_as("unsupported", "Hugging Face's text tower %.60s is not known here", name);
-    c->kind = k->kind;
     c->context = (int)read_whole(r, "context_length", 77);
+    if (open_clip_words(read_word(r, "hf_model_name", ""), w, c))
+        return -1;
     c->projection = strcmp(how, "linear") ? PROJECTION_MLP : PROJECTION_LINEAR;
     if (c->projection == PROJECTION_MLP)
         read_refuse(r, "hf_proj_type", "mlp");
-    read_refuse(r, "hf_pooler_type", k->kind == WORDS_NLLB ? "cls_pooler" : "mean_pooler");
-    if (k->kind == WORDS_T5)
-        describe_t5(w, k->heads, &c->t5);
-    if (k->kind == WORDS_NLLB)
-        describe_nllb(w, k->heads, c);
-    if (k->kind != WORDS_BERT)
-        return 0;
-    sizes_bert(w, TOWER, &c->bert);
-    c->bert.heads = k->heads;
-    c->bert.eps = 1e-5f;
-    c->bert.first_position = 2; /* <pad> has 1 */
-    if (c->context + c->bert.first_position > c->bert.positions)
-        return fail("texts of %d tokens in a tower of %ld places", c->context, c->bert.positions);
+    read_refuse(r, "hf_pooler_type", c->words->pooler);
     return 0;
 }
 
 /* --- both --- */
-
-static int check_image(const struct image_config *i)
-{
-    const struct convnext_config *n = &i->convnext;
-    const struct fastvit_config *f = &i->fastvit;
-
-    if (i->size < 1 || i->size > 1 << 13)
-        return fail("pictures of %d pixels are not possible", i->size);
-    if (image_trunks[i->kind]->transforms && sizes_check_vit("open_clip", &i->vit))
-        return -1;
-    for (int k = 0; k < MBCONV_STAGES && i->kind == IMAGE_MBCONV; k++)
-        if (i->mbconv.stem < 1 || i->mbconv.stage[k].blocks < 1 || i->mbconv.stage[k].width < 1 ||
-            i->mbconv.stage[k].middle < 1 || i->size % MBCONV_PATCH)
-            return fail("ViTamin with %d blocks of width %ld for %d pixels is not possible",
-                        i->mbconv.stage[k].blocks, i->mbconv.stage[k].width, i->size);
-    for (int k = 0; k < CONVNEXT_STAGES && i->kind == IMAGE_CONVNEXT; k++)
-        if (n->blocks[k] < 1 || n->blocks[k] > 1000 || n->width[k] < 1 || n->width[k] > 1 << 16 ||
-            n->image < 32 || n->image % 32)
-            return fail("ConvNeXt with %d blocks of width %ld for %d pixels is not possible",
-                        n->blocks[k], n->width[k], n->image);
-    for (int k = 0; k < f->stages && i->kind == IMAGE_FASTVIT; k++)
-        if (f->stage[k].blocks < 1 || f->stage[k].width < 1 || f->stage[k].width > 1 << 16 ||
-            (f->stage[k].attends && f->stage[k].width % 32))
-            return fail("FastViT with %d blocks of width %ld is not possible", f->stage[k].blocks,
-                        f->stage[k].width);
-    return 0;
-}
-
-static int check_words(const struct words_config *c)
-{
-    struct bert_config bert = c->bert;
-    const struct t5_config *t = &c->t5;
-
-    if (c->kind == WORDS_OWN || c->kind == WORDS_NLLB)
-        return sizes_check_text("open_clip", &c->text);
-    if (c->kind == WORDS_T5) {
-        if (t->vocabulary < 1 || t->width < 1 || t->mlp < 1 || t->head_width < 1 || t->layers < 1 ||
-            t->layers > 1000 || c->context < 1)
-            return fail("an encoder of %d layers, width %ld, with heads of %ld is not possible",
-                        t->layers, t->width, t->head_width);
-        return 0;
-    }
-    bert.cross_width = 1; /* it looks at no image, which that check asks for */
-    return sizes_check_bert("open_clip", &bert);
-}
 
 static int check(const struct open_clip_config *c)
 {
@@ -335,7 +222,9 @@ static int check(const struct open_clip_config *c)
 
     if (c->embedding < 1 || c->embedding > 1 << 16)
         return fail("an embedding of %ld numbers is not possible", c->embedding);
-    if (check_image(i))
+    if (i->size < 1 || i->size > 1 << 13)
+        return fail("pictures of %d pixels are not possible", i->size);
+    if (i->trunk->check(i))
         return -1;
     if (i->pooling == IMAGE_QUERIES && (i->pooler.queries < 2 || i->pooler.queries > 1 << 12 ||
                                         i->pooler.heads < 1 || i->pooler.out % i->pooler.heads))
@@ -350,7 +239,7 @@ static int check(const struct open_clip_config *c)
                     c->embedding);
     if (i->vit.turns.on && i->vit.width / i->vit.heads % 4)
         return fail("heads %ld wide cannot turn in two dimensions", i->vit.width / i->vit.heads);
-    return check_words(&c->words);
+    return c->words.words->check(&c->words);
 }
 
 /* The decoder has four times its width inside whatever mlp_ratio says, as open_clip builds it. */

@@ -10,7 +10,7 @@
 void image_tower_init(struct image_tower *v, const struct image_config *config)
 {
     *v = (struct image_tower){ .config = *config };
-    image_trunks[config->kind]->init(v);
+    config->trunk->init(v);
     v->pool.heads = config->pool_heads;
     v->pool.activation = config->pool_activation;
     v->pool.norm.eps = config->vit.eps;
@@ -41,7 +41,7 @@ void image_tower_params(struct image_tower *v, struct params *p, long embedding)
     pooled = c->pooling == IMAGE_QUERIES ? c->pooler.out : wide;
     params_in(p, "vision");
     params_in(p, "%s", c->spelling);
-    image_trunks[c->kind]->params(v, p);
+    c->trunk->params(v, p);
     if (c->pooling == IMAGE_QUERY) {
         params_in(p, "pool");
         pool_head_params(&v->pool, p, wide, c->pool_mlp);
@@ -55,10 +55,10 @@ void image_tower_params(struct image_tower *v, struct params *p, long embedding)
     if (c->inside && c->projection)
         projection_params(&v->projection, NULL, p, (long[]){ wide, 0, embedding }, true);
     params_out(p);
-    if (c->kind == IMAGE_OWN || (c->projection && !c->inside)) {
+    if (c->trunk == &trunk_own || (c->projection && !c->inside)) {
         long middle = c->projection == PROJECTION_MLP ? 2 * embedding : 0;
 
-        params_in(p, c->kind == IMAGE_OWN ? "own" : "head");
+        params_in(p, c->trunk == &trunk_own ? "own" : "head");
         projection_params(&v->projection, &v->second, p, (long[]){ pooled, middle, embedding },
                           c->projection_bias || middle);
         params_out(p);
@@ -68,17 +68,17 @@ void image_tower_params(struct image_tower *v, struct params *p, long embedding)
 
 int image_tower_tokens(const struct image_config *c)
 {
-    return image_trunks[c->kind]->tokens(c);
+    return c->trunk->tokens(c);
 }
 
 long image_tower_width(const struct image_config *c)
 {
-    return image_trunks[c->kind]->width(c);
+    return c->trunk->width(c);
 }
 
 struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels)
 {
-    return image_trunks[v->config.kind]->forward(t, v, pixels);
+    return v->config.trunk->forward(t, v, pixels);
 }
 
 /* Rows of x: [n, tokens, width], the class tokens or all others. */
@@ -96,7 +96,7 @@ static struct tensor *some(struct tape *t, struct tensor *x, bool first)
 static struct tensor *mean(struct tape *t, const struct image_tower *v, struct tensor *x)
 {
     int images = (int)x->shape[0], tokens = (int)x->shape[1];
-    bool class = image_trunks[v->config.kind]->transforms && !v->config.vit.no_class;
+    bool class = !v->config.trunk->finish && !v->config.vit.no_class;
 
     x = class ? some(t, x, false) : tensor_as_rows(t, x);
     return mean_rows(t, x, spans_even(t, images, tokens - class));
@@ -106,10 +106,8 @@ static struct tensor *pool(struct tape *t, struct image_tower *v, struct tensor 
 {
     const struct image_config *c = &v->config;
 
-    if (c->kind == IMAGE_CONVNEXT)
-        return norm_forward(t, &v->convnext.norm, mean(t, v, x));
-    if (c->kind == IMAGE_FASTVIT)
-        return mean(t, v, x);
+    if (c->trunk->finish)
+        return c->trunk->finish(t, v, mean(t, v, x));
     if (c->pooling == IMAGE_QUERIES)
         return some(t, pooler_forward(t, &v->pooler, x), true);
     if (c->pooling == IMAGE_QUERY)
@@ -142,12 +140,14 @@ struct tensor *image_tower_states(struct tape *t, struct image_tower *v, struct 
 
 const struct tensor *image_tower_matrix(const struct image_tower *v)
 {
-    return image_trunks[v->config.kind]->matrix(v);
+    return v->config.trunk->matrix(v);
 }
 
 void image_tower_close(struct image_tower *v)
 {
-    image_trunks[v->config.kind]->close(v);
+    if (!v->config.trunk) /* its configuration was refused */
+        return;
+    v->config.trunk->close(v);
     pool_head_close(&v->pool);
     pooler_close(&v->pooler);
     linear_close(&v->projection);

@@ -10,8 +10,6 @@
 #include "family/open_clip/open_clip.h"
 #include "family/registry.h"
 
-static const float length_floor = 1e-12f;
-
 static unsigned objectives(const struct model *m)
 {
     const struct open_clip_config *c = &((const struct open_clip *)m->self)->config;
@@ -24,8 +22,7 @@ static unsigned reads(const struct model *m, unsigned what)
     const struct open_clip_config *c = &((const struct open_clip *)m->self)->config;
 
     return (c->sigmoid || !(what & OBJECTIVE_ITC) ? 0 : READS_POSITIVES) |
-           (image_trunks[c->image.kind]->transforms && model_learns(m, "vision.") ? READS_DROP_PATH
-                                                                                  : 0);
+           (!c->image.trunk->finish && model_learns(m, "vision.") ? READS_DROP_PATH : 0);
 }
 
 static struct tensor *features_of(struct tape *t, struct model *m, const struct pairs *p)
@@ -71,24 +68,17 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
                  const struct loss_options *l, struct losses *out)
 {
     struct open_clip *o = m->self;
-    struct contrast c = { 0 };
-    struct tensor *logits, *x = features_of(t, m, p);
+    struct tensor *x = features_of(t, m, p);
+    struct contrast c = { .temperature.s = o->logit_scale, .bias = o->logit_bias };
 
     out->temperature = expf(-o->logit_scale->data[0]);
     if (l->objectives & OBJECTIVE_LM)
         out->each[LOSS_LM] = captions(t, o, p, x, l->prompt);
     if (!(l->objectives & OBJECTIVE_ITC))
         return 0;
-    c.images = normalize(t, image_tower_embed(t, &o->image, x), length_floor);
-    c.texts =
-        normalize(t, words_tower_embed(t, &o->words, p->ids, p->counts, p->count), length_floor);
-    c.temperature = (struct temperature){ scale_exp, o->logit_scale };
-    if (o->config.sigmoid) {
-        logits = scale_exp(t, matmul_transposed(t, c.texts, c.images), o->logit_scale);
-        out->each[LOSS_ITC] = sigmoid_contrastive(t, logits, o->logit_bias, pairs_alike(t, p));
-    } else {
-        out->each[LOSS_ITC] = contrast(t, &c, p, l);
-    }
+    c.images = image_tower_embed(t, &o->image, x);
+    c.texts = words_tower_embed(t, &o->words, p->ids, p->counts, p->count);
+    contrast_rows(t, &c, p, l, out);
     return 0;
 }
 
@@ -97,14 +87,7 @@ static void clamp(struct model *m)
     clamp_scale(((struct open_clip *)m->self)->logit_scale);
 }
 
-static void build(struct model *copy, const struct model *m)
-{
-    struct open_clip *o = xalloc(1, sizeof *o);
-
-    copy->self = o;
-    open_clip_init(o, &((const struct open_clip *)m->self)->config);
-    open_clip_params(o, &copy->params);
-}
+BUILD(open_clip)
 
 const struct learner open_clip_learner = {
     .objectives = objectives,

@@ -24,17 +24,21 @@
 #include "nn/text.h"
 #include "nn/vit.h"
 
-/* rows of trunk.c */
-enum image_kind { IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_MBCONV, IMAGE_CONVNEXT, IMAGE_FASTVIT };
+/* A tower is its file and its row here, with what it keeps in the structs below.  timm's are asked
+ * in this order whether they know a name: trunk_NAME.c has trunk_NAME; Hugging Face's are found by
+ * their names: words_NAME.c has words_NAME.  open_clip's own are trunk_own and words_own. */
+#define TRUNKS(row) row(vit) row(stem) row(mbconv) row(convnext) row(fastvit)
+#define WORDS(row)  row(bert) row(t5) row(nllb)
+
 enum image_pooling { IMAGE_CLASS, IMAGE_MEAN, IMAGE_QUERY, IMAGE_QUERIES };
 enum projection { PROJECTION_NONE, PROJECTION_LINEAR, PROJECTION_MLP };
 
 struct image_config {
-    enum image_kind kind;
-    const char *spelling;  /* how the trunk's tensors are called: a word of layout.c */
+    const struct trunk *trunk;
+    const char *spelling;  /* how its tensors are called: a word of its sections */
     int size;              /* pixels a side */
-    struct vit_config vit; /* of IMAGE_OWN, IMAGE_TIMM, IMAGE_STEM, IMAGE_MBCONV */
-    long stem;             /* of IMAGE_STEM: channels before its last convolution */
+    struct vit_config vit; /* of what is a vision transformer, or ends in one */
+    struct stem_config stem;
     struct mbconv_config mbconv;
     struct convnext_config convnext;
     struct fastvit_config fastvit;
@@ -48,11 +52,9 @@ struct image_config {
     bool projection_bias;
     bool inside; /* the projection is the trunk's own head */
 };
-/* rows of words.c: open_clip's own; and Hugging Face's RoBERTa, T5's encoder, NLLB's */
-enum words_kind { WORDS_OWN, WORDS_BERT, WORDS_T5, WORDS_NLLB };
 struct words_config {
-    enum words_kind kind;
-    struct text_config text; /* of WORDS_OWN, WORDS_NLLB */
+    const struct words *words;
+    struct text_config text; /* of open_clip's own, and NLLB's */
     struct bert_config bert;
     struct t5_config t5;
     int context;
@@ -101,24 +103,40 @@ void open_clip_params(struct open_clip *o, struct params *p);
 
 /* config.c - what model_cfg and the tensors' shapes say; -1 after fail() */
 int open_clip_config(const cJSON *model, const struct weights *w, struct open_clip_config *c);
-/* timm.c - the tower of that name, as far as the name and the tensors say */
+
+/* trunk.c - timm's tower of that name, for pictures of c->size pixels: what the name and the
+ * tensors' shapes say.  -1 after fail() */
 int open_clip_timm(const char *name, const struct weights *w, struct image_config *c);
 long open_clip_axis(const struct weights *w, const char *name, int which); /* 0: not there */
 /* How many numbers from 0 on make a name that is there. */
 int open_clip_count(const struct weights *w, const char *before, const char *after);
 
-/* trunk.c - what a kind of image tower does; by enum image_kind */
+/* What a kind of image tower does. */
+#define TRUNK "visual.trunk." /* before timm's names of tensors */
 struct trunk {
+    /* Does it know that name?  Then it says what the tower is. */
+    bool (*describe)(const char *name, const struct weights *w, struct image_config *c);
+    int (*check)(const struct image_config *c); /* -1 after fail(): sizes that cannot be */
+    const struct section *sections;             /* its tensors' names */
     void (*init)(struct image_tower *v);
     void (*params)(struct image_tower *v, struct params *p);
     int (*tokens)(const struct image_config *c);
     long (*width)(const struct image_config *c);
+    /* pixels: [n, 3, size, size] -> [n, tokens, width] */
     struct tensor *(*forward)(struct tape *t, struct image_tower *v, struct tensor *pixels);
+    /* x: their mean, [n, width]; NULL: a vision transformer, which has a last norm, and may have a
+     * class token */
+    struct tensor *(*finish)(struct tape *t, struct image_tower *v, struct tensor *x);
     const struct tensor *(*matrix)(const struct image_tower *v);
     void (*close)(struct image_tower *v);
-    bool transforms; /* a vision transformer: it has a last norm, and may have a class token */
 };
-extern const struct trunk *const image_trunks[];
+#define DECLARE(name) extern const struct trunk trunk_##name;
+DECLARE(own)
+TRUNKS(DECLARE)
+#undef DECLARE
+/* trunk_vit.c - of towers that end in a vision transformer: what timm's classes begin with */
+void trunk_vit_begin(const struct weights *w, int heads, enum activation act,
+                     struct image_config *c);
 
 /* image.c - pixels: [n, 3, size, size] -> behind the last layer: [n, tokens, width]; and these to
  * embeddings, not normalised: [n, embedding] */
@@ -144,12 +162,43 @@ struct tensor *words_tower_embed(struct tape *t, struct words_tower *x, const in
                                  const int *counts, int texts);
 long words_tower_vocabulary(const struct words_config *c);
 long words_tower_width(const struct words_config *c);
+/* Hugging Face's tower of that name, for texts of c->context ids.  -1 after fail() */
+int open_clip_words(const char *name, const struct weights *w, struct words_config *c);
+
+/* What a kind of text tower does; pooled: [texts, width]. */
+#define WORDS_AT "text.transformer." /* before Hugging Face's names of tensors */
+struct words {
+    const struct words_name { /* of repositories, without who made them; ends with NULL */
+        const char *name;
+        int heads;
+    } * names;
+    const char *called; /* before its parameters; NULL: nothing is */
+    const char *pooler; /* the hf_pooler_type that it has */
+    void (*describe)(const struct weights *w, int heads, struct words_config *c);
+    int (*check)(const struct words_config *c);
+    const struct section *sections;
+    void (*init)(struct words_tower *x);
+    void (*params)(struct words_tower *x, struct params *p);
+    long (*vocabulary)(const struct words_config *c);
+    long (*width)(const struct words_config *c);
+    struct tensor *(*pooled)(struct tape *t, struct words_tower *x, const int *ids,
+                             const int *counts, int texts);
+    void (*close)(struct words_tower *x);
+};
+#define DECLARE(name) extern const struct words words_##name;
+DECLARE(own)
+WORDS(DECLARE)
+#undef DECLARE
 
 /* write.c - CoCa: texts about pictures, of which these are the features; as decode() */
 int open_clip_write(struct open_clip *o, struct tensor *features, const struct prompt *prompts,
                     const struct decoding *d, struct hypothesis *out);
 
-/* layout.c */
+#define PLAIN(ours_, theirs_)                                                                      \
+    {                                                                                              \
+        .ours = ours_, .theirs = theirs_                                                           \
+    }
+/* layout.c - flat: of a text tower without "text." before its names */
 extern const struct layout open_clip_layout_flat, open_clip_layout_custom;
 
 #endif

@@ -32,7 +32,7 @@ static const struct section hf[] = {
     { "text.", "text_model.", layout_hf_text },
     { 0 },
 };
-const struct layout siglip_layout_hf = { "Hugging Face", hf, NULL, false };
+const struct layout siglip_layout_hf = { .name = "Hugging Face", .sections = hf };
 
 /* --- big_vision: the shapes are those of weights/flax.c --- */
 
@@ -98,4 +98,4 @@ static const struct section big_vision[] = {
     { "text.", "params/txt/", flax_text },
     { 0 },
 };
-const struct layout siglip_layout_big_vision = { "big_vision", big_vision, NULL, false };
+const struct layout siglip_layout_big_vision = { .name = "big_vision", .sections = big_vision };

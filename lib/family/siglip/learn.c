@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * learn.c - SigLIP's loss (arXiv 2303.15343, algorithm 1)
  */
-#include <math.h>
-#include <string.h>
 #include "family/registry.h"
 #include "family/siglip/siglip.h"
-
-static const float length_floor = 1e-12f;
 
 static unsigned objectives(const struct model *m)
 {
@@ -25,26 +21,15 @@ static int learn(struct tape *t, struct model *m, const struct pairs *p,
                  const struct loss_options *l, struct losses *out)
 {
     struct siglip *s = m->self;
-    struct tensor *u, *v, *logits;
+    struct contrast c = { .temperature.s = s->logit_scale, .bias = s->logit_bias };
 
-    (void)l;
-    u = siglip_image(t, s, pairs_pixels(t, m, p));
-    v = siglip_text(t, s, p->ids, p->counts, p->count);
-    logits = matmul_transposed(t, normalize(t, v, length_floor), normalize(t, u, length_floor));
-    logits = scale_exp(t, logits, s->logit_scale);
-    out->each[LOSS_ITC] = sigmoid_contrastive(t, logits, s->logit_bias, pairs_alike(t, p));
-    out->temperature = expf(-s->logit_scale->data[0]);
+    c.images = siglip_image(t, s, pairs_pixels(t, m, p));
+    c.texts = siglip_text(t, s, p->ids, p->counts, p->count);
+    contrast_rows(t, &c, p, l, out);
     return 0;
 }
 
-static void build(struct model *copy, const struct model *m)
-{
-    struct siglip *s = xalloc(1, sizeof *s);
-
-    copy->self = s;
-    siglip_init(s, &((const struct siglip *)m->self)->config);
-    siglip_params(s, &copy->params);
-}
+BUILD(siglip)
 
 const struct learner siglip_learner = {
     .objectives = objectives,
