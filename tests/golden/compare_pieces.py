@@ -68,30 +68,47 @@ def encoder(tokenizer):
     return lambda text: tokenizer.encode(text).ids
 
 
+def train(folder, gpt2):
+    """Vocabularies of 30,000 pieces, as large as the real ones in kind; those that are there stay."""
+    kept = lambda name: os.path.exists(os.path.join(folder, name))
+    if kept("nllb.json"):
+        return
+    sample = [t.decode("utf-8", "replace") for t in texts.mixed(45000, 99)]
+    if not kept("spiece.model"):
+        originals.train_t5(["".join(c for c in t if ord(c) < 0x1200) for t in sample], 30000, folder, coverage=0.98)
+    if gpt2:
+        originals.real_gpt2(gpt2, folder)
+    elif not kept("vocab.json"):
+        originals.train_gpt2(sample, 30000, folder)
+    if not kept("gemma.json"):
+        originals.train_gemma(sample, 30000).save(folder + "/gemma.json")
+    originals.nllb(sample, 30000, originals.spiece(folder + "/spiece.model")[1]).save(folder + "/nllb.json")
+
+
 def main():
     program, lines = sys.argv[1], list(with_special(texts.mixed(int(sys.argv[2]), 3)))
-    sample = [t.decode("utf-8", "replace") for t in texts.mixed(30000, 99)]
-    with tempfile.TemporaryDirectory() as folder:
-        if len(sys.argv) > 3:
-            originals.real_gpt2(sys.argv[3], folder)
-        else:
-            originals.train_gpt2(sample, 30000, folder)
-        opt = originals.opt(folder).backend_tokenizer
-        check("OPT's", program, "opt", folder, "hf", lines, encoder(opt), opt.decode)
-        opt.save(folder + "/opt.json")
-        check("OPT's, tokenizer.json, spaces cleaned up", program, "opt", folder + "/opt.json", "python", lines,
-              encoder(opt), lambda ids: originals.cleaned(opt.decode(ids)))
-        originals.train_t5(["".join(c for c in t if ord(c) < 0x1200) for t in sample], 12000, folder, coverage=0.98)
-        model = folder + "/spiece.model"
-        hub, newer = originals.t5_hub(model), originals.t5_newer(model)
-        first = originals.t5_hub(model, scheme="first")
-        check("T5's, sentencepiece", program, "t5", model, "hf", lines, originals.t5_library(model), hub.decode)
-        for name, tokenizer in (("hub", hub), ("newer", newer), ("first", first)):
-            tokenizer.save(folder + "/%s.json" % name)
-            check("T5's, tokenizer.json, " + name, program, "t5", folder + "/%s.json" % name, "hf", lines,
-                  encoder(tokenizer), tokenizer.decode)
-        check_open_clip(program, model, folder, lines, sample)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = os.environ.get("VLM_TRAINED", scratch)
+        train(folder, sys.argv[3] if len(sys.argv) > 3 else None)
+        check_open_clip(program, folder + "/spiece.model", folder, lines)
+        check_opt_and_t5(program, folder, lines)
     print("1..%d" % tests)
+
+
+def check_opt_and_t5(program, folder, lines):
+    opt = originals.opt(folder).backend_tokenizer
+    check("OPT's", program, "opt", folder, "hf", lines, encoder(opt), opt.decode)
+    opt.save(folder + "/opt.json")
+    check("OPT's, tokenizer.json, spaces cleaned up", program, "opt", folder + "/opt.json", "python", lines,
+          encoder(opt), lambda ids: originals.cleaned(opt.decode(ids)))
+    model = folder + "/spiece.model"
+    hub, newer = originals.t5_hub(model), originals.t5_newer(model)
+    first = originals.t5_hub(model, scheme="first")
+    check("T5's, sentencepiece", program, "t5", model, "hf", lines, originals.t5_library(model), hub.decode)
+    for name, tokenizer in (("hub", hub), ("newer", newer), ("first", first)):
+        tokenizer.save(folder + "/%s.json" % name)
+        check("T5's, tokenizer.json, " + name, program, "t5", folder + "/%s.json" % name, "hf", lines,
+              encoder(tokenizer), tokenizer.decode)
 
 
 def basic_clean(text):
@@ -119,7 +136,7 @@ def classes(only_ids, model, folder):
     only_ids("Siglip2Tokenizer", "siglip", folder + "/gemma.json", "lower", str, lambda t: gemma.encode(t).ids + [eos])
 
 
-def check_open_clip(program, model, folder, lines, sample):
+def check_open_clip(program, model, folder, lines):
     """The tokenizers of open_clip's other towers: XLM-V's and XLM-RoBERTa's, SigLIP's, Gemma's."""
     cleaned = {}
 
@@ -128,22 +145,20 @@ def check_open_clip(program, model, folder, lines, sample):
             cleaned[clean] = [clean(t) for t in lines]
         report(name, lines, ours(program, kind, vocabulary, style, lines)[0], [encode(t) for t in cleaned[clean]])
 
-    xlm, siglip = originals.xlm(model), originals.t5_hub(model)
-    xlm.save(folder + "/xlm.json")
-    siglip.save(folder + "/siglip.json")
-    nllb = originals.nllb(sample, 30000, originals.spiece(model)[1])
-    nllb.save(folder + "/nllb.json")
-    only_ids("NLLB's", "nllb", folder + "/nllb.json", "hf", str, encoder(nllb))
-    only_ids("NLLB's, as open_clip cleans", "nllb", folder + "/nllb.json", "spaces", spaces, encoder(nllb))
-    only_ids("mT5's, as open_clip cleans", "t5", folder + "/newer.json", "spaces", spaces, encoder(originals.t5_newer(model)))
-    only_ids("XLM's", "xlm", folder + "/xlm.json", "hf", str, encoder(xlm))
-    only_ids("XLM's, as open_clip cleans", "xlm", folder + "/xlm.json", "spaces", spaces, encoder(xlm))
-    only_ids("SigLIP's, as open_clip cleans", "siglip", folder + "/siglip.json", "canonical", canonical, encoder(siglip))
-    gemma = originals.train_gemma(sample, 30000)
-    gemma.save(folder + "/gemma.json")
+    xlm, siglip, newer = originals.xlm(model), originals.t5_hub(model), originals.t5_newer(model)
+    for name, tokenizer in (("xlm", xlm), ("siglip", siglip), ("newer", newer)):
+        tokenizer.save(folder + "/%s.json" % name)
+    gemma, nllb = (originals.read(folder + name) for name in ("/gemma.json", "/nllb.json"))
     eos = gemma.token_to_id("<eos>")
     classes(only_ids, model, folder)
-    only_ids("Gemma's, as open_clip cleans", "siglip", folder + "/gemma.json", "canonical", canonical, lambda t: gemma.encode(t).ids + [eos])
+    only_ids("Gemma's, as open_clip cleans", "siglip", folder + "/gemma.json", "canonical", canonical,
+             lambda t: gemma.encode(t).ids + [eos])
+    only_ids("SigLIP's, as open_clip cleans", "siglip", folder + "/siglip.json", "canonical", canonical, encoder(siglip))
+    only_ids("NLLB's", "nllb", folder + "/nllb.json", "hf", str, encoder(nllb))
+    only_ids("NLLB's, as open_clip cleans", "nllb", folder + "/nllb.json", "spaces", spaces, encoder(nllb))
+    only_ids("mT5's, as open_clip cleans", "t5", folder + "/newer.json", "spaces", spaces, encoder(newer))
+    only_ids("XLM's", "xlm", folder + "/xlm.json", "hf", str, encoder(xlm))
+    only_ids("XLM's, as open_clip cleans", "xlm", folder + "/xlm.json", "spaces", spaces, encoder(xlm))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 
+import regex
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, BertWordPieceTokenizer, Regex, Tokenizer, decoders, models, normalizers,
@@ -27,12 +28,29 @@ def simple_tokenizer(vocabulary, path=None):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module.SimpleTokenizer(vocabulary)
-    return open_clip_tokenizer(vocabulary)
+    return renamed(open_clip_tokenizer(vocabulary))
+
+
+def renamed(tokenizer):
+    """open_clip's with the names that OpenAI's code has for its two special tokens."""
+    names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    tokenizer.encoder = {names.get(k, k): v for k, v in tokenizer.encoder.items()}
+    tokenizer.decoder = {v: k for k, v in tokenizer.encoder.items()}
+    tokenizer.cache = {k: k for k in names.values()}
+    pattern = tokenizer.pat.pattern
+    for ours, theirs in names.items():
+        pattern = pattern.replace(ours, re.escape(theirs))
+    tokenizer.pat = regex.compile(pattern, regex.IGNORECASE)
+    return tokenizer
 
 
 def open_clip_tokenizer(vocabulary):
-    from open_clip.tokenizer import SimpleTokenizer
-    return SimpleTokenizer(vocabulary)
+    """The file alone: the package asks for a torchvision that fits its torch."""
+    folder = importlib.util.find_spec("open_clip").submodule_search_locations[0]
+    spec = importlib.util.spec_from_file_location("open_clip_tokenizer", os.path.join(folder, "tokenizer.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.SimpleTokenizer(vocabulary)
 
 
 def framed(tokenizer):
@@ -209,6 +227,10 @@ def spiece(path):
     with open(path, "rb") as f:
         model.ParseFromString(f.read())
     return [(p.piece, p.score) for p in model.pieces], model.normalizer_spec.precompiled_charsmap
+
+
+def read(path):
+    return Tokenizer.from_file(path)
 
 
 def t5_library(path):
