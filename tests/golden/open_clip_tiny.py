@@ -4,25 +4,12 @@ layers a tower (a stage), heads, pictures' sizes and everything else as they are
 
     from open_clip_tiny import names, build, save, expect
 """
-import copy, glob, json, os, re, sys, warnings
+import copy, glob, json, os, warnings
 
 warnings.filterwarnings("ignore")
 import torch
 
-# A torchvision that was built for another torch lacks its compiled operations.  None of them is called here, but
-# the module registers shapes for each.
-for _folder in sys.path:
-    _file = os.path.join(_folder, "torchvision", "_meta_registrations.py")
-    if os.path.exists(_file):
-        _text = open(_file).read()
-        _library = torch.library.Library("torchvision", "FRAGMENT")
-        for _name in sorted(set(re.findall(r"torchvision::(\w+)", _text)) | set(re.findall(r'register_meta\("(\w+)"', _text))):
-            try:
-                _library.define(_name + "(Tensor a) -> Tensor")
-            except RuntimeError:
-                pass  # it is there
-        break
-
+import torchvision_shapes
 import open_clip
 import open_clip.hf_model
 import timm.models.convnext, timm.models.eva, timm.models.fastvit, timm.models.swin_transformer
