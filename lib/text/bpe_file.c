@@ -104,6 +104,8 @@ int read_merge_list(struct tokenizer *t, const cJSON *merges)
 {
     int rank = 0;
 
+    if (!cJSON_IsArray(merges))
+        return fail("no list of merges in it");
     bpe_init(&t->bpe, (size_t)cJSON_GetArraySize(merges));
     for (const cJSON *m = merges->child; m; m = m->next, rank++) {
         const cJSON *left = m->child, *right = left ? left->next : NULL;

@@ -136,9 +136,12 @@ int add_tokens(struct tokenizer *t, const cJSON *list)
 /* Ids may leave gaps, but not run away. */
 int read_ids(struct tokenizer *t, const cJSON *object, const cJSON *added)
 {
-    int entries = 0, most = largest_id(object, false, &entries);
-    int most_added = largest_id(added, true, &entries);
+    int entries = 0, most, most_added;
 
+    if (!cJSON_IsObject(object))
+        return fail("no vocabulary in it");
+    most = largest_id(object, false, &entries);
+    most_added = largest_id(added, true, &entries);
     if (most == -2 || most_added == -2)
         return -1;
     most = most > most_added ? most : most_added;
