@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -439,6 +440,7 @@ void options_parse(const struct option_usage *usage, int argc, char **argv, int 
 
     current = usage;
     program_name = usage->name;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow (ulimit -f): the write fails instead */
     if (argc > 0)
         argv[0] = (char *)(uintptr_t)usage->name; /* how getopt_long begins its complaints */
     while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {

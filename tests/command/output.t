@@ -11,6 +11,10 @@ status 1 'a full disk, in the binary form' sh -c 'vlm-sim -b in >/dev/full'
 status 1 'a full disk as --output' vlm-sim -o /dev/full in
 ok '/dev/full is still a device' [ -c /dev/full ]
 status 1 'a closed standard output' sh -c 'vlm-sim in >&-'
+status 1 'a file that may not grow' sh -c 'ulimit -f 1; yes "$(cat in)" | head -n 1000 | vlm-sim -q -o grown'
+like "$(cat .err)" 'File too large' 'is named'
+status 1 'weights that may not grow' sh -c 'ulimit -f 8; vlm-convert "$1" grown' - "$top/tests/golden/clip/hf-vit"
+is "$(ls -A | grep -c grown)" 0 'no temporary file is left'
 status 1 'a folder that is not there' vlm-sim -o no/such/folder in
 
 ok 'an output file' vlm-sim -o out in
