@@ -54,8 +54,9 @@ int capfilt_rule(struct capfilt *c, const char *merge, float threshold)
 
 static bool same_text(struct span a, struct span b)
 {
-    char *x = json_text(a), *y = json_text(b);
-    bool same = x && y && !strcmp(x, y);
+    size_t m = 0, n = 0;
+    char *x = json_text_sized(a, &m), *y = json_text_sized(b, &n);
+    bool same = x && y && m == n && !memcmp(x, y, m);
 
     free(x);
     free(y);

@@ -242,18 +242,44 @@ static char *lower(const char *text)
     return b.data;
 }
 
-/* As wc -w counts them: what stands between white space. */
+/* As wc -w counts them: what stands between white space, wide and unbreakable spaces too. */
 static long words(const char *text)
 {
+    const char *end = text + strlen(text);
     long n = 0;
 
-    for (bool inside = false; *text; text++) {
-        bool letter = !isspace((unsigned char)*text);
+    for (bool inside = false; text < end;) {
+        uint32_t c = utf8_next(&text, end);
+        bool letter = !(c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xa0 ||
+                        c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+                        c == 0x202f || c == 0x205f || c == 0x3000);
 
         n += letter && !inside;
         inside = letter;
     }
     return n;
+}
+
+/* lower() and words() of a text; of a list they look at each element. */
+static struct value of_text(enum kind kind, struct value *v)
+{
+    struct value result = { 0 };
+
+    if (v->type == VALUE_LIST) {
+        for (int i = 0; i < v->count; i++) {
+            struct value one = of_text(kind, &v->list[i]);
+
+            value_free(&v->list[i]);
+            v->list[i] = one;
+        }
+        result = *v;
+        *v = (struct value){ 0 };
+    } else if (v->type == VALUE_STRING && kind == LOWER) {
+        result = (struct value){ .type = VALUE_STRING, .text = lower(v->text) };
+    } else if (v->type == VALUE_STRING) {
+        result = number_value((double)words(v->text));
+    }
+    return result;
 }
 
 /* A function that has no meaning for a value gives nil, so the record is simply not chosen. */
@@ -263,10 +289,10 @@ static struct value function(const struct expression *e, struct look *k)
 
     if (e->kind == HAS) {
         result = bool_value(v.type != VALUE_NIL);
-    } else if (e->kind == LOWER && v.type == VALUE_STRING) {
-        result = (struct value){ .type = VALUE_STRING, .text = lower(v.text) };
-    } else if (v.type == VALUE_STRING && (e->kind == LEN || e->kind == WORDS)) {
-        result = number_value((double)(e->kind == LEN ? characters(v.text) : words(v.text)));
+    } else if (e->kind == LOWER || e->kind == WORDS) {
+        result = of_text(e->kind, &v);
+    } else if (v.type == VALUE_STRING && e->kind == LEN) {
+        result = number_value((double)characters(v.text));
     } else if (v.type == VALUE_LIST && e->kind == LEN) {
         result = number_value(v.count);
     } else if ((e->kind == MIN || e->kind == MAX) && v.type == VALUE_NUMBER) {

@@ -85,10 +85,8 @@ static char *failure_line(const struct record *r)
 /* They were not all alike: each is reported after all. */
 static void print_held(struct report *p)
 {
-    const char *end = p->held.data + p->held.size;
-
-    for (const char *at = p->held.data; at < end; at += strlen(at) + 1)
-        print_line(p, at);
+    for (size_t at = 0; at < p->held.size; at += strlen(p->held.data + at) + 1)
+        print_line(p, p->held.data + at);
     buffer_free(&p->held);
     if (p->untold)
         warn("%ld more like these", p->untold);

@@ -31,6 +31,9 @@ is "$(jq -s --slurpfile r ranked '[range(length) as $i | .[$i].text as $t | ($r[
       ($left | map(. as $x | $all | map(select(.[1] == $x))[0][0]) | max // -2)] | all' best)" true '... those that are closest to it'
 ok '... and a web text is among them now and then' [ "$(jq -s --slurpfile w some.jsonl '[.[] as $b | $w[] | select(.id == $b.id) | .text as $t | select($b.text | index([$t]))] | length' best)" -gt 0 ]
 
+is "$(printf '%s\n' '{"text":"a\u0000b","caption":"a\ufffdb","itm":0.9,"itm.caption":0.9}' | vlm-filter --capfilt | jq .text | wc -l | tr -d ' ')" \
+    2 'texts that differ in a NUL alone both stay'
+
 if command -v parallel >/dev/null; then
     parallel --will-cite --pipepart -a web.jsonl --block 12k -k \
         'vlm-caption -j1 -q --sample --max-length 10 | vlm-itm -j1 -q | vlm-filter -q --capfilt --threshold 0.3' >pieces 2>/dev/null
