@@ -14,12 +14,13 @@
 #   make compile_commands.json      for editors
 #
 # Variants, each built in a folder of its own: SAN=1 (address and undefined-behaviour sanitizers),
-# DEBUG=1, MINIMAL=1 (without optional packages).  CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are added
+# SAN=thread, SAN=memory (clang's, with MINIMAL=1: see tests/fuzz/memory.c), DEBUG=1, MINIMAL=1
+# (without optional packages).  CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are added
 # to the flags below.  Sources are found by wildcard: a new file needs no edit here.
 
 PREFIX  = /usr/local
 LIBDIR  = $(PREFIX)/lib
-BUILD   = build$(if $(SAN),-san)$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)$(if $(FUZZ),-fuzz)$(if $(COVERAGE),-coverage)
+BUILD   = build$(if $(SAN),-san$(patsubst %,-%,$(filter-out 1,$(SAN))))$(if $(DEBUG),-debug)$(if $(MINIMAL),-minimal)$(if $(FUZZ),-fuzz)$(if $(COVERAGE),-coverage)
 # the rooms of the library, lowest first, then those that only the commands use
 LIBRARY = base kernel weights image text draw tensor op nn decode checkpoint learn family \
           $(patsubst lib/%/,%,$(sort $(wildcard lib/family/*/))) api
@@ -30,10 +31,13 @@ CC      = gcc
 # nobody asks errno after sqrtf: loops with it fill vectors; clang, unlike gcc -std=c11, fuses a * b + c unless told
 OPT     = $(if $(DEBUG),-O0,-O3) -g -fno-math-errno -ffp-contract=off
 WARN    = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla
-SANFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -O1)\
+SANFLAGS = $(if $(SAN),$(SAN_$(SAN)) -O1)\
            $(if $(FUZZ),-fsanitize=address$(,)undefined$(,)fuzzer-no-link -fno-sanitize-recover=undefined -O1 \
            -DARENA_CHUNK=8192)\
            $(if $(COVERAGE),--coverage -fprofile-update=atomic -Og)
+SAN_1      = -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined
+SAN_thread = -fsanitize=thread
+SAN_memory = -fsanitize=memory -fsanitize-memory-track-origins -fno-omit-frame-pointer
 ,       := ,
 
 packages = libcjson libcbor libutf8proc
@@ -49,7 +53,11 @@ HAVE     = $(foreach p,$(found),-DHAVE_$(shell echo $(p) | tr a-z- A-Z_))
 compile  = $(CC) -std=c11 $(OPT) $(WARN) $(SANFLAGS) $(CFLAGS) -Ilib -I. -D_POSIX_C_SOURCE=200809L \
            -DVERSION='"$(VERSION)"' -DINSTALLED='"$(PREFIX)"' $(HAVE) $(PKGFLAGS) $(CPPFLAGS)
 link     = $(CC) $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
-libs     = $(PKGLIBS) -lz -ldl -lpthread -lm $(LDLIBS)
+libs     = $(told) $(PKGLIBS) -lz -ldl -lpthread -lm $(LDLIBS)
+# what the memory sanitizer is told of libraries
+told     = $(if $(filter memory,$(SAN)),$(BUILD)/tests/fuzz/memory.o $(addprefix -Wl$(,)--wrap=,inflateInit_ inflateInit2_ \
+           inflate cJSON_InitHooks cbor_stream_decode utf8proc_decompose_char utf8proc_grapheme_break_stateful \
+           regcomp regerror $(addprefix cbor_encode_,uint tag string_start bytestring_start array_start map_start)))
 
 sources  := $(foreach f,$(FOLDERS),$(wildcard lib/$(f)/*.c))
 objects  := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/lib/page/assets.o
@@ -57,7 +65,7 @@ inside   := $(patsubst %.c,$(BUILD)/%.o,$(foreach f,$(LIBRARY),$(wildcard lib/$(
 commands := $(patsubst cmd/%.c,$(BUILD)/%,$(wildcard cmd/*.c))
 units    := $(patsubst %.c,$(BUILD)/%,$(filter-out %/tap.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
 faults   := $(patsubst %.c,$(BUILD)/%,$(filter-out %/run.c %/shim.c,$(wildcard tests/faults/*.c)))
-fuzzers  := $(patsubst %.c,$(BUILD)/%,$(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c)))
+fuzzers  := $(patsubst %.c,$(BUILD)/%,$(filter-out %/fuzz.c %/memory.c,$(wildcard tests/fuzz/*.c)))
 benches  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 all: $(commands) $(BUILD)/libvlm.a $(BUILD)/share/vlm/models/default $(BUILD)/share/vlm/vocabularies
@@ -69,9 +77,13 @@ include tests/check.mk
 $(BUILD)/lib/image/jpeg_stb.o: SANFLAGS += $(if $(SAN)$(FUZZ),-fno-sanitize=undefined)
 $(BUILD)/lib/draw/thumbnail.o: SANFLAGS += $(if $(SAN)$(FUZZ),-fno-sanitize=shift)
 
-# clang takes a minute and a gigabyte to instrument the unrolled kernels, which parse nothing
-ifneq ($(FUZZ),)
+# clang takes a minute and a gigabyte to instrument the unrolled kernels, which parse nothing; with counters they are slow
+ifneq ($(FUZZ)$(COVERAGE),)
 $(BUILD)/lib/kernel/%.o: SANFLAGS =
+endif
+# a test of it has VLM_CPU=scalar
+ifeq ($(SAN),memory)
+$(foreach f,amx avx2 avx512 avxvnni vnni pairs_avx512,$(BUILD)/lib/kernel/$(f).o): SANFLAGS =
 endif
 
 # What others link: one object, which shows the names of vlm.h and no others.
@@ -82,7 +94,7 @@ $(BUILD)/libvlm.a: $(inside) lib/vlm.h Makefile
 	@rm -f $@ && ar rcs $@ $(BUILD)/vlm.o
 
 # What the commands and the tests link: a list of the objects, which stay where they are.
-$(BUILD)/objects.a: $(objects)
+$(BUILD)/objects.a: $(objects) $(filter %.o,$(told))
 	@rm -f $@ && ar rcsT $@ $(objects)
 
 # the page's files as strings
