@@ -27,6 +27,7 @@ struct run {
     struct random random; /* of the step at hand */
     char *options;
     struct objectives objectives;
+    bool goes_on; /* with a training that was broken off */
     long step, steps;
     /* since the last report */
     struct training_report sum;

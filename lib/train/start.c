@@ -98,21 +98,20 @@ static int open_model(struct run *r)
     const struct training *t = r->t;
     struct vlm_options written = options_written(t);
     char *config = t->init ? path_join(t->init, "config.json") : NULL, *state;
-    bool goes_on;
 
     state = path_join(t->folder, "training.json");
     model_save_recover(t->folder);
-    goes_on = t->resume && path_exists(state);
+    r->goes_on = t->resume && path_exists(state);
     free(state);
-    if (path_exists(t->folder) && !goes_on) {
+    if (path_exists(t->folder) && !r->goes_on) {
         free(config);
         return fail("%s is there already%s", t->folder,
                     t->resume ? ", and holds no training to go on with"
                               : "; --resume goes on with a training that was broken off");
     }
-    if (goes_on)
+    if (r->goes_on)
         go_on_as_begun(r);
-    if (goes_on)
+    if (r->goes_on)
         r->model = model_load(t->folder, &written);
     else if (t->init)
         r->model = path_exists(config)
@@ -142,12 +141,15 @@ static int check_objectives(struct run *r)
     return lacking ? -1 : 0;
 }
 
-/* Nothing is asked for that would do nothing.  Behind freeze(). */
+/* Nothing is asked for that would do nothing.  Behind freeze().  A training that goes on has the
+ * options that it began with, when more of them were taken. */
 static int check_reads(const struct run *r)
 {
     const struct learner *l = r->model->family->learn;
 
-    return training_check_reads(r->t, l->reads(r->model, r->objectives.set), r->model->about);
+    return r->goes_on
+               ? 0
+               : training_check_reads(r->t, l->reads(r->model, r->objectives.set), r->model->about);
 }
 
 /* Which parameters weight decay pulls to zero; NULL: all. */

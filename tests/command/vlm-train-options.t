@@ -138,6 +138,14 @@ refused() { # OPTION VALUE FAMILY'S OPTIONS
 refused --dropout 0.3 "-m $golden/albef/pretrain.pth --objective itc --freeze encoder."
 refused --dropout 0.3 "-m $golden/blip2/hf-opt --objective lm --freeze qformer."
 refused --drop-path 0.9 "-m $golden/clip/hf-vit --objective itc --freeze vision."
+frozen="-m $golden/blip2/hf-opt --objective lm --freeze qformer. --steps 4 --batch 3 --save-every 2"
+# shellcheck disable=SC2086
+vlm-train -q $frozen --resume begun web.jsonl >.said 2>.err
+sed 's/"seed":0,/&"dropout":0.25,"drop_path":0,/' begun/training.json >was
+mv was begun/training.json
+# shellcheck disable=SC2086
+vlm-train -q $frozen --dropout 0.25 --resume begun web.jsonl >.said 2>.err
+is "$?$(cat .err)" 0 '... but not where the training began with it, when it was taken'
 every through "-m $golden/albef/pretrain.pth --objective itm --freeze encoder."
 
 is "$(vlm-train --list-options | cut -f 1 | sed 's/--//' | while read -r option; do
