@@ -240,7 +240,7 @@ void tokenizer_encode(const struct tokenizer *t, const char *text, size_t size, 
     out->truncated = list.count > room;
     if (out->truncated)
         list.count = room;
-    if (t->end >= 0)
+    if (t->end >= 0 && !(t->ends_once && list.count && list.ids[list.count - 1] == t->end))
         id_add(&list, t->end);
     out->ids = list.ids ? list.ids : xalloc(1, sizeof *list.ids);
     out->count = (int)list.count;

@@ -257,19 +257,63 @@ static void encode_sentencepiece(struct work *w, const struct codes *codes)
     buffer_free(&normal);
 }
 
+/* Hugging Face's SiglipTokenizer: special tokens are cut out first, and each rest is cleaned and
+ * spelled behind "<unk>", whose pieces are taken away again.  They count in f32 sums.
+ * Source: huggingface/transformers models/siglip/tokenization_siglip.py. */
+static void encode_behind(void *work, const uint32_t *at, size_t count)
+{
+    static const char before[] = "<unk>";
+    struct work *w = work;
+    struct codes prefix = { 0 }, rest = { 0 };
+    size_t first = w->out->count, added;
+
+    if (!count)
+        return;
+    codes_from_utf8(&prefix, before, strlen(before));
+    codes_add_all(&rest, at, count);
+    clean_text(&rest, w->t->clean);
+    encode_sentencepiece(w, &prefix);
+    added = w->out->count - first;
+    w->out->count = first;
+    codes_add_all(&prefix, rest.at, rest.count);
+    encode_sentencepiece(w, &prefix);
+    if (w->out->count - first >= added) {
+        w->out->count -= added;
+        memmove(w->out->ids + first, w->out->ids + first + added,
+                (w->out->count - first) * sizeof *w->out->ids);
+    }
+    codes_free(&prefix);
+    codes_free(&rest);
+}
+
+static void encode_siglip(struct work *w, const struct codes *codes)
+{
+    struct cutting cut = { w->t, false, w->out, w->enough, encode_behind, w };
+    struct codes marked = { 0 };
+
+    codes_add(&marked, SPACE_MARK);
+    for (size_t i = 0; i < codes->count; i++)
+        codes_add(&marked, codes->at[i] == SPACE_MARK ? ' ' : codes->at[i]);
+    cut_specials(&cut, marked.at, marked.count);
+    codes_free(&marked);
+}
+
 /* What was cleaned is what special tokens are looked for in. */
 static void encode(const struct tokenizer *t, const char *text, size_t size, size_t enough,
                    struct id_list *out)
 {
     struct work w = { .t = t, .out = out, .enough = out->count + enough };
     struct cutting cut = { t, false, out, w.enough, encode_rest, &w };
+    bool siglip = t->unigram->sentencepiece && t->clean == CLEAN_CANONICAL_HF;
     struct codes codes = { 0 };
 
     codes_from_utf8(&codes, text, size);
-    if (clean_is_siglip(t->clean))
+    if (clean_is_siglip(t->clean) && !siglip)
         clean_text(&codes, t->clean);
     w.text = codes.at;
-    if (t->unigram->sentencepiece)
+    if (siglip)
+        encode_siglip(&w, &codes);
+    else if (t->unigram->sentencepiece)
         encode_sentencepiece(&w, &codes);
     else
         cut_specials(&cut, codes.at, codes.count);

@@ -197,6 +197,25 @@ int read_unigram_json(struct tokenizer *t, const struct buffer *b, bool merges)
     return status;
 }
 
+/* White space beside them goes. */
+static int siglip_specials(struct tokenizer *t)
+{
+    static const char *const names[] = { "</s>", "<unk>" };
+
+    tokenizer_drop_specials(t);
+    for (int i = 0; i < COUNT(names); i++) {
+        int id = tokenizer_id(t, names[i]);
+        struct special_token *s;
+
+        if (id < 0)
+            return fail("%s is missing", names[i]);
+        s = tokenizer_add_special(t, names[i], id, false);
+        s->strip_left = s->strip_right = true;
+    }
+    t->ends_once = true;
+    return 0;
+}
+
 /* A .json of huggingface/tokenizers, or sentencepiece's own file: by the first byte. */
 static int read_file(struct tokenizer *t, const char *path, bool merges)
 {
@@ -213,7 +232,9 @@ static int read_file(struct tokenizer *t, const char *path, bool merges)
         if (status < 0)
             fail_in(path);
     }
-    if (status == 0) {
+    if (status == 0 && t->unigram->sentencepiece && t->clean == CLEAN_CANONICAL_HF) {
+        status = siglip_specials(t);
+    } else if (status == 0) {
         tokenizer_add(t, "</s>");
         if (tokenizer_id(t, "<pad>") >= 0)
             tokenizer_add(t, "<pad>");

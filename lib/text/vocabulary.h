@@ -164,6 +164,7 @@ struct tokenizer {
     enum text_clean clean;
     bool apart;              /* BERT, decoded: apostrophes keep the spaces around them */
     bool splits_frame;       /* Hugging Face: the pattern knows the special tokens too */
+    bool ends_once;          /* SigLIP: a text that ends with the end token gets no second one */
     int begin, end;          /* -1: none */
     int unknown;             /* WordPiece, unigram: what stands for a word that cannot be made */
     struct unigram *unigram; /* NULL in other kinds */

@@ -149,3 +149,12 @@ eos = ours.token_to_id("<eos>")
 with open(os.path.join(folder, "gemma.jsonl"), "w") as f:
     for text in TEXTS:
         f.write(json.dumps({"text": text, "ids": ours.encode(text).ids + [eos]}, ensure_ascii=False) + "\n")
+
+# Of spiece.model: transformers' SiglipTokenizer, which finds special tokens before it cleans a text.
+from transformers import SiglipTokenizer
+
+spiece = SiglipTokenizer(vocab_file=os.path.join(folder, "../tokenizer/t5/spiece.model"))
+with open(os.path.join(folder, "spiece.jsonl"), "w") as f:
+    for text in ["a photo of a cat", "a <unk> dog", "a dog</s>", "</s>", "a </s> b", "A Dog<pad>!", "\u2581a  b", "<unk><unk>x", "",
+                 "a" * 30]:
+        f.write(json.dumps({"text": text, "ids": spiece(text)["input_ids"]}) + "\n")

@@ -89,6 +89,8 @@ int main(void)
     test_cleaning();
     test(tokenizer_siglip("tests/golden/siglip/hf", CLEAN_LOWER), "tests/golden/siglip/gemma.jsonl",
          (int[]){ 311, 290, 1 }, "a photo of a cat");
+    test(tokenizer_siglip("tests/golden/tokenizer/t5/spiece.model", CLEAN_CANONICAL_HF),
+         "tests/golden/siglip/spiece.jsonl", (int[]){ 4, 223, 1 }, "a dog");
     test(tokenizer_nllb("tests/golden/open_clip/nllb", CLEAN_HF),
          "tests/golden/open_clip/nllb.jsonl", (int[]){ 2, 2, 2 }, "");
     return done();
