@@ -3,10 +3,12 @@
  *
  *     W' = W + s B A      A [r, in], B [out, r]; s = alpha / r, or alpha / sqrt(r) with use_rslora
  *
- * Source: huggingface/peft tuners/lora/layer.py, get_delta_weight; arXiv 2106.09685, section 4.1.
+ * Source: huggingface/peft tuners/lora/layer.py, get_delta_weight; utils/other.py, get_pattern_key;
+ * arXiv 2106.09685, section 4.1.
  * adapter_config.json names the base model; what it says beyond rank and alpha is refused.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
@@ -16,8 +18,9 @@
 
 struct scaling {
     double alpha;
-    long rank;
+    double rank;
     bool by_root;
+    const cJSON *ranks, *alphas; /* of modules that have their own, by names or their ends */
 };
 
 static const struct field settings[] = {
@@ -27,6 +30,8 @@ static const struct field settings[] = {
     FIELD("bias", REFUSED, .word = "none"),
     FIELD("lora_bias", REFUSED),
     FIELD("use_qalora", REFUSED),
+    FIELD("use_bdlora", REFUSED),
+    FIELD("arrow_config", REFUSED),
     FIELD("alora_invocation_tokens", REFUSED), /* it acts behind them alone */
     FIELD("trainable_token_indices", REFUSED),
     FIELD("target_parameters", REFUSED),
@@ -54,27 +59,43 @@ static bool changes_base(const cJSON *o)
     return false;
 }
 
+/* Keys are regular expressions; names, with or without ^ before them, are what is taken. */
+static int check_pattern(const cJSON *o, const char *name)
+{
+    const cJSON *item, *all = json_get(o, name);
+
+    cJSON_ArrayForEach(item, all)
+    {
+        const char *key = item->string ? item->string : "";
+
+        if (!*key || strpbrk(key + (*key == '^'), "\\^$*+?{}[]|()"))
+            return fail_as("unsupported", "adapter_config.json: %s \"%.60s\" is no module's name",
+                           name, key);
+        if (!cJSON_IsNumber(item) || item->valuedouble <= 0 || item->valuedouble > 1 << 24)
+            return fail("adapter_config.json: %s \"%.60s\" is not above 0", name, key);
+    }
+    return 0;
+}
+
 static int read_settings(const cJSON *o, struct scaling *s)
 {
     struct reader r = { o, "adapter_config.json", false };
-    static const char *const none[] = { "rank_pattern", "alpha_pattern", "modules_to_save" };
-    double rank;
 
     config_read(&r, settings, NULL);
-    rank = (double)read_whole(&r, "r", 8);
+    s->rank = (double)read_whole(&r, "r", 8);
     s->alpha = read_real(&r, "lora_alpha", 8);
     s->by_root = read_flag(&r, "use_rslora", false);
-    s->rank = (long)rank;
-    if (r.bad)
+    s->ranks = json_get(o, "rank_pattern");
+    s->alphas = json_get(o, "alpha_pattern");
+    if (r.bad || check_pattern(o, "rank_pattern") || check_pattern(o, "alpha_pattern"))
         return -1;
     if (changes_base(o))
         return fail_as("unsupported",
                        "%s: init_lora_weights \"%s\" changes the base model's weights", r.where,
                        json_string(o, "init_lora_weights", ""));
-    for (int i = 0; i < COUNT(none); i++)
-        if (!is_empty(o, none[i]))
-            return fail_as("unsupported", "%s: %s is not supported", r.where, none[i]);
-    return rank < 1 ? fail("%s: r is %g", r.where, rank) : 0;
+    if (!is_empty(o, "modules_to_save"))
+        return fail_as("unsupported", "%s: modules_to_save is not supported", r.where);
+    return s->rank < 1 ? fail("%s: r is %g", r.where, s->rank) : 0;
 }
 
 bool adapter_is(const char *folder)
@@ -122,9 +143,32 @@ static void add_product(struct tensor *w, const float *b, const float *a, long r
             kernels.add_scaled(w->data + i * in, a + k * in, scale * b[i * rank + k], in);
 }
 
-static float factor_of(const struct scaling *s)
+/* The first that is the module's name, or its end behind a dot. */
+static double own_value(const cJSON *pattern, const char *module, double otherwise)
 {
-    return (float)(s->alpha / (s->by_root ? sqrt((double)s->rank) : (double)s->rank));
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, pattern)
+    {
+        const char *key = item->string, *end;
+        bool whole = *key == '^';
+
+        key += whole;
+        end = module + strlen(module);
+        if (strlen(key) > strlen(module) || strcmp(end - strlen(key), key))
+            continue;
+        end -= strlen(key);
+        if (end == module || (!whole && end[-1] == '.'))
+            return item->valuedouble;
+    }
+    return otherwise;
+}
+
+static float factor_of(const struct scaling *s, const char *module, long rank)
+{
+    double alpha = own_value(s->alphas, module, s->alpha);
+
+    return (float)(alpha / (s->by_root ? sqrt((double)rank) : (double)rank));
 }
 
 /* 1: merged, 0: the adapter has nothing for it; -1 after fail(). */
@@ -137,6 +181,8 @@ static int merge_one(struct model *m, struct param *p, const struct weights *w,
     struct place place;
     struct tensor *x;
     size_t size;
+    char module[sizeof place.name];
+    long rank;
 
     if (!*p->slot || p->rank != 2 || !layout_place(m->layout, p->name, &place))
         return 0;
@@ -144,6 +190,8 @@ static int merge_one(struct model *m, struct param *p, const struct weights *w,
     if (size < sizeof ending || size + 16 > sizeof place.name ||
         strcmp(place.name + size - strlen(ending), ending))
         return 0;
+    snprintf(module, sizeof module, "%.*s", (int)(size - strlen(ending)), place.name);
+    rank = (long)own_value(scale->ranks, module, scale->rank);
     strcpy(place.name + size - strlen(ending), ".lora_A.weight");
     a = weights_find(w, place.name);
     place.name[size - strlen(ending) + strlen(".lora_")] = 'B';
@@ -154,15 +202,15 @@ static int merge_one(struct model *m, struct param *p, const struct weights *w,
         place.parts != 1 || place.transpose || a->shape[1] != p->shape[1] ||
         b->shape[0] != p->shape[0] || a->shape[0] != b->shape[1])
         return fail("%s: its shape does not fit the base model", place.name);
-    if (a->shape[0] != scale->rank)
-        return fail("%s: its rank is %ld, not %ld", place.name, a->shape[0], scale->rank);
+    if (a->shape[0] != rank)
+        return fail("%s: its rank is %ld, not %ld", place.name, a->shape[0], rank);
     x = arena_alloc(&m->memory, sizeof *x);
     *x = (struct tensor){ .type = DTYPE_F32, .rank = 2, .stride = p->shape[1] };
     memcpy(x->shape, p->shape, sizeof x->shape);
     x->data = arena_alloc(&m->memory, (size_t)tensor_count(x) * sizeof *x->data);
     tensor_read(*p->slot, 0, tensor_count(x), x->data);
-    add_product(x, stored_floats(b, &memory), stored_floats(a, &memory), scale->rank,
-                factor_of(scale));
+    add_product(x, stored_floats(b, &memory), stored_floats(a, &memory), rank,
+                factor_of(scale, module, rank));
     *p->slot = x;
     arena_free(&memory);
     return 1;
@@ -194,7 +242,6 @@ int adapter_merge(struct model *m, const char *folder)
     int status = o ? read_settings(o, &scale) : -1;
 
     free(path);
-    cJSON_Delete(o);
     path = path_join(folder, "adapter_model.safetensors");
     file = path_exists(path) ? xstrdup(path) : path_join(folder, "adapter_model.bin");
     w = status ? NULL : weights_open(file);
@@ -202,6 +249,7 @@ int adapter_merge(struct model *m, const char *folder)
     if (w && status)
         fail_in(file);
     weights_close(w);
+    cJSON_Delete(o);
     free(path);
     free(file);
     if (status)

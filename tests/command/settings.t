@@ -110,7 +110,7 @@ refused 'a prompt before every text' 'the prompt "query"' vlm-embed -m module a.
 
 # adapters that do more than W + s B A
 adapter() { jq -n "{peft_type:\"LORA\",base_model_name_or_path:\"$clip/hf-vit\",r:2,lora_alpha:4} + $1" >adapter/adapter_config.json; }
-for e in '{use_dora:true}' '{modules_to_save:["visual_projection"]}' '{alpha_pattern:{q_proj:8}}' \
+for e in '{use_dora:true}' '{modules_to_save:["visual_projection"]}' '{alpha_pattern:{q_proj:-8}}' \
     '{init_lora_weights:"pissa"}' '{lora_bias:true}' '{alora_invocation_tokens:[1]}' '{bias:"all"}' \
     '{target_parameters:["a.b"]}' '{layer_replication:[[0,1]]}'; do
     adapter "$e"

@@ -59,7 +59,7 @@ static void test_shapes_alone(void)
 }
 
 /* A LoRA adapter of rank 2 for one matrix of a text tower of width 20. */
-static void write_adapter(const char *adapter, const char *name, const char *more)
+static void write_adapter(const char *adapter, const char *name, int rank, const char *more)
 {
     enum { WIDTH = 20, RANK = 2 };
     static float a[RANK * WIDTH], b[WIDTH * RANK];
@@ -69,9 +69,9 @@ static void write_adapter(const char *adapter, const char *name, const char *mor
                       xprintf("base_model.model.%s.lora_B.weight", name) };
     const struct saving list[] = { { names[0], DTYPE_F32, 2, { RANK, WIDTH }, a, 0, false },
                                    { names[1], DTYPE_F32, 2, { WIDTH, RANK }, b, 0, false } };
-    char *json = xprintf("{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":6,\"bias\":\"none\","
+    char *json = xprintf("{\"peft_type\":\"LORA\",\"r\":%d,\"lora_alpha\":6,\"bias\":\"none\","
                          "\"base_model_name_or_path\":\"%s/%s\"%s}",
-                         here, GOLDEN "hf-vit", more);
+                         rank, here, GOLDEN "hf-vit", more);
 
     for (int i = 0; i < RANK * WIDTH; i++) {
         a[i] = (float)(i % 7) - 3;
@@ -102,40 +102,76 @@ static float *matrix_of(struct model *m, const char *name, long *count)
     return NULL;
 }
 
-static void test_adapter(void)
+/* W + factor B A, or what is refused. */
+static void test_merged(const char *adapter, struct model *base, float factor, const char *what)
 {
     static const char ours[] = "text.block.0.attention.query.weight";
-    char *adapter = path_join(folder, "adapter"), *command = xprintf("mkdir %s", adapter);
-    struct model *base = model_load(GOLDEN "hf-vit", NULL), *m;
+    struct model *m = model_load(adapter, NULL);
     long count = 0, other = 0;
     float *w = NULL, *v = NULL, worst = 0;
 
-    ok(system(command) == 0, "a folder");
-    write_adapter(adapter, "text_model.encoder.layers.0.self_attn.q_proj", "");
-    m = model_load(adapter, NULL);
-    if (!ok(m && strstr(m->about, "LoRA adapter"), "is merged into its base model"))
+    if (!ok(m && strstr(m->about, "LoRA adapter"), "%s: is merged into its base model", what))
         note("%s", error_text());
     if (m && base) {
         w = matrix_of(base, ours, &count);
         v = matrix_of(m, ours, &other);
     }
-    for (long i = 0; w && v && i < count; i++) { /* 6 / 2 times B A */
+    for (long i = 0; w && v && i < count; i++) {
         float delta = 0;
 
         for (long k = 0; k < 2; k++)
-            delta += 3 * (float)((i / 20 * 2 + k) % 5) / 8 * ((float)((k * 20 + i % 20) % 7) - 3);
+            delta +=
+                factor * (float)((i / 20 * 2 + k) % 5) / 8 * ((float)((k * 20 + i % 20) % 7) - 3);
         worst = fmaxf(worst, fabsf(v[i] - w[i] - delta));
     }
-    ok(count == 400 && other == count && worst < 1e-5f, "W + alpha / r B A: off by %g",
-       (double)worst);
+    ok(count == 400 && other == count && worst < 1e-5f, "%s: off by %g", what, (double)worst);
     free(w);
     free(v);
     model_free(m);
-    model_free(base);
-    write_adapter(adapter, "text_model.encoder.layers.7.self_attn.q_proj", "");
+}
+
+static void test_adapter(void)
+{
+    static const char name[] = "text_model.encoder.layers.0.self_attn.q_proj";
+    static const struct {
+        int rank;
+        const char *more;
+        float factor;
+    } merged[] = {
+        { 2, "", 3 },
+        { 2, ",\"use_rslora\":true", 4.2426407f },
+        { 8, ",\"rank_pattern\":{\"v_proj\":4,\"q_proj\":2}", 3 },
+        { 8, ",\"rank_pattern\":{\"^text_model.encoder.layers.0.self_attn.q_proj\":2}", 3 },
+        { 2, ",\"alpha_pattern\":{\"proj\":1,\"self_attn.q_proj\":8}", 4 },
+        { 8,
+          ",\"use_rslora\":true,\"rank_pattern\":{\"q_proj\":2},\"alpha_pattern\":{\"q_proj\":8}",
+          5.6568542f },
+    };
+    static const struct {
+        const char *more, *says;
+    } refused[] = {
+        { ",\"use_dora\":true", "use_dora" },
+        { ",\"arrow_config\":{\"top_k\":2}", "arrow_config" },
+        { ",\"use_bdlora\":{\"nblocks\":2}", "use_bdlora" },
+        { ",\"rank_pattern\":{\"q_proj\":4}", "its rank is 2, not 4" },
+        { ",\"rank_pattern\":{\"layers.[0-5].*\":4}", "is no module's name" },
+        { ",\"alpha_pattern\":{\"q_proj\":0}", "is not above 0" },
+    };
+    char *adapter = path_join(folder, "adapter"), *command = xprintf("mkdir %s", adapter);
+    struct model *base = model_load(GOLDEN "hf-vit", NULL);
+
+    ok(system(command) == 0, "a folder");
+    for (int i = 0; i < COUNT(merged); i++) {
+        write_adapter(adapter, name, merged[i].rank, merged[i].more);
+        test_merged(adapter, base, merged[i].factor, merged[i].more);
+    }
+    for (int i = 0; i < COUNT(refused); i++) {
+        write_adapter(adapter, name, 2, refused[i].more);
+        ok(!model_load(adapter, NULL) && says(refused[i].says), "%s is refused", refused[i].more);
+    }
+    write_adapter(adapter, "text_model.encoder.layers.7.self_attn.q_proj", 2, "");
     ok(!model_load(adapter, NULL) && says("belong to no matrix"), "one of another model");
-    write_adapter(adapter, "text_model.encoder.layers.0.self_attn.q_proj", ",\"use_dora\":true");
-    ok(!model_load(adapter, NULL) && says("use_dora"), "one of another kind");
+    model_free(base);
     free(command);
     free(adapter);
 }
