@@ -65,7 +65,15 @@ static int read_any(struct weights *w, bool index_allowed)
 /* What training puts before every name: devices in parallel, torch.compile, PEFT, the attribute
  * under which a LightningModule keeps its model. */
 static const char *const wrappings[] = {
-    "module.", "_orig_mod.", "base_model.model.", "model.", "clip_model.", "clip.", "net.",
+    "module.",
+    "_orig_mod.",
+    "_fsdp_wrapped_module.",
+    "base_model.model.",
+    "model.",
+    "clip_model.",
+    "clip.",
+    "net.",
+    "network.",
 };
 
 /* OPT's own names begin like a wrapping. */

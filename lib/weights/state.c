@@ -123,7 +123,8 @@ static int add_module(struct walk *k, const struct object *module, int depth)
 static const struct object *unwrap(const struct object *root)
 {
     static const char *const wrappers[] = { "state_dict", "model_state_dict", "model",
-                                            "module",     "model_state",      "net" };
+                                            "module",     "model_state",      "net",
+                                            "params",     "network" };
     enum { NESTED = 3 }; /* {"model": {"state_dict": ..}} */
 
     for (int depth = 0, i = 0; depth < NESTED && i < COUNT(wrappers); i++) {

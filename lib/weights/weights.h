@@ -29,7 +29,7 @@ struct weights;
  * pytorch_model.bin (.index.json), open_clip_model.safetensors, open_clip_pytorch_model.bin.
  *
  * A training checkpoint is looked into: {"model": ...}, {"state_dict": ...}, {"model_state_dict":
- * ...}, {"module": ...}.  "module.", "_orig_mod.", "model."
+ * ...}, {"module": ...}, {"params": ...} and the like.  "module.", "_orig_mod.", "model."
  * and the like are stripped where every name has them; LayerNorm.gamma and LayerNorm.beta become
  * weight and bias.  A TorchScript archive gives the tensors of its module tree, without the scalars
  * input_resolution, context_length and vocab_size; elsewhere integers and buffers are kept as they

@@ -69,8 +69,10 @@ static const struct {
 /* Wrapping around every name. */
 static void wrapped_names(void)
 {
-    static const char *const names[] = { "module.a", "_orig_mod.module.a", "model.a",
-                                         "base_model.model.a", "clip_model.a" };
+    static const char *const names[] = { "module.a",        "_orig_mod.module.a",
+                                         "model.a",         "base_model.model.a",
+                                         "clip_model.a",    "_fsdp_wrapped_module.a",
+                                         "network.module.a" };
 
     for (int i = 0; i < COUNT(names); i++) {
         const float number = 1;
@@ -98,6 +100,8 @@ static void wrappers(void)
 #define INSIDE(before, behind)                                                                     \
     P("\x80\2}" before "}X\1\0\0\0a" V S "K\0K\2\x85K\1\x85\x89)tRs" behind ".")
         { "model_state_dict", INSIDE("X\20\0\0\0model_state_dict", "s") },
+        { "params", INSIDE("X\6\0\0\0params", "s") },
+        { "network", INSIDE("X\7\0\0\0network", "s") },
         { "model, state_dict", INSIDE("X\5\0\0\0model}X\12\0\0\0state_dict", "ss") },
     };
 
