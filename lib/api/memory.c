@@ -6,8 +6,10 @@
  * Weights that are packed in memory take a little more than they are: small ones stay in pages of
  * the file.  Of a table only the rows of words that come are read.  An image tower of `tokens` rows
  * of `width` has thirteen such at most at a time, of VLM_IMAGES_AT_ONCE images: what it was before
- * its blocks, and in a block x, its norm and the widest layer.  A writer keeps the keys and values
- * of the image, or of its vectors as words, and of each beam's text.
+ * its blocks, and in a block x, its norm and the widest layer.  A convolutional tower says itself how
+ * many numbers it keeps; its places get fewer and their channels more, so that memory that one step
+ * left is not always what the next one fits in.  A writer keeps the keys and values of the image, or
+ * of its vectors as words, and of each beam's text.
  */
 #include <string.h>
 #include "api/api.h"
@@ -15,6 +17,7 @@
 #include "tensor/tensor.h"
 
 static const double program = 18e6, unpacked = 0.1; /* measured: see tests/bench/start.c */
+static const double unfit = 1.4;                    /* of a convolutional tower; measured */
 enum { TOWER_ROWS = 13 };
 
 /* Sides that a command may leave alone, by the first word of their parameters' names. */
@@ -60,6 +63,12 @@ static bool is_table(const struct param *p)
     return p->rank == 2 && !p->multiplies && (ends(p->name, "words") || ends(p->name, "token"));
 }
 
+/* Read, and packed in f32 with what norms it. */
+static bool is_folded(const struct model *m, const struct param *p)
+{
+    return m->image.folded && p->rank == 4;
+}
+
 static double weights_of(const struct model *m, unsigned ability)
 {
     const struct params *all = &m->params;
@@ -73,7 +82,11 @@ static double weights_of(const struct model *m, unsigned ability)
         if (!x || is_table(&all->list[i]) || (side && !(side->abilities & ability)) ||
             counted_before(all, i))
             continue;
-        total += x->order ? bytes : (1 + unpacked) * bytes;
+        if (is_folded(m, &all->list[i]))
+            bytes += (double)sizeof(float) * (double)tensor_count(x);
+        else if (!x->order)
+            bytes *= 1 + unpacked;
+        total += bytes;
     }
     return total;
 }
@@ -106,7 +119,11 @@ double vlm_memory_of(const struct model *m, unsigned ability, int batch)
 
     if (ability == VLM_EMBED_TEXT)
         return all;
-    all += together * TOWER_ROWS * row + batch * (2 * pixels + row);
+    if (m->image.room)
+        all += together * unfit * (double)sizeof(float) * (double)m->image.room;
+    else
+        all += together * TOWER_ROWS * row;
+    all += batch * (2 * pixels + row);
     if (!(ability & (VLM_CAPTION | VLM_ANSWER)))
         return all;
     writer_widths(m, &image, &text);

@@ -32,6 +32,14 @@ int convnext_tokens(const struct convnext_config *c)
     return (c->image / 32) * (c->image / 32);
 }
 
+/* A block keeps x, filter, norm, fc1, fc2, its factors and the sum: most in the first stage. */
+long convnext_room(const struct convnext_config *c)
+{
+    long side = c->image / STEM;
+
+    return side * side * (6 + EXPANDS) * c->width[0];
+}
+
 static void convolution_params(struct linear *l, struct params *p, const char *name,
                                const long shape[4])
 {

@@ -30,6 +30,7 @@ struct convnext {
 void convnext_init(struct convnext *v, const struct convnext_config *config);
 void convnext_params(struct convnext *v, struct params *p);
 int convnext_tokens(const struct convnext_config *c);
+long convnext_room(const struct convnext_config *c); /* numbers of a picture at a time */
 /* pixels: [n, 3, image, image] -> [n, tokens, the last width], before the mean and its norm */
 struct tensor *convnext_forward(struct tape *t, struct convnext *v, struct tensor *pixels);
 void convnext_close(struct convnext *v);

@@ -70,6 +70,25 @@ int efficientnet_tokens(const struct efficientnet_config *c)
     return 1 + grid * grid;
 }
 
+/* A block keeps x and what each of its steps makes; the stem its pixels as well. */
+long efficientnet_room(const struct efficientnet *e)
+{
+    long image = e->config.image, side = (image + 1) / 2;
+    long most = 3 * image * image + side * side * e->config.stem;
+
+    for (int i = 0; i < e->count; i++) {
+        const struct inverted *b = &e->blocks[i];
+        long after = (side + b->stride - 1) / b->stride;
+        long wide = b->wide != b->in ? b->wide : 0, twice = b->stride == 1 && b->in == b->out;
+        long room =
+            side * side * (b->in + wide) + after * after * (b->wide + (1 + twice) * b->out);
+
+        most = room > most ? room : most;
+        side = after;
+    }
+    return most;
+}
+
 static void layer_params(struct linear *l, struct batchnorm *n, struct params *p, const char *name,
                          float eps)
 {

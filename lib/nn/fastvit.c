@@ -59,6 +59,23 @@ int fastvit_tokens(const struct fastvit_config *c)
     return side * side;
 }
 
+/* The stem keeps its pixels, or two of a half and two of a quarter a side; a block what each step
+ * makes. */
+long fastvit_room(const struct fastvit_config *c)
+{
+    long half = (c->image + 1) / 2, side = (half + 1) / 2, wide = c->stage[0].width;
+    long most = 3L * c->image * c->image + 2 * (half * half + side * side) * wide;
+
+    for (int i = 0; i < c->stages; i++) {
+        long room;
+
+        side = c->stage[i].halves ? (side + 1) / 2 : side;
+        room = side * side * ((c->stage[i].attends ? 13 : 6) * c->stage[i].width + c->stage[i].mlp);
+        most = room > most ? room : most;
+    }
+    return most;
+}
+
 /* --- parameters, under timm's names --- */
 
 /* MobileOne's block: a convolution, the same of 1 x 1, and x itself where it fits. */

@@ -52,6 +52,7 @@ struct fastvit {
 void fastvit_init(struct fastvit *v, const struct fastvit_config *config);
 void fastvit_params(struct fastvit *v, struct params *p);
 int fastvit_tokens(const struct fastvit_config *c);
+long fastvit_room(const struct fastvit_config *c); /* numbers of a picture at a time */
 /* pixels: [n, 3, image, image] -> [n, tokens, out] */
 struct tensor *fastvit_forward(struct tape *t, struct fastvit *v, struct tensor *pixels);
 void fastvit_close(struct fastvit *v);

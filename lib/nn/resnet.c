@@ -90,6 +90,26 @@ void resnet_params(struct resnet *r, struct params *p)
     pool_params(r, p);
 }
 
+/* Each convolution and its norm are kept: of the stem, or of the first block of a stage, whose first
+ * two see as many places as the stage before.  The last is written over x. */
+long resnet_room(const struct resnet_config *c)
+{
+    long half = c->image / 2, side = c->image / 4, in = c->width;
+    long most = 3L * c->image * c->image + 4 * half * half * c->width + side * side * c->width;
+
+    for (int stage = 0; stage < 4; stage++) {
+        long planes = (long)c->width << stage, before = side * side, places, room;
+
+        side = stage ? side / 2 : side;
+        places = side * side;
+        room = before * (in + 4 * planes) + (stage ? places * (in + planes) : 0) +
+               places * 5 * 4 * planes;
+        most = room > most ? room : most;
+        in = 4 * planes;
+    }
+    return most;
+}
+
 static struct tensor *conv_forward(struct tape *t, struct conv_norm *c, struct tensor *x,
                                    int stride, enum activation act)
 {

@@ -29,6 +29,7 @@ struct resnet {
 };
 void resnet_init(struct resnet *r, const struct resnet_config *config);
 void resnet_params(struct resnet *r, struct params *p);
+long resnet_room(const struct resnet_config *c); /* numbers of a picture at a time */
 /* pixels: [n, 3, image, image] -> [n, grid * grid, 32 width] */
 struct tensor *resnet_forward(struct tape *t, struct resnet *r, struct tensor *pixels);
 /* The mean asks all places: [n, grid * grid, 32 width] -> [n, out] */

@@ -35,6 +35,11 @@ long tower_width(const struct tower_config *c)
     return c->convolves ? c->net.head : c->vit.width;
 }
 
+long tower_room(const struct tower *v)
+{
+    return v->config.convolves ? efficientnet_room(&v->net) : 0;
+}
+
 struct tensor *tower_forward(struct tape *t, struct tower *v, struct tensor *pixels,
                              bool first_only)
 {

@@ -23,6 +23,7 @@ void tower_params(struct tower *v, struct params *p, const struct vit_initial *i
 int tower_image(const struct tower_config *c); /* pixels a side */
 int tower_tokens(const struct tower_config *c);
 long tower_width(const struct tower_config *c);
+long tower_room(const struct tower *v); /* see struct image_side */
 /* pixels: [n, 3, image, image] -> [n, tokens, width], the first token of an image for all of it;
  * with first_only that one alone, [n, width] */
 struct tensor *tower_forward(struct tape *t, struct tower *v, struct tensor *pixels,

@@ -163,6 +163,8 @@ static int open(struct model *m)
     m->embedding.width = (int)c.embedding;
     m->image.tokens = tower_tokens(&b->vision.config);
     m->image.width = tower_width(&b->vision.config);
+    m->image.room = tower_room(&b->vision);
+    m->image.folded = b->vision.config.convolves;
     m->reading.context = TEXT_LIMIT < c.text.positions ? TEXT_LIMIT : (int)c.text.positions;
     m->reading.vocabulary = (int)c.text.vocabulary;
     m->embedding.scale = scale_of(b);

@@ -205,6 +205,8 @@ static int open(struct model *m)
     m->image.size = c.has_vision ? clip_image_size(&c) : 0;
     m->image.tokens = c.has_vision ? clip_feature_tokens(&c) : 0;
     m->image.width = c.has_vision ? clip_feature_width(&c) : 0;
+    m->image.room = c.has_vision && c.is_resnet ? resnet_room(&c.resnet) : 0;
+    m->image.folded = c.has_vision && c.is_resnet;
     m->reading.context = c.has_text ? c.text.context : 0;
     m->reading.vocabulary = c.has_text ? (int)c.text.vocabulary : 0;
     m->embedding.scale = clip->logit_scale ? expf(clip->logit_scale->data[0]) : 1;

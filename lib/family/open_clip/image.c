@@ -76,6 +76,11 @@ long image_tower_width(const struct image_config *c)
     return c->trunk->width(c);
 }
 
+long image_tower_room(const struct image_config *c)
+{
+    return c->trunk->room ? c->trunk->room(c) : 0;
+}
+
 struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels)
 {
     return v->config.trunk->forward(t, v, pixels);

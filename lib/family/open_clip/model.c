@@ -182,6 +182,7 @@ static int open(struct model *m)
     m->embedding.bias = c.sigmoid ? o->logit_bias->data[0] : 0;
     m->image.tokens = image_tower_tokens(&c.image);
     m->image.width = image_tower_width(&c.image);
+    m->image.room = image_tower_room(&c.image);
     m->reading.context = c.words.context - m->reading.no_end; /* where [SEP] was, padding is */
     m->reading.vocabulary = (int)words_tower_vocabulary(&c.words);
     if (c.writes && c.words.text.has_class) /* with other towers CoCa embeds */

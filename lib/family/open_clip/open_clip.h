@@ -122,6 +122,7 @@ struct trunk {
     void (*params)(struct image_tower *v, struct params *p);
     int (*tokens)(const struct image_config *c);
     long (*width)(const struct image_config *c);
+    long (*room)(const struct image_config *c); /* see struct image_side; NULL: 0 */
     /* pixels: [n, 3, size, size] -> [n, tokens, width] */
     struct tensor *(*forward)(struct tape *t, struct image_tower *v, struct tensor *pixels);
     /* x: their mean, [n, width]; NULL: a vision transformer, which has a last norm, and may have a
@@ -145,6 +146,7 @@ void image_tower_params(struct image_tower *v, struct params *p, long embedding)
 void image_tower_close(struct image_tower *v);
 int image_tower_tokens(const struct image_config *c);
 long image_tower_width(const struct image_config *c);
+long image_tower_room(const struct image_config *c); /* see struct image_side */
 struct tensor *image_tower_features(struct tape *t, struct image_tower *v, struct tensor *pixels);
 struct tensor *image_tower_embed(struct tape *t, struct image_tower *v, struct tensor *features);
 /* CoCa: what its decoder looks at of the features: [n, tokens, width] */

@@ -66,6 +66,11 @@ static long wide(const struct image_config *c)
     return c->convnext.width[CONVNEXT_STAGES - 1];
 }
 
+static long room(const struct image_config *c)
+{
+    return convnext_room(&c->convnext);
+}
+
 static struct tensor *forward(struct tape *t, struct image_tower *v, struct tensor *pixels)
 {
     return convnext_forward(t, &v->convnext, pixels);
@@ -119,6 +124,7 @@ const struct trunk trunk_convnext = {
     .params = params,
     .tokens = tokens,
     .width = wide,
+    .room = room,
     .forward = forward,
     .finish = finish,
     .matrix = matrix,

@@ -83,6 +83,11 @@ static long wide(const struct image_config *c)
     return c->fastvit.out;
 }
 
+static long room(const struct image_config *c)
+{
+    return fastvit_room(&c->fastvit);
+}
+
 static struct tensor *forward(struct tape *t, struct image_tower *v, struct tensor *pixels)
 {
     return fastvit_forward(t, &v->fastvit, pixels);
@@ -135,6 +140,7 @@ const struct trunk trunk_fastvit = {
     .params = params,
     .tokens = tokens,
     .width = wide,
+    .room = room,
     .forward = forward,
     .finish = finish,
     .matrix = matrix,
