@@ -145,11 +145,11 @@ static const char *row_end(struct stream_source *s, struct table *t, char separa
  * as texts.  Returns whether it is a text that is not UTF-8. */
 static bool add_cell(struct buffer *b, const struct table *t, int column, const struct buffer *cell)
 {
-    const char *text = cell->data, *end = text + cell->size;
+    const char *text = cell->data;
 
     if (!cell->size)
         buffer_string(b, "null");
-    else if (!t->spelt[column] && json_number_end(text, end) == end)
+    else if (!t->spelt[column] && json_number_end(text, text + cell->size) == text + cell->size)
         buffer_add(b, text, cell->size);
     else
         return json_add_path(b, text, cell->size);

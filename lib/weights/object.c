@@ -105,7 +105,7 @@ int pickle_take(struct pickle *p, int count, struct object ***items)
         count = p->height - lowest;
     }
     p->height -= count;
-    *items = p->stack + p->height;
+    *items = p->stack ? p->stack + p->height : NULL;
     return count;
 }
 
