@@ -6,10 +6,10 @@
  * Weights that are packed in memory take a little more than they are: small ones stay in pages of
  * the file.  Of a table only the rows of words that come are read.  An image tower of `tokens` rows
  * of `width` has thirteen such at most at a time, of VLM_IMAGES_AT_ONCE images: what it was before
- * its blocks, and in a block x, its norm and the widest layer.  A convolutional tower says itself how
- * many numbers it keeps; its places get fewer and their channels more, so that memory that one step
- * left is not always what the next one fits in.  A writer keeps the keys and values of the image, or
- * of its vectors as words, and of each beam's text.
+ * its blocks, and in a block x, its norm and the widest layer.  A convolutional tower says itself
+ * how many numbers it keeps; its places get fewer and their channels more, so that memory that one
+ * step left is not always what the next one fits in.  A writer keeps the keys and values of the
+ * image, or of its vectors as words, and of each beam's text.
  */
 #include <string.h>
 #include "api/api.h"

@@ -101,8 +101,8 @@ struct image_side { /* how pictures come in; all 0 without an image tower */
     int size;       /* pixels a side */
     int tokens;     /* of a picture's features: [tokens, width] */
     long width;
-    long room;   /* numbers that a pass keeps of a picture at most; 0: a vision transformer's */
-    bool folded; /* convolutions are packed in f32, with what norms them */
+    long room;    /* numbers that a pass keeps of a picture at most; 0: a vision transformer's */
+    bool folded;  /* convolutions are packed in f32, with what norms them */
     int per_text; /* pictures that a text looks at: 1, or 2 for NLVR2 */
     struct preprocess preprocess;
 };
