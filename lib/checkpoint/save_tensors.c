@@ -49,12 +49,15 @@ const struct param *save_tied(const struct model *m, const struct layout *l, con
     return a == b || same_numbers(a, b) ? other : NULL;
 }
 
-/* Products with weights and tables of words. Filters and queries are few numbers: they stay floats.
- */
+/* Products with weights, tables of words, and filters as large as their steps, which make a product
+ * of squares of pixels. Other filters and queries are few numbers: they stay floats. */
 static bool is_matrix(const struct param *p)
 {
     const char *dot = strrchr(p->name, '.'), *last = dot ? dot + 1 : p->name;
+    const char *patch = strstr(p->name, "patch.weight");
 
+    if (p->rank == 4)
+        return patch && !strcmp(patch, "patch.weight") && (patch == p->name || patch[-1] == '.');
     return p->rank == 2 &&
            (!strcmp(last, "weight") || !strcmp(last, "words") || !strcmp(last, "token"));
 }
@@ -379,15 +382,17 @@ static void round_row(const float *row, long count, int8_t *out, float *scale)
         out[k] = (int8_t)(most > 0 && isfinite(most) ? lrintf(row[k] / most * 127) : 0);
 }
 
+/* A filter is a row. */
 static void round_rows(const struct tensor *x, const float *folded, int8_t *out, float *scales)
 {
-    float *row = xalloc((size_t)width(x) + 1, sizeof *row);
+    long count = tensor_count(x) / x->shape[0];
+    float *row = xalloc((size_t)count, sizeof *row);
 
-    for (long r = 0; r < rows(x); r++) {
-        tensor_read(x, r * width(x), width(x), row);
-        for (long k = 0; folded && k < width(x); k++)
+    for (long r = 0; r < x->shape[0]; r++) {
+        tensor_read(x, r * count, count, row);
+        for (long k = 0; folded && k < count; k++)
             row[k] *= folded[k];
-        round_row(row, width(x), out ? out + r * width(x) : NULL, scales ? scales + r : NULL);
+        round_row(row, count, out ? out + r * count : NULL, scales ? scales + r : NULL);
     }
     free(row);
     release(x);
@@ -398,7 +403,7 @@ static void make_rows(const struct pieces *all, const struct piece *p, int8_t *o
 {
     for (int i = 0; i < p->parts; i++) {
         const struct tensor *x = *p->part[i]->slot;
-        size_t count = (size_t)rows(x);
+        size_t count = (size_t)x->shape[0];
 
         if (x->type != DTYPE_I8)
             round_rows(x, folds_of_matrix(&all->folds, p->part[i]), out, scales);
