@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Icons of themes: what they draw is told by their names, which themes share.
 
-icons.txt says it once for each name.  A theme may be held out whole.
+icons.txt says it once for each name.  A theme may be held out whole; icons-judged.txt tells more of
+what it draws.
 """
 import fnmatch
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = "usr/share/icons"     # where packages are installed, or unpacked
-# theme: package, licence
+# theme: package, licence.  Paper is in no list: Papirus, which is judged by, began as its fork.
 LEARNT = {
     "Adwaita": ("adwaita-icon-theme", "CC-BY-SA or LGPL-3+"),
     "Faenza": ("faenza-icon-theme", "GPL-3+"),
     "Nuovo": ("gnome-icon-theme-nuovo", "GPL-2+"),
-    "Paper": ("paper-icon-theme", "CC-BY-SA-3.0"),
     "Tango": ("tango-icon-theme", "public domain"),
     "breeze": ("breeze-icon-theme", "LGPL-3+"),
     "elementary-xfce": ("elementary-xfce-icon-theme", "GPL-2+"),
@@ -39,14 +39,15 @@ TEST = {"Papirus": ("papirus-icon-theme", "GPL-3")}
 SMALLEST = 32   # pixels a side: smaller ones are other drawings, of few pixels
 
 
-def table():
+def table(lists=("icons.txt",)):
     """{name or pattern: (caption, kind)}"""
     rows = {}
-    with open(os.path.join(HERE, "icons.txt"), encoding="utf-8") as f:
-        for line in f:
-            if not line.startswith("#"):
-                caption, kind, names = line.rstrip("\n").split("\t")
-                rows.update({name: (caption, kind) for name in names.split()})
+    for name in lists:
+        with open(os.path.join(HERE, name), encoding="utf-8") as f:
+            for line in f:
+                if not line.startswith("#"):
+                    caption, kind, names = line.rstrip("\n").split("\t")
+                    rows.update({stem: (caption, kind) for stem in names.split()})
     return rows
 
 
@@ -77,7 +78,7 @@ def largest(theme, unpacked):
 
 
 def icons(themes, unpacked):
-    rows = table()
+    rows = table(("icons.txt", "icons-judged.txt") if themes is TEST else ("icons.txt",))
     patterns = [(p, told) for p, told in rows.items() if "*" in p]
     for theme, (package, licence) in sorted(themes.items()):
         seen = set()
