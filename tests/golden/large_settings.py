@@ -3,16 +3,17 @@
 
     large_settings.py BUILD
 
-Each row changes one value of the tiny CLIP's or BLIP's folder.  The programs must give what
+Each row changes one value of the tiny CLIP's, BLIP's or SigLIP's folder.  The programs must give what
 transformers gives (vectors and logits within 3e-6), or refuse the folder; where transformers refuses
 it, nothing is asked.  Prints TAP.
 """
 import json, os, shutil, subprocess, sys, tempfile
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
-import numpy, torch, transformers
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import numpy, torchvision_shapes, torch, transformers
 from PIL import Image
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(sys.argv[1])
 CLOSE = 3e-6
 GONE = object()
@@ -81,6 +82,26 @@ def blip_ours(folder):
                                           [{"image": n, "text": t} for n, t in zip(PICTURES, TEXTS)])]
 
 
+def siglip_theirs(folder):
+    p = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    m = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    words = transformers.PreTrainedTokenizerFast(tokenizer_file=os.path.join(folder, FAST))
+    room, out = m.config.text_config.max_position_embeddings, []
+    for name in PICTURES:
+        ids = words.encode(SIGLIP_TEXT) + [1]
+        x = torch.tensor([ids + [1] * (room - len(ids))])
+        pixels = p(images=Image.open(name), return_tensors="pt").pixel_values
+        with torch.no_grad():
+            out.append(unit(m.get_image_features(pixel_values=pixels)) + unit(m.get_text_features(input_ids=x)))
+    return out
+
+
+def siglip_ours(folder):
+    return [r["image_embedding"] + r["text_embedding"] for r in run(
+        "vlm-embed", folder, [{"image": n, "text": SIGLIP_TEXT} for n in PICTURES])]
+
+
+SIGLIP_TEXT = "a dog"
 PRE, CONFIG, WORDS, FAST = "preprocessor_config.json", "config.json", "tokenizer_config.json", "tokenizer.json"
 BOTH = [
     (PRE, "size", [32, {"shortest_edge": 40}, {"shortest_edge": 28}, {"height": 40, "width": 40}, {"height": 16, "width": 16},
@@ -102,6 +123,25 @@ BOTH = [
     (WORDS, "cls_token", ["a"]), (WORDS, "clean_up_tokenization_spaces", [False, True]),
     (FAST, "normalizer", [None]), (FAST, "post_processor", [None]), (FAST, "model.dropout", [.5]),
     (FAST, "truncation", [{"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}]),
+]
+
+SIGLIP_PRE = {"image_processor_type": "SiglipImageProcessor", "do_resize": True, "size": {"height": 24, "width": 24},
+              "resample": 3, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+              "image_mean": [.5] * 3, "image_std": [.5] * 3}
+SIGLIP = [
+    (PRE, "size", [{"height": 24, "width": 24}, {"height": 32, "width": 32}, {"shortest_edge": 24}, 24, GONE]),
+    (PRE, "resample", [0, 1, 2, 3, 4, GONE]), (PRE, "do_resize", [False]), (PRE, "do_rescale", [False]),
+    (PRE, "do_normalize", [False]), (PRE, "rescale_factor", [1 / 127.5]), (PRE, "image_mean", [[.4, .5, .6], GONE]),
+    (PRE, "image_std", [[.2, .3, .4], GONE]), (PRE, "do_convert_rgb", [False, None]), (PRE, "do_center_crop", [True]),
+    (PRE, "do_pad", [True]), (PRE, "image_processor_type", ["SiglipImageProcessorFast", "CLIPImageProcessor",
+                                                            "ViTImageProcessor"]),
+    (CONFIG, "vision_config.layer_norm_eps", [.01]), (CONFIG, "text_config.layer_norm_eps", [.01]),
+    (CONFIG, "vision_config.num_attention_heads", [4]), (CONFIG, "text_config.num_attention_heads", [4]),
+    (CONFIG, "vision_config.hidden_act", ["gelu", "relu"]), (CONFIG, "text_config.hidden_act", ["quick_gelu", "relu"]),
+    (CONFIG, "vision_config.vision_use_head", [False]), (CONFIG, "vision_config.num_hidden_layers", [1]),
+    (CONFIG, "text_config.num_hidden_layers", [1]), (CONFIG, "text_config.projection_size", [16]),
+    (CONFIG, "vision_config.image_size", [32]), (CONFIG, "vision_config.num_channels", [1]),
+    (CONFIG, "text_config.max_position_embeddings", [8]),
 ]
 
 
@@ -161,6 +201,15 @@ def main():
             what = "nothing" if value is GONE else json.dumps(value)
             report(f"{base} {file} {field} = {what}{', of no class' if generic else ''}", lambda: ours("m"),
                    lambda: theirs("m"))
+    for file, field, values in SIGLIP:
+        for value in values:
+            shutil.rmtree("m", ignore_errors=True)
+            shutil.copytree(os.path.join(HERE, "siglip/hf"), "m", copy_function=shutil.copyfile)
+            with open(os.path.join("m", PRE), "w") as f:
+                json.dump(SIGLIP_PRE, f)
+            change("m", file, field, value)
+            report(f"siglip/hf {file} {field} = {'nothing' if value is GONE else json.dumps(value)}",
+                   lambda: siglip_ours("m"), lambda: siglip_theirs("m"))
     print(f"1..{count}")
     return failed > 0
 
