@@ -80,8 +80,7 @@ long efficientnet_room(const struct efficientnet *e)
         const struct inverted *b = &e->blocks[i];
         long after = (side + b->stride - 1) / b->stride;
         long wide = b->wide != b->in ? b->wide : 0, twice = b->stride == 1 && b->in == b->out;
-        long room =
-            side * side * (b->in + wide) + after * after * (b->wide + (1 + twice) * b->out);
+        long room = side * side * (b->in + wide) + after * after * (b->wide + (1 + twice) * b->out);
 
         most = room > most ? room : most;
         side = after;

@@ -31,7 +31,7 @@ struct efficientnet {
 void efficientnet_init(struct efficientnet *e, const struct efficientnet_config *config);
 void efficientnet_params(struct efficientnet *e, struct params *p);
 int efficientnet_tokens(const struct efficientnet_config *c); /* the mean and the places */
-long efficientnet_room(const struct efficientnet *e); /* numbers of a picture at a time */
+long efficientnet_room(const struct efficientnet *e);         /* numbers of a picture at a time */
 /* pixels: [n, 3, image, image] -> [n, tokens, head]: the mean over all places, then the places row
  * by row, or means over the squares of a grid; with first_only the first alone, [n, head] */
 struct tensor *efficientnet_forward(struct tape *t, struct efficientnet *e, struct tensor *pixels,

@@ -90,8 +90,8 @@ void resnet_params(struct resnet *r, struct params *p)
     pool_params(r, p);
 }
 
-/* Each convolution and its norm are kept: of the stem, or of the first block of a stage, whose first
- * two see as many places as the stage before.  The last is written over x. */
+/* Each convolution and its norm are kept: of the stem, or of the first block of a stage, whose
+ * first two see as many places as the stage before.  The last is written over x. */
 long resnet_room(const struct resnet_config *c)
 {
     long half = c->image / 2, side = c->image / 4, in = c->width;
