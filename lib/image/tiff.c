@@ -109,6 +109,15 @@ static int on_warning(TIFF *t, void *self, const char *module, const char *forma
     return strstr(format, "IO error") ? on_error(t, self, module, format, list) : 1;
 }
 
+/* Whether this libtiff lacks what the pixels are packed with. */
+static bool codec_missing(const struct tiff *f)
+{
+    uint16_t packing = COMPRESSION_NONE;
+
+    return f->t && TIFFGetField(f->t, TIFFTAG_COMPRESSION, &packing) &&
+           !TIFFIsCODECConfigured(packing);
+}
+
 /* What libtiff said, as an error of ours. */
 static int broken(const struct tiff *f)
 {
@@ -119,8 +128,7 @@ static int broken(const struct tiff *f)
     for (int i = 0; i < COUNT(short_of); i++)
         if (strstr(f->message, short_of[i]))
             return fail_as("truncated", "premature end of TIFF: %s", f->message);
-    if (strstr(f->message, "not configured") || strstr(f->message, "not implemented") ||
-        strstr(f->message, "not supported"))
+    if (codec_missing(f) || strstr(f->message, "not supported"))
         return fail_as("unsupported", "TIFF: %s", f->message);
     return fail_as("corrupt", "bad TIFF: %s", *f->message ? f->message : "no reason given");
 }

@@ -47,6 +47,11 @@ for f in icon.ico bitmap.ico runs-8.bmp runs-4.bmp short-palette.png inks.psd al
     is "$(vlm-embed -q -m "$hf" "$images/$f" | jq -r '.error.code // "good"')" good "$f is read"
 done
 
+# a TIFF packed as JPEG 2000, which libtiff cannot undo
+cp "$images/rgb.tif" packed.tif
+printf '\230\207' | dd of=packed.tif bs=1 seek=910 conv=notrunc 2>/dev/null
+is "$(vlm-embed -q -m "$hf" packed.tif | jq -r .error.code)" unsupported 'a TIFF of a packing that is not known'
+
 # a member of a tar that is a picture by its name is one, read or not
 cp "$images/stored.png" a.tif
 printf 'an apple' >a.txt
