@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "tests/faults/run.h"
+#include "tests/unit/tarball.h"
 
 struct measured {
     int status;
@@ -91,42 +92,26 @@ static void members(FILE *f, long count)
     fputs("}\n", f);
 }
 
-static void tar_member(FILE *f, const char *name, const void *data, size_t size)
+static void write_out(FILE *f, struct buffer *b)
 {
-    char head[512] = "", zeros[512] = "";
-    unsigned sum = 8 * ' ';
-
-    snprintf(head, 100, "%s", name);
-    strcpy(head + 100, "0000644");
-    snprintf(head + 124, 12, "%011zo", size);
-    strcpy(head + 136, "00000000000");
-    head[156] = '0';
-    memcpy(head + 257, "ustar\00000", 8);
-    for (int k = 0; k < 512; k++)
-        sum += (unsigned char)head[k];
-    memset(head + 148, ' ', 8);
-    snprintf(head + 148, 8, "%06o", sum);
-    fwrite(head, 1, sizeof head, f);
-    fwrite(data, 1, size, f);
-    fwrite(zeros, 1, (512 - size % 512) % 512, f);
-}
-
-static void tar_end(FILE *f)
-{
-    for (int i = 0; i < 1024; i++)
-        putc(0, f);
+    fwrite(b->data, 1, b->size, f);
+    buffer_clear(b);
 }
 
 /* A tar of texts, one a record. */
 static void tar(FILE *f, long count)
 {
+    struct buffer b = { 0 };
     char name[32];
 
     for (long i = 0; i < count; i++) {
         snprintf(name, sizeof name, "%09ld.txt", i);
-        tar_member(f, name, "a dog\n", 6);
+        tar_add(&b, name, '0', "a dog\n", 6);
+        write_out(f, &b);
     }
-    tar_end(f);
+    tar_end(&b);
+    write_out(f, &b);
+    buffer_free(&b);
 }
 
 static void add_chunk(struct buffer *b, const char *type, const void *data, size_t size)
@@ -151,7 +136,7 @@ static void pictures(FILE *f, long count)
     const size_t size = (4 * 2500 + 1) * 2000;
     uLongf packed = compressBound(size);
     unsigned char *rows = xalloc(size, 1), *out = xalloc(packed, 1);
-    struct buffer png = { 0 };
+    struct buffer png = { 0 }, b = { 0 };
     char name[32];
 
     compress(out, &packed, rows, size);
@@ -161,9 +146,12 @@ static void pictures(FILE *f, long count)
     add_chunk(&png, "IEND", "", 0);
     for (long i = 0; i < count; i++) {
         snprintf(name, sizeof name, "%09ld.png", i);
-        tar_member(f, name, png.data, png.size);
+        tar_add(&b, name, '0', png.data, png.size);
+        write_out(f, &b);
     }
-    tar_end(f);
+    tar_end(&b);
+    write_out(f, &b);
+    buffer_free(&b);
     buffer_free(&png);
     free(rows);
     free(out);

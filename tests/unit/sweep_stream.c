@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "stream/stream.h"
 #include "tests/unit/sweep.h"
+#include "tests/unit/tarball.h"
 
 static long wrong; /* records that are no JSON */
 
@@ -34,28 +35,6 @@ static bool read_stream(const void *data, size_t size)
     reader_close(reader);
     buffer_free(&out);
     return true;
-}
-
-static void block(struct buffer *b, const char *name, char type, const char *data, size_t size)
-{
-    char head[512] = "", octal[32];
-    unsigned sum = 8 * ' ';
-
-    snprintf(head, 100, "%s", name);
-    strcpy(head + 100, "0000644");
-    snprintf(octal, sizeof octal, "%011zo", size);
-    memcpy(head + 124, octal, 11);
-    strcpy(head + 136, "00000000000");
-    head[156] = type;
-    memcpy(head + 257, "ustar\00000", 8);
-    for (int k = 0; k < 512; k++)
-        sum += k >= 148 && k < 156 ? 0 : (unsigned char)head[k];
-    snprintf(octal, sizeof octal, "%06o", sum);
-    memcpy(head + 148, octal, 7);
-    buffer_add(b, head, sizeof head);
-    buffer_add(b, data, size);
-    while (b->size % 512)
-        buffer_byte(b, 0);
 }
 
 static void sweep_one(const char *name, const void *data, size_t size, size_t most,
@@ -98,10 +77,10 @@ static void tars(void)
         for (int e = 0; e < COUNT(extras); e++) {
             for (int n = 0; n < COUNT(names); n++) {
                 buffer_clear(&b);
-                block(&b, "x", "xgLK"[type], extras[e], strlen(extras[e]));
-                block(&b, names[n], '0', data[n % COUNT(data)], strlen(data[n % COUNT(data)]));
-                block(&b, names[(n + e) % COUNT(names)], e % 3 ? '0' : '\0', data[e % COUNT(data)],
-                      strlen(data[e % COUNT(data)]));
+                tar_add(&b, "x", "xgLK"[type], extras[e], strlen(extras[e]));
+                tar_add(&b, names[n], '0', data[n % COUNT(data)], strlen(data[n % COUNT(data)]));
+                tar_add(&b, names[(n + e) % COUNT(names)], e % 3 ? '0' : '\0',
+                        data[e % COUNT(data)], strlen(data[e % COUNT(data)]));
                 for (int k = 0; k < 2 * (n % 2); k++)
                     for (int z = 0; z < 512; z++)
                         buffer_byte(&b, 0);
@@ -135,8 +114,8 @@ int main(void)
     sweep_one("tabs", tsv, sizeof tsv - 1, 200, BYTES("\0,\"\r\n\t;{\xff"));
     sweep_one("CBOR", cbor, sizeof cbor - 1, 200,
               BYTES("\0\1\x18\x3f\x5f\x7f\x82\xa1\xbf\xd8\xf7\xff"));
-    block(&b, "7.txt", '0', "a dog\n", 6);
-    block(&b, "7.json", '0', "{\"a\":1}", 7);
+    tar_add(&b, "7.txt", '0', "a dog\n", 6);
+    tar_add(&b, "7.json", '0', "{\"a\":1}", 7);
     sweep_one("a tar", b.data, b.size, 300, BYTES("\0\1 08\xff"));
     buffer_free(&b);
     tars();
